@@ -1,0 +1,48 @@
+"""hwcng: CNG's key interface over keys that live in a PKCS#11 token or a TPM 2.0. Nothing loads before it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+    from hwcng.providers.base import Provider
+    from hwcng.providers.registry import open_provider, set_default_provider
+
+__all__ = [
+    "CngError",
+    "HRESULT",
+    "NTSTATUS",
+    "Provider",
+    "Win32Error",
+    "__version__",
+    "open_provider",
+    "set_default_provider",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CngError": "hwcng.errors",
+    "HRESULT": "hwcng.errors",
+    "NTSTATUS": "hwcng.errors",
+    "Win32Error": "hwcng.errors",
+    "Provider": "hwcng.providers.base",
+    "open_provider": "hwcng.providers.registry",
+    "set_default_provider": "hwcng.providers.registry",
+}
+
+# A type checker that saw this function would take every misspelt name for an attribute.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Where the keys live: the provider abstraction and its backends."""
