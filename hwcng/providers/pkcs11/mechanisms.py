@@ -1,0 +1,152 @@
+"""Which mechanism serves which spec, and its parameter (OASIS PKCS#11 3.2, section 6: mechanisms).
+
+One table per family; a call is the mechanism's number with its parameter structure and what the structure points to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pkcs11 import MGF, Mechanism
+
+from hwcng.providers.base import AeadSpec, AesMode, CipherSpec, RsaOaepSpec, RsaPssSpec
+from hwcng.providers.pkcs11.cryptoki import CData, ffi
+
+__all__ = [
+    "AES_BLOCK",
+    "CIPHER_MECHANISMS",
+    "DIGEST_MECHANISMS",
+    "HMAC_MECHANISMS",
+    "MechanismCall",
+    "call",
+    "cipher",
+    "ecdh",
+    "extract",
+    "oaep",
+    "pss",
+    "with_iv",
+]
+
+AES_BLOCK = 16
+
+CIPHER_MECHANISMS: Mapping[AesMode, int] = MappingProxyType(
+    {
+        AesMode.ECB: int(Mechanism.AES_ECB),
+        AesMode.CBC: int(Mechanism.AES_CBC),
+        AesMode.CFB8: int(Mechanism.AES_CFB8),
+        AesMode.CFB128: int(Mechanism.AES_CFB128),
+        AesMode.GCM: int(Mechanism.AES_GCM),
+    }
+)
+
+HMAC_MECHANISMS: Mapping[str, int] = MappingProxyType(
+    {
+        "MD5": int(Mechanism._MD5_HMAC),
+        "SHA1": int(Mechanism.SHA_1_HMAC),
+        "SHA256": int(Mechanism.SHA256_HMAC),
+        "SHA384": int(Mechanism.SHA384_HMAC),
+        "SHA512": int(Mechanism.SHA512_HMAC),
+        "SHA3-256": int(Mechanism.SHA3_256_HMAC),
+        "SHA3-384": int(Mechanism.SHA3_384_HMAC),
+        "SHA3-512": int(Mechanism.SHA3_512_HMAC),
+    }
+)
+
+DIGEST_MECHANISMS: Mapping[str, int] = MappingProxyType(
+    {
+        "MD5": int(Mechanism._MD5),
+        "SHA1": int(Mechanism.SHA_1),
+        "SHA256": int(Mechanism.SHA256),
+        "SHA384": int(Mechanism.SHA384),
+        "SHA512": int(Mechanism.SHA512),
+        "SHA3-256": int(Mechanism.SHA3_256),
+        "SHA3-384": int(Mechanism.SHA3_384),
+        "SHA3-512": int(Mechanism.SHA3_512),
+    }
+)
+
+_MGF1: Mapping[str, int] = MappingProxyType(
+    {
+        "SHA1": int(MGF.SHA1),
+        "SHA256": int(MGF.SHA256),
+        "SHA384": int(MGF.SHA384),
+        "SHA512": int(MGF.SHA512),
+        "SHA3-256": int(MGF.SHA3_256),
+        "SHA3-384": int(MGF.SHA3_384),
+        "SHA3-512": int(MGF.SHA3_512),
+    }
+)
+
+CKZ_DATA_SPECIFIED = 1
+CKD_NULL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MechanismCall:
+    """A CK_MECHANISM's three fields. alive: what `parameter` points to."""
+
+    mechanism: int
+    parameter: CData = ffi.NULL
+    parameter_length: int = 0
+    alive: tuple[CData, ...] = ()
+
+
+def call(mechanism: int) -> MechanismCall:
+    """A mechanism without parameter."""
+    return MechanismCall(mechanism)
+
+
+def with_iv(mechanism: int, iv: bytes) -> MechanismCall:
+    """A mechanism whose parameter is its initialisation vector."""
+    pointer = ffi.from_buffer(iv)
+    return MechanismCall(mechanism, pointer, len(iv), (pointer,))
+
+
+def _structured(mechanism: int, parameter: CData, *alive: CData) -> MechanismCall:
+    return MechanismCall(mechanism, parameter, ffi.sizeof(ffi.typeof(parameter).item), (parameter, *alive))
+
+
+def cipher(spec: CipherSpec | AeadSpec) -> MechanismCall:
+    """For a spec whose mode is in CIPHER_MECHANISMS."""
+    mechanism = CIPHER_MECHANISMS[spec.mode]
+    if isinstance(spec, CipherSpec):
+        return with_iv(mechanism, spec.iv) if spec.iv else MechanismCall(mechanism)
+    nonce, aad = ffi.from_buffer(spec.nonce), ffi.from_buffer(spec.aad)
+    parameters = ffi.new("CK_GCM_PARAMS *")
+    parameters.pIv, parameters.ulIvLen, parameters.ulIvBits = nonce, len(spec.nonce), 8 * len(spec.nonce)
+    parameters.pAAD, parameters.ulAADLen = (aad, len(spec.aad)) if spec.aad else (ffi.NULL, 0)
+    parameters.ulTagBits = 8 * spec.tag_length
+    return _structured(mechanism, parameters, nonce, aad)
+
+
+def pss(spec: RsaPssSpec) -> MechanismCall:
+    parameters = ffi.new("CK_RSA_PKCS_PSS_PARAMS *")
+    parameters.hashAlg, parameters.mgf = DIGEST_MECHANISMS[spec.hash_name], _MGF1[spec.hash_name]
+    parameters.sLen = spec.salt_length
+    return _structured(int(Mechanism.RSA_PKCS_PSS), parameters)
+
+
+def oaep(spec: RsaOaepSpec) -> MechanismCall:
+    label = ffi.from_buffer(spec.label)
+    parameters = ffi.new("CK_RSA_PKCS_OAEP_PARAMS *")
+    parameters.hashAlg, parameters.mgf = DIGEST_MECHANISMS[spec.hash_name], _MGF1[spec.hash_name]
+    parameters.source = CKZ_DATA_SPECIFIED
+    parameters.pSourceData, parameters.ulSourceDataLen = (label, len(spec.label)) if spec.label else (ffi.NULL, 0)
+    return _structured(int(Mechanism.RSA_PKCS_OAEP), parameters, label)
+
+
+def ecdh(point: bytes) -> MechanismCall:
+    """point: the peer's, uncompressed (SEC 1, 2.3.3)."""
+    pointer = ffi.from_buffer(point)
+    parameters = ffi.new("CK_ECDH1_DERIVE_PARAMS *")
+    parameters.kdf = CKD_NULL
+    parameters.pPublicData, parameters.ulPublicDataLen = pointer, len(point)
+    return _structured(int(Mechanism.ECDH1_DERIVE), parameters, pointer)
+
+
+def extract(first_bit: int) -> MechanismCall:
+    """CKM_EXTRACT_KEY_FROM_KEY: a key of the base key's bits from `first_bit` on."""
+    parameter = ffi.new("CK_ULONG *", first_bit)
+    return _structured(int(Mechanism.EXTRACT_KEY_FROM_KEY), parameter)

@@ -1,0 +1,207 @@
+"""PKCS#11 modules, loaded and initialised once per process (OASIS PKCS#11 3.2, section 5.4).
+
+A module is initialised with CKF_OS_LOCKING_OK and never finalised in the process that initialised it, because others
+may use it too: a forked child and the loss of every connection are the two exceptions.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import ProcessLock, tell_after_fork
+from hwcng.providers.pkcs11.ckr import CKR, token_error
+from hwcng.providers.pkcs11.cryptoki import CData, CFunction, Cryptoki, ffi
+from hwcng.providers.pkcs11.quirks import Quirks, initialize_reserved, quirks_of
+
+__all__ = ["Module", "load_module", "module_search", "text"]
+
+CKF_OS_LOCKING_OK = 0x2
+
+MODULE_DIRECTORIES = (
+    "/usr/lib/{multiarch}/pkcs11",
+    "/usr/lib/{multiarch}",
+    "/usr/lib/{multiarch}/softhsm",
+    "/usr/lib/{multiarch}/nss",
+    "/usr/lib64/pkcs11",
+    "/usr/lib64",
+    "/usr/lib64/softhsm",
+    "/usr/lib/pkcs11",
+    "/usr/lib",
+    "/usr/lib/softhsm",
+    "/usr/local/lib/pkcs11",
+    "/usr/local/lib/softhsm",
+    "/usr/local/lib",
+    "/opt/homebrew/lib/softhsm",
+    "/opt/homebrew/lib",
+)
+DEFAULT_MODULE = "p11-kit-proxy"
+
+
+class Connected(Protocol):
+    """What a module knows of the connections opened through it."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    def after_fork_in_child(self) -> None: ...
+
+
+def text(raw: CData) -> str:
+    """A blank-padded UTF-8 field of a CK_ structure."""
+    return bytes(raw).decode("utf-8", "replace").rstrip("\0 ")
+
+
+def _version(raw: CData) -> str:
+    return f"{raw.major}.{raw.minor}"
+
+
+class Module:
+    """One initialised module. info: (manufacturer, description, library version) as CK_INFO has them."""
+
+    def __init__(self, path: str, reserved: str | None) -> None:
+        self.path = path
+        try:
+            self.cryptoki = Cryptoki(path)
+        except OSError as error:
+            raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"cannot load PKCS#11 module {path}: {error}") from error
+        self._reserved = reserved if reserved is not None else initialize_reserved(path)
+        self._connections: weakref.WeakSet[Connected] = weakref.WeakSet()
+        self._lock = ProcessLock()
+        self._foreign_lock = ProcessLock()
+        self._serialising: Callable[[], None] | None = None
+        self._forked = False
+        self._owned = False
+        tell_after_fork(self)
+        self._initialize()
+        info = ffi.new("CK_INFO *")
+        if (rv := self.cryptoki.C_GetInfo(info)) != CKR.OK:
+            raise token_error(rv, f"C_GetInfo of {path} failed")
+        self.manufacturer = text(info.manufacturerID)
+        self.description = text(info.libraryDescription)
+        self.library_version = _version(info.libraryVersion)
+        self.quirks: Quirks = quirks_of(path, self.manufacturer, self.description)
+
+    def _initialize(self) -> None:
+        arguments = ffi.new("CK_C_INITIALIZE_ARGS *")
+        arguments.flags = CKF_OS_LOCKING_OK
+        reserved = ffi.new("char[]", self._reserved.encode()) if self._reserved is not None else ffi.NULL
+        arguments.pReserved = reserved
+        rv = self.cryptoki.C_Initialize(arguments)
+        if rv == CKR.OK:
+            self._owned = True
+            self._stop_serialising()
+        elif rv == CKR.CRYPTOKI_ALREADY_INITIALIZED:
+            # Whoever initialised it may have promised the module a single thread.
+            self._owned = False
+            self._serialise()
+        else:
+            raise token_error(rv, f"C_Initialize of {self.path} failed")
+
+    def _serialise(self) -> None:
+        if self._serialising is None:
+            self._serialising = self.cryptoki.instrument(self._one_at_a_time)
+
+    def _stop_serialising(self) -> None:
+        if self._serialising is not None:
+            self._serialising()
+            self._serialising = None
+
+    def _one_at_a_time(self, _name: str, function: CFunction) -> CFunction:
+        def locked(*arguments: object) -> int:
+            with self._foreign_lock.held():
+                return function(*arguments)
+
+        return locked
+
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """One connection is opened at a time, on a module that belongs to this process."""
+        with self._lock.held():
+            if self._forked:
+                # The child has a copy of the parent's state: NSS would repeat the parent's random numbers and keys.
+                self.cryptoki.C_Finalize(ffi.NULL)
+                self._initialize()
+                self._forked = False
+            yield
+
+    def enlist(self, connection: Connected) -> None:
+        self._connections.add(connection)
+
+    def revive(self, rv: int) -> None:
+        """After `rv` said that the module or its device is gone. Raises what C_Initialize answers if it stays gone."""
+        with self._lock.held():
+            others = [connection for connection in self._connections if connection.alive]
+            if rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) and self._owned and not others:
+                self.cryptoki.C_Finalize(ffi.NULL)
+            self._initialize()
+
+    def slots(self) -> Sequence[int]:
+        """The slots that hold a token."""
+        count = ffi.new("CK_ULONG *")
+        if (rv := self.cryptoki.C_GetSlotList(1, ffi.NULL, count)) != CKR.OK:
+            raise token_error(rv, f"C_GetSlotList of {self.path} failed")
+        # A token that appears between the two calls must not make the list too short.
+        count[0] += 8
+        slots = ffi.new("CK_ULONG[]", count[0])
+        if (rv := self.cryptoki.C_GetSlotList(1, slots, count)) != CKR.OK:
+            raise token_error(rv, f"C_GetSlotList of {self.path} failed")
+        return [int(slot) for slot in slots[0 : count[0]]]
+
+    def after_fork_in_child(self) -> None:
+        self._forked = True
+        for connection in list(self._connections):
+            connection.after_fork_in_child()
+
+
+_modules: dict[str, Module] = {}
+_modules_lock = ProcessLock()
+
+
+def load_module(path: str, reserved: str | None = None) -> Module:
+    """The module in the file `path`, initialised. reserved: what C_Initialize is given as pReserved, None for its
+    default.
+
+    Raises CngError: STATUS_NOT_FOUND where it cannot be loaded, else what C_Initialize answered.
+    """
+    real_path = os.path.realpath(path)
+    with _modules_lock.held():
+        module = _modules.get(real_path)
+        if module is None:
+            if not os.path.exists(real_path):
+                raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no PKCS#11 module {path}")
+            module = _modules[real_path] = Module(real_path, reserved)
+        return module
+
+
+def module_search(module_path: str | None, module_name: str | None) -> str:
+    """The file of the module that a URI means (RFC 7512, section 2.3): by path, by name in the usual folders, by
+    default.
+
+    Raises CngError (STATUS_NOT_FOUND) that says where was looked.
+    """
+    if module_path is not None and not os.path.isdir(module_path):
+        return module_path
+    default = os.environ.get("HWCNG_PKCS11_MODULE")
+    if module_path is None and module_name is None and default:
+        return default
+    name = module_name or DEFAULT_MODULE
+    file_names = (name, f"{name}.so", f"lib{name}.so", f"lib{name}2.so", f"{name}-pkcs11.so")
+    multiarch = f"{os.uname().machine}-linux-gnu"
+    directories = (
+        [module_path] if module_path else [folder.format(multiarch=multiarch) for folder in MODULE_DIRECTORIES]
+    )
+    for directory in directories:
+        for file_name in file_names:
+            candidate = os.path.join(directory, file_name)
+            if os.path.isfile(candidate):
+                return candidate
+    raise CngError(
+        NTSTATUS.STATUS_NOT_FOUND,
+        f"no PKCS#11 module: looked for {', '.join(file_names)} in {', '.join(directories)}; "
+        "name one with module-path=... or module-name=... in the URI, or in HWCNG_PKCS11_MODULE",
+    )

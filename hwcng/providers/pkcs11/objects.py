@@ -1,0 +1,205 @@
+"""Making, reading and ending session objects (OASIS PKCS#11 3.2, section 5.7): the calls under the keys.
+
+Every key that another key's mechanism produced (unwrapped, derived) is read back and held to what its template asked
+for, because tokens have been measured that forget SENSITIVE and EXTRACTABLE.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from pkcs11 import Attribute
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.mechanisms import MechanismCall
+from hwcng.providers.pkcs11.sessions import Connection, Session
+from hwcng.providers.pkcs11.templates import Template, packed
+
+__all__ = ["SessionObject", "create", "derive", "find", "generate", "make", "read_attributes", "unwrap"]
+
+UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
+_FALSE, _TRUE = b"\0", b"\1"
+FIND_BATCH = 64
+
+
+class SessionObject:
+    """A handle that this process owns, with the count of the keys that hold it.
+
+    Destroyed once: when the last holder lets go, or after the last reference to it went.
+    """
+
+    __slots__ = ("_counting", "_holders", "connection", "handle")
+
+    def __init__(self, connection: Connection, handle: int) -> None:
+        self.connection = connection
+        self.handle = handle
+        self._holders = 1
+        self._counting = threading.Lock()
+
+    def share(self) -> SessionObject:
+        """Itself, with one more holder."""
+        with self._counting:
+            self._holders += 1
+        return self
+
+    def release(self) -> None:
+        with self._counting:
+            self._holders -= 1
+            last = self._holders == 0
+        if last:
+            self.connection.destroy_object(self.handle)
+
+    def __del__(self) -> None:
+        if self._holders > 0:
+            self._holders = 0
+            self.connection.destroy_later(self.handle)
+
+
+def make(
+    connection: Connection,
+    asked: str,
+    call: Callable[[Session, CData], int],
+    verdicts: Mapping[int, NTSTATUS] | None = None,
+) -> SessionObject:
+    """Runs a C_ function that makes one object, in an owner session."""
+    handle = ffi.new("CK_ULONG *")
+    with connection.owning() as session:
+        rv = call(session, handle)
+    if rv != CKR.OK:
+        raise connection.error(rv, f"{asked} failed", verdicts)
+    return SessionObject(connection, int(handle[0]))
+
+
+def create(connection: Connection, template: Template, asked: str) -> SessionObject:
+    """C_CreateObject."""
+    with packed(template) as (attributes, count):
+        return make(
+            connection,
+            asked,
+            lambda session, handle: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle),
+        )
+
+
+def generate(connection: Connection, mechanism: MechanismCall, template: Template, asked: str) -> SessionObject:
+    """C_GenerateKey."""
+    with packed(template) as (attributes, count):
+        return make(
+            connection,
+            asked,
+            lambda session, handle: connection.cryptoki.C_GenerateKey(
+                session.handle, session.set_mechanism(mechanism), attributes, count, handle
+            ),
+        )
+
+
+def unwrap(
+    connection: Connection,
+    mechanism: MechanismCall,
+    wrapping_key: int,
+    wrapped: bytes,
+    template: Template,
+    asked: str,
+    verdicts: Mapping[int, NTSTATUS],
+) -> SessionObject:
+    """C_UnwrapKey, and the reading back of what came of it."""
+    with packed(template) as (attributes, count):
+        key = make(
+            connection,
+            asked,
+            lambda session, handle: connection.cryptoki.C_UnwrapKey(
+                session.handle,
+                session.set_mechanism(mechanism),
+                wrapping_key,
+                wrapped,
+                len(wrapped),
+                attributes,
+                count,
+                handle,
+            ),
+            verdicts,
+        )
+    hold_to_template(key, template)
+    return key
+
+
+def derive(
+    connection: Connection, mechanism: MechanismCall, base_key: int, template: Template, asked: str
+) -> SessionObject:
+    """C_DeriveKey, and the reading back of what came of it."""
+    with packed(template) as (attributes, count):
+        key = make(
+            connection,
+            asked,
+            lambda session, handle: connection.cryptoki.C_DeriveKey(
+                session.handle, session.set_mechanism(mechanism), base_key, attributes, count, handle
+            ),
+        )
+    hold_to_template(key, template)
+    return key
+
+
+def read_attributes(
+    connection: Connection, handle: int, kinds: Sequence[Attribute], room: int
+) -> dict[Attribute, bytes | None]:
+    """Attributes in one C_GetAttributeValue; None where the token will not say. room: bytes each can have at most."""
+    attributes = ffi.new("CK_ATTRIBUTE[]", len(kinds))
+    values = [ffi.new("unsigned char[]", room) for _ in kinds]
+    for attribute, kind, value in zip(attributes, kinds, values, strict=True):
+        attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), value, room
+    with connection.working() as session:
+        rv = connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds))
+        if rv not in (CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE):
+            raise connection.error(rv, "reading attributes failed")
+    return {
+        kind: None if attribute.ulValueLen == UNAVAILABLE else bytes(ffi.buffer(value, attribute.ulValueLen))
+        for attribute, kind, value in zip(attributes, kinds, values, strict=True)
+    }
+
+
+def hold_to_template(key: SessionObject, template: Template) -> None:
+    """Makes sure that a key is as secret as its template said; where the token forgot, ratchets, else destroys and
+    raises.
+    """
+    asked = {kind: template[kind] for kind in (Attribute.SENSITIVE, Attribute.EXTRACTABLE)}
+    # CK_BBOOL of a key that must stay inside: SENSITIVE true, EXTRACTABLE false. Both can only be turned that way.
+    safe = {Attribute.SENSITIVE: (True, _TRUE), Attribute.EXTRACTABLE: (False, _FALSE)}
+    connection = key.connection
+    try:
+        found = read_attributes(connection, key.handle, list(asked), 1)
+        for kind, wish in asked.items():
+            wanted, octet = safe[kind]
+            if wish == wanted and found[kind] != octet:
+                with packed({kind: wanted}) as (attributes, count), connection.owning() as session:
+                    rv = connection.cryptoki.C_SetAttributeValue(session.handle, key.handle, attributes, count)
+                if rv != CKR.OK or read_attributes(connection, key.handle, [kind], 1)[kind] != octet:
+                    raise CngError(
+                        NTSTATUS.STATUS_NOT_SUPPORTED,
+                        f"token {connection.token_name!r} made a key that is not {kind.name}={wanted} as was asked; "
+                        "it was destroyed",
+                    )
+    except BaseException:
+        key.release()
+        raise
+
+
+def find(connection: Connection, template: Template) -> list[int]:
+    """The handles of all objects that match."""
+    batch = ffi.new("CK_ULONG[]", FIND_BATCH)
+    count = ffi.new("CK_ULONG *")
+    handles: list[int] = []
+    cryptoki = connection.cryptoki
+    with packed(template) as (attributes, length), connection.working() as session:
+        if (rv := cryptoki.C_FindObjectsInit(session.handle, attributes, length)) != CKR.OK:
+            raise connection.error(rv, "searching objects failed")
+        while True:
+            if (rv := cryptoki.C_FindObjects(session.handle, batch, FIND_BATCH, count)) != CKR.OK:
+                raise connection.error(rv, "searching objects failed")
+            handles += [int(handle) for handle in batch[0 : count[0]]]
+            if count[0] < FIND_BATCH:
+                break
+        if (rv := cryptoki.C_FindObjectsFinal(session.handle)) != CKR.OK:
+            raise connection.error(rv, "searching objects failed")
+    return handles

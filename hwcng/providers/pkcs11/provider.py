@@ -1,0 +1,291 @@
+"""The provider over one PKCS#11 token (OASIS PKCS#11 2.40 to 3.2)."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from pkcs11 import Attribute, Mechanism
+
+from hwcng.curves import CURVES
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import ProcessLock
+from hwcng.hashes import HASHES
+from hwcng.providers.base import (
+    Capabilities,
+    EcPrivateKey,
+    EcPublicKey,
+    PairSpec,
+    PrivateKeyMaterial,
+    Provider,
+    PublicKeyMaterial,
+    RsaPublicKey,
+    SecretFamily,
+    SecretKey,
+    SecretSpec,
+    Support,
+    Usage,
+)
+from hwcng.providers.pkcs11 import capabilities, mechanisms, objects, opaque, templates
+from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
+from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
+from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
+from hwcng.providers.pkcs11.keys import Pkcs11PrivateKey, Pkcs11SecretKey
+from hwcng.providers.pkcs11.module import Module, load_module, module_search
+from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
+from hwcng.providers.pkcs11.sessions import Connection
+from hwcng.providers.pkcs11.tokens import FoundToken, find_token
+from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
+
+__all__ = ["Pkcs11Provider", "open_uri"]
+
+# CK_INFO of libsoftokn3 needs the database's folder, which RFC 7512 has no attribute for.
+INITIALIZE_RESERVED_ATTRIBUTE = "x-initialize-reserved"
+
+
+def open_uri(uri: Pkcs11Uri, *, pin: Pin | None = None, allow_raw_secret: bool = False) -> Pkcs11Provider:
+    """Opens the token that `uri` means and logs in.
+
+    pin: overrides the URI's pin-value and pin-source. A vendor attribute x-initialize-reserved is what C_Initialize
+    gets as pReserved. Raises CngError: STATUS_NOT_FOUND (module or token), STATUS_INVALID_PARAMETER (ambiguous URI),
+    STATUS_SMARTCARD_WRONG_PIN (tried once) and whatever else the token answers.
+    """
+    module = load_module(
+        module_search(uri.module_path, uri.module_name), uri.vendor_query.get(INITIALIZE_RESERVED_ATTRIBUTE)
+    )
+    return Pkcs11Provider(module, uri, pin_of(uri, pin), allow_raw_secret)
+
+
+class Pkcs11Provider(Provider):
+    """A token, open and logged in. Connects again by itself after a fork or a loss; keys made before are gone then."""
+
+    def __init__(self, module: Module, uri: Pkcs11Uri, pin: Pin | None, allow_raw_secret: bool) -> None:
+        self._module = module
+        self._requested = uri
+        self._pin = pin
+        self._allow_raw_secret = allow_raw_secret
+        self._connecting = ProcessLock()
+        self.closed = False
+        self._current = self._connect()
+        self.uri = uri.to_uri()
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<{type(self).__name__} {self.token.label!r} of {self._module.description}{state}>"
+
+    @property
+    def cryptoki(self) -> Cryptoki:
+        """The module's C_ functions, for who counts or disturbs them in tests."""
+        return self._module.cryptoki
+
+    def _connect(self) -> Connection:
+        with self._module.connecting():
+            try:
+                return self._connect_once()
+            except CngError as error:
+                if error.token_code is None or int(error.token_code) not in CONNECTION_LOST:
+                    raise
+                self._module.revive(int(error.token_code))
+            return self._connect_once()
+
+    def _connect_once(self) -> Connection:
+        found = find_token(self._module, self._requested)
+        self.token = found.info
+        self._offered = self._read_mechanisms(found)
+        return Connection(self._module, found.slot, found.flags, found.info.label, found.info.serial, self._pin)
+
+    def _read_mechanisms(self, found: FoundToken) -> MechanismSet:
+        cryptoki = self._module.cryptoki
+        count = ffi.new("CK_ULONG *")
+        if (rv := cryptoki.C_GetMechanismList(found.slot, ffi.NULL, count)) != CKR.OK:
+            self._mechanism_list_failed(rv)
+        listed = ffi.new("CK_ULONG[]", count[0])
+        if (rv := cryptoki.C_GetMechanismList(found.slot, listed, count)) != CKR.OK:
+            self._mechanism_list_failed(rv)
+        names = [int(mechanism) for mechanism in listed[0 : count[0]]]
+        infos = {}
+        raw = ffi.new("CK_MECHANISM_INFO *")
+        for mechanism in RELEVANT_MECHANISMS.intersection(names):
+            if cryptoki.C_GetMechanismInfo(found.slot, mechanism, raw) == CKR.OK:
+                infos[mechanism] = MechanismInfo(int(raw.ulMinKeySize), int(raw.ulMaxKeySize), int(raw.flags))
+        return MechanismSet(infos, names, self._module.quirks, found.has_rng)
+
+    def _mechanism_list_failed(self, rv: int) -> NoReturn:
+        raise token_error(rv, f"C_GetMechanismList of {self._module.path} failed")
+
+    @property
+    def _connection(self) -> Connection:
+        """The living connection, made anew where the last one died."""
+        connection = self._current
+        if connection.alive:
+            return connection
+        with self._connecting.held():
+            if self.closed:
+                raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, f"the provider of token {self.token.label!r} is closed")
+            if not self._current.alive:
+                dead, self._current = self._current, self._connect()
+                dead.close()
+            return self._current
+
+    def capabilities(self) -> Capabilities:
+        return capabilities.probe(self, self._offered)
+
+    def offers(self, algorithm: str, operation: str | None = None) -> Support:
+        return self._offered.offers(algorithm, operation)
+
+    def _require(self, algorithm: str, operation: str | None = None) -> None:
+        if self._offered.offers(algorithm, operation) is Support.REFUSED:
+            reason = self._offered.reasons.get((algorithm, operation), "")
+            raise CngError(
+                NTSTATUS.STATUS_NOT_SUPPORTED,
+                f"token {self.token.label!r} does not do {algorithm} {operation or ''}: {reason}",
+            )
+
+    def random(self, length: int) -> bytes:
+        if not length:
+            return b""
+        connection = self._connection
+        with connection.working() as session:
+            output = session.output_of(length)
+            if (rv := connection.cryptoki.C_GenerateRandom(session.handle, output, length)) != CKR.OK:
+                raise connection.error(rv, "C_GenerateRandom failed")
+            buffer = ffi.buffer(output, length)
+            octets = bytes(buffer)
+            buffer[:] = bytes(length)
+            return octets
+
+    def generate_secret(self, spec: SecretSpec) -> SecretKey:
+        hmac_key = spec.family is SecretFamily.HMAC
+        self._require(f"HMAC-{spec.hash_name}" if hmac_key else spec.family.value)
+        mechanism = Mechanism.GENERIC_SECRET_KEY_GEN if hmac_key else Mechanism.AES_KEY_GEN
+        held = objects.generate(
+            self._connection,
+            mechanisms.call(int(mechanism)),
+            templates.secret(spec, length=True),
+            f"generating a {spec.bits}-bit {spec.family.value} key",
+        )
+        return Pkcs11SecretKey(held, self._offered, spec)
+
+    def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
+        if spec.family is SecretFamily.HMAC:
+            self._require(f"HMAC-{spec.hash_name}")
+            value = _hmac_key(value, spec.hash_name or "")
+        else:
+            self._require(spec.family.value)
+        asked = f"importing a {spec.bits}-bit {spec.family.value} key"
+        held = objects.create(self._connection, templates.secret(spec, value), asked)
+        return Pkcs11SecretKey(held, self._offered, spec)
+
+    def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
+        self._require("AES", "WRAP")
+        if not isinstance(wrapping_key, Pkcs11SecretKey) or wrapping_key.connection is not self._connection:
+            raise CngError(
+                NTSTATUS.STATUS_INVALID_PARAMETER, "the key that unwraps is not of the provider that imports"
+            )
+        held = objects.unwrap(
+            self._connection,
+            mechanisms.call(int(Mechanism.AES_KEY_WRAP)),
+            wrapping_key.held.handle,
+            wrapped,
+            templates.secret(spec),
+            "unwrapping the key",
+            WRAPPED_KEY_REFUSED,
+        )
+        return Pkcs11SecretKey(held, self._offered, spec)
+
+    def generate_pair(self, spec: PairSpec) -> Pkcs11PrivateKey:
+        self._require_pair(spec)
+        rsa = spec.kind == "RSA"
+        mechanism = Mechanism.RSA_PKCS_KEY_PAIR_GEN if rsa else Mechanism.EC_KEY_PAIR_GEN
+        public_template, private_template = templates.generated_pair(spec)
+        connection = self._connection
+        public_handle, private_handle = ffi.new("CK_ULONG *"), ffi.new("CK_ULONG *")
+        with (
+            templates.packed(public_template) as (public, public_count),
+            templates.packed(private_template) as (private, private_count),
+            connection.owning() as session,
+        ):
+            rv = connection.cryptoki.C_GenerateKeyPair(
+                session.handle,
+                session.set_mechanism(mechanisms.call(int(mechanism))),
+                public,
+                public_count,
+                private,
+                private_count,
+                public_handle,
+                private_handle,
+            )
+        if rv != CKR.OK:
+            raise connection.error(rv, f"generating {_pair_name(spec)} failed")
+        public_object = SessionObject(connection, int(public_handle[0]))
+        held = SessionObject(connection, int(private_handle[0]))
+        material = _read_public(connection, public_object.handle, spec)
+        return Pkcs11PrivateKey(held, self._offered, spec, material, public_object, self._allow_raw_secret)
+
+    def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Pkcs11PrivateKey:
+        self._require_pair(spec)
+        template = templates.imported_private(spec, material)
+        held = objects.create(self._connection, template, f"importing {_pair_name(spec)}")
+        public: PublicKeyMaterial
+        if isinstance(material, EcPrivateKey):
+            public = material.public
+        else:
+            public = RsaPublicKey(material.modulus, material.public_exponent)
+        return Pkcs11PrivateKey(held, self._offered, spec, public, None, self._allow_raw_secret)
+
+    def _require_pair(self, spec: PairSpec) -> None:
+        if spec.kind == "EC":
+            self._require("ECDH" if spec.usage & Usage.DERIVE else "ECDSA", spec.curve)
+            return
+        self._require("RSA")
+        sizes = self._offered.key_range(Mechanism.RSA_PKCS_KEY_PAIR_GEN)
+        if sizes and not sizes[0] <= spec.bits <= sizes[1]:
+            raise CngError(
+                NTSTATUS.STATUS_NOT_SUPPORTED,
+                f"token {self.token.label!r} holds RSA keys of {sizes[0]} to {sizes[1]} bits, not of {spec.bits}",
+            )
+
+    def reload_opaque(self, blob: bytes) -> SecretKey | Pkcs11PrivateKey:
+        held, spec, public = opaque.load(self._connection, self._offered, blob)
+        if isinstance(spec, SecretSpec):
+            return Pkcs11SecretKey(held, self._offered, spec)
+        if public is None:
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the opaque blob has no public key")
+        return Pkcs11PrivateKey(held, self._offered, spec, public, None, self._allow_raw_secret)
+
+    def close(self) -> None:
+        with self._connecting.held():
+            self.closed = True
+            self._current.close()
+
+
+def _pair_name(spec: PairSpec) -> str:
+    return f"a {spec.bits}-bit RSA pair" if spec.kind == "RSA" else f"a pair on {spec.curve}"
+
+
+def _hmac_key(value: bytes, hash_name: str) -> bytes:
+    """The same HMAC key (RFC 2104, section 2) in a length that tokens take: SoftHSM refuses those shorter than the
+    hash.
+    """
+    hash_function = HASHES[hash_name]
+    if len(value) > hash_function.block_size:
+        return hash_function.digest(value)
+    return value.ljust(hash_function.digest_size, b"\0")
+
+
+def _read_public(connection: Connection, handle: int, spec: PairSpec) -> PublicKeyMaterial:
+    """The public half, in one C_GetAttributeValue."""
+    if spec.kind == "RSA":
+        kinds = [Attribute.MODULUS, Attribute.PUBLIC_EXPONENT]
+        values = objects.read_attributes(connection, handle, kinds, spec.bits // 8 + 8)
+        modulus, exponent = (int.from_bytes(values[kind] or b"", "big") for kind in kinds)
+        return RsaPublicKey(modulus, exponent)
+    width = CURVES[spec.curve].coordinate_size
+    point = objects.read_attributes(connection, handle, [Attribute.EC_POINT], 2 * width + 8)[Attribute.EC_POINT] or b""
+    # The point comes as it is (SEC 1) or inside a DER OCTET STRING; either way it ends with x and y.
+    if len(point) < 2 * width + 1 or point[-2 * width - 1] != 4:
+        raise CngError(
+            NTSTATUS.STATUS_INTERNAL_ERROR, f"token {connection.token_name!r} gave a public point of {len(point)} bytes"
+        )
+    x, y = point[-2 * width : -width], point[-width:]
+    return EcPublicKey(spec.curve, int.from_bytes(x, "big"), int.from_bytes(y, "big"))

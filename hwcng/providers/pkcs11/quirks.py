@@ -1,0 +1,63 @@
+"""What particular modules do differently from PKCS#11, measured; each row says which module and why.
+
+A quirk is recognised by the file name before C_Initialize and by CK_INFO after it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hwcng.hashes import HASHES
+
+__all__ = ["Quirks", "initialize_reserved", "quirks_of"]
+
+NSS_WITHOUT_DATABASE = (
+    "configDir='' certPrefix='' keyPrefix='' secmod='' flags=readOnly,noCertDB,noModDB,forceOpen,optimizeSpace"
+)
+
+_PSS_HASHES = frozenset({"SHA1", "SHA256", "SHA384", "SHA512"})
+_NIST_CURVES = frozenset({"nistP256", "nistP384", "nistP521"})
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """oaep_hashes, pss_hashes: the hashes that CKM_RSA_PKCS_OAEP and _PSS really take; oaep_label: whether labels
+    arrive.
+
+    named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
+    key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
+    """
+
+    oaep_hashes: frozenset[str] = _PSS_HASHES
+    oaep_label: bool = True
+    pss_hashes: frozenset[str] = _PSS_HASHES
+    named_curves: frozenset[str] | None = None
+    key_wrap_pad_is_rfc5649: bool = False
+
+
+_BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
+    # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label.
+    (re.compile(r"SoftHSM"), Quirks(oaep_hashes=frozenset({"SHA1"}), oaep_label=False, key_wrap_pad_is_rfc5649=True)),
+    # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1.
+    (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES)),
+    # opencryptoki takes SHA-3 in PSS too.
+    (re.compile(r"opencryptoki|Opencryptoki|IBM"), Quirks(pss_hashes=frozenset(HASHES) - {"MD5"})),
+)
+
+# p11-kit's client loses OAEP labels on the way to the server.
+_P11_KIT_CLIENT = re.compile(r"p11-kit-client")
+
+
+def quirks_of(path: str, manufacturer: str, description: str) -> Quirks:
+    """path: the module's file. manufacturer, description: the texts of CK_INFO."""
+    described = f"{manufacturer} {description}"
+    quirks = next((row for pattern, row in _BY_LIBRARY if pattern.search(described)), Quirks())
+    if _P11_KIT_CLIENT.search(path):
+        return Quirks(quirks.oaep_hashes, False, quirks.pss_hashes, quirks.named_curves, False)
+    return quirks
+
+
+def initialize_reserved(path: str) -> str | None:
+    """The pReserved string that C_Initialize needs when the URI gives none: NSS refuses to start without one."""
+    return NSS_WITHOUT_DATABASE if re.search(r"libsoftokn3", path) else None

@@ -1,0 +1,311 @@
+"""Sessions with one token (OASIS PKCS#11 3.2, sections 5.6 and 6.7).
+
+Session objects die with the session that made them, so owner sessions make keys and live as long as the connection,
+while pooled sessions work and are thrown away after any error. The token is logged in to once and never logged out of,
+because a logout destroys everybody's private session objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
+from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.mechanisms import MechanismCall
+from hwcng.providers.pkcs11.module import Module
+from hwcng.providers.uri import Pin
+
+__all__ = ["Connection", "Session"]
+
+CKF_RW_SESSION = 0x2
+CKF_SERIAL_SESSION = 0x4
+CKU_USER = 1
+CKS_RO_USER_FUNCTIONS = 1
+CKS_RW_USER_FUNCTIONS = 3
+CKF_LOGIN_REQUIRED = 0x4
+CKF_PROTECTED_AUTHENTICATION_PATH = 0x100
+
+OUTPUT_ROOM = 4096
+SESSION_WAIT_SECONDS = 30.0
+
+# Salts the memory of the PIN that a token was logged in to with, so that it is not the PIN.
+_PIN_DIGEST_KEY = os.urandom(32)
+_pin_digests: dict[tuple[str, str], bytes] = {}
+
+
+def _pin_bytes(pin: Pin) -> bytes:
+    value = pin() if callable(pin) else pin
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+class Session:
+    """An open session and the memory its operations reuse."""
+
+    __slots__ = ("handle", "length", "mechanism", "output", "room")
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        self.mechanism: CData = ffi.new("CK_MECHANISM *")
+        self.length: CData = ffi.new("CK_ULONG *")
+        self.room = OUTPUT_ROOM
+        self.output: CData = ffi.new("unsigned char[]", OUTPUT_ROOM)
+
+    def set_mechanism(self, call: MechanismCall) -> CData:
+        mechanism = self.mechanism
+        mechanism.mechanism = call.mechanism
+        mechanism.pParameter = call.parameter
+        mechanism.ulParameterLen = call.parameter_length
+        return mechanism
+
+    def output_of(self, room: int) -> CData:
+        """A buffer of at least `room` bytes, and its size in `length`."""
+        if room <= self.room:
+            self.length[0] = self.room
+            return self.output
+        self.length[0] = room
+        return ffi.new("unsigned char[]", room)
+
+
+class Connection:
+    """A logged-in connection with one token. Safe for any number of threads. Dead after a loss, a fork or `close`."""
+
+    def __init__(
+        self, module: Module, slot: int, token_flags: int, token_name: str, serial: str, pin: Pin | None
+    ) -> None:
+        self.module = module
+        self.cryptoki = module.cryptoki
+        self.slot = slot
+        self.token_name = token_name
+        self._end: tuple[str, NTSTATUS] | None = None
+        self._inherited = False
+        self._idle: deque[Session] = deque()
+        self._owners: deque[Session] = deque()
+        self._garbage: deque[int] = deque()
+        self._waiting = 0
+        self._returned = threading.Condition()
+        module.enlist(self)
+        owner = self._open_owner()
+        try:
+            self._login(owner, token_flags, serial, pin)
+        except BaseException:
+            self.cryptoki.C_CloseSession(owner.handle)
+            raise
+        self._owners.append(owner)
+
+    @property
+    def alive(self) -> bool:
+        return self._end is None
+
+    def _abandon(self, reason: str, status: NTSTATUS) -> None:
+        """Marks the connection dead without a call to the token. The first reason stays."""
+        if self._end is None:
+            self._end = (reason, status)
+
+    def after_fork_in_child(self) -> None:
+        """The sessions are the parent's: dead here, and never closed from here."""
+        self._abandon(
+            "it was made before fork, in the parent process; open or make it again in this process",
+            NTSTATUS.STATUS_INVALID_HANDLE,
+        )
+        self._inherited = True
+        self._returned = threading.Condition()
+
+    def require_alive(self, what: str = "the key") -> None:
+        if self._end is not None:
+            reason, status = self._end
+            raise CngError(status, f"{what} of token {self.token_name!r} is gone: {reason}")
+
+    def error(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS] | None = None) -> CngError:
+        """The error for `rv`; where it says that the connection is lost, the connection is dead from now on."""
+        if rv in CONNECTION_LOST:
+            self._abandon(
+                "the connection with the token was lost; open it by its name or make it again",
+                NTSTATUS.STATUS_INVALID_DEVICE_STATE,
+            )
+        return token_error(rv, f"{message} on token {self.token_name!r}", verdicts)
+
+    def _open(self, flags: int) -> tuple[int, int]:
+        handle = ffi.new("CK_ULONG *")
+        rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION | flags, ffi.NULL, ffi.NULL, handle)
+        return rv, int(handle[0])
+
+    def _open_owner(self) -> Session:
+        rv, handle = self._open(CKF_RW_SESSION)
+        if rv == CKR.TOKEN_WRITE_PROTECTED:
+            rv, handle = self._open(0)
+        if rv != CKR.OK:
+            raise self.error(rv, "C_OpenSession failed")
+        return Session(handle)
+
+    def _login(self, owner: Session, token_flags: int, serial: str, pin: Pin | None) -> None:
+        if not token_flags & CKF_LOGIN_REQUIRED:
+            return
+        key = (self.module.path, f"{self.slot}:{serial}")
+        if pin is None and not token_flags & CKF_PROTECTED_AUTHENTICATION_PATH:
+            if self._logged_in(owner):
+                return
+            raise CngError(
+                NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
+                f"token {self.token_name!r} asks for a PIN: give pin=... or pin-source=file:... in the URI",
+            )
+        value = _pin_bytes(pin) if pin is not None else None
+        if value is None:
+            rv = self.cryptoki.C_Login(owner.handle, CKU_USER, ffi.NULL, 0)
+        else:
+            rv = self.cryptoki.C_Login(owner.handle, CKU_USER, value, len(value))
+        digest = hmac.digest(_PIN_DIGEST_KEY, value or b"", "sha256")
+        if rv == CKR.OK:
+            _pin_digests[key] = digest
+        elif rv == CKR.USER_ALREADY_LOGGED_IN:
+            # The token does not compare PINs any more; a wrong one must not pass all the same.
+            if not hmac.compare_digest(_pin_digests.get(key, digest), digest):
+                raise CngError(
+                    NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
+                    f"token {self.token_name!r} is logged in to by this process with another PIN than the one given",
+                )
+        else:
+            raise token_error(rv, f"login to token {self.token_name!r} failed; it was tried once")
+
+    def _logged_in(self, owner: Session) -> bool:
+        info = ffi.new("CK_SESSION_INFO *")
+        if self.cryptoki.C_GetSessionInfo(owner.handle, info) != CKR.OK:
+            return False
+        return info.state in (CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS)
+
+    def borrow(self) -> Session:
+        """A session to work with. Give it back with `give_back` after success, with `discard` after anything else."""
+        if self._end is not None:
+            self.require_alive()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._open_pooled()
+
+    def _open_pooled(self) -> Session:
+        deadline = time.monotonic() + SESSION_WAIT_SECONDS
+        while True:
+            rv, handle = self._open(0)
+            if rv == CKR.OK:
+                return Session(handle)
+            if rv != CKR.SESSION_COUNT or time.monotonic() > deadline:
+                raise self.error(rv, "C_OpenSession failed")
+            with self._returned:
+                self._waiting += 1
+                # The timeout covers the session that came back before the wait began.
+                self._returned.wait(0.05)
+                self._waiting -= 1
+            with contextlib.suppress(IndexError):
+                return self._idle.pop()
+
+    def give_back(self, session: Session) -> None:
+        self._idle.append(session)
+        if self._end is not None:
+            self._close_all(self._idle)
+        elif self._waiting:
+            with self._returned:
+                self._returned.notify()
+
+    def discard(self, session: Session) -> None:
+        """Closes a session that may have an operation left in it."""
+        if not self._inherited:
+            self.cryptoki.C_CloseSession(session.handle)
+
+    def _close_all(self, sessions: deque[Session]) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self.discard(sessions.pop())
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[Session]:
+        """A pooled session for the calls of one operation."""
+        session = self.borrow()
+        try:
+            yield session
+        except BaseException:
+            self.discard(session)
+            raise
+        self.give_back(session)
+
+    @contextlib.contextmanager
+    def owning(self) -> Iterator[Session]:
+        """A session whose objects live as long as this connection."""
+        if self._end is not None:
+            self.require_alive("the connection")
+        self._collect_garbage()
+        try:
+            session = self._owners.pop()
+        except IndexError:
+            session = self._open_owner()
+        try:
+            yield session
+        finally:
+            self._owners.append(session)
+            if self._end is not None:
+                self._close_all(self._owners)
+
+    def crypt(
+        self,
+        init: str,
+        operate: str,
+        call: MechanismCall,
+        key: int,
+        data: bytes,
+        room: int,
+        asked: str,
+        verdicts: Mapping[int, NTSTATUS] | None = None,
+        wipe: bool = False,
+    ) -> bytes:
+        """The two C_ calls of an encryption, decryption or signature; `room`: bytes the result can have at most.
+
+        wipe: the result is a secret of the caller's, which must not stay in the session's memory.
+        """
+        session = self.borrow()
+        cryptoki = self.cryptoki
+        try:
+            rv = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
+            if rv == CKR.OK:
+                output = session.output_of(room)
+                rv = getattr(cryptoki, operate)(session.handle, data, len(data), output, session.length)
+                if rv == CKR.OK:
+                    buffer = ffi.buffer(output, session.length[0])
+                    result: bytes = buffer[:]
+                    if wipe:
+                        buffer[:] = bytes(len(result))
+        except BaseException:
+            self.discard(session)
+            raise
+        if rv != CKR.OK:
+            error = self.error(rv, asked, verdicts)
+            self.discard(session)
+            raise error
+        self.give_back(session)
+        return result
+
+    def destroy_object(self, handle: int) -> None:
+        """C_DestroyObject. A key that the token has lost is destroyed already."""
+        if self._end is None:
+            with contextlib.suppress(CngError), self.working() as session:
+                self.cryptoki.C_DestroyObject(session.handle, handle)
+
+    def destroy_later(self, handle: int) -> None:
+        """For finalisers, which may run in the middle of a call: the next creation of a key destroys the object."""
+        if self._end is None:
+            self._garbage.append(handle)
+
+    def _collect_garbage(self) -> None:
+        with contextlib.suppress(IndexError):
+            while self._garbage:
+                self.destroy_object(self._garbage.popleft())
+
+    def close(self) -> None:
+        """Closes every session, which ends every session object."""
+        self._abandon("its provider was closed", NTSTATUS.STATUS_INVALID_HANDLE)
+        self._close_all(self._idle)
+        self._close_all(self._owners)

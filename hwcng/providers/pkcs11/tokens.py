@@ -1,0 +1,92 @@
+"""Finding the one token that a URI means (RFC 7512, section 2; OASIS PKCS#11 3.2, section 5.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import TokenInfo
+from hwcng.providers.pkcs11.ckr import CKR, token_error
+from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.module import Module, text
+from hwcng.providers.uri import Pkcs11Uri
+
+__all__ = ["FoundToken", "find_token"]
+
+CKF_RNG = 0x1
+CKF_TOKEN_INITIALIZED = 0x400
+
+
+@dataclass(frozen=True, slots=True)
+class FoundToken:
+    """A slot with a token in it. flags: CK_TOKEN_INFO's."""
+
+    slot: int
+    flags: int
+    info: TokenInfo
+    slot_description: str
+    slot_manufacturer: str
+
+    @property
+    def has_rng(self) -> bool:
+        return bool(self.flags & CKF_RNG)
+
+    def __str__(self) -> str:
+        return f"{self.info.label!r} (serial {self.info.serial}, model {self.info.model}, slot-id {self.slot})"
+
+
+def _describe(module: Module, slot: int, with_slot: bool) -> FoundToken | None:
+    raw = ffi.new("CK_TOKEN_INFO *")
+    rv = module.cryptoki.C_GetTokenInfo(slot, raw)
+    if rv in (CKR.TOKEN_NOT_PRESENT, CKR.TOKEN_NOT_RECOGNIZED):
+        return None
+    if rv != CKR.OK:
+        raise token_error(rv, f"C_GetTokenInfo of slot {slot} failed")
+    info = TokenInfo(
+        label=text(raw.label),
+        manufacturer=text(raw.manufacturerID),
+        model=text(raw.model),
+        serial=text(raw.serialNumber),
+        firmware=f"{raw.firmwareVersion.major}.{raw.firmwareVersion.minor}",
+        library=f"{module.description} {module.library_version}".strip(),
+    )
+    description = manufacturer = ""
+    if with_slot:
+        slot_raw = ffi.new("CK_SLOT_INFO *")
+        if (rv := module.cryptoki.C_GetSlotInfo(slot, slot_raw)) != CKR.OK:
+            raise token_error(rv, f"C_GetSlotInfo of slot {slot} failed")
+        description, manufacturer = text(slot_raw.slotDescription), text(slot_raw.manufacturerID)
+    return FoundToken(slot, int(raw.flags), info, description, manufacturer)
+
+
+def find_token(module: Module, uri: Pkcs11Uri) -> FoundToken:
+    """The token that `uri` means.
+
+    Raises STATUS_NOT_FOUND where there is none, STATUS_INVALID_PARAMETER where there are several; both say what is
+    there.
+    """
+    with_slot = uri.slot_description is not None or uri.slot_manufacturer is not None
+    present = [
+        token
+        for slot in module.slots()
+        if (token := _describe(module, slot, with_slot)) and token.flags & CKF_TOKEN_INITIALIZED
+    ]
+    matching = [token for token in present if _matches(module, token, uri)]
+    if len(matching) == 1:
+        return matching[0]
+    there = ", ".join(str(token) for token in present) or "none"
+    if not matching:
+        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"no token matches {uri}; tokens of {module.path}: {there}")
+    raise CngError(
+        NTSTATUS.STATUS_INVALID_PARAMETER,
+        f"{len(matching)} tokens match {uri}: {', '.join(str(token) for token in matching)}; "
+        "add serial= or slot-id= to the URI",
+    )
+
+
+def _matches(module: Module, token: FoundToken, uri: Pkcs11Uri) -> bool:
+    return (
+        uri.matches_token(token.info)
+        and uri.matches_slot(token.slot, token.slot_description, token.slot_manufacturer)
+        and uri.matches_library(module.manufacturer, module.description, module.library_version)
+    )
