@@ -1,0 +1,544 @@
+"""The functions of bcrypt.h over keys in a token ("Cryptography API: Next Generation" of the Windows documentation).
+
+Names and parameter order are the documented ones: out-parameters are return values, sizes come from the buffers, and a
+failure raises `hwcng.CngError` whose status is the documented code. Buffers are bytes, bytearray or memoryview;
+integers in them are big-endian unless the documentation says otherwise. Each function's page in that documentation is
+its manual.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple, TypeVar
+
+from hwcng.cng import constants, hashing, pairs, properties, symmetric
+from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.algorithms import ALGORITHMS, Interface, Operation, PseudoHandle
+from hwcng.cng.constants import *  # noqa: F403
+from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.kdf import ParameterList
+from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
+from hwcng.cng.padding import Octets
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import Provider, Support
+from hwcng.providers.registry import default_provider, resolve_implementation
+
+_IMPORT_VALIDATIONS = (
+    0,
+    constants.BCRYPT_NO_KEY_VALIDATION,
+    constants.BCRYPT_KEY_VALIDATION_RANGE,
+    constants.BCRYPT_KEY_VALIDATION_RANGE_AND_ORDER,
+)
+_FINALIZE_VALIDATIONS = (
+    0,
+    constants.BCRYPT_KEY_VALIDATION_RANGE,
+    constants.BCRYPT_KEY_VALIDATION_RANGE_AND_ORDER,
+    constants.BCRYPT_KEY_VALIDATION_REGENERATE,
+)
+
+H = TypeVar("H", bound=Handle)
+
+
+class BCRYPT_ALGORITHM_IDENTIFIER(NamedTuple):
+    """One algorithm in one class, as BCryptEnumAlgorithms lists it."""
+
+    pszName: str
+    dwClass: Interface
+    dwFlags: int
+
+
+def _algorithm(handle: object) -> AlgorithmHandle:
+    """An algorithm handle, real or pseudo. Raises STATUS_INVALID_HANDLE for any other object and for a closed one."""
+    if isinstance(handle, AlgorithmHandle) and handle.alive:
+        return handle
+    if isinstance(handle, PseudoHandle):
+        return AlgorithmHandle.of_pseudo(handle, default_provider)
+    raise invalid_handle("hAlgorithm is not an algorithm handle, or it is closed")
+
+
+def _alive(handle: object, kind: type[H], name: str) -> H:
+    if isinstance(handle, kind) and handle.alive:
+        return handle
+    raise invalid_handle(f"{name} is not a {kind.__name__}, or it is destroyed")
+
+
+def _key(handle: object) -> SymmetricKey | KeyPair:
+    if isinstance(handle, (SymmetricKey, KeyPair)) and handle.alive:
+        return handle
+    raise invalid_handle("hKey is not a key, or it is destroyed")
+
+
+def _no_flags(flags: int) -> None:
+    if flags:
+        raise invalid_parameter(f"dwFlags must be 0, not {flags!r}")
+
+
+def _name(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise invalid_parameter(f"{name} must be a string, not {type(value).__name__}")
+    return value
+
+
+def _length(value: object, name: str) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise invalid_parameter(f"{name} must be a number that is not negative")
+    return value
+
+
+def BCryptOpenAlgorithmProvider(
+    pszAlgId: str, pszImplementation: str | Provider | None = None, dwFlags: int = 0
+) -> AlgorithmHandle:
+    """Opens an algorithm of a token.
+
+    pszAlgId: such as BCRYPT_AES_ALGORITHM, case-sensitive. pszImplementation: None for the default provider, a
+    configured name, a URI or a Provider. dwFlags: BCRYPT_ALG_HANDLE_HMAC_FLAG and BCRYPT_HASH_REUSABLE_FLAG for hashes;
+    BCRYPT_PROV_DISPATCH and BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS are accepted and have no effect.
+
+    Raises STATUS_NOT_FOUND for an unknown algorithm or implementation and for an algorithm that the token lacks,
+    STATUS_INVALID_PARAMETER for None or undefined flags, STATUS_NOT_SUPPORTED for a flag of another algorithm.
+    """
+    algorithm = ALGORITHMS.get(_name(pszAlgId, "pszAlgId"))
+    if algorithm is None:
+        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no algorithm {pszAlgId!r} (names are case-sensitive)")
+    provider = default_provider if pszImplementation is None else resolve_implementation(pszImplementation)
+    return AlgorithmHandle.open(algorithm, provider, dwFlags)
+
+
+def BCryptCloseAlgorithmProvider(hAlgorithm: AlgorithmHandle, dwFlags: int = 0) -> None:
+    """Closes an algorithm handle. Keys and hashes made from it stay valid.
+
+    Raises STATUS_INVALID_HANDLE for a pseudo-handle, a closed handle and any other object.
+    """
+    handle = _alive(hAlgorithm, AlgorithmHandle, "hAlgorithm")
+    _no_flags(dwFlags)
+    handle.destroy()
+
+
+def BCryptEnumAlgorithms(dwAlgOperations: int = 0, dwFlags: int = 0) -> list[BCRYPT_ALGORITHM_IDENTIFIER]:
+    """What the default provider offers, one entry per algorithm and class; without a default provider, unkeyed hashes.
+
+    dwAlgOperations: BCRYPT_*_OPERATION bits, 0 for all. Raises STATUS_INVALID_PARAMETER for undefined bits.
+    """
+    _no_flags(dwFlags)
+    known = 0
+    for operation in Operation:
+        known |= operation
+    if dwAlgOperations & ~known:
+        raise invalid_parameter(f"dwAlgOperations {dwAlgOperations:#x} has undefined bits")
+    try:
+        provider: Provider | None = default_provider()
+    except CngError:
+        provider = None
+    found = []
+    for algorithm in ALGORITHMS.values():
+        offered = provider is not None and provider.offers(algorithm.offered_as, algorithm.curve) is not Support.REFUSED
+        if algorithm.hash_function is None and not offered:
+            continue
+        for interface in algorithm.interfaces:
+            if not dwAlgOperations or dwAlgOperations & (1 << (interface - 1)):
+                found.append(BCRYPT_ALGORITHM_IDENTIFIER(algorithm.name, interface, 0))
+    return found
+
+
+def BCryptGetProperty(hObject: object, pszProperty: str, dwFlags: int = 0) -> Any:
+    """The value of a property: int, str, bytes, tuple or a named tuple, by the property's type.
+
+    Raises STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER for None or flags, STATUS_NOT_SUPPORTED for a property that
+    the object does not have.
+    """
+    handle = _object(hObject)
+    _no_flags(dwFlags)
+    return properties.get_property(handle, _name(pszProperty, "pszProperty"))
+
+
+def BCryptSetProperty(hObject: object, pszProperty: str, pbInput: object, dwFlags: int = 0) -> None:
+    """Sets a property. On an algorithm handle it is for keys made afterwards.
+
+    Raises STATUS_ACCESS_DENIED for a pseudo-handle, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER for a wrong value,
+    STATUS_NOT_SUPPORTED for a property that is absent, read-only, or a value that the token does not have.
+    """
+    handle = _object(hObject)
+    if not (isinstance(handle, AlgorithmHandle) and handle.pseudo is not None):
+        _no_flags(dwFlags)
+    properties.set_property(handle, _name(pszProperty, "pszProperty"), pbInput)
+
+
+def _object(handle: object) -> Handle:
+    if isinstance(handle, PseudoHandle):
+        return _algorithm(handle)
+    if isinstance(handle, (AlgorithmHandle, SymmetricKey, KeyPair, HashObject, Secret)) and handle.alive:
+        return handle
+    raise invalid_handle("hObject is not a handle, or it is closed or destroyed")
+
+
+def BCryptGenerateSymmetricKey(
+    hAlgorithm: AlgorithmHandle | PseudoHandle,
+    pbKeyObject: Octets | None,
+    pbSecret: Octets | None,
+    dwFlags: int = 0,
+) -> SymmetricKey:
+    """A symmetric key of the caller's bytes, in the token. The library keeps no copy of them.
+
+    pbKeyObject: None, or a writable buffer of at least ObjectLength bytes, held until the key is destroyed and never
+    written to. pbSecret: 16, 24 or 32 bytes for AES; what is over the longest key is cut off. A key that no host ever
+    saw is made by `hAlgorithm.generate_key(bits)`.
+
+    Raises STATUS_INVALID_HANDLE (hAlgorithm), STATUS_INVALID_PARAMETER (no symmetric algorithm, a length that is none,
+    flags), STATUS_BUFFER_TOO_SMALL (pbKeyObject).
+    """
+    handle = _algorithm(hAlgorithm)
+    if not handle.algorithm.chaining_modes:
+        raise invalid_parameter(f"{handle.name} has no symmetric cipher keys")
+    secret = octets(pbSecret, "pbSecret")
+    _no_flags(dwFlags)
+    return symmetric.import_secret(handle, secret, pbKeyObject)
+
+
+def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: int, dwFlags: int = 0) -> KeyPair:
+    """An empty key pair: set its properties, then BCryptFinalizeKeyPair. Nothing reaches the token before.
+
+    dwLength: bits; 512 to 16384 in steps of 64 for RSA, the curve's bits for ECDSA and ECDH (0 too for the generic
+    ones).
+
+    Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for an algorithm without key pairs, STATUS_INVALID_PARAMETER for
+    a length that the algorithm does not have and for flags: BCRYPT_NO_KEY_VALIDATION is for ML-KEM alone.
+    """
+    handle = _algorithm(hAlgorithm)
+    if not handle.algorithm.asymmetric:
+        raise not_supported(f"{handle.name} does not use key pairs")
+    _no_flags(dwFlags)
+    return pairs.create(handle, _length(dwLength, "dwLength"))
+
+
+def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
+    """Has the token make the pair. A failure leaves it empty.
+
+    dwFlags: 0 or a BCRYPT_KEY_VALIDATION_ value: a token validates what it makes in any case.
+
+    Raises STATUS_INVALID_HANDLE for anything but an empty pair, STATUS_INVALID_PARAMETER where a curve is missing,
+    STATUS_NOT_SUPPORTED where the token does not make such keys.
+    """
+    pair = _alive(hKey, KeyPair, "hKey")
+    if pair.finalized:
+        raise invalid_handle("the key pair is finalized")
+    if dwFlags not in _FINALIZE_VALIDATIONS:
+        raise invalid_parameter(f"dwFlags {dwFlags!r} is not a validation")
+    pair.finalize()
+
+
+def BCryptDuplicateKey(hKey: SymmetricKey, pbKeyObject: Octets | None = None, dwFlags: int = 0) -> SymmetricKey:
+    """An independent symmetric key of the same value: own chaining mode, own IV (as it stands now), own life.
+
+    Raises STATUS_INVALID_HANDLE for anything but a symmetric key, key pairs too; STATUS_BUFFER_TOO_SMALL (pbKeyObject),
+    STATUS_INVALID_PARAMETER for flags.
+    """
+    key = _alive(hKey, SymmetricKey, "hKey")
+    _no_flags(dwFlags)
+    return key.duplicate(pbKeyObject)
+
+
+def BCryptImportKey(
+    hAlgorithm: AlgorithmHandle | PseudoHandle,
+    hImportKey: SymmetricKey | None,
+    pszBlobType: str,
+    pbKeyObject: Octets | None,
+    pbInput: Octets,
+    dwFlags: int = 0,
+) -> SymmetricKey:
+    """A symmetric key from a blob.
+
+    pszBlobType: BCRYPT_KEY_DATA_BLOB; BCRYPT_AES_WRAP_KEY_BLOB, undone inside the token with the AES key hImportKey of
+    the same provider; BCRYPT_OPAQUE_KEY_BLOB of this very token. hImportKey is ignored for the other two.
+
+    Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for another blob type, STATUS_BUFFER_TOO_SMALL for a blob shorter
+    than its header or a key object that is too small, STATUS_INVALID_PARAMETER for everything else that is wrong.
+    """
+    handle = _algorithm(hAlgorithm)
+    blob_type, blob = _name(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
+    if not handle.algorithm.chaining_modes:
+        raise invalid_parameter(f"{handle.name} has no symmetric cipher keys")
+    _no_flags(dwFlags)
+    return symmetric.import_blob(handle, hImportKey, blob_type, blob, pbKeyObject)
+
+
+def BCryptImportKeyPair(
+    hAlgorithm: AlgorithmHandle | PseudoHandle,
+    hImportKey: SymmetricKey | None,
+    pszBlobType: str,
+    pbInput: Octets,
+    dwFlags: int = 0,
+) -> KeyPair:
+    """A public key, or a key pair whose private half goes into the token; finalized at once.
+
+    hImportKey is not used. dwFlags: a validation; public keys are always checked, because a token must never see a bad
+    one.
+
+    Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for a blob type that the algorithm does not have or an algorithm
+    without pairs, NTE_BAD_DATA for an RSA blob of wrong size, STATUS_INVALID_PARAMETER for everything else that is
+    wrong.
+    """
+    handle = _algorithm(hAlgorithm)
+    blob_type, blob = _name(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
+    if dwFlags not in _IMPORT_VALIDATIONS:
+        raise invalid_parameter(f"dwFlags {dwFlags!r} is not a validation")
+    return pairs.import_blob(handle, blob_type, blob)
+
+
+def BCryptExportKey(
+    hKey: SymmetricKey | KeyPair, hExportKey: SymmetricKey | None, pszBlobType: str, dwFlags: int = 0
+) -> bytes:
+    """A blob of a key. Public blobs always; opaque and AES-wrapped ones where the key's "Export Policy" allows it.
+
+    Raises STATUS_NOT_SUPPORTED for every blob that would hold a secret in plaintext, for a type that the key does not
+    have and where the policy forbids it; STATUS_INVALID_HANDLE, also before BCryptFinalizeKeyPair;
+    STATUS_INVALID_PARAMETER where BCRYPT_AES_WRAP_KEY_BLOB has no AES key hExportKey of the same provider, and for a
+    private blob of a public key.
+    """
+    key = _key(hKey)
+    blob_type = _name(pszBlobType, "pszBlobType")
+    _no_flags(dwFlags)
+    if isinstance(key, KeyPair):
+        return key.export(blob_type)
+    export_key = None if hExportKey is None else _alive(hExportKey, SymmetricKey, "hExportKey")
+    return key.export(blob_type, export_key)
+
+
+def BCryptDestroyKey(hKey: SymmetricKey | KeyPair) -> None:
+    """Ends a key. Raises STATUS_INVALID_HANDLE for what is no key and the second time."""
+    _key(hKey).destroy()
+
+
+def BCryptEncrypt(
+    hKey: SymmetricKey | KeyPair,
+    pbInput: Octets | None,
+    pPaddingInfo: object = None,
+    pbIV: Octets | None = None,
+    dwFlags: int = 0,
+) -> bytes:
+    """The ciphertext: of a symmetric key in the token, of an RSA key on the host.
+
+    pPaddingInfo: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO for GCM and CCM, BCRYPT_OAEP_PADDING_INFO for OAEP, else None.
+    pbIV: 16 bytes, updated in place where it is writable, for the next call; None for the key's running IV.
+    dwFlags: BCRYPT_BLOCK_PADDING, or for RSA BCRYPT_PAD_NONE, _PKCS1 or _OAEP.
+
+    Raises STATUS_INVALID_HANDLE, STATUS_INVALID_BUFFER_SIZE for a partial block, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_SUPPORTED for a key that does not encrypt.
+    """
+    key = _key(hKey)
+    data = b"" if pbInput is None else octets(pbInput, "pbInput")
+    if isinstance(key, KeyPair):
+        return key.encrypt(data, pPaddingInfo, dwFlags)
+    return key.encrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)  # type: ignore[arg-type]
+
+
+def BCryptDecrypt(
+    hKey: SymmetricKey | KeyPair,
+    pbInput: Octets | None,
+    pPaddingInfo: object = None,
+    pbIV: Octets | None = None,
+    dwFlags: int = 0,
+) -> bytes:
+    """The plaintext, made in the token. Parameters as BCryptEncrypt.
+
+    Raises as BCryptEncrypt, and STATUS_AUTH_TAG_MISMATCH for a wrong tag, STATUS_DATA_ERROR for malformed block
+    padding; everything that can be wrong with an RSA padding is one STATUS_INVALID_PARAMETER.
+    """
+    key = _key(hKey)
+    data = b"" if pbInput is None else octets(pbInput, "pbInput")
+    if isinstance(key, KeyPair):
+        return key.decrypt(data, pPaddingInfo, dwFlags)
+    return key.decrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)  # type: ignore[arg-type]
+
+
+def _padding(flags: int) -> bool:
+    if flags & ~constants.BCRYPT_BLOCK_PADDING:
+        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+    return bool(flags)
+
+
+def BCryptSignHash(hKey: KeyPair, pPaddingInfo: object, pbInput: Octets, dwFlags: int = 0) -> bytes:
+    """A signature of a digest, made in the token: RSA big-endian of modulus length, ECDSA r || s.
+
+    pPaddingInfo: BCRYPT_PKCS1_PADDING_INFO with BCRYPT_PAD_PKCS1 or BCRYPT_PSS_PADDING_INFO with BCRYPT_PAD_PSS for
+    RSA; None and no flags for ECDSA.
+
+    Raises STATUS_INVALID_HANDLE, also for an empty pair; STATUS_NOT_SUPPORTED for a key that does not sign and for an
+    unknown hash; STATUS_INVALID_PARAMETER for a public key, a digest of wrong length and wrong padding parameters.
+    """
+    return _alive(hKey, KeyPair, "hKey").sign(pPaddingInfo, octets(pbInput, "pbInput"), dwFlags)
+
+
+def BCryptVerifySignature(
+    hKey: KeyPair, pPaddingInfo: object, pbHash: Octets, pbSignature: Octets, dwFlags: int = 0
+) -> None:
+    """Returns where the signature is good; the host does this, no secret is involved. Parameters as BCryptSignHash.
+
+    dwFlags: BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID also accepts a PKCS #1 signature without DigestInfo.
+
+    Raises STATUS_INVALID_SIGNATURE, STATUS_INVALID_PARAMETER (an ECDSA signature of wrong length too),
+    STATUS_NOT_SUPPORTED, STATUS_INVALID_HANDLE.
+    """
+    pair = _alive(hKey, KeyPair, "hKey")
+    pair.verify(pPaddingInfo, octets(pbHash, "pbHash"), octets(pbSignature, "pbSignature"), dwFlags)
+
+
+def BCryptSecretAgreement(hPrivKey: KeyPair, hPubKey: KeyPair, dwFlags: int = 0) -> Secret:
+    """The secret of two keys, held by the private key's token; hPubKey may be of another provider.
+
+    Raises STATUS_INVALID_HANDLE (also: empty pairs, different algorithms, no private half), STATUS_NOT_SUPPORTED for
+    keys that do not agree, STATUS_INVALID_PARAMETER for keys on different curves and flags.
+    """
+    private, public = _alive(hPrivKey, KeyPair, "hPrivKey"), _alive(hPubKey, KeyPair, "hPubKey")
+    _no_flags(dwFlags)
+    return private.agree(public)
+
+
+def BCryptDeriveKey(
+    hSharedSecret: Secret,
+    pwszKDF: str,
+    pParameterList: ParameterList | None,
+    cbDerivedKey: int | None,
+    dwFlags: int = 0,
+) -> bytes:
+    """Key material from an agreed secret that itself stays in the token.
+
+    pwszKDF: BCRYPT_KDF_HASH, BCRYPT_KDF_HMAC, BCRYPT_KDF_TLS_PRF, BCRYPT_SP80056A_CONCAT_KDF, or BCRYPT_KDF_RAW_SECRET
+    (little-endian; only with open_provider(..., allow_raw_secret=True)). pParameterList: (buffer type, value) pairs.
+    cbDerivedKey: bytes; fewer than the function makes cut its output, more get what it makes, None is its natural
+    length.
+
+    Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for an unknown function or hash and for what the token cannot do,
+    STATUS_INVALID_PARAMETER for missing or malformed parameters.
+    """
+    secret = _alive(hSharedSecret, Secret, "hSharedSecret")
+    return secret.derive(_name(pwszKDF, "pwszKDF"), pParameterList, cbDerivedKey, dwFlags)
+
+
+def BCryptDestroySecret(hSecret: Secret) -> None:
+    """Ends a secret. Raises STATUS_INVALID_HANDLE for what is none and the second time."""
+    _alive(hSecret, Secret, "hSecret").destroy()
+
+
+def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | None, cbBuffer: int, dwFlags: int = 0) -> bytes:
+    """`cbBuffer` random bytes: of the token, or with BCRYPT_USE_SYSTEM_PREFERRED_RNG and None of the operating system.
+
+    BCRYPT_RNG_USE_ENTROPY_IN_BUFFER has no effect, as on Windows since 8.
+
+    Raises STATUS_INVALID_HANDLE for None without that flag and for a handle of another algorithm,
+    STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
+    """
+    system = bool(dwFlags & constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
+    if hAlgorithm is None and system:
+        handle = None
+    else:
+        handle = _algorithm(hAlgorithm)
+        if not handle.algorithm.is_a(Interface.BCRYPT_RNG_INTERFACE):
+            raise invalid_handle(f"{handle.name} is not a random number generator")
+        if system:
+            raise invalid_parameter("BCRYPT_USE_SYSTEM_PREFERRED_RNG goes with hAlgorithm None")
+    length = _length(cbBuffer, "cbBuffer")
+    if dwFlags & ~(constants.BCRYPT_RNG_USE_ENTROPY_IN_BUFFER | constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG):
+        raise invalid_parameter(f"dwFlags {dwFlags:#x} has undefined bits")
+    return os.urandom(length) if handle is None else handle.provider.random(length)
+
+
+def BCryptCreateHash(
+    hAlgorithm: AlgorithmHandle | PseudoHandle,
+    pbHashObject: Octets | None = None,
+    pbSecret: Octets | SymmetricKey | None = None,
+    dwFlags: int = 0,
+) -> HashObject:
+    """A hash object. Unkeyed hashes are the host's; HMAC, AES-CMAC and AES-GMAC have their key in the token.
+
+    pbHashObject: as pbKeyObject of BCryptGenerateSymmetricKey. pbSecret: the key of a keyed hash, as bytes or as a key
+    of `hAlgorithm.generate_key(bits)`; None is HMAC's empty key. dwFlags: BCRYPT_HASH_REUSABLE_FLAG.
+
+    Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for an algorithm that is no hash, STATUS_BUFFER_TOO_SMALL
+    (pbHashObject), STATUS_INVALID_PARAMETER (a secret where none is taken, a wrong length, flags).
+    """
+    handle = _algorithm(hAlgorithm)
+    if not handle.algorithm.is_a(Interface.BCRYPT_HASH_INTERFACE):
+        raise not_supported(f"{handle.name} is not a hash")
+    secret: bytes | SymmetricKey | None
+    if isinstance(pbSecret, SymmetricKey):
+        secret = _alive(pbSecret, SymmetricKey, "pbSecret")
+    else:
+        secret = None if pbSecret is None else octets(pbSecret, "pbSecret")
+    return hashing.create(handle, pbHashObject, secret, dwFlags)
+
+
+def BCryptHashData(hHash: HashObject, pbInput: Octets | None, dwFlags: int = 0) -> None:
+    """Adds data. Raises STATUS_INVALID_HANDLE, also for a finished hash; STATUS_INVALID_PARAMETER for flags."""
+    hash_object = _alive(hHash, HashObject, "hHash")
+    _no_flags(dwFlags)
+    hash_object.update(b"" if pbInput is None else octets(pbInput, "pbInput"))
+
+
+def BCryptFinishHash(hHash: HashObject, dwFlags: int = 0) -> bytes:
+    """The digest. A reusable object starts again, any other is finished.
+
+    dwFlags: BCRYPT_HASH_DONT_RESET_FLAG leaves a reusable object as it is. Raises STATUS_INVALID_HANDLE for a finished
+    hash.
+    """
+    hash_object = _alive(hHash, HashObject, "hHash")
+    if dwFlags & ~constants.BCRYPT_HASH_DONT_RESET_FLAG:
+        raise invalid_parameter(f"dwFlags {dwFlags:#x} has undefined bits")
+    return hash_object.finish(dont_reset=bool(dwFlags))
+
+
+def BCryptDuplicateHash(hHash: HashObject, pbHashObject: Octets | None = None, dwFlags: int = 0) -> HashObject:
+    """A copy with its whole running state. Raises STATUS_INVALID_HANDLE, STATUS_BUFFER_TOO_SMALL,
+    STATUS_INVALID_PARAMETER.
+    """
+    hash_object = _alive(hHash, HashObject, "hHash")
+    _no_flags(dwFlags)
+    return hash_object.duplicate(pbHashObject)
+
+
+def BCryptDestroyHash(hHash: HashObject) -> None:
+    """Ends a hash. Raises STATUS_INVALID_PARAMETER for what is none and the second time: not STATUS_INVALID_HANDLE."""
+    if not isinstance(hHash, HashObject) or not hHash.alive:
+        raise invalid_parameter("hHash is not a hash, or it is destroyed")
+    hHash.destroy()
+
+
+def BCryptHash(
+    hAlgorithm: AlgorithmHandle | PseudoHandle, pbSecret: Octets | SymmetricKey | None, pbInput: Octets | None
+) -> bytes:
+    """The digest of `pbInput` in one call. Parameters and failures as BCryptCreateHash."""
+    with BCryptCreateHash(hAlgorithm, None, pbSecret) as hash_object:
+        BCryptHashData(hash_object, pbInput)
+        return hash_object.finish()
+
+
+__all__ = [
+    "BCRYPT_ALGORITHM_IDENTIFIER",
+    "BCryptOpenAlgorithmProvider",
+    "BCryptCloseAlgorithmProvider",
+    "BCryptEnumAlgorithms",
+    "BCryptGetProperty",
+    "BCryptSetProperty",
+    "BCryptGenerateSymmetricKey",
+    "BCryptGenerateKeyPair",
+    "BCryptFinalizeKeyPair",
+    "BCryptDuplicateKey",
+    "BCryptImportKey",
+    "BCryptImportKeyPair",
+    "BCryptExportKey",
+    "BCryptDestroyKey",
+    "BCryptEncrypt",
+    "BCryptDecrypt",
+    "BCryptSignHash",
+    "BCryptVerifySignature",
+    "BCryptSecretAgreement",
+    "BCryptDeriveKey",
+    "BCryptDestroySecret",
+    "BCryptGenRandom",
+    "BCryptCreateHash",
+    "BCryptHashData",
+    "BCryptFinishHash",
+    "BCryptDuplicateHash",
+    "BCryptDestroyHash",
+    "BCryptHash",
+]
+__all__ += constants.__all__

@@ -1,0 +1,127 @@
+"""GCM and CCM with BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, in one call or chained (SP 800-38C, SP 800-38D).
+
+A chained GCM message is kept until its last call: its keystream comes from AES-ECB of the counter blocks, call by call,
+and the tag from one GCM call over the whole message at the end, because tokens differ in what they do between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hwcng.cng.handles import invalid_parameter, not_supported, octets
+from hwcng.cng.padding import (
+    BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG,
+    BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG,
+    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
+)
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import AeadSpec, AesMode, CipherSpec, SecretKey
+from hwcng.providers.compose import ctr_keystream, xor
+
+__all__ = ["TAG_LENGTHS", "crypt"]
+
+BLOCK = 16
+NONCE_LENGTHS = {AesMode.GCM: range(12, 13), AesMode.CCM: range(7, 14)}
+TAG_LENGTHS = {AesMode.GCM: range(12, 17), AesMode.CCM: range(4, 17, 2)}
+LARGEST_TAG = 16
+GCM_COUNTER_SIZE = 4
+# The counter block of a 12-byte nonce starts at 1, which masks the tag; the first keystream block has 2.
+GCM_FIRST_COUNTER = 2
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A GCM message between its first and its last call."""
+
+    encrypting: bool
+    nonce: bytes
+    aad: bytearray = field(default_factory=bytearray)
+    data: bytearray = field(default_factory=bytearray)
+
+
+def crypt(
+    key: SecretKey, mode: AesMode, data: bytes, info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, *, encrypting: bool
+) -> bytes:
+    """The ciphertext or the plaintext of `data`; the tag goes into `info` or comes from it.
+
+    Raises STATUS_INVALID_PARAMETER for a nonce or tag length that the mode does not have and for undefined flags,
+    STATUS_AUTH_TAG_MISMATCH for a wrong tag.
+    """
+    nonce = octets(info.pbNonce, "pbNonce")
+    aad = b"" if info.pbAuthData is None else octets(info.pbAuthData, "pbAuthData")
+    if info.dwFlags & ~(BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG | BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG):
+        raise invalid_parameter(f"the record's dwFlags {info.dwFlags:#x} has undefined bits")
+    if len(nonce) not in NONCE_LENGTHS[mode]:
+        raise invalid_parameter(f"{mode.value} takes no nonce of {len(nonce)} bytes")
+    if info.cbTag not in TAG_LENGTHS[mode]:
+        raise invalid_parameter(f"{mode.value} has no tag of {info.cbTag} bytes")
+    more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)
+    if more or info._chain is not None or info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
+        return _chained(key, mode, data, info, nonce, aad, more, encrypting)
+    spec = AeadSpec(mode, nonce, aad, info.cbTag)
+    if encrypting:
+        info.check_tag_buffer()
+        sealed = key.encrypt(spec, data)
+        info.store_tag(sealed[len(data) :])
+        return sealed[: len(data)]
+    return key.decrypt(spec, data + info.expected_tag())
+
+
+def _chained(
+    key: SecretKey,
+    mode: AesMode,
+    data: bytes,
+    info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
+    nonce: bytes,
+    aad: bytes,
+    more: bool,
+    encrypting: bool,
+) -> bytes:
+    if mode is not AesMode.GCM:
+        raise not_supported("CCM must know the whole length first: its calls cannot be chained")
+    chain = _chain_of(info, nonce, encrypting)
+    if more and len(data) % BLOCK:
+        raise CngError(
+            NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"all chunks but the last are whole blocks; {len(data)} bytes given"
+        )
+    if chain.data and aad:
+        raise invalid_parameter("authenticated data comes before the first data")
+    if more:
+        first = GCM_FIRST_COUNTER + len(chain.data) // BLOCK
+        counter_block = nonce + first.to_bytes(GCM_COUNTER_SIZE, "big")
+        keystream = ctr_keystream(
+            lambda blocks: key.encrypt(CipherSpec(AesMode.ECB), blocks), counter_block, GCM_COUNTER_SIZE, len(data)
+        )
+        chain.aad += aad
+        chain.data += data
+        info._chain = chain
+        info.dwFlags |= BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
+        info.cbAAD, info.cbData = len(chain.aad), len(chain.data)
+        return xor(data, keystream)
+    start = len(chain.data)
+    spec = AeadSpec(mode, nonce, bytes(chain.aad + aad), info.cbTag)
+    message = bytes(chain.data + data)
+    if encrypting:
+        info.check_tag_buffer()
+        sealed = key.encrypt(spec, message)
+        result = sealed[start : len(message)]
+        info.store_tag(sealed[len(message) :])
+    else:
+        result = key.decrypt(spec, message + info.expected_tag())[start:]
+    info._chain = None
+    info.dwFlags &= ~BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
+    info.cbAAD, info.cbData = len(spec.aad), len(message)
+    return result
+
+
+def _chain_of(info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, nonce: bytes, encrypting: bool) -> _Chain:
+    chain = info._chain
+    if chain is None:
+        if info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
+            raise invalid_parameter("the record says that calls are in progress, but it has made none: keep one record")
+        if info.pbMacContext is None or len(info.pbMacContext) < LARGEST_TAG:
+            raise invalid_parameter(f"chained calls need a pbMacContext of {LARGEST_TAG} bytes")
+        return _Chain(encrypting, nonce)
+    if not isinstance(chain, _Chain) or chain.encrypting is not encrypting or chain.nonce != nonce:
+        raise invalid_parameter("chained calls go in one direction with one nonce")
+    return chain

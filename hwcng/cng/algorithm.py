@@ -1,0 +1,185 @@
+"""Algorithm handles: an algorithm of a provider and what new keys inherit from it (BCryptOpenAlgorithmProvider)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CFB, Algorithm, PseudoHandle
+from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.padding import Octets
+from hwcng.curves import CURVES, Curve, canonical_curve_name
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import AesMode, Provider, Support, Usage
+
+if TYPE_CHECKING:
+    from hwcng.cng.symmetric import SymmetricKey
+
+__all__ = [
+    "CHAIN_MODE_TO_AES_MODE",
+    "AlgorithmHandle",
+    "ExportPolicy",
+    "check_chaining_mode",
+    "check_curve",
+    "check_export_policy",
+]
+
+BCRYPT_PROV_DISPATCH = 0x1
+BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG = 0x4
+BCRYPT_ALG_HANDLE_HMAC_FLAG = 0x8
+BCRYPT_HASH_REUSABLE_FLAG = 0x20
+BCRYPT_MULTI_FLAG = 0x40
+BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS = 0x100
+
+_IGNORED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
+_FOR_HASHES = BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG
+_REFUSED = BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG | BCRYPT_MULTI_FLAG
+
+CHAIN_MODE_TO_AES_MODE = {
+    "ChainingModeECB": AesMode.ECB,
+    "ChainingModeCBC": AesMode.CBC,
+    "ChainingModeGCM": AesMode.GCM,
+    "ChainingModeCCM": AesMode.CCM,
+}
+
+
+class ExportPolicy(enum.IntFlag):
+    """Values of NCRYPT_EXPORT_POLICY_PROPERTY."""
+
+    NCRYPT_ALLOW_EXPORT_FLAG = 0x1
+    NCRYPT_ALLOW_PLAINTEXT_EXPORT_FLAG = 0x2
+    NCRYPT_ALLOW_ARCHIVING_FLAG = 0x4
+    NCRYPT_ALLOW_PLAINTEXT_ARCHIVING_FLAG = 0x8
+
+
+_KNOWN_POLICY = 0xF
+
+
+def check_export_policy(value: int) -> int:
+    """Raises STATUS_NOT_SUPPORTED for what would let plaintext out, STATUS_INVALID_PARAMETER for unknown bits."""
+    if value & ~_KNOWN_POLICY:
+        raise invalid_parameter(f"Export Policy {value:#x} has undefined bits")
+    if value & ~ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG:
+        raise not_supported("keys leave a token wrapped or not at all: the only policy is NCRYPT_ALLOW_EXPORT_FLAG")
+    return value
+
+
+def check_chaining_mode(algorithm: Algorithm, mode: str, provider: Provider) -> str:
+    """Raises STATUS_NOT_SUPPORTED for a mode that the algorithm or the token does not have."""
+    if mode not in algorithm.chaining_modes:
+        raise not_supported(f"{algorithm.name} has no chaining mode {mode!r}")
+    if mode != BCRYPT_CHAIN_MODE_CFB:
+        aes_mode = CHAIN_MODE_TO_AES_MODE[mode].value
+        if provider.offers(algorithm.offered_as, aes_mode) is Support.REFUSED:
+            raise not_supported(f"token {provider.token.label!r} has no AES {aes_mode}")
+    return mode
+
+
+def check_curve(name: str) -> Curve:
+    """Raises STATUS_NOT_SUPPORTED for a curve that is not known here."""
+    curve = CURVES.get(canonical_curve_name(name))
+    if curve is None:
+        raise not_supported(f"curve {name!r} is not one of {', '.join(CURVES)}")
+    return curve
+
+
+class AlgorithmHandle(Handle):
+    """An algorithm, open. What is set here is inherited by keys made later, and by no earlier one.
+
+    provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        provider: Provider | Callable[[], Provider],
+        *,
+        hmac: bool = False,
+        reusable: bool = False,
+        chaining_mode: str | None = None,
+        pseudo: PseudoHandle | None = None,
+    ) -> None:
+        super().__init__()
+        self.algorithm = algorithm
+        self.hmac = hmac
+        self.reusable = reusable
+        self.pseudo = pseudo
+        self.chaining_mode = chaining_mode or algorithm.chaining_mode
+        self.curve: Curve | None = CURVES[algorithm.curve] if algorithm.curve else None
+        self.curve_name: str | None = algorithm.curve
+        self.export_policy = 0
+        self._provider = provider
+
+    @classmethod
+    def open(cls, algorithm: Algorithm, provider: Provider | Callable[[], Provider], flags: int) -> AlgorithmHandle:
+        """Raises STATUS_NOT_FOUND where the token lacks the algorithm, STATUS_INVALID_PARAMETER for undefined flags,
+        STATUS_NOT_SUPPORTED for flags that are not for this algorithm."""
+        if flags & ~(_IGNORED | _FOR_HASHES | _REFUSED):
+            raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+        plain_hash = algorithm.hash_function is not None
+        allowed = _FOR_HASHES if plain_hash else BCRYPT_HASH_REUSABLE_FLAG if algorithm.keyed_hash else 0
+        if flags & ~(_IGNORED | allowed):
+            raise not_supported(f"dwFlags {flags:#x} has a flag that {algorithm.name} does not support")
+        handle = cls(
+            algorithm,
+            provider,
+            hmac=bool(flags & BCRYPT_ALG_HANDLE_HMAC_FLAG),
+            reusable=bool(flags & BCRYPT_HASH_REUSABLE_FLAG),
+        )
+        handle.require_offered()
+        return handle
+
+    @classmethod
+    def of_pseudo(cls, pseudo: PseudoHandle, provider: Callable[[], Provider]) -> AlgorithmHandle:
+        return cls(pseudo.algorithm, provider, hmac=pseudo.hmac, chaining_mode=pseudo.chaining_mode, pseudo=pseudo)
+
+    @property
+    def provider(self) -> Provider:
+        if not isinstance(self._provider, Provider):
+            self._provider = self._provider()
+        return self._provider
+
+    @property
+    def keyed_hash(self) -> bool:
+        return self.hmac or self.algorithm.keyed_hash
+
+    @property
+    def name(self) -> str:
+        return self.algorithm.name
+
+    @property
+    def offered_as(self) -> tuple[str, str | None]:
+        """What a provider is asked for: algorithm and operation."""
+        return (f"HMAC-{self.name}" if self.hmac else self.algorithm.offered_as), self.algorithm.curve
+
+    def require_offered(self) -> None:
+        """Raises STATUS_NOT_FOUND where the token lacks the algorithm. Unkeyed hashes are the host's."""
+        if self.algorithm.hash_function is not None and not self.hmac:
+            return
+        if self.provider.offers(*self.offered_as) is Support.REFUSED:
+            name = f"HMAC of {self.name}" if self.hmac else self.name
+            raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"token {self.provider.token.label!r} has no {name}")
+
+    def generate_key(self, bits: int, *, usage: Usage | None = None, key_object: Octets | None = None) -> SymmetricKey:
+        """A key that the token makes itself, which CNG lacks: no key byte is ever on the host.
+
+        bits: the key's length. usage: what a cipher key may do (ENCRYPT, DECRYPT, WRAP, UNWRAP), None for all of it.
+        key_object: as pbKeyObject of BCryptGenerateSymmetricKey. For AES, and for the keys of HMAC, AES-CMAC and
+        AES-GMAC, which BCryptCreateHash then takes as pbSecret.
+
+        Raises STATUS_INVALID_HANDLE for a closed handle, STATUS_INVALID_PARAMETER for a length that the algorithm does
+        not have, STATUS_NOT_SUPPORTED for an algorithm without such keys.
+        """
+        from hwcng.cng import hashing, symmetric
+
+        if not self.alive:
+            raise invalid_handle("the algorithm handle is closed")
+        if self.keyed_hash:
+            return hashing.generate_mac_key(self, bits)
+        if not self.algorithm.chaining_modes:
+            raise not_supported(f"{self.name} has no secret keys")
+        return symmetric.generate(self, bits, symmetric.CIPHER_USAGE if usage is None else usage, key_object)
+
+    def __repr__(self) -> str:
+        return f"<AlgorithmHandle {self.name}{' HMAC' if self.hmac else ''}{'' if self.alive else ' closed'}>"

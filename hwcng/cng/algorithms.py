@@ -1,0 +1,268 @@
+"""The algorithms of CNG: one row each (bcrypt.h; "CNG Algorithm Identifiers" of the Windows documentation).
+
+Sizes are bits for keys and bytes for blocks, objects and digests. A new algorithm is one row here.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from hwcng.hashes import HASHES, HashFunction
+
+__all__ = [
+    "ALGORITHMS",
+    "CHAIN_MODES",
+    "Algorithm",
+    "Interface",
+    "KeyLengths",
+    "Operation",
+    "PaddingScheme",
+    "PseudoHandle",
+]
+
+
+class Interface(enum.IntEnum):
+    """Classes of algorithms: the value of PrimitiveType."""
+
+    BCRYPT_CIPHER_INTERFACE = 1
+    BCRYPT_HASH_INTERFACE = 2
+    BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE = 3
+    BCRYPT_SECRET_AGREEMENT_INTERFACE = 4
+    BCRYPT_SIGNATURE_INTERFACE = 5
+    BCRYPT_RNG_INTERFACE = 6
+
+
+class Operation(enum.IntFlag):
+    """Bits of BCryptEnumAlgorithms."""
+
+    BCRYPT_CIPHER_OPERATION = 0x1
+    BCRYPT_HASH_OPERATION = 0x2
+    BCRYPT_ASYMMETRIC_ENCRYPTION_OPERATION = 0x4
+    BCRYPT_SECRET_AGREEMENT_OPERATION = 0x8
+    BCRYPT_SIGNATURE_OPERATION = 0x10
+    BCRYPT_RNG_OPERATION = 0x20
+
+
+class PaddingScheme(enum.IntFlag):
+    """Bits of PaddingSchemes."""
+
+    BCRYPT_SUPPORTED_PAD_ROUTER = 0x1
+    BCRYPT_SUPPORTED_PAD_PKCS1_ENC = 0x2
+    BCRYPT_SUPPORTED_PAD_PKCS1_SIG = 0x4
+    BCRYPT_SUPPORTED_PAD_OAEP = 0x8
+    BCRYPT_SUPPORTED_PAD_PSS = 0x10
+
+
+class KeyLengths(NamedTuple):
+    """BCRYPT_KEY_LENGTHS_STRUCT, in bits."""
+
+    dwMinLength: int
+    dwMaxLength: int
+    dwIncrement: int
+
+    def __contains__(self, bits: object) -> bool:
+        if not isinstance(bits, int) or not self.dwMinLength <= bits <= self.dwMaxLength:
+            return False
+        return not self.dwIncrement or (bits - self.dwMinLength) % self.dwIncrement == 0
+
+
+_NO_PADDING_SCHEMES = PaddingScheme(0)
+
+BCRYPT_CHAIN_MODE_NA = "ChainingModeN/A"
+BCRYPT_CHAIN_MODE_CBC = "ChainingModeCBC"
+BCRYPT_CHAIN_MODE_ECB = "ChainingModeECB"
+BCRYPT_CHAIN_MODE_CFB = "ChainingModeCFB"
+BCRYPT_CHAIN_MODE_CCM = "ChainingModeCCM"
+BCRYPT_CHAIN_MODE_GCM = "ChainingModeGCM"
+
+CHAIN_MODES = (
+    BCRYPT_CHAIN_MODE_CBC,
+    BCRYPT_CHAIN_MODE_ECB,
+    BCRYPT_CHAIN_MODE_CFB,
+    BCRYPT_CHAIN_MODE_CCM,
+    BCRYPT_CHAIN_MODE_GCM,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """interfaces: the classes it belongs to. offered_as: the name by which a provider is asked for it.
+
+    object_length: bytes of ObjectLength, opaque to callers. chaining_mode: the default of a cipher. curve: CNG's name
+    of a fixed curve. generic_curve: the curve comes from ECCCurveName.
+    """
+
+    name: str
+    interfaces: tuple[Interface, ...]
+    offered_as: str
+    key_lengths: KeyLengths | None = None
+    object_length: int | None = None
+    block_length: int | None = None
+    chaining_modes: tuple[str, ...] = ()
+    chaining_mode: str | None = None
+    hash_function: HashFunction | None = None
+    keyed_hash: bool = False
+    curve: str | None = None
+    generic_curve: bool = False
+    padding_schemes: PaddingScheme = _NO_PADDING_SCHEMES
+
+    def is_a(self, *interfaces: Interface) -> bool:
+        return any(interface in self.interfaces for interface in interfaces)
+
+    @property
+    def asymmetric(self) -> bool:
+        return self.is_a(
+            Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE,
+            Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE,
+            Interface.BCRYPT_SIGNATURE_INTERFACE,
+        )
+
+    @property
+    def agrees(self) -> bool:
+        return self.is_a(Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE)
+
+    @property
+    def encrypts(self) -> bool:
+        return self.is_a(Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE)
+
+    @property
+    def elliptic(self) -> bool:
+        return self.curve is not None or self.generic_curve
+
+
+_AES_LENGTHS = KeyLengths(128, 256, 64)
+_RSA_LENGTHS = KeyLengths(512, 16384, 64)
+_RSA_SIGNING = (
+    PaddingScheme.BCRYPT_SUPPORTED_PAD_ROUTER
+    | PaddingScheme.BCRYPT_SUPPORTED_PAD_PKCS1_SIG
+    | PaddingScheme.BCRYPT_SUPPORTED_PAD_PSS
+)
+_RSA_ALL = _RSA_SIGNING | PaddingScheme.BCRYPT_SUPPORTED_PAD_PKCS1_ENC | PaddingScheme.BCRYPT_SUPPORTED_PAD_OAEP
+_HASH_OBJECT_LENGTHS = {"MD5": 274, "SHA1": 278, "SHA256": 286, "SHA384": 382, "SHA512": 382}
+_SPONGE_OBJECT_LENGTH = 478
+_SIGNATURE = (Interface.BCRYPT_SIGNATURE_INTERFACE,)
+_AGREEMENT = (Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE,)
+
+
+def _curve_row(family: str, name: str, curve: str, bits: int) -> Algorithm:
+    interfaces = _SIGNATURE if family == "ECDSA" else _AGREEMENT
+    return Algorithm(name, interfaces, family, KeyLengths(bits, bits, 0), curve=curve)
+
+
+ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Algorithm(
+                "AES",
+                (Interface.BCRYPT_CIPHER_INTERFACE,),
+                "AES",
+                _AES_LENGTHS,
+                object_length=654,
+                block_length=16,
+                chaining_modes=CHAIN_MODES,
+                chaining_mode=BCRYPT_CHAIN_MODE_CBC,
+            ),
+            Algorithm(
+                "AES-CMAC",
+                (Interface.BCRYPT_HASH_INTERFACE,),
+                "AES-CMAC",
+                _AES_LENGTHS,
+                object_length=654,
+                block_length=16,
+                keyed_hash=True,
+            ),
+            Algorithm(
+                "AES-GMAC",
+                (Interface.BCRYPT_HASH_INTERFACE,),
+                "AES-GMAC",
+                _AES_LENGTHS,
+                object_length=654,
+                block_length=16,
+                keyed_hash=True,
+            ),
+            *(
+                Algorithm(
+                    name,
+                    (Interface.BCRYPT_HASH_INTERFACE,),
+                    name,
+                    object_length=_HASH_OBJECT_LENGTHS.get(name, _SPONGE_OBJECT_LENGTH),
+                    hash_function=hash_function,
+                )
+                for name, hash_function in HASHES.items()
+            ),
+            Algorithm(
+                "RSA",
+                (Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE, Interface.BCRYPT_SIGNATURE_INTERFACE),
+                "RSA",
+                _RSA_LENGTHS,
+                padding_schemes=_RSA_ALL,
+            ),
+            Algorithm("RSA_SIGN", _SIGNATURE, "RSA", _RSA_LENGTHS, padding_schemes=_RSA_SIGNING),
+            _curve_row("ECDSA", "ECDSA_P256", "nistP256", 256),
+            _curve_row("ECDSA", "ECDSA_P384", "nistP384", 384),
+            _curve_row("ECDSA", "ECDSA_P521", "nistP521", 521),
+            _curve_row("ECDH", "ECDH_P256", "nistP256", 256),
+            _curve_row("ECDH", "ECDH_P384", "nistP384", 384),
+            _curve_row("ECDH", "ECDH_P521", "nistP521", 521),
+            Algorithm("ECDSA", _SIGNATURE, "ECDSA", generic_curve=True),
+            Algorithm("ECDH", _AGREEMENT, "ECDH", generic_curve=True),
+            Algorithm("RNG", (Interface.BCRYPT_RNG_INTERFACE,), "RNG"),
+        )
+    }
+)
+
+
+class PseudoHandle(enum.IntEnum):
+    """Algorithm handles that need no opening: the default provider's ("CNG Algorithm Pseudo-handles")."""
+
+    algorithm: Algorithm
+    chaining_mode: str | None
+    hmac: bool
+
+    def __new__(cls, value: int, name: str, chaining_mode: str | None = None, hmac: bool = False) -> PseudoHandle:
+        handle = int.__new__(cls, value)
+        handle._value_ = value
+        handle.algorithm = ALGORITHMS[name]
+        handle.chaining_mode = chaining_mode
+        handle.hmac = hmac
+        return handle
+
+    BCRYPT_MD5_ALG_HANDLE = 0x021, "MD5"
+    BCRYPT_SHA1_ALG_HANDLE = 0x031, "SHA1"
+    BCRYPT_SHA256_ALG_HANDLE = 0x041, "SHA256"
+    BCRYPT_SHA384_ALG_HANDLE = 0x051, "SHA384"
+    BCRYPT_SHA512_ALG_HANDLE = 0x061, "SHA512"
+    BCRYPT_RNG_ALG_HANDLE = 0x081, "RNG"
+    BCRYPT_HMAC_MD5_ALG_HANDLE = 0x091, "MD5", None, True
+    BCRYPT_HMAC_SHA1_ALG_HANDLE = 0x0A1, "SHA1", None, True
+    BCRYPT_HMAC_SHA256_ALG_HANDLE = 0x0B1, "SHA256", None, True
+    BCRYPT_HMAC_SHA384_ALG_HANDLE = 0x0C1, "SHA384", None, True
+    BCRYPT_HMAC_SHA512_ALG_HANDLE = 0x0D1, "SHA512", None, True
+    BCRYPT_RSA_ALG_HANDLE = 0x0E1, "RSA"
+    BCRYPT_ECDSA_ALG_HANDLE = 0x0F1, "ECDSA"
+    BCRYPT_AES_CMAC_ALG_HANDLE = 0x101, "AES-CMAC"
+    BCRYPT_AES_GMAC_ALG_HANDLE = 0x111, "AES-GMAC"
+    BCRYPT_AES_CBC_ALG_HANDLE = 0x1A1, "AES", BCRYPT_CHAIN_MODE_CBC
+    BCRYPT_AES_ECB_ALG_HANDLE = 0x1B1, "AES", BCRYPT_CHAIN_MODE_ECB
+    BCRYPT_AES_CFB_ALG_HANDLE = 0x1C1, "AES", BCRYPT_CHAIN_MODE_CFB
+    BCRYPT_AES_CCM_ALG_HANDLE = 0x1D1, "AES", BCRYPT_CHAIN_MODE_CCM
+    BCRYPT_AES_GCM_ALG_HANDLE = 0x1E1, "AES", BCRYPT_CHAIN_MODE_GCM
+    BCRYPT_ECDH_ALG_HANDLE = 0x291, "ECDH"
+    BCRYPT_ECDH_P256_ALG_HANDLE = 0x2A1, "ECDH_P256"
+    BCRYPT_ECDH_P384_ALG_HANDLE = 0x2B1, "ECDH_P384"
+    BCRYPT_ECDH_P521_ALG_HANDLE = 0x2C1, "ECDH_P521"
+    BCRYPT_ECDSA_P256_ALG_HANDLE = 0x2E1, "ECDSA_P256"
+    BCRYPT_ECDSA_P384_ALG_HANDLE = 0x2F1, "ECDSA_P384"
+    BCRYPT_ECDSA_P521_ALG_HANDLE = 0x301, "ECDSA_P521"
+    BCRYPT_RSA_SIGN_ALG_HANDLE = 0x311, "RSA_SIGN"
+    BCRYPT_SHA3_256_ALG_HANDLE = 0x3B1, "SHA3-256"
+    BCRYPT_SHA3_384_ALG_HANDLE = 0x3C1, "SHA3-384"
+    BCRYPT_SHA3_512_ALG_HANDLE = 0x3D1, "SHA3-512"
+    BCRYPT_HMAC_SHA3_256_ALG_HANDLE = 0x3E1, "SHA3-256", None, True
+    BCRYPT_HMAC_SHA3_384_ALG_HANDLE = 0x3F1, "SHA3-384", None, True
+    BCRYPT_HMAC_SHA3_512_ALG_HANDLE = 0x401, "SHA3-512", None, True

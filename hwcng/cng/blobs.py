@@ -1,0 +1,585 @@
+"""Key blobs, byte-exact, as typed records.
+
+Standards: bcrypt.h (BCRYPT_KEY_DATA_BLOB_HEADER, BCRYPT_RSAKEY_BLOB, BCRYPT_ECCKEY_BLOB, BCRYPT_ECCFULLKEY_BLOB) and
+wincrypt.h (PRIVATEKEYBLOB); SEC 2, SP 800-186 and RFC 5639 (curves); RFC 8017, section 3.2 (RSA numbers).
+Header fields are little-endian, 32 bits; numbers are big-endian, save in the CAPI blob, where they are little-endian.
+
+Only public blobs are built. Private and symmetric ones are read, never written.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from math import gcd
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from hwcng.curves import CURVES, Curve
+from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
+
+__all__ = [
+    "BCRYPT_AES_WRAP_KEY_BLOB",
+    "BCRYPT_ECCFULLPRIVATE_BLOB",
+    "BCRYPT_ECCFULLPUBLIC_BLOB",
+    "BCRYPT_ECCPRIVATE_BLOB",
+    "BCRYPT_ECCPUBLIC_BLOB",
+    "BCRYPT_ECDH_PRIVATE_GENERIC_MAGIC",
+    "BCRYPT_ECDH_PRIVATE_P256_MAGIC",
+    "BCRYPT_ECDH_PRIVATE_P384_MAGIC",
+    "BCRYPT_ECDH_PRIVATE_P521_MAGIC",
+    "BCRYPT_ECDH_PUBLIC_GENERIC_MAGIC",
+    "BCRYPT_ECDH_PUBLIC_P256_MAGIC",
+    "BCRYPT_ECDH_PUBLIC_P384_MAGIC",
+    "BCRYPT_ECDH_PUBLIC_P521_MAGIC",
+    "BCRYPT_ECDSA_PRIVATE_GENERIC_MAGIC",
+    "BCRYPT_ECDSA_PRIVATE_P256_MAGIC",
+    "BCRYPT_ECDSA_PRIVATE_P384_MAGIC",
+    "BCRYPT_ECDSA_PRIVATE_P521_MAGIC",
+    "BCRYPT_ECDSA_PUBLIC_GENERIC_MAGIC",
+    "BCRYPT_ECDSA_PUBLIC_P256_MAGIC",
+    "BCRYPT_ECDSA_PUBLIC_P384_MAGIC",
+    "BCRYPT_ECDSA_PUBLIC_P521_MAGIC",
+    "BCRYPT_KEY_DATA_BLOB",
+    "BCRYPT_KEY_DATA_BLOB_MAGIC",
+    "BCRYPT_KEY_DATA_BLOB_VERSION1",
+    "BCRYPT_OPAQUE_KEY_BLOB",
+    "BCRYPT_PRIVATE_KEY_BLOB",
+    "BCRYPT_PUBLIC_KEY_BLOB",
+    "BCRYPT_RSAFULLPRIVATE_BLOB",
+    "BCRYPT_RSAFULLPRIVATE_MAGIC",
+    "BCRYPT_RSAPRIVATE_BLOB",
+    "BCRYPT_RSAPRIVATE_MAGIC",
+    "BCRYPT_RSAPUBLIC_BLOB",
+    "BCRYPT_RSAPUBLIC_MAGIC",
+    "BLOB_TYPES",
+    "DOMAINS",
+    "LEGACY_RSAPRIVATE_BLOB",
+    "LEGACY_RSAPUBLIC_BLOB",
+    "BlobFamily",
+    "BlobType",
+    "Domain",
+    "EccFamily",
+    "KeyDataBlob",
+    "build_ecc_full_public",
+    "build_ecc_public",
+    "build_rsa_public",
+    "parse_ecc",
+    "parse_key_data",
+    "parse_rsa",
+]
+
+BCRYPT_KEY_DATA_BLOB = "KeyDataBlob"
+BCRYPT_AES_WRAP_KEY_BLOB = "Rfc3565KeyWrapBlob"
+BCRYPT_OPAQUE_KEY_BLOB = "OpaqueKeyBlob"
+BCRYPT_PUBLIC_KEY_BLOB = "PUBLICBLOB"
+BCRYPT_PRIVATE_KEY_BLOB = "PRIVATEBLOB"
+BCRYPT_RSAPUBLIC_BLOB = "RSAPUBLICBLOB"
+BCRYPT_RSAPRIVATE_BLOB = "RSAPRIVATEBLOB"
+BCRYPT_RSAFULLPRIVATE_BLOB = "RSAFULLPRIVATEBLOB"
+LEGACY_RSAPUBLIC_BLOB = "CAPIPUBLICBLOB"
+LEGACY_RSAPRIVATE_BLOB = "CAPIPRIVATEBLOB"
+BCRYPT_ECCPUBLIC_BLOB = "ECCPUBLICBLOB"
+BCRYPT_ECCPRIVATE_BLOB = "ECCPRIVATEBLOB"
+BCRYPT_ECCFULLPUBLIC_BLOB = "ECCFULLPUBLICBLOB"
+BCRYPT_ECCFULLPRIVATE_BLOB = "ECCFULLPRIVATEBLOB"
+
+BCRYPT_KEY_DATA_BLOB_MAGIC = 0x4D42444B
+BCRYPT_KEY_DATA_BLOB_VERSION1 = 1
+BCRYPT_RSAPUBLIC_MAGIC = 0x31415352
+BCRYPT_RSAPRIVATE_MAGIC = 0x32415352
+BCRYPT_RSAFULLPRIVATE_MAGIC = 0x33415352
+BCRYPT_ECDH_PUBLIC_P256_MAGIC = 0x314B4345
+BCRYPT_ECDH_PRIVATE_P256_MAGIC = 0x324B4345
+BCRYPT_ECDH_PUBLIC_P384_MAGIC = 0x334B4345
+BCRYPT_ECDH_PRIVATE_P384_MAGIC = 0x344B4345
+BCRYPT_ECDH_PUBLIC_P521_MAGIC = 0x354B4345
+BCRYPT_ECDH_PRIVATE_P521_MAGIC = 0x364B4345
+BCRYPT_ECDH_PUBLIC_GENERIC_MAGIC = 0x504B4345
+BCRYPT_ECDH_PRIVATE_GENERIC_MAGIC = 0x564B4345
+BCRYPT_ECDSA_PUBLIC_P256_MAGIC = 0x31534345
+BCRYPT_ECDSA_PRIVATE_P256_MAGIC = 0x32534345
+BCRYPT_ECDSA_PUBLIC_P384_MAGIC = 0x33534345
+BCRYPT_ECDSA_PRIVATE_P384_MAGIC = 0x34534345
+BCRYPT_ECDSA_PUBLIC_P521_MAGIC = 0x35534345
+BCRYPT_ECDSA_PRIVATE_P521_MAGIC = 0x36534345
+BCRYPT_ECDSA_PUBLIC_GENERIC_MAGIC = 0x50444345
+BCRYPT_ECDSA_PRIVATE_GENERIC_MAGIC = 0x56444345
+
+EccFamily: TypeAlias = Literal["ECDSA", "ECDH"]
+RsaKey: TypeAlias = RsaPublicKey | RsaPrivateKey
+EcKey: TypeAlias = EcPublicKey | EcPrivateKey
+
+_GENERIC = ""
+_ECC_MAGICS: Mapping[tuple[EccFamily, bool], Mapping[str, int]] = MappingProxyType(
+    {
+        ("ECDH", False): {
+            "nistP256": BCRYPT_ECDH_PUBLIC_P256_MAGIC,
+            "nistP384": BCRYPT_ECDH_PUBLIC_P384_MAGIC,
+            "nistP521": BCRYPT_ECDH_PUBLIC_P521_MAGIC,
+            _GENERIC: BCRYPT_ECDH_PUBLIC_GENERIC_MAGIC,
+        },
+        ("ECDH", True): {
+            "nistP256": BCRYPT_ECDH_PRIVATE_P256_MAGIC,
+            "nistP384": BCRYPT_ECDH_PRIVATE_P384_MAGIC,
+            "nistP521": BCRYPT_ECDH_PRIVATE_P521_MAGIC,
+            _GENERIC: BCRYPT_ECDH_PRIVATE_GENERIC_MAGIC,
+        },
+        ("ECDSA", False): {
+            "nistP256": BCRYPT_ECDSA_PUBLIC_P256_MAGIC,
+            "nistP384": BCRYPT_ECDSA_PUBLIC_P384_MAGIC,
+            "nistP521": BCRYPT_ECDSA_PUBLIC_P521_MAGIC,
+            _GENERIC: BCRYPT_ECDSA_PUBLIC_GENERIC_MAGIC,
+        },
+        ("ECDSA", True): {
+            "nistP256": BCRYPT_ECDSA_PRIVATE_P256_MAGIC,
+            "nistP384": BCRYPT_ECDSA_PRIVATE_P384_MAGIC,
+            "nistP521": BCRYPT_ECDSA_PRIVATE_P521_MAGIC,
+            _GENERIC: BCRYPT_ECDSA_PRIVATE_GENERIC_MAGIC,
+        },
+    }
+)
+
+_MAGIC = struct.Struct("<I")
+_KEY_DATA_HEADER = struct.Struct("<3I")
+_RSA_HEADER = struct.Struct("<6I")
+_CAPI_RSA_HEADER = struct.Struct("<BBHI3I")
+_ECC_HEADER = struct.Struct("<2I")
+_ECC_FULL_HEADER = struct.Struct("<8I")
+
+_MAX_RSA_EXPONENT_SIZE = 8
+# CNG's largest modulus is 16384 bits; without a bound a huge blob would buy minutes of arithmetic.
+_MAX_RSA_MODULUS_SIZE = 2048
+_CAPI_PRIVATEKEYBLOB = 7
+_CAPI_VERSION = 2
+_ECC_FULL_VERSION = 1
+_PRIME_SHORT_WEIERSTRASS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """y^2 = x^3 + a*x + b over the field of p elements, base point (gx, gy) of prime order n. The cofactor is 1."""
+
+    p: int
+    a: int
+    b: int
+    gx: int
+    gy: int
+    n: int
+
+
+def _domain(p: str, a: str, b: str, gx: str, gy: str, n: str) -> Domain:
+    prime = int(p, 16)
+    return Domain(prime, int(a, 16) % prime, int(b, 16), int(gx, 16), int(gy, 16), int(n, 16))
+
+
+DOMAINS: Mapping[str, Domain] = MappingProxyType(
+    {
+        "nistP224": _domain(
+            "ffffffffffffffffffffffffffffffff000000000000000000000001",
+            "-3",
+            "b4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4",
+            "b70e0cbd6bb4bf7f321390b94a03c1d356c21122343280d6115c1d21",
+            "bd376388b5f723fb4c22dfe6cd4375a05a07476444d5819985007e34",
+            "ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d",
+        ),
+        "nistP256": _domain(
+            "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+            "-3",
+            "5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b",
+            "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
+            "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+            "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+        ),
+        "nistP384": _domain(
+            "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
+            "-3",
+            "b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef",
+            "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7",
+            "3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f",
+            "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973",
+        ),
+        "nistP521": _domain(
+            "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+            "ffffffffffffffffffffffffffffffffffff",
+            "-3",
+            "0051953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1"
+            "bf073573df883d2c34f1ef451fd46b503f00",
+            "00c6858e06b70404e9cd9e3ecb662395b4429c648139053fb521f828af606b4d3dbaa14b5e77efe75928fe1dc127a2ff"
+            "a8de3348b3c1856a429bf97e7e31c2e5bd66",
+            "011839296a789a3bc0045c8a5fb42c7d1bd998f54449579b446817afbd17273e662c97ee72995ef42640c550b9013fad"
+            "0761353c7086a272c24088be94769fd16650",
+            "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709"
+            "a5d03bb5c9b8899c47aebb6fb71e91386409",
+        ),
+        "secP256k1": _domain(
+            "fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f",
+            "0",
+            "7",
+            "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+            "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8",
+            "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+        ),
+        "brainpoolP256r1": _domain(
+            "a9fb57dba1eea9bc3e660a909d838d726e3bf623d52620282013481d1f6e5377",
+            "7d5a0975fc2c3057eef67530417affe7fb8055c126dc5c6ce94a4b44f330b5d9",
+            "26dc5c6ce94a4b44f330b5d9bbd77cbf958416295cf7e1ce6bccdc18ff8c07b6",
+            "8bd2aeb9cb7e57cb2c4b482ffc81b7afb9de27e1e3bd23c23a4453bd9ace3262",
+            "547ef835c3dac4fd97f8461a14611dc9c27745132ded8e545c1d54c72f046997",
+            "a9fb57dba1eea9bc3e660a909d838d718c397aa3b561a6f7901e0e82974856a7",
+        ),
+        "brainpoolP384r1": _domain(
+            "8cb91e82a3386d280f5d6f7e50e641df152f7109ed5456b412b1da197fb71123acd3a729901d1a71874700133107ec53",
+            "7bc382c63d8c150c3c72080ace05afa0c2bea28e4fb22787139165efba91f90f8aa5814a503ad4eb04a8c7dd22ce2826",
+            "04a8c7dd22ce28268b39b55416f0447c2fb77de107dcd2a62e880ea53eeb62d57cb4390295dbc9943ab78696fa504c11",
+            "1d1c64f068cf45ffa2a63a81b7c13f6b8847a3e77ef14fe3db7fcafe0cbd10e8e826e03436d646aaef87b2e247d4af1e",
+            "8abe1d7520f9c2a45cb1eb8e95cfd55262b70b29feec5864e19c054ff99129280e4646217791811142820341263c5315",
+            "8cb91e82a3386d280f5d6f7e50e641df152f7109ed5456b31f166e6cac0425a7cf3ab6af6b7fc3103b883202e9046565",
+        ),
+        "brainpoolP512r1": _domain(
+            "aadd9db8dbe9c48b3fd4e6ae33c9fc07cb308db3b3c9d20ed6639cca703308717d4d9b009bc66842aecda12ae6a380e6"
+            "2881ff2f2d82c68528aa6056583a48f3",
+            "7830a3318b603b89e2327145ac234cc594cbdd8d3df91610a83441caea9863bc2ded5d5aa8253aa10a2ef1c98b9ac8b5"
+            "7f1117a72bf2c7b9e7c1ac4d77fc94ca",
+            "3df91610a83441caea9863bc2ded5d5aa8253aa10a2ef1c98b9ac8b57f1117a72bf2c7b9e7c1ac4d77fc94cadc083e67"
+            "984050b75ebae5dd2809bd638016f723",
+            "81aee4bdd82ed9645a21322e9c4c6a9385ed9f70b5d916c1b43b62eef4d0098eff3b1f78e2d0d48d50d1687b93b97d5f"
+            "7c6d5047406a5e688b352209bcb9f822",
+            "7dde385d566332ecc0eabfa9cf7822fdf209f70024a57b1aa000c55b881f8111b2dcde494a5f485e5bca4bd88a2763ae"
+            "d1ca2b2fa8f0540678cd1e0f3ad80892",
+            "aadd9db8dbe9c48b3fd4e6ae33c9fc07cb308db3b3c9d20ed6639cca70330870553e5c414ca92619418661197fac1047"
+            "1db1d381085ddaddb58796829ca90069",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDataBlob:
+    """A symmetric key handed over by the caller. key: its octets, never shown in repr."""
+
+    key: bytes = field(repr=False)
+
+
+def _refuse(message: str, status: NTSTATUS | HRESULT = NTSTATUS.STATUS_INVALID_PARAMETER) -> CngError:
+    return CngError(status, message)
+
+
+def _bad_size(expected: int, blob: bytes) -> CngError:
+    return _refuse(f"RSA blob: {expected} bytes expected, {len(blob)} given", HRESULT.NTE_BAD_DATA)
+
+
+def _numbers(
+    blob: bytes, offset: int, sizes: Sequence[int], byteorder: Literal["big", "little"] = "big"
+) -> tuple[int, ...]:
+    """Consecutive unsigned numbers of `sizes` bytes each, starting at `offset`; the caller has checked the total."""
+    numbers = []
+    for size in sizes:
+        numbers.append(int.from_bytes(blob[offset : offset + size], byteorder))
+        offset += size
+    return tuple(numbers)
+
+
+def parse_key_data(blob: bytes) -> KeyDataBlob:
+    """Reads BCRYPT_KEY_DATA_BLOB. Bytes after the key are ignored; whether the key length suits is for the algorithm.
+
+    Raises STATUS_BUFFER_TOO_SMALL under 12 bytes, STATUS_INVALID_PARAMETER for a wrong magic, version or cbKeyData.
+    """
+    if len(blob) < _KEY_DATA_HEADER.size:
+        raise _refuse(
+            f"KeyDataBlob: a header of {_KEY_DATA_HEADER.size} bytes expected, {len(blob)} bytes given",
+            NTSTATUS.STATUS_BUFFER_TOO_SMALL,
+        )
+    magic, version, size = _KEY_DATA_HEADER.unpack_from(blob)
+    if (magic, version) != (BCRYPT_KEY_DATA_BLOB_MAGIC, BCRYPT_KEY_DATA_BLOB_VERSION1):
+        raise _refuse(f"KeyDataBlob: magic {magic:#010x} version {version} is not a key data blob of version 1")
+    end = _KEY_DATA_HEADER.size + size
+    if end > len(blob):
+        raise _refuse(f"KeyDataBlob: cbKeyData announces {size} bytes, {len(blob) - _KEY_DATA_HEADER.size} follow")
+    return KeyDataBlob(bytes(blob[_KEY_DATA_HEADER.size : end]))
+
+
+def parse_rsa(blob: bytes, blob_type: str) -> RsaPublicKey | RsaPrivateKey:
+    """Reads RSAPUBLICBLOB, RSAPRIVATEBLOB, RSAFULLPRIVATEBLOB, CAPIPRIVATEBLOB, or PUBLICBLOB and PRIVATEBLOB by magic.
+
+    d, dP, dQ and qInv come from p, q and e, also where the blob carries them. BitLength is not looked at, save in
+    CAPIPRIVATEBLOB, where nothing else gives the size.
+
+    Raises NTE_BAD_DATA for a wrong size or a public exponent of over 8 bytes; STATUS_INVALID_PARAMETER for a wrong
+    magic, an even exponent, exponent 1, n != p*q, or a modulus of over 16384 bits; STATUS_NOT_SUPPORTED for a blob
+    type that is not one of these.
+    """
+    readers = _RSA_READERS.get(blob_type)
+    if readers is None:
+        raise _refuse(f"{blob_type!r} is not a blob type of RSA key import", NTSTATUS.STATUS_NOT_SUPPORTED)
+    if blob_type == LEGACY_RSAPRIVATE_BLOB:
+        return _parse_capi_private(blob)
+    if len(blob) < _RSA_HEADER.size:
+        raise _bad_size(_RSA_HEADER.size, blob)
+    (magic,) = _MAGIC.unpack_from(blob)
+    reader = readers.get(magic)
+    if reader is None:
+        raise _refuse(f"{blob_type}: wrong magic {magic:#010x}")
+    return reader(blob)
+
+
+def _rsa_layout(blob: bytes, tail: Callable[[int, int, int], tuple[int, ...]]) -> tuple[int, ...]:
+    """The numbers e, n and those that `tail` adds; `tail` maps cbModulus, cbPrime1, cbPrime2 to their sizes."""
+    _, _, exponent_size, modulus_size, *prime_sizes = _RSA_HEADER.unpack_from(blob)
+    if exponent_size > _MAX_RSA_EXPONENT_SIZE:
+        raise _refuse(f"RSA blob: public exponent of {exponent_size} bytes, at most 8 expected", HRESULT.NTE_BAD_DATA)
+    sizes = (exponent_size, modulus_size, *tail(modulus_size, *prime_sizes))
+    expected = _RSA_HEADER.size + sum(sizes)
+    if len(blob) != expected:
+        raise _bad_size(expected, blob)
+    if modulus_size > _MAX_RSA_MODULUS_SIZE:
+        raise _refuse(f"RSA blob: modulus of {modulus_size} bytes, at most {_MAX_RSA_MODULUS_SIZE} expected")
+    numbers = _numbers(blob, _RSA_HEADER.size, sizes)
+    _check_exponent(numbers[0])
+    return numbers
+
+
+def _parse_rsa_public(blob: bytes) -> RsaPublicKey:
+    if any(_RSA_HEADER.unpack_from(blob)[4:]):
+        raise _refuse("RSAPUBLICBLOB: cbPrime1 and cbPrime2 must be 0", HRESULT.NTE_BAD_DATA)
+    exponent, modulus = _rsa_layout(blob, lambda *_: ())
+    return RsaPublicKey(modulus, exponent)
+
+
+def _parse_rsa_private(blob: bytes) -> RsaPrivateKey:
+    exponent, modulus, prime1, prime2 = _rsa_layout(blob, lambda _, prime1, prime2: (prime1, prime2))
+    return _rsa_private(modulus, exponent, prime1, prime2)
+
+
+def _parse_rsa_full_private(blob: bytes) -> RsaPrivateKey:
+    exponent, modulus, prime1, prime2, *_ = _rsa_layout(
+        blob, lambda modulus, prime1, prime2: (prime1, prime2, prime1, prime2, prime1, modulus)
+    )
+    return _rsa_private(modulus, exponent, prime1, prime2)
+
+
+def _parse_capi_private(blob: bytes) -> RsaPrivateKey:
+    """PRIVATEKEYBLOB: PUBLICKEYSTRUC, RSAPUBKEY, then n, p, q, dP, dQ, qInv, d, little-endian."""
+    if len(blob) < _CAPI_RSA_HEADER.size:
+        raise _bad_size(_CAPI_RSA_HEADER.size, blob)
+    kind, version, _, _, magic, bits, exponent = _CAPI_RSA_HEADER.unpack_from(blob)
+    if (kind, version, magic) != (_CAPI_PRIVATEKEYBLOB, _CAPI_VERSION, BCRYPT_RSAPRIVATE_MAGIC):
+        raise _refuse(f"CAPIPRIVATEBLOB: type {kind} version {version} magic {magic:#010x} is not an RSA private key")
+    if bits % 16:
+        raise _refuse(f"CAPIPRIVATEBLOB: {bits} bits are not whole bytes of both primes", HRESULT.NTE_BAD_DATA)
+    full, half = bits // 8, bits // 16
+    sizes = (full, half, half, half, half, half, full)
+    expected = _CAPI_RSA_HEADER.size + sum(sizes)
+    if len(blob) != expected:
+        raise _bad_size(expected, blob)
+    if full > _MAX_RSA_MODULUS_SIZE:
+        raise _refuse(f"CAPIPRIVATEBLOB: {bits} bits, at most {8 * _MAX_RSA_MODULUS_SIZE} expected")
+    _check_exponent(exponent)
+    modulus, prime1, prime2, *_ = _numbers(blob, _CAPI_RSA_HEADER.size, sizes, "little")
+    return _rsa_private(modulus, exponent, prime1, prime2)
+
+
+def _check_exponent(exponent: int) -> None:
+    if exponent < 3 or exponent % 2 == 0:
+        raise _refuse("RSA blob: the public exponent must be odd and at least 3")
+
+
+def _rsa_private(modulus: int, exponent: int, prime1: int, prime2: int) -> RsaPrivateKey:
+    """All numbers of RFC 8017, section 3.2, with d modulo lcm(p-1, q-1)."""
+    if min(prime1, prime2) < 3 or prime1 * prime2 != modulus:
+        raise _refuse("RSA blob: the modulus is not the product of the two primes")
+    order1, order2 = prime1 - 1, prime2 - 1
+    try:
+        private_exponent = pow(exponent, -1, order1 * order2 // gcd(order1, order2))
+        coefficient = pow(prime2, -1, prime1)
+    except ValueError:
+        raise _refuse("RSA blob: the primes do not make a key with this public exponent") from None
+    return RsaPrivateKey(
+        modulus=modulus,
+        public_exponent=exponent,
+        private_exponent=private_exponent,
+        prime1=prime1,
+        prime2=prime2,
+        exponent1=private_exponent % order1,
+        exponent2=private_exponent % order2,
+        coefficient=coefficient,
+    )
+
+
+_RSA_READERS: Mapping[str, Mapping[int, Callable[[bytes], RsaKey]]] = MappingProxyType(
+    {
+        BCRYPT_RSAPUBLIC_BLOB: {BCRYPT_RSAPUBLIC_MAGIC: _parse_rsa_public},
+        BCRYPT_RSAPRIVATE_BLOB: {BCRYPT_RSAPRIVATE_MAGIC: _parse_rsa_private},
+        BCRYPT_RSAFULLPRIVATE_BLOB: {BCRYPT_RSAFULLPRIVATE_MAGIC: _parse_rsa_full_private},
+        BCRYPT_PUBLIC_KEY_BLOB: {BCRYPT_RSAPUBLIC_MAGIC: _parse_rsa_public},
+        BCRYPT_PRIVATE_KEY_BLOB: {
+            BCRYPT_RSAPRIVATE_MAGIC: _parse_rsa_private,
+            BCRYPT_RSAFULLPRIVATE_MAGIC: _parse_rsa_full_private,
+        },
+        LEGACY_RSAPRIVATE_BLOB: {},
+    }
+)
+
+
+def build_rsa_public(key: RsaPublicKey) -> bytes:
+    """RSAPUBLICBLOB, exponent and modulus without leading zeros."""
+    bits = key.modulus.bit_length()
+    exponent = key.public_exponent.to_bytes((key.public_exponent.bit_length() + 7) // 8, "big")
+    modulus = key.modulus.to_bytes((bits + 7) // 8, "big")
+    return _RSA_HEADER.pack(BCRYPT_RSAPUBLIC_MAGIC, bits, len(exponent), len(modulus), 0, 0) + exponent + modulus
+
+
+def parse_ecc(blob: bytes, blob_type: str, *, curve: Curve | None, family: EccFamily, generic: bool) -> EcKey:
+    """Reads ECCPUBLICBLOB, ECCPRIVATEBLOB, PUBLICBLOB, PRIVATEBLOB, ECCFULLPUBLICBLOB and ECCFULLPRIVATEBLOB.
+
+    curve: the algorithm's, None where a generic algorithm has no ECCCurveName yet; only a full blob does without.
+    generic: whether the algorithm is "ECDSA" or "ECDH" without a size, whose blobs have a magic that names no curve.
+    Whether the point is on the curve is not checked here.
+
+    Raises STATUS_INVALID_PARAMETER for a wrong magic, size, version or cbKey, or a full blob of another curve;
+    STATUS_NOT_SUPPORTED for another blob type and for explicit parameters of a curve that has no name here.
+    """
+    row = _ECC_READERS.get(blob_type)
+    if row is None:
+        raise _refuse(f"{blob_type!r} is not a blob type of EC key import", NTSTATUS.STATUS_NOT_SUPPORTED)
+    private, reader = row
+    return reader(blob, private, curve, family, generic)
+
+
+def _check_magic(blob: bytes, header: struct.Struct, family: EccFamily, private: bool, owner: str) -> None:
+    if len(blob) < header.size:
+        raise _refuse(f"EC blob: a header of {header.size} bytes expected, {len(blob)} bytes given")
+    (magic,) = _MAGIC.unpack_from(blob)
+    if magic != _ECC_MAGICS[family, private].get(owner):
+        half = "private" if private else "public"
+        raise _refuse(
+            f"EC blob: magic {magic:#010x} is not that of a {half} {family} key of {owner or 'a named curve'}"
+        )
+
+
+def _parse_ecc_named(blob: bytes, private: bool, curve: Curve | None, family: EccFamily, generic: bool) -> EcKey:
+    if curve is None:
+        raise _refuse("EC blob: it does not name its curve, and the algorithm has no ECCCurveName")
+    _check_magic(blob, _ECC_HEADER, family, private, _GENERIC if generic else curve.name)
+    _, size = _ECC_HEADER.unpack_from(blob)
+    sizes = (size,) * (3 if private else 2)
+    if size != curve.coordinate_size or len(blob) != _ECC_HEADER.size + sum(sizes):
+        raise _refuse(f"EC blob: cbKey {size} in {len(blob)} bytes does not fit {curve.name}")
+    x, y, *scalar = _numbers(blob, _ECC_HEADER.size, sizes)
+    return _ec_key(curve.name, x, y, scalar)
+
+
+def _parse_ecc_full(blob: bytes, private: bool, curve: Curve | None, family: EccFamily, generic: bool) -> EcKey:
+    _check_magic(blob, _ECC_FULL_HEADER, family, private, _GENERIC)
+    _, version, curve_type, _, field_size, order_size, cofactor_size, seed_size = _ECC_FULL_HEADER.unpack_from(blob)
+    if version != _ECC_FULL_VERSION:
+        raise _refuse(f"ECC full blob: version {version}, 1 expected")
+    domain_sizes = (*(field_size,) * 5, order_size, cofactor_size, seed_size)
+    sizes = (*domain_sizes, field_size, field_size, *((order_size,) if private else ()))
+    if len(blob) != _ECC_FULL_HEADER.size + sum(sizes):
+        raise _refuse(f"ECC full blob: {_ECC_FULL_HEADER.size + sum(sizes)} bytes expected, {len(blob)} given")
+    *parameters, cofactor, _, x, y = _numbers(blob, _ECC_FULL_HEADER.size, sizes)[: len(domain_sizes) + 2]
+    scalar = _numbers(blob, len(blob) - order_size, (order_size,)) if private else ()
+    name = _CURVE_BY_DOMAIN.get(tuple(parameters)) if (curve_type, cofactor) == (_PRIME_SHORT_WEIERSTRASS, 1) else None
+    if name is None:
+        raise _refuse("ECC full blob: its parameters are of no known curve", NTSTATUS.STATUS_NOT_SUPPORTED)
+    if curve is not None and curve.name != name:
+        raise _refuse(f"ECC full blob: a key of {name}, the algorithm is for {curve.name}")
+    return _ec_key(name, x, y, scalar)
+
+
+def _ec_key(name: str, x: int, y: int, scalar: Sequence[int]) -> EcKey:
+    public = EcPublicKey(name, x, y)
+    return EcPrivateKey(public, scalar[0]) if scalar else public
+
+
+_CURVE_BY_DOMAIN: Mapping[tuple[int, ...], str] = MappingProxyType(
+    {(domain.p, domain.a, domain.b, domain.gx, domain.gy, domain.n): name for name, domain in DOMAINS.items()}
+)
+
+_EccReader: TypeAlias = Callable[[bytes, bool, "Curve | None", EccFamily, bool], EcKey]
+_ECC_READERS: Mapping[str, tuple[bool, _EccReader]] = MappingProxyType(
+    {
+        BCRYPT_ECCPUBLIC_BLOB: (False, _parse_ecc_named),
+        BCRYPT_ECCPRIVATE_BLOB: (True, _parse_ecc_named),
+        BCRYPT_PUBLIC_KEY_BLOB: (False, _parse_ecc_named),
+        BCRYPT_PRIVATE_KEY_BLOB: (True, _parse_ecc_named),
+        BCRYPT_ECCFULLPUBLIC_BLOB: (False, _parse_ecc_full),
+        BCRYPT_ECCFULLPRIVATE_BLOB: (True, _parse_ecc_full),
+    }
+)
+
+
+def build_ecc_public(key: EcPublicKey, family: EccFamily, generic: bool) -> bytes:
+    """ECCPUBLICBLOB. Raises STATUS_NOT_SUPPORTED where the curve has no magic of its own and `generic` is False."""
+    magic = _ECC_MAGICS[family, False].get(_GENERIC if generic else key.curve)
+    if magic is None:
+        raise _refuse(f"{key.curve} has no ECCPUBLICBLOB of its own", NTSTATUS.STATUS_NOT_SUPPORTED)
+    size = CURVES[key.curve].coordinate_size
+    return _ECC_HEADER.pack(magic, size) + key.x.to_bytes(size, "big") + key.y.to_bytes(size, "big")
+
+
+def build_ecc_full_public(key: EcPublicKey, family: EccFamily) -> bytes:
+    """ECCFULLPUBLICBLOB, without the seed of the curve's generation."""
+    domain = DOMAINS[key.curve]
+    size = CURVES[key.curve].coordinate_size
+    numbers = (domain.p, domain.a, domain.b, domain.gx, domain.gy, domain.n)
+    return b"".join(
+        (
+            _ECC_FULL_HEADER.pack(
+                _ECC_MAGICS[family, False][_GENERIC], _ECC_FULL_VERSION, _PRIME_SHORT_WEIERSTRASS, 0, size, size, 1, 0
+            ),
+            *(number.to_bytes(size, "big") for number in numbers),
+            b"\x01",
+            key.x.to_bytes(size, "big"),
+            key.y.to_bytes(size, "big"),
+        )
+    )
+
+
+class BlobFamily(Enum):
+    """Whose key a blob holds. PAIR: of the pair algorithm that it is imported for."""
+
+    SYMMETRIC = "symmetric"
+    RSA = "RSA"
+    ECC = "ECC"
+    PAIR = "pair"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobType:
+    """One blob type. private: whether it holds a secret. parse: None where only the token, or nobody, can read it.
+
+    A PAIR blob is read by `parse_rsa` or `parse_ecc`, as the algorithm says.
+    """
+
+    name: str
+    family: BlobFamily
+    private: bool
+    parse: Callable[..., KeyDataBlob | RsaKey | EcKey] | None
+
+
+BLOB_TYPES: Mapping[str, BlobType] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            BlobType(BCRYPT_KEY_DATA_BLOB, BlobFamily.SYMMETRIC, True, parse_key_data),
+            BlobType(BCRYPT_AES_WRAP_KEY_BLOB, BlobFamily.SYMMETRIC, True, None),
+            BlobType(BCRYPT_OPAQUE_KEY_BLOB, BlobFamily.SYMMETRIC, True, None),
+            BlobType(BCRYPT_PUBLIC_KEY_BLOB, BlobFamily.PAIR, False, None),
+            BlobType(BCRYPT_PRIVATE_KEY_BLOB, BlobFamily.PAIR, True, None),
+            BlobType(BCRYPT_RSAPUBLIC_BLOB, BlobFamily.RSA, False, parse_rsa),
+            BlobType(BCRYPT_RSAPRIVATE_BLOB, BlobFamily.RSA, True, parse_rsa),
+            BlobType(BCRYPT_RSAFULLPRIVATE_BLOB, BlobFamily.RSA, True, parse_rsa),
+            BlobType(LEGACY_RSAPUBLIC_BLOB, BlobFamily.RSA, False, None),
+            BlobType(LEGACY_RSAPRIVATE_BLOB, BlobFamily.RSA, True, parse_rsa),
+            BlobType(BCRYPT_ECCPUBLIC_BLOB, BlobFamily.ECC, False, parse_ecc),
+            BlobType(BCRYPT_ECCPRIVATE_BLOB, BlobFamily.ECC, True, parse_ecc),
+            BlobType(BCRYPT_ECCFULLPUBLIC_BLOB, BlobFamily.ECC, False, parse_ecc),
+            BlobType(BCRYPT_ECCFULLPRIVATE_BLOB, BlobFamily.ECC, True, parse_ecc),
+        )
+    }
+)

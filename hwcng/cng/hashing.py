@@ -1,0 +1,194 @@
+"""Hash objects: unkeyed hashes on the host, HMAC, CMAC and GMAC in the token (BCryptCreateHash and what follows it).
+
+Standards: FIPS 180-4, FIPS 202, RFC 2104, SP 800-38B, SP 800-38D. A keyed hash keeps its data until it is finished,
+because a token's running MAC cannot be duplicated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
+from hwcng.cng.handles import Handle, hold_object, invalid_handle, invalid_parameter
+from hwcng.cng.padding import Octets
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, MacSpec, SecretFamily, SecretKey, SecretSpec, Usage
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+__all__ = ["BCRYPT_HASH_DONT_RESET_FLAG", "HashObject", "create", "generate_mac_key"]
+
+BCRYPT_HASH_DONT_RESET_FLAG = 0x1
+GMAC_NONCE_LENGTH = 12
+MAC_LENGTH = 16
+
+_FAMILIES = {"AES-CMAC": SecretFamily.CMAC, "AES-GMAC": SecretFamily.GMAC}
+_USAGES = {SecretFamily.HMAC: Usage.SIGN, SecretFamily.CMAC: Usage.SIGN, SecretFamily.GMAC: Usage.ENCRYPT}
+
+
+class HashObject(Handle):
+    """A running hash. One thread at a time.
+
+    key: of a keyed hash. own_key: whether the key ends with this object; a key made by `generate_key` does not.
+    """
+
+    def __init__(
+        self,
+        handle: AlgorithmHandle,
+        key: SecretKey | None,
+        *,
+        own_key: bool,
+        reusable: bool,
+        held: memoryview | None,
+        lender: SymmetricKey | None = None,
+    ) -> None:
+        super().__init__()
+        self.algorithm_handle = handle
+        self.algorithm = handle.algorithm
+        self.reusable = reusable
+        self.nonce: bytes | None = None
+        self._key = key
+        self._own_key = own_key
+        self._lender = lender
+        self._held = held
+        self._finished = False
+        self._data: list[bytes] = []
+        self._running: _Hash | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self._data = []
+        self.nonce = None
+        if self._key is None and self.algorithm.hash_function is not None:
+            self._running = self.algorithm.hash_function.new()
+
+    @property
+    def digest_length(self) -> int:
+        """Bytes of the digest."""
+        return self.algorithm.hash_function.digest_size if self.algorithm.hash_function else MAC_LENGTH
+
+    @property
+    def block_length(self) -> int:
+        """Bytes of the hash's block."""
+        return self.algorithm.hash_function.block_size if self.algorithm.hash_function else MAC_LENGTH
+
+    def __repr__(self) -> str:
+        return f"<HashObject {self.algorithm_handle.name}{' HMAC' if self.algorithm_handle.hmac else ''}>"
+
+    def _require_running(self) -> None:
+        if self._finished:
+            raise invalid_handle("the hash is finished")
+        if self._lender is not None and not self._lender.alive:
+            raise invalid_handle("the key of the hash is destroyed")
+
+    def update(self, data: bytes) -> None:
+        """BCryptHashData."""
+        self._require_running()
+        if self._running is not None:
+            self._running.update(data)
+        else:
+            self._data.append(data)
+
+    def set_nonce(self, nonce: bytes) -> None:
+        """GMAC's nonce, 12 bytes, for one digest."""
+        if self.algorithm.name != "AES-GMAC":
+            raise invalid_handle(f"{self.algorithm.name} takes no IV")
+        if len(nonce) != GMAC_NONCE_LENGTH:
+            raise invalid_parameter(f"GMAC takes a nonce of {GMAC_NONCE_LENGTH} bytes, {len(nonce)} given")
+        self.nonce = nonce
+
+    def finish(self, *, dont_reset: bool = False) -> bytes:
+        """BCryptFinishHash. A reusable object starts again, any other is finished; dont_reset leaves a reusable as it
+        is.
+        """
+        self._require_running()
+        if dont_reset and not self.reusable:
+            raise invalid_parameter("BCRYPT_HASH_DONT_RESET_FLAG is for reusable hash objects")
+        if self._running is not None:
+            digest = self._running.digest()
+        elif self._key is not None:
+            digest = self._key.mac(self._mac_spec(), b"".join(self._data))
+        else:
+            raise invalid_handle("the hash has no state")
+        if not self.reusable:
+            self._finished = True
+        if not dont_reset:
+            self._start()
+        return digest
+
+    def _mac_spec(self) -> MacSpec:
+        if self.algorithm.hash_function is not None:
+            return HmacSpec(self.algorithm.name)
+        if self.algorithm.name == "AES-CMAC":
+            return CmacSpec()
+        if self.nonce is None:
+            raise invalid_parameter("GMAC needs a nonce: set the IV property of the hash")
+        return GmacSpec(self.nonce)
+
+    def duplicate(self, hash_object: Octets | None = None) -> HashObject:
+        """BCryptDuplicateHash: both go on from here, each on its own."""
+        self._require_running()
+        held = hold_object(hash_object, self.algorithm.object_length or 0, "pbHashObject")
+        key = self._key.duplicate() if self._key is not None and self._own_key else self._key
+        copy = HashObject(
+            self.algorithm_handle, key, own_key=self._own_key, reusable=self.reusable, held=held, lender=self._lender
+        )
+        copy._data = list(self._data)
+        copy.nonce = self.nonce
+        if self._running is not None:
+            copy._running = self._running.copy()
+        return copy
+
+    def destroy(self) -> None:
+        if self._alive:
+            super().destroy()
+            self._data = []
+            if self._key is not None and self._own_key:
+                self._key.destroy()
+            if self._held is not None:
+                self._held.release()
+
+
+def _mac_key_spec(handle: AlgorithmHandle, bits: int) -> SecretSpec:
+    family = SecretFamily.HMAC if handle.hmac else _FAMILIES[handle.name]
+    lengths = handle.algorithm.key_lengths
+    if lengths is not None and bits not in lengths:
+        raise invalid_parameter(f"{handle.name} has no keys of {bits} bits")
+    return SecretSpec(family, bits, _USAGES[family], hash_name=handle.name if handle.hmac else None)
+
+
+def generate_mac_key(handle: AlgorithmHandle, bits: int) -> SymmetricKey:
+    """A MAC key that the token makes itself, to be given to `create` as its secret. bits: a multiple of 8."""
+    if bits <= 0 or bits % 8:
+        raise invalid_parameter(f"a key of {bits} bits is not whole bytes")
+    token_key = handle.provider.generate_secret(_mac_key_spec(handle, bits))
+    return SymmetricKey(handle, token_key, None, chaining_mode=None)
+
+
+def create(
+    handle: AlgorithmHandle, hash_object: Octets | None, secret: bytes | SymmetricKey | None, flags: int
+) -> HashObject:
+    """BCryptCreateHash. secret: the key of a keyed hash, as bytes or as a key that `generate_mac_key` made.
+
+    Raises STATUS_INVALID_PARAMETER for a secret where none is taken, for a MAC key of wrong length and for undefined
+    flags.
+    """
+    if flags & ~BCRYPT_HASH_REUSABLE_FLAG:
+        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+    reusable = handle.reusable or bool(flags & BCRYPT_HASH_REUSABLE_FLAG)
+    if not handle.keyed_hash:
+        if secret is not None:
+            raise invalid_parameter(f"{handle.name} takes no secret: open it with BCRYPT_ALG_HANDLE_HMAC_FLAG")
+        held = hold_object(hash_object, handle.algorithm.object_length or 0, "pbHashObject")
+        return HashObject(handle, None, own_key=False, reusable=reusable, held=held)
+    if isinstance(secret, SymmetricKey):
+        spec = _mac_key_spec(handle, secret.bits)
+        if (secret.token_key.spec.family, secret.token_key.spec.hash_name) != (spec.family, spec.hash_name):
+            raise invalid_parameter(f"the key is not one of {handle!r}")
+        held = hold_object(hash_object, handle.algorithm.object_length or 0, "pbHashObject")
+        return HashObject(handle, secret.token_key, own_key=False, reusable=reusable, held=held, lender=secret)
+    value = secret or b""
+    spec = _mac_key_spec(handle, 8 * len(value))
+    held = hold_object(hash_object, handle.algorithm.object_length or 0, "pbHashObject")
+    return HashObject(handle, handle.provider.import_secret(spec, value), own_key=True, reusable=reusable, held=held)

@@ -1,0 +1,11 @@
+"""The objects behind the handles, as ordinary Python: context managers with properties and methods."""
+
+from __future__ import annotations
+
+from hwcng.cng.agreement import Secret
+from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.hashing import HashObject
+from hwcng.cng.pairs import KeyPair
+from hwcng.cng.symmetric import SymmetricKey
+
+__all__ = ["AlgorithmHandle", "HashObject", "KeyPair", "Secret", "SymmetricKey"]

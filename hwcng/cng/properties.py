@@ -1,0 +1,341 @@
+"""Which property exists on which handle, its type, and the rules of reading and setting it (BCryptGetProperty,
+BCryptSetProperty, "Cryptographic Primitive Property Identifiers").
+
+Numbers are int, strings str, lists tuples, structures named tuples. Setting takes an int or the 4 bytes of a DWORD, a
+str or the bytes of a UTF-16 string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from hwcng.cng import aead
+from hwcng.cng.agreement import Secret
+from hwcng.cng.algorithm import (
+    CHAIN_MODE_TO_AES_MODE,
+    AlgorithmHandle,
+    check_chaining_mode,
+    check_curve,
+    check_export_policy,
+)
+from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.hashing import HashObject
+from hwcng.cng.pairs import KeyPair
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.curves import CURVE_ALIASES, CURVES
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import RsaPublicKey, Support
+
+__all__ = ["AuthTagLengths", "get_property", "set_property"]
+
+BCRYPT_OBJECT_LENGTH = "ObjectLength"
+BCRYPT_ALGORITHM_NAME = "AlgorithmName"
+BCRYPT_PROVIDER_HANDLE = "ProviderHandle"
+BCRYPT_CHAINING_MODE = "ChainingMode"
+BCRYPT_BLOCK_LENGTH = "BlockLength"
+BCRYPT_BLOCK_SIZE_LIST = "BlockSizeList"
+BCRYPT_KEY_LENGTH = "KeyLength"
+BCRYPT_KEY_LENGTHS = "KeyLengths"
+BCRYPT_KEY_OBJECT_LENGTH = "KeyObjectLength"
+BCRYPT_KEY_STRENGTH = "KeyStrength"
+BCRYPT_INITIALIZATION_VECTOR = "IV"
+BCRYPT_AUTH_TAG_LENGTH = "AuthTagLength"
+BCRYPT_MESSAGE_BLOCK_LENGTH = "MessageBlockLength"
+BCRYPT_HASH_LENGTH = "HashDigestLength"
+BCRYPT_HASH_BLOCK_LENGTH = "HashBlockLength"
+BCRYPT_HASH_OID_LIST = "HashOIDList"
+BCRYPT_IS_KEYED_HASH = "IsKeyedHash"
+BCRYPT_IS_REUSABLE_HASH = "IsReusableHash"
+BCRYPT_PADDING_SCHEMES = "PaddingSchemes"
+BCRYPT_SIGNATURE_LENGTH = "SignatureLength"
+BCRYPT_PUBLIC_KEY_LENGTH = "PublicKeyLength"
+BCRYPT_ECC_CURVE_NAME = "ECCCurveName"
+BCRYPT_ECC_CURVE_NAME_LIST = "ECCCurveNameList"
+BCRYPT_PRIMITIVE_TYPE = "PrimitiveType"
+BCRYPT_IS_IFX_TPM_WEAK_KEY = "IsIfxTpmWeakKey"
+NCRYPT_EXPORT_POLICY_PROPERTY = "Export Policy"
+
+DWORD_SIZE = 4
+
+
+class AuthTagLengths(NamedTuple):
+    """BCRYPT_AUTH_TAG_LENGTHS_STRUCT, in bytes."""
+
+    dwMinLength: int
+    dwMaxLength: int
+    dwIncrement: int
+
+
+def _absent(what: object | None, name: str) -> Any:
+    if what is None:
+        raise not_supported(f"the handle has no property {name}")
+    return what
+
+
+def _dword(value: object, name: str) -> int:
+    if isinstance(value, int) and 0 <= value < 1 << 32:
+        return int(value)
+    if isinstance(value, (bytes, bytearray, memoryview)) and len(value) >= DWORD_SIZE:
+        return int.from_bytes(bytes(value)[:DWORD_SIZE], "little")
+    raise invalid_parameter(f"{name} is a DWORD")
+
+
+def _string(value: object, name: str) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        value = bytes(value).decode("utf-16-le", "replace")
+    if not isinstance(value, str):
+        raise invalid_parameter(f"{name} is a string")
+    return value.split("\0")[0]
+
+
+def _tag_lengths(handle: AlgorithmHandle) -> AuthTagLengths:
+    mode = CHAIN_MODE_TO_AES_MODE.get(handle.chaining_mode or "")
+    lengths = aead.TAG_LENGTHS.get(mode) if mode else None
+    if lengths is None:
+        raise not_supported(f"{handle.name} in {handle.chaining_mode} makes no tags")
+    return AuthTagLengths(lengths[0], lengths[-1], lengths.step)
+
+
+def _hash_length(handle: AlgorithmHandle) -> int | None:
+    algorithm = handle.algorithm
+    if algorithm.hash_function:
+        return algorithm.hash_function.digest_size
+    return algorithm.block_length if algorithm.keyed_hash else None
+
+
+def _hash_block_length(handle: AlgorithmHandle) -> int | None:
+    algorithm = handle.algorithm
+    if algorithm.hash_function:
+        return algorithm.hash_function.block_size
+    return algorithm.block_length if algorithm.keyed_hash else None
+
+
+def _hash_oids(handle: AlgorithmHandle) -> tuple[bytes, ...] | None:
+    """The DER contents of the hash's OBJECT IDENTIFIER, which its DigestInfo prefix holds."""
+    if handle.algorithm.hash_function is None or handle.hmac:
+        return None
+    prefix = handle.algorithm.hash_function.digest_info_prefix
+    length = prefix[5]
+    return (prefix[6 : 6 + length],)
+
+
+def _is_hash(handle: AlgorithmHandle) -> bool:
+    return handle.algorithm.hash_function is not None or handle.algorithm.keyed_hash
+
+
+def _curve_names(handle: AlgorithmHandle) -> tuple[str, ...] | None:
+    if not handle.algorithm.elliptic:
+        return None
+    offered = [
+        name for name in CURVES if handle.provider.offers(handle.algorithm.offered_as, name) is not Support.REFUSED
+    ]
+    return (*offered, *(alias for alias, name in CURVE_ALIASES.items() if name in offered))
+
+
+def _key_strength(pair: KeyPair) -> int:
+    return _finalized(pair).bits
+
+
+def _finalized(pair: KeyPair) -> KeyPair:
+    if not pair.finalized:
+        raise invalid_handle("the key pair is not finalized")
+    return pair
+
+
+def _signature_length(pair: KeyPair) -> int | None:
+    if _finalized(pair).algorithm.agrees:
+        return None
+    if pair.curve is not None:
+        return 2 * pair.curve.coordinate_size
+    return (pair.bits + 7) // 8
+
+
+def _pair_block_length(pair: KeyPair) -> int | None:
+    return None if _finalized(pair).algorithm.elliptic else (pair.bits + 7) // 8
+
+
+# The primes below 168: keys of the flawed generator are powers of 65537 modulo each (CVE-2017-15361, "ROCA").
+_ROCA_PRIMES = tuple(n for n in range(3, 168, 2) if all(n % p for p in range(3, int(n**0.5) + 1, 2)))
+_ROCA_GENERATOR = 65537
+
+
+def _is_roca(pair: KeyPair) -> int | None:
+    public = _finalized(pair).public
+    if not isinstance(public, RsaPublicKey):
+        return None
+    for prime in _ROCA_PRIMES:
+        powers = {pow(_ROCA_GENERATOR, exponent, prime) for exponent in range(prime)}
+        if public.modulus % prime not in powers:
+            return 0
+    return 1
+
+
+Getter = Callable[[Any], Any]
+Setter = Callable[[Any, Any], None]
+
+_GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
+    {
+        AlgorithmHandle: {
+            BCRYPT_OBJECT_LENGTH: lambda handle: handle.algorithm.object_length,
+            BCRYPT_KEY_OBJECT_LENGTH: lambda handle: (
+                handle.algorithm.object_length if handle.algorithm.chaining_modes else None
+            ),
+            BCRYPT_ALGORITHM_NAME: lambda handle: handle.name,
+            BCRYPT_CHAINING_MODE: lambda handle: handle.chaining_mode,
+            BCRYPT_BLOCK_LENGTH: lambda handle: handle.algorithm.block_length,
+            BCRYPT_BLOCK_SIZE_LIST: lambda handle: (
+                (handle.algorithm.block_length,) if handle.algorithm.chaining_modes else None
+            ),
+            BCRYPT_KEY_LENGTHS: lambda handle: handle.algorithm.key_lengths,
+            BCRYPT_AUTH_TAG_LENGTH: _tag_lengths,
+            BCRYPT_MESSAGE_BLOCK_LENGTH: lambda handle: 1 if handle.algorithm.chaining_modes else None,
+            BCRYPT_HASH_LENGTH: _hash_length,
+            BCRYPT_HASH_BLOCK_LENGTH: _hash_block_length,
+            BCRYPT_HASH_OID_LIST: _hash_oids,
+            BCRYPT_IS_KEYED_HASH: lambda handle: int(handle.keyed_hash) if _is_hash(handle) else None,
+            BCRYPT_IS_REUSABLE_HASH: lambda handle: int(handle.reusable) if _is_hash(handle) else None,
+            BCRYPT_PADDING_SCHEMES: lambda handle: int(handle.algorithm.padding_schemes) or None,
+            BCRYPT_ECC_CURVE_NAME: lambda handle: handle.curve_name,
+            BCRYPT_ECC_CURVE_NAME_LIST: _curve_names,
+            BCRYPT_PRIMITIVE_TYPE: lambda handle: int(handle.algorithm.interfaces[0]),
+            NCRYPT_EXPORT_POLICY_PROPERTY: lambda handle: handle.export_policy,
+        },
+        SymmetricKey: {
+            BCRYPT_OBJECT_LENGTH: lambda key: key.algorithm.object_length,
+            BCRYPT_ALGORITHM_NAME: lambda key: key.algorithm.name,
+            BCRYPT_PROVIDER_HANDLE: lambda key: key.algorithm_handle,
+            BCRYPT_CHAINING_MODE: lambda key: key.chaining_mode,
+            BCRYPT_BLOCK_LENGTH: lambda key: key.algorithm.block_length,
+            BCRYPT_KEY_LENGTH: lambda key: key.bits,
+            BCRYPT_KEY_STRENGTH: lambda key: key.bits,
+            BCRYPT_MESSAGE_BLOCK_LENGTH: lambda key: key.message_block_length if key.chaining_mode else None,
+            NCRYPT_EXPORT_POLICY_PROPERTY: lambda key: key.export_policy,
+        },
+        KeyPair: {
+            BCRYPT_ALGORITHM_NAME: lambda pair: pair.algorithm.name,
+            BCRYPT_PROVIDER_HANDLE: lambda pair: _finalized(pair).algorithm_handle,
+            BCRYPT_KEY_LENGTH: lambda pair: pair.bits,
+            BCRYPT_KEY_STRENGTH: _key_strength,
+            BCRYPT_PUBLIC_KEY_LENGTH: lambda pair: _finalized(pair).bits,
+            BCRYPT_SIGNATURE_LENGTH: _signature_length,
+            BCRYPT_BLOCK_LENGTH: _pair_block_length,
+            BCRYPT_ECC_CURVE_NAME: lambda pair: _finalized(pair).curve_name,
+            BCRYPT_IS_IFX_TPM_WEAK_KEY: _is_roca,
+            NCRYPT_EXPORT_POLICY_PROPERTY: lambda pair: _finalized(pair).export_policy,
+        },
+        HashObject: {
+            BCRYPT_OBJECT_LENGTH: lambda hashing: hashing.algorithm.object_length,
+            BCRYPT_ALGORITHM_NAME: lambda hashing: hashing.algorithm.name,
+            BCRYPT_PROVIDER_HANDLE: lambda hashing: hashing.algorithm_handle,
+            BCRYPT_HASH_LENGTH: lambda hashing: hashing.digest_length,
+            BCRYPT_HASH_BLOCK_LENGTH: lambda hashing: hashing.block_length,
+            BCRYPT_IS_REUSABLE_HASH: lambda hashing: int(hashing.reusable),
+        },
+        Secret: {
+            BCRYPT_PROVIDER_HANDLE: lambda secret: secret.algorithm_handle,
+        },
+    }
+)
+
+
+def _set_algorithm_mode(handle: AlgorithmHandle, value: object) -> None:
+    mode = _string(value, BCRYPT_CHAINING_MODE)
+    handle.chaining_mode = check_chaining_mode(handle.algorithm, mode, handle.provider)
+
+
+def _set_algorithm_curve(handle: AlgorithmHandle, value: object) -> None:
+    name = _string(value, BCRYPT_ECC_CURVE_NAME)
+    if not handle.algorithm.generic_curve:
+        raise not_supported(f"{handle.name} has its own curve, or none")
+    handle.curve, handle.curve_name = check_curve(name), name
+
+
+def _set_algorithm_policy(handle: AlgorithmHandle, value: object) -> None:
+    if handle.algorithm.key_lengths is None and not handle.algorithm.generic_curve:
+        raise not_supported(f"{handle.name} has no keys that could be exported")
+    handle.export_policy = check_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
+
+
+def _refuse_message_block_length(handle: AlgorithmHandle, _value: object) -> None:
+    if not handle.algorithm.chaining_modes:
+        raise not_supported(f"{handle.name} has no MessageBlockLength")
+    raise invalid_parameter("MessageBlockLength is set on a key")
+
+
+def _set_key_mode(key: SymmetricKey, value: object) -> None:
+    key.set_chaining_mode(_string(value, BCRYPT_CHAINING_MODE))
+
+
+def _set_key_message_block_length(key: SymmetricKey, value: object) -> None:
+    key.set_message_block_length(_dword(value, BCRYPT_MESSAGE_BLOCK_LENGTH))
+
+
+def _set_key_iv(key: SymmetricKey, value: Any) -> None:
+    key.set_iv(octets(value, BCRYPT_INITIALIZATION_VECTOR))
+
+
+def _refuse_pair_iv(_pair: KeyPair, _value: object) -> None:
+    raise invalid_handle("a key pair has no IV")
+
+
+def _set_pair_bits(pair: KeyPair, value: object) -> None:
+    pair.set_bits(_dword(value, BCRYPT_KEY_LENGTH))
+
+
+def _set_pair_curve(pair: KeyPair, value: object) -> None:
+    pair.set_curve(_string(value, BCRYPT_ECC_CURVE_NAME))
+
+
+def _set_pair_policy(pair: KeyPair, value: object) -> None:
+    pair.set_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
+
+
+def _set_hash_nonce(hashing: HashObject, value: Any) -> None:
+    hashing.set_nonce(octets(value, BCRYPT_INITIALIZATION_VECTOR))
+
+
+_SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
+    {
+        AlgorithmHandle: {
+            BCRYPT_CHAINING_MODE: _set_algorithm_mode,
+            BCRYPT_ECC_CURVE_NAME: _set_algorithm_curve,
+            BCRYPT_MESSAGE_BLOCK_LENGTH: _refuse_message_block_length,
+            NCRYPT_EXPORT_POLICY_PROPERTY: _set_algorithm_policy,
+        },
+        SymmetricKey: {
+            BCRYPT_CHAINING_MODE: _set_key_mode,
+            BCRYPT_MESSAGE_BLOCK_LENGTH: _set_key_message_block_length,
+            BCRYPT_INITIALIZATION_VECTOR: _set_key_iv,
+        },
+        KeyPair: {
+            BCRYPT_KEY_LENGTH: _set_pair_bits,
+            BCRYPT_ECC_CURVE_NAME: _set_pair_curve,
+            BCRYPT_INITIALIZATION_VECTOR: _refuse_pair_iv,
+            NCRYPT_EXPORT_POLICY_PROPERTY: _set_pair_policy,
+        },
+        HashObject: {
+            BCRYPT_INITIALIZATION_VECTOR: _set_hash_nonce,
+        },
+    }
+)
+
+
+def get_property(handle: Handle, name: str) -> Any:
+    """The property's value. Raises STATUS_NOT_SUPPORTED where the handle has none of that name."""
+    getter = _GETTERS.get(type(handle), {}).get(name)
+    return _absent(getter(handle) if getter else None, name)
+
+
+def set_property(handle: Handle, name: str, value: object) -> None:
+    """Sets a property. Raises STATUS_ACCESS_DENIED for a pseudo-handle, STATUS_NOT_SUPPORTED for what is absent or
+    read-only, STATUS_INVALID_PARAMETER for a value of the wrong type or outside the rules."""
+    if isinstance(handle, AlgorithmHandle) and handle.pseudo is not None:
+        raise CngError(NTSTATUS.STATUS_ACCESS_DENIED, "the properties of a pseudo-handle are fixed")
+    setter = _SETTERS.get(type(handle), {}).get(name)
+    if setter is None:
+        raise not_supported(f"the handle has no property {name} that can be set")
+    if value is None:
+        raise invalid_parameter(f"a value for {name} is needed")
+    setter(handle, value)

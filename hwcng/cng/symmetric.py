@@ -1,0 +1,312 @@
+"""Symmetric keys: chaining mode, running IV, block padding and authenticated modes over a key in a token.
+
+Standards: SP 800-38A (modes), RFC 5652, section 6.3 (block padding), SP 800-38C and D (CCM, GCM), RFC 3394 (key wrap).
+Calls: BCryptGenerateSymmetricKey, BCryptImportKey, BCryptDuplicateKey, BCryptExportKey, BCryptEncrypt, BCryptDecrypt.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from hwcng.cng import aead
+from hwcng.cng.algorithm import CHAIN_MODE_TO_AES_MODE, AlgorithmHandle, ExportPolicy, check_chaining_mode
+from hwcng.cng.algorithms import (
+    BCRYPT_CHAIN_MODE_CCM,
+    BCRYPT_CHAIN_MODE_CFB,
+    BCRYPT_CHAIN_MODE_ECB,
+    BCRYPT_CHAIN_MODE_GCM,
+)
+from hwcng.cng.blobs import (
+    BCRYPT_AES_WRAP_KEY_BLOB,
+    BCRYPT_KEY_DATA_BLOB,
+    BCRYPT_OPAQUE_KEY_BLOB,
+    parse_key_data,
+)
+from hwcng.cng.handles import Handle, hold_object, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import AesMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
+
+__all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret"]
+
+CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT | Usage.WRAP | Usage.UNWRAP
+"""What an AES key of CNG may do: it has no usage restrictions, and may be the key of a wrapped blob."""
+
+BLOCK = 16
+SMALLEST_WRAPPED_KEY = 24
+WRAP_OVERHEAD = 8
+CFB8_UNIT, CFB128_UNIT = 1, BLOCK
+
+
+class SymmetricKey(Handle):
+    """An AES key. Any number of threads may use one; calls without an IV take their turn at the running one."""
+
+    def __init__(
+        self,
+        handle: AlgorithmHandle,
+        token_key: SecretKey,
+        key_object: memoryview | None,
+        *,
+        chaining_mode: str | None,
+        message_block_length: int = CFB8_UNIT,
+        running_iv: bytes = bytes(BLOCK),
+    ) -> None:
+        super().__init__()
+        self.algorithm_handle = handle
+        self.algorithm = handle.algorithm
+        self.provider = handle.provider
+        self.token_key = token_key
+        self._key_object = key_object
+        self.chaining_mode = chaining_mode
+        self.message_block_length = message_block_length
+        self.running_iv = running_iv
+        self._chaining = threading.Lock()
+
+    @property
+    def bits(self) -> int:
+        """The key's length in bits."""
+        return self.token_key.spec.bits
+
+    @property
+    def export_policy(self) -> int:
+        return int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG) if self.token_key.spec.exportable else 0
+
+    def __repr__(self) -> str:
+        state = "" if self.alive else " destroyed"
+        return f"<SymmetricKey {self.algorithm.name} {self.bits} bits {self.chaining_mode or ''}{state}>"
+
+    def set_chaining_mode(self, mode: str) -> None:
+        self.chaining_mode = check_chaining_mode(self.algorithm, mode, self.provider)
+
+    def set_message_block_length(self, length: int) -> None:
+        """length in bytes: 1 for CFB8, 16 for CFB128. Raises STATUS_INVALID_PARAMETER for any other."""
+        if length not in (CFB8_UNIT, CFB128_UNIT):
+            raise invalid_parameter(f"MessageBlockLength is {CFB8_UNIT} or {CFB128_UNIT} bytes, not {length}")
+        self.message_block_length = length
+
+    def set_iv(self, iv: bytes) -> None:
+        if len(iv) != BLOCK:
+            raise invalid_parameter(f"an IV of {BLOCK} bytes expected, {len(iv)} given")
+        self.running_iv = iv
+
+    def encrypt(
+        self,
+        plaintext: bytes,
+        *,
+        iv: Octets | None = None,
+        padding: bool = False,
+        auth_info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None = None,
+    ) -> bytes:
+        """iv: 16 bytes, updated in place where it is writable; None: the key's running IV. padding: PKCS #7.
+
+        Raises STATUS_INVALID_BUFFER_SIZE for a partial block without padding, STATUS_INVALID_PARAMETER for what the
+        mode does not take.
+        """
+        return self._crypt(plaintext, iv, padding, auth_info, encrypting=True)
+
+    def decrypt(
+        self,
+        ciphertext: bytes,
+        *,
+        iv: Octets | None = None,
+        padding: bool = False,
+        auth_info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None = None,
+    ) -> bytes:
+        """As `encrypt`; raises STATUS_DATA_ERROR for malformed padding and STATUS_AUTH_TAG_MISMATCH for a wrong tag
+        too.
+        """
+        return self._crypt(ciphertext, iv, padding, auth_info, encrypting=False)
+
+    def _crypt(
+        self,
+        data: bytes,
+        iv: Octets | None,
+        padding: bool,
+        auth_info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None,
+        *,
+        encrypting: bool,
+    ) -> bytes:
+        if self.token_key.spec.family is not SecretFamily.AES:
+            raise not_supported(f"a {self.token_key.spec.family.value} key authenticates and does not encrypt")
+        mode = self.chaining_mode
+        if mode in (BCRYPT_CHAIN_MODE_GCM, BCRYPT_CHAIN_MODE_CCM):
+            if not isinstance(auth_info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
+                raise invalid_parameter(f"{mode} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
+            if padding:
+                raise invalid_parameter(f"{mode} takes no BCRYPT_BLOCK_PADDING")
+            return aead.crypt(self.token_key, CHAIN_MODE_TO_AES_MODE[mode], data, auth_info, encrypting=encrypting)
+        if auth_info is not None:
+            raise invalid_parameter(f"{mode} takes no pPaddingInfo")
+        if mode == BCRYPT_CHAIN_MODE_ECB:
+            if iv is not None:
+                raise invalid_parameter("ChainingModeECB takes no pbIV")
+            return self._blocks(CipherSpec(AesMode.ECB), data, padding, encrypting)[0]
+        if iv is None:
+            with self._chaining:
+                result, self.running_iv = self._chained(mode, self.running_iv, data, padding, encrypting)
+            return result
+        given = octets(iv, "pbIV")
+        if len(given) != BLOCK:
+            raise invalid_parameter(f"a pbIV of {BLOCK} bytes expected, {len(given)} given")
+        result, following = self._chained(mode, given, data, padding, encrypting)
+        view = memoryview(iv)
+        if not view.readonly:
+            view.cast("B")[:] = following
+        self.running_iv = following
+        return result
+
+    def _chained(
+        self, mode: str | None, iv: bytes, data: bytes, padding: bool, encrypting: bool
+    ) -> tuple[bytes, bytes]:
+        """The result, and the IV that the next call continues with."""
+        if mode != BCRYPT_CHAIN_MODE_CFB:
+            spec = CipherSpec(AesMode.CBC, iv)
+        elif self.message_block_length == CFB128_UNIT:
+            spec = CipherSpec(AesMode.CFB128, iv)
+        else:
+            spec = CipherSpec(AesMode.CFB8, iv)
+        result, ciphertext = self._blocks(spec, data, padding, encrypting)
+        return result, (iv + ciphertext)[-BLOCK:]
+
+    def _blocks(self, spec: CipherSpec, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
+        """The result, and the ciphertext, which chains on in both directions."""
+        whole_blocks = padding or spec.mode in (AesMode.ECB, AesMode.CBC)
+        if encrypting:
+            if padding:
+                data = pad(data, BLOCK)
+            self._check_blocks(data, whole_blocks)
+            ciphertext = self.token_key.encrypt(spec, data) if data else b""
+            return ciphertext, ciphertext
+        self._check_blocks(data, whole_blocks)
+        plaintext = self.token_key.decrypt(spec, data) if data else b""
+        return (unpad(plaintext, BLOCK) if padding else plaintext), data
+
+    @staticmethod
+    def _check_blocks(data: bytes, whole_blocks: bool) -> None:
+        if whole_blocks and len(data) % BLOCK:
+            raise CngError(
+                NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {BLOCK} bytes"
+            )
+
+    def duplicate(self, key_object: Octets | None = None) -> SymmetricKey:
+        """A key of the same value with its own mode, IV and life."""
+        held = hold_object(key_object, self.algorithm.object_length or 0, "pbKeyObject")
+        return SymmetricKey(
+            self.algorithm_handle,
+            self.token_key.duplicate(),
+            held,
+            chaining_mode=self.chaining_mode,
+            message_block_length=self.message_block_length,
+            running_iv=self.running_iv,
+        )
+
+    def export(self, blob_type: str, export_key: SymmetricKey | None = None) -> bytes:
+        """OpaqueKeyBlob or, under `export_key`, Rfc3565KeyWrapBlob of a key whose policy allows its export.
+
+        Raises STATUS_NOT_SUPPORTED for KeyDataBlob, for any other type and where the policy forbids it.
+        """
+        if blob_type == BCRYPT_AES_WRAP_KEY_BLOB:
+            if export_key is None:
+                raise invalid_parameter(f"{blob_type} needs an AES key as hExportKey")
+            require_wrapping_key(export_key, self.provider)
+            return export_key.token_key.wrap_key(self.token_key)
+        if blob_type == BCRYPT_OPAQUE_KEY_BLOB:
+            return self.token_key.opaque()
+        if blob_type == BCRYPT_KEY_DATA_BLOB:
+            raise not_supported("the key stays in its token: KeyDataBlob would be its plaintext")
+        raise not_supported(f"{blob_type!r} is not a blob type of symmetric keys")
+
+    def destroy(self) -> None:
+        if self._alive:
+            super().destroy()
+            self.token_key.destroy()
+            if self._key_object is not None:
+                self._key_object.release()
+
+
+def require_wrapping_key(key: SymmetricKey, provider: object) -> None:
+    """Raises STATUS_INVALID_PARAMETER unless `key` is an AES key of `provider`."""
+    if key.token_key.spec.family is not SecretFamily.AES:
+        raise invalid_parameter("the key that wraps must be an AES key")
+    if key.provider is not provider:
+        raise invalid_parameter("the key that wraps is of another provider")
+
+
+def _require_cipher(handle: AlgorithmHandle) -> None:
+    if not handle.algorithm.chaining_modes:
+        raise invalid_parameter(f"{handle.name} has no symmetric cipher keys")
+
+
+def _cipher_key(handle: AlgorithmHandle, token_key: SecretKey, held: memoryview | None) -> SymmetricKey:
+    return SymmetricKey(handle, token_key, held, chaining_mode=handle.chaining_mode)
+
+
+def _spec(handle: AlgorithmHandle, bits: int, usage: Usage = CIPHER_USAGE) -> SecretSpec:
+    exportable = bool(handle.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
+    return SecretSpec(SecretFamily.AES, bits, usage, exportable)
+
+
+def _require_length(handle: AlgorithmHandle, bits: int) -> None:
+    lengths = handle.algorithm.key_lengths
+    if lengths is None or bits not in lengths:
+        raise invalid_parameter(f"{handle.name} has no keys of {bits} bits ({bits // 8} bytes)")
+
+
+def import_secret(handle: AlgorithmHandle, secret: bytes, key_object: Octets | None) -> SymmetricKey:
+    """BCryptGenerateSymmetricKey: a key of the caller's bytes. Excess over the longest key is cut off."""
+    _require_cipher(handle)
+    longest = handle.algorithm.key_lengths.dwMaxLength // 8 if handle.algorithm.key_lengths else 0
+    value = secret[:longest]
+    _require_length(handle, 8 * len(value))
+    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
+    return _cipher_key(handle, handle.provider.import_secret(_spec(handle, 8 * len(value)), value), held)
+
+
+def generate(handle: AlgorithmHandle, bits: int, usage: Usage, key_object: Octets | None) -> SymmetricKey:
+    """A key that the token makes itself. bits: its length. usage: at most CIPHER_USAGE."""
+    _require_cipher(handle)
+    _require_length(handle, bits)
+    if usage & ~CIPHER_USAGE or not usage:
+        raise invalid_parameter(f"a cipher key's usage is of {CIPHER_USAGE}, not {usage}")
+    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
+    return _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
+
+
+def import_blob(
+    handle: AlgorithmHandle, import_key: object, blob_type: str, blob: bytes, key_object: Octets | None
+) -> SymmetricKey:
+    """BCryptImportKey: KeyDataBlob, Rfc3565KeyWrapBlob under `import_key`, or OpaqueKeyBlob."""
+    if blob_type == BCRYPT_KEY_DATA_BLOB:
+        _require_cipher(handle)
+        return import_secret(handle, parse_key_data(blob).key, key_object)
+    if blob_type == BCRYPT_AES_WRAP_KEY_BLOB:
+        _require_cipher(handle)
+        return _unwrap(handle, import_key, blob, key_object)
+    if blob_type == BCRYPT_OPAQUE_KEY_BLOB:
+        _require_cipher(handle)
+        return _reload(handle, blob, key_object)
+    raise not_supported(f"{blob_type!r} is not a blob type of symmetric keys")
+
+
+def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object: Octets | None) -> SymmetricKey:
+    if import_key is None:
+        raise invalid_parameter(f"{BCRYPT_AES_WRAP_KEY_BLOB} needs an AES key as hImportKey")
+    if not isinstance(import_key, SymmetricKey) or not import_key.alive:
+        raise invalid_handle("hImportKey is not a symmetric key, or it is destroyed")
+    require_wrapping_key(import_key, handle.provider)
+    if len(blob) < SMALLEST_WRAPPED_KEY or len(blob) % WRAP_OVERHEAD:
+        raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")
+    bits = 8 * (len(blob) - WRAP_OVERHEAD)
+    _require_length(handle, bits)
+    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
+    token_key = handle.provider.unwrap_secret(_spec(handle, bits), import_key.token_key, blob)
+    return _cipher_key(handle, token_key, held)
+
+
+def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> SymmetricKey:
+    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
+    token_key = handle.provider.reload_opaque(blob)
+    if not isinstance(token_key, SecretKey) or token_key.spec.family is not SecretFamily.AES:
+        token_key.destroy()
+        raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
+    return _cipher_key(handle, token_key, held)
