@@ -1,0 +1,192 @@
+"""SoftHSM 2 tokens in any directory, provisioned through PKCS#11 by a child process; URIs by RFC 7512."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+__all__ = [
+    "SoftHsm",
+    "SoftHsmError",
+    "Token",
+    "TokenRequest",
+    "check_directory",
+    "find_module",
+    "provision",
+    "token_uri",
+]
+
+CONF_NAME = "softhsm2.conf"
+TOKEN_DIR_NAME = "tokens"  # noqa: S105 - a folder's name
+_TEMPLATE = Path(__file__).with_name(CONF_NAME)
+_PACKAGE_ROOT = Path(__file__).parents[2]
+
+_USUAL_PLACES = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/*/softhsm/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/lib64/libsofthsm2.so",
+    "/usr/lib/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+    "/home/linuxbrew/.linuxbrew/lib/softhsm/libsofthsm2.so",
+)
+_LABEL_BYTES = 32
+_PIN_BYTES = range(4, 256)
+_CONF_LINE_BYTES = 1000
+_CHILD_SECONDS = 60
+
+
+class SoftHsmError(RuntimeError):
+    """SoftHSM is not there or refused. The message says which call failed and holds no PIN."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A token to make. label: at most 32 bytes of UTF-8; pin: the user PIN, 4 to 255 bytes of UTF-8."""
+
+    label: str
+    pin: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that is there. created: False where it was there before and was kept, its PINs untouched."""
+
+    label: str
+    serial: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SoftHsm:
+    """A provisioned directory. conf: its softhsm2.conf; module: the PKCS#11 module; tokens: in the order asked for."""
+
+    conf: Path
+    module: Path
+    tokens: tuple[Token, ...]
+
+    def uri(self, label: str) -> str:
+        """The RFC 7512 URI of the tokens with this label, without a PIN."""
+        if label not in (there := [token.label for token in self.tokens]):
+            raise KeyError(f"no token {label!r} was asked for here, only {', '.join(map(repr, there))}")
+        return token_uri(label, self.module)
+
+    def environ(self) -> dict[str, str]:
+        """What a process needs in its environment, before C_Initialize, to see these tokens."""
+        return {"SOFTHSM2_CONF": str(self.conf)}
+
+
+def token_uri(label: str, module: Path, pin_source: str | None = None) -> str:
+    """pin_source: such as "file:/path"."""
+    source = f"&pin-source={quote(pin_source, safe='/:')}" if pin_source else ""
+    return f"pkcs11:token={quote(label, safe='')}?module-path={quote(str(module), safe='/')}{source}"
+
+
+def find_module() -> Path:
+    """libsofthsm2.so: $SOFTHSM2_MODULE, else where Debian, Ubuntu, Fedora and Homebrew put it."""
+    if named := os.environ.get("SOFTHSM2_MODULE"):
+        if not Path(named).is_file():
+            raise SoftHsmError(f"SOFTHSM2_MODULE names {named}, which is no file")
+        return Path(named)
+    for place in _USUAL_PLACES:
+        for found in sorted(glob.glob(place)):
+            return Path(found)
+    raise SoftHsmError(
+        "SoftHSM 2 (libsofthsm2.so) is not installed. Debian, Ubuntu: apt-get install softhsm2; "
+        "Fedora: dnf install softhsm; Homebrew: brew install softhsm; elsewhere: set SOFTHSM2_MODULE to its path"
+    )
+
+
+def provision(directory: str | os.PathLike[str], tokens: Sequence[TokenRequest], so_pin: str) -> SoftHsm:
+    """Makes the tokens that `directory` does not have yet; one that is there under the same label is kept as it is.
+
+    A label asked for n times ends up with at least n tokens. Safe to run twice, and at the same time.
+    """
+    _check(tokens, so_pin)
+    module = find_module()
+    home = check_directory(directory)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one(home):
+        (home / TOKEN_DIR_NAME).mkdir(mode=0o700, exist_ok=True)
+        conf = _write_conf(home)
+        made = _run_child(conf, module, tokens, so_pin)
+    return SoftHsm(conf, module, made)
+
+
+def _check(tokens: Sequence[TokenRequest], so_pin: str) -> None:
+    for token in tokens:
+        if not 1 <= len(token.label.encode()) <= _LABEL_BYTES or token.label != token.label.rstrip(" "):
+            raise ValueError(f"a label has 1 to {_LABEL_BYTES} bytes and no blank at its end: {token.label!r}")
+        if len(token.pin.encode()) not in _PIN_BYTES:
+            raise ValueError(f"the PIN of {token.label!r} must have 4 to 255 bytes")
+    if len(so_pin.encode()) not in _PIN_BYTES:
+        raise ValueError("the security officer's PIN must have 4 to 255 bytes")
+
+
+def check_directory(directory: str | os.PathLike[str]) -> Path:
+    """The whole path of `directory`, which need not exist. Raises ValueError where softhsm2.conf cannot hold it."""
+    home = Path(directory).resolve()
+    # SoftHSM cuts a line at "#" and at the second "=", and reads no more than 1024 bytes of it.
+    if any(character in str(home) for character in "=#\n\r") or len(os.fsencode(home)) > _CONF_LINE_BYTES:
+        raise ValueError(f"softhsm2.conf cannot hold this path: it is too long or has '=', '#' or a line break: {home}")
+    return home
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_conf(home: Path) -> Path:
+    conf = home / CONF_NAME
+    text = _TEMPLATE.read_text("utf-8").replace("@TOKEN_DIR@", str(home / TOKEN_DIR_NAME))
+    if not conf.exists() or conf.read_text("utf-8") != text:
+        # Another process may be reading it.
+        draft = conf.with_suffix(".new")
+        draft.write_text(text, "utf-8")
+        draft.replace(conf)
+    return conf
+
+
+def _run_child(conf: Path, module: Path, tokens: Sequence[TokenRequest], so_pin: str) -> tuple[Token, ...]:
+    request = {
+        "module": str(module),
+        "so_pin": so_pin,
+        "tokens": [{"label": token.label, "pin": token.pin} for token in tokens],
+    }
+    search_path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
+    child = subprocess.run(
+        [sys.executable, "-m", "hwcng.testing._init_softhsm_token"],
+        input=json.dumps(request),
+        env={**os.environ, "SOFTHSM2_CONF": str(conf), "PYTHONPATH": search_path, "PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_CHILD_SECONDS,
+    )
+    try:
+        answer = json.loads(child.stdout)
+    except ValueError:
+        said = child.stderr.strip() or "nothing"
+        raise SoftHsmError(
+            f"the process that makes SoftHSM tokens ended with {child.returncode} and said: {said}"
+        ) from None
+    if "error" in answer:
+        raise SoftHsmError(f"SoftHSM made no token in {conf.parent}: {answer['error']}")
+    return tuple(Token(made["label"], made["serial"], made["created"]) for made in answer["tokens"])
