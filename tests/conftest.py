@@ -1,0 +1,107 @@
+"""The session's SoftHSM tokens, providers on them, and the ledger of rows and capabilities.
+
+hwcng itself is imported within the fixtures, so that a test of one module does not need all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from support import PLUGIN_NAME, Ledger, require
+
+if TYPE_CHECKING:
+    from hwcng.providers.base import Provider
+    from hwcng.testing.calls import CallCounter
+    from hwcng.testing.softhsm import SoftHsm
+
+TOKEN = "hwcng-test"
+TOKEN_PIN = "1234-user"
+OTHER_TOKEN = "hwcng-other"
+OTHER_TOKEN_PIN = "5678-user"
+TWIN_TOKEN = "hwcng-twin"
+SO_PIN = "so-1234-officer"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Ledger(), PLUGIN_NAME)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    """Tokens "hwcng-test", "hwcng-other" and twice "hwcng-twin". SOFTHSM2_CONF names them before any C_Initialize."""
+    from hwcng.testing.softhsm import TokenRequest, provision
+
+    requests = [
+        TokenRequest(TOKEN, TOKEN_PIN),
+        TokenRequest(OTHER_TOKEN, OTHER_TOKEN_PIN),
+        TokenRequest(TWIN_TOKEN, TOKEN_PIN),
+        TokenRequest(TWIN_TOKEN, TOKEN_PIN),
+    ]
+    provisioned = provision(tmp_path_factory.mktemp("softhsm"), requests, SO_PIN)
+    # Left set at the end: a module that is finalised late still reads it.
+    os.environ.update(provisioned.environ())
+    return provisioned
+
+
+@pytest.fixture(scope="session")
+def token_uri(softhsm: SoftHsm) -> str:
+    return softhsm.uri(TOKEN)
+
+
+@pytest.fixture(scope="session")
+def token_pin() -> str:
+    return TOKEN_PIN
+
+
+@pytest.fixture(scope="session")
+def other_token_uri(softhsm: SoftHsm) -> str:
+    return softhsm.uri(OTHER_TOKEN)
+
+
+@pytest.fixture(scope="session")
+def other_token_pin() -> str:
+    return OTHER_TOKEN_PIN
+
+
+@pytest.fixture(scope="session")
+def twin_token_uri(softhsm: SoftHsm) -> str:
+    """Fits two tokens."""
+    return softhsm.uri(TWIN_TOKEN)
+
+
+@pytest.fixture(scope="session")
+def provider(token_uri: str, token_pin: str) -> Iterator[Provider]:
+    import hwcng
+
+    with hwcng.open_provider(token_uri, pin=token_pin) as opened:
+        yield opened
+
+
+@pytest.fixture
+def fresh_provider(token_uri: str, token_pin: str) -> Iterator[Provider]:
+    """A provider of this test's own, which it may close or break."""
+    import hwcng
+
+    with hwcng.open_provider(token_uri, pin=token_pin) as opened:
+        yield opened
+
+
+@pytest.fixture
+def calls(request: pytest.FixtureRequest) -> Callable[..., CallCounter]:
+    """`with calls() as counter:` counts the C_ calls of the session's provider; `calls(other)` those of another one."""
+    from hwcng.testing.calls import CallCounter
+
+    def counter(of: Provider | None = None) -> CallCounter:
+        return CallCounter(of if of is not None else request.getfixturevalue("provider"))
+
+    return counter
+
+
+@pytest.fixture(autouse=True)
+def _required_capabilities(request: pytest.FixtureRequest) -> None:
+    for marker in request.node.iter_markers("requires"):
+        for capability in marker.args:
+            require(request, capability)

@@ -1,0 +1,82 @@
+"""What the tests share: skipping for a missing capability, counting vectors that are not run, proving rows."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from typing import Any, NoReturn
+
+import pytest
+
+PLUGIN_NAME = "hwcng-ledger"
+MISSING = "capability missing: "
+
+
+def missing(capability: str) -> NoReturn:
+    """Skips this test, which needs what the token or the machine does not have."""
+    pytest.skip(MISSING + capability)
+
+
+def record_unrun(request_or_config: pytest.FixtureRequest | pytest.Config, capability: str, count: int = 1) -> None:
+    """Notes that `count` vectors were not run for want of `capability`."""
+    config = getattr(request_or_config, "config", request_or_config)
+    config.pluginmanager.get_plugin(PLUGIN_NAME).unrun[capability] += count
+
+
+def require(request: pytest.FixtureRequest, capability: str) -> None:
+    """Skips unless there is "ALGORITHM [OPERATION]" on the token, or "command:NAME" on PATH."""
+    kind, _, name = capability.partition(":")
+    if kind == "command":
+        if shutil.which(name) is None:
+            missing(capability)
+        return
+    algorithm, _, operation = capability.partition(" ")
+    if request.getfixturevalue("provider").offers(algorithm, operation or None).name == "REFUSED":
+        missing(capability)
+
+
+class Ledger:
+    """Which rows are proved and which capabilities were missed, told at the end of the run. Knows pytest-xdist."""
+
+    def __init__(self) -> None:
+        self.unrun: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.passed_rows: set[str] = set()
+        self.failed_rows: set[str] = set()
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        for marker in item.iter_markers("row"):
+            item.user_properties.extend(("row", row) for row in marker.args)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        rows = {str(value) for name, value in report.user_properties if name == "row"}
+        if report.failed:
+            self.failed_rows |= rows
+        elif report.passed and report.when == "call" and not hasattr(report, "wasxfail"):
+            self.passed_rows |= rows
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            if reason.startswith(MISSING):
+                self.skipped[reason.removeprefix(MISSING)] += 1
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[PLUGIN_NAME] = dict(self.unrun)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.unrun.update(getattr(node, "workeroutput", {}).get(PLUGIN_NAME, {}))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        write = terminalreporter.write_line
+        if rows := self.passed_rows | self.failed_rows:
+            terminalreporter.section("rows of the CNG reference")
+            write(f"{len(self.passed_rows - self.failed_rows)} distinct rows have passing tests and no failing one")
+            if self.failed_rows:
+                write(f"{len(self.failed_rows)} of {len(rows)} fail: {' '.join(sorted(self.failed_rows))}")
+        if capabilities := sorted(self.skipped | self.unrun):
+            terminalreporter.section("capabilities missing")
+            write(f"{'tests skipped':>13}  {'vectors not run':>15}  capability")
+            for capability in capabilities:
+                write(f"{self.skipped[capability]:>13}  {self.unrun[capability]:>15}  {capability}")

@@ -1,0 +1,79 @@
+"""`import hwcng` does no work: what a bare import loads, and that the public names still arrive."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hwcng
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"asn1crypto", "cffi", "configparser", "cryptography", "dataclasses", "pkcs11", "tpm2_pytss", "urllib"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that `statement` loads in a fresh interpreter, beyond those that it starts with."""
+    program = (
+        "import json, sys; before = set(sys.modules); "
+        f"{statement}; print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(json.loads(run.stdout))
+
+
+def test_import_loads_hwcng_alone() -> None:
+    loaded = loaded_by("import __future__, typing; before |= set(sys.modules); import hwcng")
+    assert loaded == {"hwcng"}
+
+
+def test_import_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import hwcng")
+    assert not {name.partition(".")[0] for name in loaded} & HEAVY
+
+
+def test_the_registry_loads_no_backend() -> None:
+    loaded = loaded_by("import hwcng; hwcng.open_provider")
+    assert "hwcng.providers.registry" in loaded
+    assert not any(name.startswith(("hwcng.providers.pkcs11", "hwcng.providers.tpm2")) for name in loaded)
+    assert not {name.partition(".")[0] for name in loaded} & {
+        "asn1crypto",
+        "cffi",
+        "cryptography",
+        "pkcs11",
+        "tpm2_pytss",
+    }
+
+
+def test_the_public_names() -> None:
+    from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+    from hwcng.providers.base import Provider
+    from hwcng.providers.registry import open_provider, set_default_provider
+
+    assert hwcng.open_provider is open_provider
+    assert hwcng.set_default_provider is set_default_provider
+    assert hwcng.Provider is Provider
+    assert (hwcng.CngError, hwcng.HRESULT, hwcng.NTSTATUS, hwcng.Win32Error) == (
+        CngError,
+        HRESULT,
+        NTSTATUS,
+        Win32Error,
+    )
+    assert set(hwcng.__all__) <= set(dir(hwcng))
+    for name in hwcng.__all__:
+        assert getattr(hwcng, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="open_providr"):
+        hwcng.open_providr  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_version_is_that_of_the_package() -> None:
+    declared = re.search(r'^version = "([^"]+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert declared is not None
+    assert hwcng.__version__ == declared[1]
