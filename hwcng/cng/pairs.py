@@ -8,7 +8,6 @@ BCryptVerifySignature, BCryptEncrypt, BCryptDecrypt, BCryptSecretAgreement.
 from __future__ import annotations
 
 import enum
-import threading
 
 from hwcng.cng import host
 from hwcng.cng.agreement import Secret
@@ -36,6 +35,7 @@ from hwcng.cng.padding import (
     BCRYPT_PSS_PADDING_INFO,
 )
 from hwcng.curves import CURVES, Curve
+from hwcng.forking import ProcessLock
 from hwcng.hashes import HASHES, HashFunction
 from hwcng.providers.base import (
     DecryptSpec,
@@ -87,7 +87,7 @@ class KeyPair(Handle):
         self._bits = bits
         self._private: PrivateKey | None = None
         self._public: PublicKeyMaterial | None = None
-        self._finalizing = threading.Lock()
+        self._finalizing = ProcessLock()
 
     @property
     def finalized(self) -> bool:
@@ -149,7 +149,7 @@ class KeyPair(Handle):
 
     def finalize(self) -> None:
         """Has the token make the pair. Raises STATUS_INVALID_HANDLE the second time; a failure leaves it empty."""
-        with self._finalizing:
+        with self._finalizing.held():
             self._require_empty()
             private = self.algorithm_handle.provider.generate_pair(self._spec())
             self._private, self._public = private, private.public

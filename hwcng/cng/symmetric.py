@@ -6,8 +6,6 @@ Calls: BCryptGenerateSymmetricKey, BCryptImportKey, BCryptDuplicateKey, BCryptEx
 
 from __future__ import annotations
 
-import threading
-
 from hwcng.cng import aead
 from hwcng.cng.algorithm import CHAIN_MODE_TO_AES_MODE, AlgorithmHandle, ExportPolicy, check_chaining_mode
 from hwcng.cng.algorithms import (
@@ -25,6 +23,7 @@ from hwcng.cng.blobs import (
 from hwcng.cng.handles import Handle, hold_object, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import ProcessLock
 from hwcng.providers.base import AesMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
 
 __all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret"]
@@ -60,7 +59,7 @@ class SymmetricKey(Handle):
         self.chaining_mode = chaining_mode
         self.message_block_length = message_block_length
         self.running_iv = running_iv
-        self._chaining = threading.Lock()
+        self._chaining = ProcessLock()
 
     @property
     def bits(self) -> int:
@@ -142,7 +141,7 @@ class SymmetricKey(Handle):
                 raise invalid_parameter("ChainingModeECB takes no pbIV")
             return self._blocks(CipherSpec(AesMode.ECB), data, padding, encrypting)[0]
         if iv is None:
-            with self._chaining:
+            with self._chaining.held():
                 result, self.running_iv = self._chained(mode, self.running_iv, data, padding, encrypting)
             return result
         given = octets(iv, "pbIV")

@@ -64,7 +64,7 @@ _BAD_RSA_BLOCK: Mapping[int, NTSTATUS] = dict.fromkeys(
     NTSTATUS.STATUS_INVALID_PARAMETER,
 )
 
-_COPY_REFUSED = frozenset({CKR.ACTION_PROHIBITED, CKR.FUNCTION_NOT_SUPPORTED, CKR.FUNCTION_FAILED, CKR.ARGUMENTS_BAD})
+_COPY_REFUSED = frozenset({CKR.ACTION_PROHIBITED, CKR.FUNCTION_NOT_SUPPORTED})
 
 WRAP_OVERHEAD = 8
 
@@ -181,8 +181,10 @@ class Pkcs11SecretKey(_TokenKey, base.SecretKey):
         connection = self.connection
         connection.require_alive()
         handle = ffi.new("CK_ULONG *")
+        # SoftHSM refuses a null pointer even for an empty template.
+        template = ffi.new("CK_ATTRIBUTE[]", 1)
         with connection.owning() as session:
-            rv = connection.cryptoki.C_CopyObject(session.handle, self.held.handle, ffi.NULL, 0, handle)
+            rv = connection.cryptoki.C_CopyObject(session.handle, self.held.handle, template, 0, handle)
         if rv == CKR.OK:
             return Pkcs11SecretKey(SessionObject(connection, int(handle[0])), self.offered, self.spec)
         if rv in _COPY_REFUSED:

@@ -76,6 +76,7 @@ class Module:
         self._serialising: Callable[[], None] | None = None
         self._forked = False
         self._owned = False
+        self.generation = 0
         tell_after_fork(self)
         self._initialize()
         info = ffi.new("CK_INFO *")
@@ -93,6 +94,7 @@ class Module:
         arguments.pReserved = reserved
         rv = self.cryptoki.C_Initialize(arguments)
         if rv == CKR.OK:
+            self.generation += 1
             self._owned = True
             self._stop_serialising()
         elif rv == CKR.CRYPTOKI_ALREADY_INITIALIZED:

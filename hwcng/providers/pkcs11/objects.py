@@ -6,12 +6,12 @@ for, because tokens have been measured that forget SENSITIVE and EXTRACTABLE.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from pkcs11 import Attribute
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
@@ -24,6 +24,8 @@ UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
 _FALSE, _TRUE = b"\0", b"\1"
 FIND_BATCH = 64
 
+_counting = ProcessLock()
+
 
 class SessionObject:
     """A handle that this process owns, with the count of the keys that hold it.
@@ -31,22 +33,21 @@ class SessionObject:
     Destroyed once: when the last holder lets go, or after the last reference to it went.
     """
 
-    __slots__ = ("_counting", "_holders", "connection", "handle")
+    __slots__ = ("_holders", "connection", "handle")
 
     def __init__(self, connection: Connection, handle: int) -> None:
         self.connection = connection
         self.handle = handle
         self._holders = 1
-        self._counting = threading.Lock()
 
     def share(self) -> SessionObject:
         """Itself, with one more holder."""
-        with self._counting:
+        with _counting.held():
             self._holders += 1
         return self
 
     def release(self) -> None:
-        with self._counting:
+        with _counting.held():
             self._holders -= 1
             last = self._holders == 0
         if last:

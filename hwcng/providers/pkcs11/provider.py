@@ -123,8 +123,8 @@ class Pkcs11Provider(Provider):
             if self.closed:
                 raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, f"the provider of token {self.token.label!r} is closed")
             if not self._current.alive:
-                dead, self._current = self._current, self._connect()
-                dead.close()
+                self._current.close()
+                self._current = self._connect()
             return self._current
 
     def capabilities(self) -> Capabilities:
@@ -178,12 +178,13 @@ class Pkcs11Provider(Provider):
 
     def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
         self._require("AES", "WRAP")
-        if not isinstance(wrapping_key, Pkcs11SecretKey) or wrapping_key.connection is not self._connection:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER, "the key that unwraps is not of the provider that imports"
-            )
+        if not isinstance(wrapping_key, Pkcs11SecretKey):
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key that unwraps is of another kind of token")
+        wrapping_key.connection.require_alive()
+        if wrapping_key.connection is not self._connection:
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key that unwraps is of another provider")
         held = objects.unwrap(
-            self._connection,
+            wrapping_key.connection,
             mechanisms.call(int(Mechanism.AES_KEY_WRAP)),
             wrapping_key.held.handle,
             wrapped,

@@ -85,6 +85,7 @@ class Connection:
         self.token_name = token_name
         self._end: tuple[str, NTSTATUS] | None = None
         self._inherited = False
+        self._generation = module.generation
         self._idle: deque[Session] = deque()
         self._owners: deque[Session] = deque()
         self._garbage: deque[int] = deque()
@@ -214,7 +215,8 @@ class Connection:
 
     def discard(self, session: Session) -> None:
         """Closes a session that may have an operation left in it."""
-        if not self._inherited:
+        # After another C_Initialize the handle can be somebody else's.
+        if not self._inherited and self._generation == self.module.generation:
             self.cryptoki.C_CloseSession(session.handle)
 
     def _close_all(self, sessions: deque[Session]) -> None:

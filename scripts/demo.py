@@ -1,0 +1,293 @@
+"""A day's work with keys in a token: encrypt, duplicate, import by AES wrap, sign, agree, and fail to steal a key.
+
+Every step goes through the documented calls of bcrypt.h. Signatures are checked by the openssl command, ciphertext of a
+known key by the `cryptography` package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import hmac
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pkcs11 import Mechanism
+from rich.console import Console
+from rich.table import Table
+
+import hwcng
+from hwcng import bcrypt
+from hwcng.providers.base import Provider
+from hwcng.testing.calls import CallCounter
+from hwcng.testing.softhsm import TokenRequest, provision
+
+TOKEN_LABEL = "hwcng-demo"  # noqa: S105 - a token's name
+
+
+class Counted(Protocol):
+    """What a token did in a step: its calls, and the mechanisms or commands that served."""
+
+    @property
+    def calls(self) -> int: ...
+
+    @property
+    def served_by(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """A token to demonstrate on. count: a context that counts what reaches the token."""
+
+    name: str
+    provider: Provider
+    count: Callable[[], contextmanager[Counted]]  # type: ignore[type-arg]
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    served_by: str
+    calls: str
+    result: str
+    good: bool
+
+
+class Pkcs11Count:
+    def __init__(self, counter: CallCounter) -> None:
+        self._counter = counter
+
+    @property
+    def calls(self) -> int:
+        return self._counter.total
+
+    @property
+    def served_by(self) -> list[str]:
+        return [f"CKM_{Mechanism(mechanism).name}" for mechanism in dict.fromkeys(self._counter.mechanisms)]
+
+
+@contextmanager
+def softhsm(directory: Path) -> Iterator[Target]:
+    """A token of SoftHSM 2, made here, with a PIN that nobody knows."""
+    pin = secrets.token_hex(8)
+    made = provision(directory, [TokenRequest(TOKEN_LABEL, pin)], secrets.token_hex(8))
+    os.environ.update(made.environ())
+    with hwcng.open_provider(made.uri(TOKEN_LABEL), pin=pin) as provider:
+
+        @contextmanager
+        def count() -> Iterator[Counted]:
+            with CallCounter(provider) as counter:  # type: ignore[arg-type]
+                yield Pkcs11Count(counter)
+
+        yield Target("SoftHSM 2", provider, count)
+
+
+class UnequalError(Exception):
+    """A result was not what it had to be."""
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UnequalError(message)
+
+
+def openssl_verifies(public_pem: bytes, digest: bytes, signature: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder, name) for name in ("public", "digest", "signature")}
+        for path, content in zip(paths.values(), (public_pem, digest, signature), strict=True):
+            path.write_bytes(content)
+        verify = [
+            "openssl",
+            "pkeyutl",
+            "-verify",
+            "-pubin",
+            "-inkey",
+            str(paths["public"]),
+            "-in",
+            str(paths["digest"]),
+        ]
+        verify += ["-sigfile", str(paths["signature"]), "-pkeyopt", "digest:sha256"]
+        done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    require(done.returncode == 0, f"openssl: {done.stdout.strip() or done.stderr.strip()}")
+
+
+def rsa_public_pem(blob: bytes) -> bytes:
+    exponent_size, modulus_size = (int.from_bytes(blob[at : at + 4], "little") for at in (8, 12))
+    exponent, modulus = blob[24 : 24 + exponent_size], blob[24 + exponent_size : 24 + exponent_size + modulus_size]
+    numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
+    return numbers.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def p256_public_pem(blob: bytes) -> bytes:
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + blob[8:72])
+    return point.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+class Day:
+    """The steps, in order, on one token."""
+
+    def __init__(self, target: Target, content: bytes) -> None:
+        self.target = target
+        self.content = content
+        self.digest = hashlib.sha256(content).digest()
+        self.nonce = os.urandom(12)
+
+    def open(self, algorithm: str) -> bcrypt.AlgorithmHandle:
+        return bcrypt.BCryptOpenAlgorithmProvider(algorithm, self.target.provider)
+
+    def generate_pair(self, algorithm: str, bits: int) -> bcrypt.KeyPair:
+        pair = bcrypt.BCryptGenerateKeyPair(self.open(algorithm), bits)
+        bcrypt.BCryptFinalizeKeyPair(pair)
+        return pair
+
+    def encrypt_with_token_born_key(self) -> str:
+        algorithm = self.open(bcrypt.BCRYPT_AES_ALGORITHM)
+        bcrypt.BCryptSetProperty(algorithm, bcrypt.BCRYPT_CHAINING_MODE, bcrypt.BCRYPT_CHAIN_MODE_GCM)
+        self.key = algorithm.generate_key(256)
+        self.record = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(self.nonce)
+        self.ciphertext = bcrypt.BCryptEncrypt(self.key, self.content, self.record)
+        require(self.ciphertext != self.content, "the ciphertext is the plaintext")
+        return f"{len(self.ciphertext):,} bytes, tag {bytes(self.record.pbTag or b'').hex()[:16]}…"
+
+    def decrypt_through_duplicate(self) -> str:
+        duplicate = bcrypt.BCryptDuplicateKey(self.key)
+        bcrypt.BCryptDestroyKey(self.key)
+        plaintext = bcrypt.BCryptDecrypt(duplicate, self.ciphertext, self.record)
+        bcrypt.BCryptDestroyKey(duplicate)
+        require(plaintext == self.content, "the plaintext is another")
+        return "the file again, after the original was destroyed"
+
+    def import_wrapped_key(self) -> str:
+        wrapping_value, value, iv = os.urandom(32), os.urandom(32), os.urandom(16)
+        algorithm = self.open(bcrypt.BCRYPT_AES_ALGORITHM)
+        wrapping_key = bcrypt.BCryptGenerateSymmetricKey(algorithm, None, wrapping_value)
+        blob = aes_key_wrap(wrapping_value, value)
+        key = bcrypt.BCryptImportKey(algorithm, wrapping_key, bcrypt.BCRYPT_AES_WRAP_KEY_BLOB, None, blob)
+        ciphertext = bcrypt.BCryptEncrypt(key, self.content, None, iv, bcrypt.BCRYPT_BLOCK_PADDING)
+        decryptor = Cipher(algorithms.AES(value), modes.CBC(iv)).decryptor()
+        unpadder = PKCS7(128).unpadder()
+        padded = decryptor.update(ciphertext) + decryptor.finalize()
+        require(
+            unpadder.update(padded) + unpadder.finalize() == self.content, "cryptography decrypts to something else"
+        )
+        bcrypt.BCryptDestroyKey(key)
+        bcrypt.BCryptDestroyKey(wrapping_key)
+        return "CBC ciphertext decrypted by cryptography"
+
+    def generate_rsa(self) -> str:
+        self.rsa = self.generate_pair(bcrypt.BCRYPT_RSA_ALGORITHM, 3072)
+        return f"{bcrypt.BCryptGetProperty(self.rsa, bcrypt.BCRYPT_KEY_LENGTH)} bits, finalized"
+
+    def sign_with_rsa(self) -> str:
+        padding = bcrypt.BCRYPT_PKCS1_PADDING_INFO(bcrypt.BCRYPT_SHA256_ALGORITHM)
+        signature = bcrypt.BCryptSignHash(self.rsa, padding, self.digest, bcrypt.BCRYPT_PAD_PKCS1)
+        public = bcrypt.BCryptExportKey(self.rsa, None, bcrypt.BCRYPT_RSAPUBLIC_BLOB)
+        openssl_verifies(rsa_public_pem(public), self.digest, signature)
+        return "verified by the openssl command"
+
+    def generate_ecdsa(self) -> str:
+        self.ecdsa = self.generate_pair(bcrypt.BCRYPT_ECDSA_P256_ALGORITHM, 256)
+        return f"{bcrypt.BCryptGetProperty(self.ecdsa, bcrypt.BCRYPT_KEY_LENGTH)} bits, finalized"
+
+    def sign_with_ecdsa(self) -> str:
+        signature = bcrypt.BCryptSignHash(self.ecdsa, None, self.digest)
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        public = bcrypt.BCryptExportKey(self.ecdsa, None, bcrypt.BCRYPT_ECCPUBLIC_BLOB)
+        openssl_verifies(p256_public_pem(public), self.digest, encode_dss_signature(r, s))
+        return "verified by the openssl command"
+
+    def agree(self) -> str:
+        ours, theirs = (self.generate_pair(bcrypt.BCRYPT_ECDH_P256_ALGORITHM, 256) for _ in range(2))
+        parameters = [(bcrypt.KDF_HASH_ALGORITHM, bcrypt.BCRYPT_SHA256_ALGORITHM)]
+        derived = []
+        for private, public in ((ours, theirs), (theirs, ours)):
+            with bcrypt.BCryptSecretAgreement(private, public) as secret:
+                derived.append(bcrypt.BCryptDeriveKey(secret, bcrypt.BCRYPT_KDF_HASH, parameters, 32))
+        bcrypt.BCryptDestroyKey(ours)
+        bcrypt.BCryptDestroyKey(theirs)
+        require(hmac.compare_digest(*derived), "the two sides derived different keys")
+        return "both sides derive the same 32 bytes"
+
+    def refuse_private_export(self) -> str:
+        refusals = []
+        for key, blob_type in (
+            (self.rsa, bcrypt.BCRYPT_RSAFULLPRIVATE_BLOB),
+            (self.ecdsa, bcrypt.BCRYPT_ECCPRIVATE_BLOB),
+        ):
+            try:
+                bcrypt.BCryptExportKey(key, None, blob_type)
+            except hwcng.CngError as error:
+                refusals.append(error.status)
+        require(refusals == [hwcng.NTSTATUS.STATUS_NOT_SUPPORTED] * 2, "a private key was exported")
+        return f"refused: {refusals[0].name}"
+
+    STEPS: tuple[tuple[str, Callable[[Day], str]], ...] = (
+        ("AES-256-GCM with a key born in the token", encrypt_with_token_born_key),
+        ("decryption through a duplicate", decrypt_through_duplicate),
+        ("key imported by AES wrap under a token key", import_wrapped_key),
+        ("RSA-3072 pair", generate_rsa),
+        ("RSA signature of the file's SHA-256", sign_with_rsa),
+        ("ECDSA P-256 pair", generate_ecdsa),
+        ("ECDSA signature of the file's SHA-256", sign_with_ecdsa),
+        ("ECDH P-256 between two token keys", agree),
+        ("export of the private keys", refuse_private_export),
+    )
+
+    def rows(self) -> Iterator[Row]:
+        for what, step in self.STEPS:
+            with self.target.count() as counted:
+                try:
+                    result, good = step(self), True
+                except hwcng.CngError as error:
+                    # What this kind of token does not have is a documented answer; anything else is a failure.
+                    lacking = (hwcng.NTSTATUS.STATUS_NOT_FOUND, hwcng.NTSTATUS.STATUS_NOT_SUPPORTED)
+                    good = error.status in lacking and self.target.name != "SoftHSM 2"
+                    result = f"{error.status.name}: {error.message}"
+                except UnequalError as error:
+                    result, good = str(error), False
+            yield Row(what, "\n".join(counted.served_by) or "the host", str(counted.calls), result, good)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    readme = Path(__file__).parents[1] / "README.md"
+    parser.add_argument("file", nargs="?", type=Path, default=readme, help="what is encrypted and signed")
+    path: Path = parser.parse_args().file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        parser.error(f"cannot read {path}: {error.strerror}")
+    console = Console(highlight=False)
+    good = True
+    with tempfile.TemporaryDirectory(prefix="hwcng-demo-") as folder, ExitStack() as stack:
+        targets = [stack.enter_context(softhsm(Path(folder, "softhsm")))]
+        for target in targets:
+            table = Table(title=f"{path.name} ({len(content):,} bytes) on {target.name}", title_justify="left")
+            table.add_column("what was done", max_width=34)
+            table.add_column("served by")
+            table.add_column("token calls", justify="right")
+            table.add_column("result", overflow="fold")
+            for row in Day(target, content).rows():
+                good &= row.good
+                mark = "[green]✓[/]" if row.good else "[red]✗[/]"
+                table.add_row(row.what, row.served_by, row.calls, f"{mark} {row.result}")
+            console.print(table)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
