@@ -36,6 +36,7 @@ from hwcng.providers.base import Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.softhsm import TokenRequest, provision
 
+PIPED_WIDTH = 128
 TOKEN_LABEL = "hwcng-demo"  # noqa: S105 - a token's name
 
 
@@ -272,14 +273,16 @@ def main() -> int:
     except OSError as error:
         parser.error(f"cannot read {path}: {error.strerror}")
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
     good = True
     with tempfile.TemporaryDirectory(prefix="hwcng-demo-") as folder, ExitStack() as stack:
         targets = [stack.enter_context(softhsm(Path(folder, "softhsm")))]
         for target in targets:
             table = Table(title=f"{path.name} ({len(content):,} bytes) on {target.name}", title_justify="left")
-            table.add_column("what was done", max_width=34)
-            table.add_column("served by")
-            table.add_column("token calls", justify="right")
+            table.add_column("what was done", min_width=24)
+            table.add_column("served by", no_wrap=True)
+            table.add_column("calls", justify="right")
             table.add_column("result", overflow="fold")
             for row in Day(target, content).rows():
                 good &= row.good

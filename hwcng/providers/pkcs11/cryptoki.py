@@ -179,22 +179,22 @@ SUPPORTED_VERSIONS = ((3, 2), (3, 0), (2, 40))
 """Newest first. Every function this library calls stands in the 2.40 list, which the later lists begin with."""
 
 
-def _declare() -> cffi.FFI:
-    declarations = cffi.FFI()
-    slots = "\n".join(
-        f"CK_ULONG (*{name})({_CALLED[name]});" if name in _CALLED else f"void *{name};" for name in _LIST_2_40
-    )
-    declarations.cdef(
-        f"""{_TYPES}
-        typedef struct {{ CK_VERSION version; {slots} }} CK_FUNCTION_LIST;
-        CK_ULONG C_GetFunctionList(CK_FUNCTION_LIST **);
-        CK_ULONG C_GetInterfaceList(CK_INTERFACE *, CK_ULONG *);
-        """
-    )
-    return declarations
+_SLOTS = "\n".join(
+    f"    CK_ULONG (*{name})({_CALLED[name]});" if name in _CALLED else f"    void *{name};" for name in _LIST_2_40
+)
 
+DECLARATIONS = f"""{_TYPES}
+typedef struct {{
+    CK_VERSION version;
+{_SLOTS}
+}} CK_FUNCTION_LIST;
+CK_ULONG C_GetFunctionList(CK_FUNCTION_LIST **);
+CK_ULONG C_GetInterfaceList(CK_INTERFACE *, CK_ULONG *);
+"""
+"""The types and functions used here, in C."""
 
-ffi = _declare()
+ffi = cffi.FFI()
+ffi.cdef(DECLARATIONS)
 
 CKR_OK = 0
 CKR_FUNCTION_NOT_SUPPORTED = 0x54
