@@ -110,6 +110,8 @@ def BCryptCloseAlgorithmProvider(hAlgorithm: AlgorithmHandle, dwFlags: int = 0) 
     Raises STATUS_INVALID_HANDLE for a pseudo-handle, a closed handle and any other object.
     """
     handle = _alive(hAlgorithm, AlgorithmHandle, "hAlgorithm")
+    if handle.pseudo is not None:
+        raise invalid_handle("a pseudo-handle is never closed")
     _no_flags(dwFlags)
     handle.destroy()
 
@@ -120,10 +122,8 @@ def BCryptEnumAlgorithms(dwAlgOperations: int = 0, dwFlags: int = 0) -> list[BCR
     dwAlgOperations: BCRYPT_*_OPERATION bits, 0 for all. Raises STATUS_INVALID_PARAMETER for undefined bits.
     """
     _no_flags(dwFlags)
-    known = 0
-    for operation in Operation:
-        known |= operation
-    if dwAlgOperations & ~known:
+    # As an int: ~ of an IntFlag has no undefined bits.
+    if dwAlgOperations & ~sum(Operation):
         raise invalid_parameter(f"dwAlgOperations {dwAlgOperations:#x} has undefined bits")
     try:
         provider: Provider | None = default_provider()
@@ -158,8 +158,8 @@ def BCryptSetProperty(hObject: object, pszProperty: str, pbInput: object, dwFlag
     STATUS_NOT_SUPPORTED for a property that is absent, read-only, or a value that the token does not have.
     """
     handle = _object(hObject)
-    if not (isinstance(handle, AlgorithmHandle) and handle.pseudo is not None):
-        _no_flags(dwFlags)
+    properties.require_settable(handle)
+    _no_flags(dwFlags)
     properties.set_property(handle, _name(pszProperty, "pszProperty"), pbInput)
 
 

@@ -119,7 +119,7 @@ def _chain_of(info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, nonce: bytes, encrypt
     if chain is None:
         if info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
             raise invalid_parameter("the record says that calls are in progress, but it has made none: keep one record")
-        if info.pbMacContext is None or len(info.pbMacContext) < LARGEST_TAG:
+        if info.pbMacContext is None or len(octets(info.pbMacContext, "pbMacContext")) < LARGEST_TAG:
             raise invalid_parameter(f"chained calls need a pbMacContext of {LARGEST_TAG} bytes")
         return _Chain(encrypting, nonce)
     if not isinstance(chain, _Chain) or chain.encrypting is not encrypting or chain.nonce != nonce:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
 from hwcng.cng.padding import Octets
 from hwcng.errors import NTSTATUS, CngError
 
-__all__ = ["Handle", "hold_object", "invalid_handle", "invalid_parameter", "not_supported", "octets"]
+__all__ = ["Handle", "holding", "invalid_handle", "invalid_parameter", "not_supported", "octets"]
 
 H = TypeVar("H", bound="Handle")
 
@@ -34,12 +36,25 @@ def octets(value: Octets | None, name: str) -> bytes:
     return bytes(value)
 
 
-def hold_object(buffer: Octets | None, required: int, name: str) -> memoryview | None:
+@contextmanager
+def holding(buffer: Octets | None, required: int, name: str) -> Iterator[memoryview | None]:
     """Checks a caller-supplied object and exports it, so that it cannot be resized while it is held.
 
-    required: bytes, the ObjectLength. Nothing is ever written to it. Raises STATUS_BUFFER_TOO_SMALL where it is
-    shorter, STATUS_INVALID_PARAMETER where it is no writable buffer.
+    required: bytes, the ObjectLength. Nothing is ever written to it. The new handle holds it after the block; a block
+    that fails lets go of it. Raises STATUS_BUFFER_TOO_SMALL where it is shorter, STATUS_INVALID_PARAMETER where it is
+    no writable buffer.
     """
+    view = _writable_view(buffer, required, name)
+    try:
+        yield view
+    except BaseException:
+        # The error's traceback would hold the buffer for as long as somebody keeps the error.
+        if view is not None:
+            view.release()
+        raise
+
+
+def _writable_view(buffer: Octets | None, required: int, name: str) -> memoryview | None:
     if buffer is None:
         return None
     try:

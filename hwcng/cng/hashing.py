@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
-from hwcng.cng.handles import Handle, hold_object, invalid_handle, invalid_parameter
+from hwcng.cng.handles import Handle, holding, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.padding import Octets
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, MacSpec, SecretFamily, SecretKey, SecretSpec, Usage
@@ -93,7 +93,7 @@ class HashObject(Handle):
     def set_nonce(self, nonce: bytes) -> None:
         """GMAC's nonce, 12 bytes, for one digest."""
         if self.algorithm.name != "AES-GMAC":
-            raise invalid_handle(f"{self.algorithm.name} takes no IV")
+            raise not_supported(f"{self.algorithm.name} takes no IV")
         if len(nonce) != GMAC_NONCE_LENGTH:
             raise invalid_parameter(f"GMAC takes a nonce of {GMAC_NONCE_LENGTH} bytes, {len(nonce)} given")
         self.nonce = nonce
@@ -129,11 +129,16 @@ class HashObject(Handle):
     def duplicate(self, hash_object: Octets | None = None) -> HashObject:
         """BCryptDuplicateHash: both go on from here, each on its own."""
         self._require_running()
-        held = hold_object(hash_object, self.algorithm.object_length or 0, "pbHashObject")
-        key = self._key.duplicate() if self._key is not None and self._own_key else self._key
-        copy = HashObject(
-            self.algorithm_handle, key, own_key=self._own_key, reusable=self.reusable, held=held, lender=self._lender
-        )
+        with holding(hash_object, self.algorithm.object_length or 0, "pbHashObject") as held:
+            key = self._key.duplicate() if self._key is not None and self._own_key else self._key
+            copy = HashObject(
+                self.algorithm_handle,
+                key,
+                own_key=self._own_key,
+                reusable=self.reusable,
+                held=held,
+                lender=self._lender,
+            )
         copy._data = list(self._data)
         copy.nonce = self.nonce
         if self._running is not None:
@@ -180,15 +185,18 @@ def create(
     if not handle.keyed_hash:
         if secret is not None:
             raise invalid_parameter(f"{handle.name} takes no secret: open it with BCRYPT_ALG_HANDLE_HMAC_FLAG")
-        held = hold_object(hash_object, handle.algorithm.object_length or 0, "pbHashObject")
-        return HashObject(handle, None, own_key=False, reusable=reusable, held=held)
+        with holding(hash_object, handle.algorithm.object_length or 0, "pbHashObject") as held:
+            return HashObject(handle, None, own_key=False, reusable=reusable, held=held)
     if isinstance(secret, SymmetricKey):
         spec = _mac_key_spec(handle, secret.bits)
         if (secret.token_key.spec.family, secret.token_key.spec.hash_name) != (spec.family, spec.hash_name):
             raise invalid_parameter(f"the key is not one of {handle!r}")
-        held = hold_object(hash_object, handle.algorithm.object_length or 0, "pbHashObject")
-        return HashObject(handle, secret.token_key, own_key=False, reusable=reusable, held=held, lender=secret)
+        if secret.provider is not handle.provider:
+            raise invalid_parameter("the key is of another provider")
+        with holding(hash_object, handle.algorithm.object_length or 0, "pbHashObject") as held:
+            return HashObject(handle, secret.token_key, own_key=False, reusable=reusable, held=held, lender=secret)
     value = secret or b""
     spec = _mac_key_spec(handle, 8 * len(value))
-    held = hold_object(hash_object, handle.algorithm.object_length or 0, "pbHashObject")
-    return HashObject(handle, handle.provider.import_secret(spec, value), own_key=True, reusable=reusable, held=held)
+    with holding(hash_object, handle.algorithm.object_length or 0, "pbHashObject") as held:
+        key = handle.provider.import_secret(spec, value)
+        return HashObject(handle, key, own_key=True, reusable=reusable, held=held)

@@ -216,6 +216,6 @@ def derive(
     derive_key = _FUNCTIONS.get(function)
     if derive_key is None:
         raise not_supported(f"{function!r} is not a derivation function of BCryptDeriveKey")
-    if length is not None and length < 0:
-        raise invalid_parameter(f"cbDerivedKey is {length}")
+    if length is not None and (not isinstance(length, int) or length < 0):
+        raise invalid_parameter(f"cbDerivedKey is {length!r}")
     return derive_key(agreed, curve, _Parameters(parameters), flags)[:length]

@@ -105,15 +105,21 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
             tag = self._writable_tag()
             self.cbTag = _DEFAULT_TAG_LENGTH if tag is None else len(tag)
 
+    def _tag(self) -> memoryview:
+        try:
+            return memoryview(b"" if self.pbTag is None else self.pbTag).cast("B")
+        except TypeError:
+            raise CngError(
+                NTSTATUS.STATUS_INVALID_PARAMETER, f"pbTag must be one buffer of bytes, not {type(self.pbTag).__name__}"
+            ) from None
+
     def _writable_tag(self) -> memoryview | None:
-        if self.pbTag is None:
-            return None
-        view = memoryview(self.pbTag)
-        return None if view.readonly else view.cast("B")
+        view = self._tag()
+        return None if view.readonly else view
 
     def expected_tag(self) -> bytes:
         """The first cbTag bytes of pbTag, for decryption. Raises STATUS_INVALID_PARAMETER where they are not there."""
-        tag = b"" if self.pbTag is None else bytes(self.pbTag)
+        tag = bytes(self._tag())
         if not 0 < self.cbTag <= len(tag):
             raise CngError(
                 NTSTATUS.STATUS_INVALID_PARAMETER, f"pbTag has {len(tag)} bytes, cbTag asks for {self.cbTag}"

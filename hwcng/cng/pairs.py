@@ -28,7 +28,7 @@ from hwcng.cng.blobs import (
     parse_ecc,
     parse_rsa,
 )
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import (
     BCRYPT_OAEP_PADDING_INFO,
     BCRYPT_PKCS1_PADDING_INFO,
@@ -186,7 +186,8 @@ class KeyPair(Handle):
         optional_oid = bool(flags & PaddingFlag.BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID)
         if optional_oid and not flags & PaddingFlag.BCRYPT_PAD_PKCS1:
             raise invalid_parameter("BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID goes with BCRYPT_PAD_PKCS1")
-        spec = self._sign_spec(padding_info, flags & ~PaddingFlag.BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID)
+        # As an int: the complement of an IntFlag has no undefined bits, and would let them pass.
+        spec = self._sign_spec(padding_info, flags & ~int(PaddingFlag.BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID))
         host.verify(public, spec, digest, signature, optional_oid=optional_oid)
 
     def _sign_spec(self, padding_info: object, flags: int) -> SignSpec:
@@ -200,9 +201,10 @@ class KeyPair(Handle):
             name = padding_info.pszAlgId
             return RsaPkcs1SignSpec(None if name is None else _hash(name).name)
         if flags == PaddingFlag.BCRYPT_PAD_PSS and isinstance(padding_info, BCRYPT_PSS_PADDING_INFO):
-            if padding_info.pszAlgId is None or padding_info.cbSalt < 0:
+            salt_length = padding_info.cbSalt
+            if padding_info.pszAlgId is None or not isinstance(salt_length, int) or salt_length < 0:
                 raise invalid_parameter("PSS needs a hash and the length of its salt")
-            return RsaPssSpec(_hash(padding_info.pszAlgId).name, padding_info.cbSalt)
+            return RsaPssSpec(_hash(padding_info.pszAlgId).name, salt_length)
         raise invalid_parameter(
             "an RSA signature needs BCRYPT_PAD_PKCS1 with BCRYPT_PKCS1_PADDING_INFO or BCRYPT_PAD_PSS with "
             "BCRYPT_PSS_PADDING_INFO"
@@ -235,7 +237,10 @@ class KeyPair(Handle):
         if flags == PaddingFlag.BCRYPT_PAD_PKCS1:
             return RsaPkcs1DecryptSpec()
         if flags == PaddingFlag.BCRYPT_PAD_OAEP and isinstance(padding_info, BCRYPT_OAEP_PADDING_INFO):
-            return RsaOaepSpec(_hash(padding_info.pszAlgId).name, bytes(padding_info.pbLabel or b""))
+            if padding_info.pszAlgId is None:
+                raise invalid_parameter("OAEP needs a hash")
+            label = b"" if padding_info.pbLabel is None else octets(padding_info.pbLabel, "pbLabel")
+            return RsaOaepSpec(_hash(padding_info.pszAlgId).name, label)
         raise invalid_parameter(
             "RSA takes BCRYPT_PAD_NONE, BCRYPT_PAD_PKCS1 or BCRYPT_PAD_OAEP with BCRYPT_OAEP_PADDING_INFO"
         )

@@ -28,7 +28,7 @@ from hwcng.curves import CURVE_ALIASES, CURVES
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import RsaPublicKey, Support
 
-__all__ = ["AuthTagLengths", "get_property", "set_property"]
+__all__ = ["AuthTagLengths", "get_property", "require_settable", "set_property"]
 
 BCRYPT_OBJECT_LENGTH = "ObjectLength"
 BCRYPT_ALGORITHM_NAME = "AlgorithmName"
@@ -88,6 +88,12 @@ def _string(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise invalid_parameter(f"{name} is a string")
     return value.split("\0")[0]
+
+
+def _only_key_length(handle: AlgorithmHandle) -> int | None:
+    """The length of all keys, where the algorithm has but one."""
+    lengths = handle.algorithm.key_lengths
+    return lengths.dwMinLength if lengths and lengths.dwMinLength == lengths.dwMaxLength else None
 
 
 def _tag_lengths(handle: AlgorithmHandle) -> AuthTagLengths:
@@ -188,6 +194,7 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_BLOCK_SIZE_LIST: lambda handle: (
                 (handle.algorithm.block_length,) if handle.algorithm.chaining_modes else None
             ),
+            BCRYPT_KEY_LENGTH: _only_key_length,
             BCRYPT_KEY_LENGTHS: lambda handle: handle.algorithm.key_lengths,
             BCRYPT_AUTH_TAG_LENGTH: _tag_lengths,
             BCRYPT_MESSAGE_BLOCK_LENGTH: lambda handle: 1 if handle.algorithm.chaining_modes else None,
@@ -242,6 +249,8 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
 
 def _set_algorithm_mode(handle: AlgorithmHandle, value: object) -> None:
     mode = _string(value, BCRYPT_CHAINING_MODE)
+    if not handle.algorithm.chaining_modes:
+        raise not_supported(f"{handle.name} has no chaining modes")
     handle.chaining_mode = check_chaining_mode(handle.algorithm, mode, handle.provider)
 
 
@@ -253,7 +262,7 @@ def _set_algorithm_curve(handle: AlgorithmHandle, value: object) -> None:
 
 
 def _set_algorithm_policy(handle: AlgorithmHandle, value: object) -> None:
-    if handle.algorithm.key_lengths is None and not handle.algorithm.generic_curve:
+    if not handle.algorithm.chaining_modes and not handle.algorithm.asymmetric:
         raise not_supported(f"{handle.name} has no keys that could be exported")
     handle.export_policy = check_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
@@ -268,11 +277,18 @@ def _set_key_mode(key: SymmetricKey, value: object) -> None:
     key.set_chaining_mode(_string(value, BCRYPT_CHAINING_MODE))
 
 
+def _require_cipher_key(key: SymmetricKey) -> None:
+    if key.chaining_mode is None:
+        raise not_supported("a key that only authenticates has neither chaining nor an IV")
+
+
 def _set_key_message_block_length(key: SymmetricKey, value: object) -> None:
+    _require_cipher_key(key)
     key.set_message_block_length(_dword(value, BCRYPT_MESSAGE_BLOCK_LENGTH))
 
 
 def _set_key_iv(key: SymmetricKey, value: Any) -> None:
+    _require_cipher_key(key)
     key.set_iv(octets(value, BCRYPT_INITIALIZATION_VECTOR))
 
 
@@ -328,11 +344,15 @@ def get_property(handle: Handle, name: str) -> Any:
     return _absent(getter(handle) if getter else None, name)
 
 
-def set_property(handle: Handle, name: str, value: object) -> None:
-    """Sets a property. Raises STATUS_ACCESS_DENIED for a pseudo-handle, STATUS_NOT_SUPPORTED for what is absent or
-    read-only, STATUS_INVALID_PARAMETER for a value of the wrong type or outside the rules."""
+def require_settable(handle: Handle) -> None:
+    """Raises STATUS_ACCESS_DENIED for a pseudo-handle, which goes before every other check."""
     if isinstance(handle, AlgorithmHandle) and handle.pseudo is not None:
         raise CngError(NTSTATUS.STATUS_ACCESS_DENIED, "the properties of a pseudo-handle are fixed")
+
+
+def set_property(handle: Handle, name: str, value: object) -> None:
+    """Sets a property. Raises STATUS_NOT_SUPPORTED for what is absent or read-only, STATUS_INVALID_PARAMETER for a
+    value of the wrong type or outside the rules."""
     setter = _SETTERS.get(type(handle), {}).get(name)
     if setter is None:
         raise not_supported(f"the handle has no property {name} that can be set")

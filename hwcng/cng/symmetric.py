@@ -20,7 +20,7 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
-from hwcng.cng.handles import Handle, hold_object, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import Handle, holding, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
@@ -144,11 +144,11 @@ class SymmetricKey(Handle):
             with self._chaining.held():
                 result, self.running_iv = self._chained(mode, self.running_iv, data, padding, encrypting)
             return result
-        given = octets(iv, "pbIV")
-        if len(given) != BLOCK:
-            raise invalid_parameter(f"a pbIV of {BLOCK} bytes expected, {len(given)} given")
+        given, view = octets(iv, "pbIV"), memoryview(iv)
+        # Before the token is called: the result of a call whose IV cannot be handed back would be lost.
+        if len(given) != BLOCK or not view.c_contiguous:
+            raise invalid_parameter(f"a pbIV of {BLOCK} bytes in one piece expected, {len(given)} given")
         result, following = self._chained(mode, given, data, padding, encrypting)
-        view = memoryview(iv)
         if not view.readonly:
             view.cast("B")[:] = following
         self.running_iv = following
@@ -189,15 +189,15 @@ class SymmetricKey(Handle):
 
     def duplicate(self, key_object: Octets | None = None) -> SymmetricKey:
         """A key of the same value with its own mode, IV and life."""
-        held = hold_object(key_object, self.algorithm.object_length or 0, "pbKeyObject")
-        return SymmetricKey(
-            self.algorithm_handle,
-            self.token_key.duplicate(),
-            held,
-            chaining_mode=self.chaining_mode,
-            message_block_length=self.message_block_length,
-            running_iv=self.running_iv,
-        )
+        with holding(key_object, self.algorithm.object_length or 0, "pbKeyObject") as held:
+            return SymmetricKey(
+                self.algorithm_handle,
+                self.token_key.duplicate(),
+                held,
+                chaining_mode=self.chaining_mode,
+                message_block_length=self.message_block_length,
+                running_iv=self.running_iv,
+            )
 
     def export(self, blob_type: str, export_key: SymmetricKey | None = None) -> bytes:
         """OpaqueKeyBlob or, under `export_key`, Rfc3565KeyWrapBlob of a key whose policy allows its export.
@@ -257,8 +257,8 @@ def import_secret(handle: AlgorithmHandle, secret: bytes, key_object: Octets | N
     longest = handle.algorithm.key_lengths.dwMaxLength // 8 if handle.algorithm.key_lengths else 0
     value = secret[:longest]
     _require_length(handle, 8 * len(value))
-    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
-    return _cipher_key(handle, handle.provider.import_secret(_spec(handle, 8 * len(value)), value), held)
+    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
+        return _cipher_key(handle, handle.provider.import_secret(_spec(handle, 8 * len(value)), value), held)
 
 
 def generate(handle: AlgorithmHandle, bits: int, usage: Usage, key_object: Octets | None) -> SymmetricKey:
@@ -267,8 +267,8 @@ def generate(handle: AlgorithmHandle, bits: int, usage: Usage, key_object: Octet
     _require_length(handle, bits)
     if usage & ~CIPHER_USAGE or not usage:
         raise invalid_parameter(f"a cipher key's usage is of {CIPHER_USAGE}, not {usage}")
-    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
-    return _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
+    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
+        return _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
 
 
 def import_blob(
@@ -297,15 +297,15 @@ def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object
         raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")
     bits = 8 * (len(blob) - WRAP_OVERHEAD)
     _require_length(handle, bits)
-    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
-    token_key = handle.provider.unwrap_secret(_spec(handle, bits), import_key.token_key, blob)
-    return _cipher_key(handle, token_key, held)
+    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
+        token_key = handle.provider.unwrap_secret(_spec(handle, bits), import_key.token_key, blob)
+        return _cipher_key(handle, token_key, held)
 
 
 def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> SymmetricKey:
-    held = hold_object(key_object, handle.algorithm.object_length or 0, "pbKeyObject")
-    token_key = handle.provider.reload_opaque(blob)
-    if not isinstance(token_key, SecretKey) or token_key.spec.family is not SecretFamily.AES:
-        token_key.destroy()
-        raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
-    return _cipher_key(handle, token_key, held)
+    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
+        token_key = handle.provider.reload_opaque(blob)
+        if not isinstance(token_key, SecretKey) or token_key.spec.family is not SecretFamily.AES:
+            token_key.destroy()
+            raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
+        return _cipher_key(handle, token_key, held)
