@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,9 +34,12 @@ import hwcng
 from hwcng import bcrypt
 from hwcng.providers.base import Provider
 from hwcng.testing.calls import CallCounter
+from hwcng.testing.commands import CommandCounter
 from hwcng.testing.softhsm import TokenRequest, provision
+from hwcng.testing.swtpm import Swtpm
 
 PIPED_WIDTH = 128
+MARKS = {True: "[green]✓[/]", None: "[yellow]-[/]", False: "[red]✗[/]"}
 TOKEN_LABEL = "hwcng-demo"  # noqa: S105 - a token's name
 
 
@@ -52,20 +55,23 @@ class Counted(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """A token to demonstrate on. count: a context that counts what reaches the token."""
+    """A token to demonstrate on. has_all: whether it serves every step. count: counts what reaches the token."""
 
     name: str
+    has_all: bool
     provider: Provider
-    count: Callable[[], contextmanager[Counted]]  # type: ignore[type-arg]
+    count: Callable[[], AbstractContextManager[Counted]]
 
 
 @dataclass(frozen=True)
 class Row:
+    """good: None where the token does not have what was asked, and said so with a documented status."""
+
     what: str
     served_by: str
     calls: str
     result: str
-    good: bool
+    good: bool | None
 
 
 class Pkcs11Count:
@@ -94,7 +100,33 @@ def softhsm(directory: Path) -> Iterator[Target]:
             with CallCounter(provider) as counter:  # type: ignore[arg-type]
                 yield Pkcs11Count(counter)
 
-        yield Target("SoftHSM 2", provider, count)
+        yield Target("SoftHSM 2", True, provider, count)
+
+
+class Tpm2Count:
+    def __init__(self, counter: CommandCounter) -> None:
+        self._counter = counter
+
+    @property
+    def calls(self) -> int:
+        return self._counter.total
+
+    @property
+    def served_by(self) -> list[str]:
+        return list(dict.fromkeys(self._counter.names))
+
+
+@contextmanager
+def tpm() -> Iterator[Target]:
+    """A software TPM, started here."""
+    with Swtpm() as running, hwcng.open_provider(running.uri) as provider:
+
+        @contextmanager
+        def count() -> Iterator[Counted]:
+            with CommandCounter(provider) as counter:  # type: ignore[arg-type]
+                yield Tpm2Count(counter)
+
+        yield Target("swtpm", False, provider, count)
 
 
 class UnequalError(Exception):
@@ -145,7 +177,6 @@ class Day:
         self.target = target
         self.content = content
         self.digest = hashlib.sha256(content).digest()
-        self.nonce = os.urandom(12)
 
     def open(self, algorithm: str) -> bcrypt.AlgorithmHandle:
         return bcrypt.BCryptOpenAlgorithmProvider(algorithm, self.target.provider)
@@ -157,20 +188,28 @@ class Day:
 
     def encrypt_with_token_born_key(self) -> str:
         algorithm = self.open(bcrypt.BCRYPT_AES_ALGORITHM)
-        bcrypt.BCryptSetProperty(algorithm, bcrypt.BCRYPT_CHAINING_MODE, bcrypt.BCRYPT_CHAIN_MODE_GCM)
+        try:
+            bcrypt.BCryptSetProperty(algorithm, bcrypt.BCRYPT_CHAINING_MODE, bcrypt.BCRYPT_CHAIN_MODE_GCM)
+        except hwcng.CngError as error:
+            if error.status is not hwcng.NTSTATUS.STATUS_NOT_SUPPORTED:
+                raise
+            self.cipher: tuple[object, bytes | None, int] = (None, os.urandom(16), bcrypt.BCRYPT_BLOCK_PADDING)
+            done = f"GCM: {error.status.name}; CBC: {{:,}} bytes"
+        else:
+            self.cipher = (bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(os.urandom(12)), None, 0)
+            done = "{:,} bytes and a tag of 16"
         self.key = algorithm.generate_key(256)
-        self.record = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(self.nonce)
-        self.ciphertext = bcrypt.BCryptEncrypt(self.key, self.content, self.record)
+        self.ciphertext = bcrypt.BCryptEncrypt(self.key, self.content, *self.cipher)
         require(self.ciphertext != self.content, "the ciphertext is the plaintext")
-        return f"{len(self.ciphertext):,} bytes, tag {bytes(self.record.pbTag or b'').hex()[:16]}…"
+        return done.format(len(self.ciphertext))
 
     def decrypt_through_duplicate(self) -> str:
         duplicate = bcrypt.BCryptDuplicateKey(self.key)
         bcrypt.BCryptDestroyKey(self.key)
-        plaintext = bcrypt.BCryptDecrypt(duplicate, self.ciphertext, self.record)
+        plaintext = bcrypt.BCryptDecrypt(duplicate, self.ciphertext, *self.cipher)
         bcrypt.BCryptDestroyKey(duplicate)
         require(plaintext == self.content, "the plaintext is another")
-        return "the file again, after the original was destroyed"
+        return "the file again, the original being destroyed"
 
     def import_wrapped_key(self) -> str:
         wrapping_value, value, iv = os.urandom(32), os.urandom(32), os.urandom(16)
@@ -252,11 +291,12 @@ class Day:
         for what, step in self.STEPS:
             with self.target.count() as counted:
                 try:
-                    result, good = step(self), True
+                    result = step(self)
+                    good: bool | None = True
                 except hwcng.CngError as error:
                     # What this kind of token does not have is a documented answer; anything else is a failure.
                     lacking = (hwcng.NTSTATUS.STATUS_NOT_FOUND, hwcng.NTSTATUS.STATUS_NOT_SUPPORTED)
-                    good = error.status in lacking and self.target.name != "SoftHSM 2"
+                    good = None if error.status in lacking and not self.target.has_all else False
                     result = f"{error.status.name}: {error.message}"
                 except UnequalError as error:
                     result, good = str(error), False
@@ -277,18 +317,21 @@ def main() -> int:
         console.width = PIPED_WIDTH
     good = True
     with tempfile.TemporaryDirectory(prefix="hwcng-demo-") as folder, ExitStack() as stack:
-        targets = [stack.enter_context(softhsm(Path(folder, "softhsm")))]
-        for target in targets:
-            table = Table(title=f"{path.name} ({len(content):,} bytes) on {target.name}", title_justify="left")
-            table.add_column("what was done", min_width=24)
-            table.add_column("served by", no_wrap=True)
-            table.add_column("calls", justify="right")
-            table.add_column("result", overflow="fold")
-            for row in Day(target, content).rows():
-                good &= row.good
-                mark = "[green]✓[/]" if row.good else "[red]✗[/]"
-                table.add_row(row.what, row.served_by, row.calls, f"{mark} {row.result}")
-            console.print(table)
+        days = [Day(stack.enter_context(target), content) for target in (softhsm(Path(folder, "softhsm")), tpm())]
+        table = Table(title=f"{path.name}: {len(content):,} bytes", title_justify="left")
+        table.add_column("what was done", min_width=24)
+        table.add_column("token", no_wrap=True)
+        table.add_column("served by", no_wrap=True)
+        table.add_column("calls", justify="right")
+        table.add_column("result", overflow="fold")
+        for rows in zip(*(day.rows() for day in days), strict=True):
+            for day, row in zip(days, rows, strict=True):
+                good &= row.good is not False
+                mark = MARKS[row.good]
+                what = row.what if day is days[0] else ""
+                table.add_row(what, day.target.name, row.served_by, row.calls, f"{mark} {row.result}")
+            table.add_section()
+        console.print(table)
     return 0 if good else 1
 
 

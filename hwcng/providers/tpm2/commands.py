@@ -1,0 +1,277 @@
+"""The TPM's commands on keys, typed: TPM 2.0 Library, Part 3. Each runs once, on a `Link` that its caller has locked.
+
+Octet strings are the contents of TPM2B structures, without their length. What carries a secret is hidden in the link's
+session; handles of persistent and transient objects are raw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hwcng.providers.tpm2.constants import ALG, CC, RC, RH, ST
+from hwcng.providers.tpm2.errors import TpmError
+from hwcng.providers.tpm2.sessions import Session
+from hwcng.providers.tpm2.wire import Reader, command, sized, u8, u16, u32
+
+__all__ = [
+    "Created",
+    "KeyHandle",
+    "Link",
+    "MAX_RANDOM",
+    "certify",
+    "certify_creation",
+    "context_load",
+    "context_save",
+    "create",
+    "ecdh_zgen",
+    "encrypt_decrypt",
+    "flush",
+    "get_random",
+    "import_duplicate",
+    "load",
+    "mac",
+    "mac_start",
+    "read_public",
+    "rsa_decrypt",
+    "run",
+    "sequence_complete",
+    "sequence_update",
+    "sign",
+    "startup",
+    "working",
+]
+
+MAX_RANDOM = 64
+"""Bytes of one TPM2_GetRandom; more are cut off without a word."""
+
+_NO_HASHCHECK = u16(ST.HASHCHECK) + u32(RH.NULL) + sized(b"")
+_STARTUP_CLEAR = 0
+
+
+class Link(Protocol):
+    """A locked way to the TPM."""
+
+    def exchange(self, request: bytes, /) -> bytes: ...
+
+    @property
+    def session(self) -> Session | None:
+        """The session that hides secrets; None: sessions are switched off."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHandle:
+    """An object that is in a slot. name: as the TPM computes it; auth: its authorization value."""
+
+    handle: int
+    name: bytes
+    auth: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<KeyHandle {self.handle:#x}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What TPM2_Create gives. creation_data: TPMS_CREATION_DATA; ticket: TPMT_TK_CREATION."""
+
+    private: bytes
+    public: bytes
+    creation_data: bytes
+    creation_hash: bytes
+    ticket: bytes
+
+
+def run(
+    link: Link,
+    code: int,
+    handles: Sequence[int] = (),
+    parameters: bytes = b"",
+    *,
+    authorized: int = 0,
+    password: bytes = b"",
+    answers_handle: bool = False,
+) -> tuple[int, bytes]:
+    """A command in the open. authorized: how many of the handles need an authorization; each gets `password`.
+
+    Returns the response's handle, 0 where it has none, and its parameters. Raises TpmError.
+    """
+    area = (u32(RH.PW) + sized(b"") + u8(1) + sized(password)) * authorized
+    reader = Reader(link.exchange(command(code, handles, area, parameters)))
+    reader.take(6)
+    rc = reader.u32()
+    if rc != RC.SUCCESS:
+        raise TpmError(rc, code)
+    handle = reader.u32() if answers_handle else 0
+    return handle, reader.take(reader.u32()) if authorized else reader.rest()
+
+
+def _run_hidden(
+    link: Link,
+    code: int,
+    key: KeyHandle | None,
+    parameters: bytes,
+    *,
+    request: bool = False,
+    response: bool = False,
+    answers_handle: bool = False,
+) -> tuple[int, bytes]:
+    """A command in the session. request, response: whether its first parameter is hidden."""
+    session = link.session
+    handles = (key.handle,) if key else ()
+    if session is None:
+        password = key.auth if key else b""
+        return run(
+            link,
+            code,
+            handles,
+            parameters,
+            authorized=len(handles),
+            password=password,
+            answers_handle=answers_handle,
+        )
+    return session.run(
+        link.exchange,
+        code,
+        handles,
+        (key.name,) if key else (),
+        parameters,
+        auth=key.auth if key else None,
+        hide_request=request,
+        hide_response=response,
+        answers_handle=answers_handle,
+    )
+
+
+def startup(link: Link) -> None:
+    """TPM2_Startup(CLEAR); a TPM that was started is left as it is."""
+    try:
+        run(link, CC.Startup, parameters=u16(_STARTUP_CLEAR))
+    except TpmError as error:
+        if error.code != RC.INITIALIZE:
+            raise
+
+
+def working(link: Link) -> bool:
+    """Whether the TPM does anything at all, or is in failure mode."""
+    try:
+        run(link, CC.GetRandom, parameters=u16(1))
+    except TpmError:
+        return False
+    return True
+
+
+def get_random(link: Link, length: int) -> bytes:
+    """At most MAX_RANDOM octets, perhaps fewer."""
+    return Reader(_run_hidden(link, CC.GetRandom, None, u16(length), response=True)[1]).sized()
+
+
+def read_public(link: Link, handle: int) -> tuple[bytes, bytes]:
+    """TPMT_PUBLIC and the name."""
+    reader = Reader(run(link, CC.ReadPublic, (handle,))[1])
+    return reader.sized(), reader.sized()
+
+
+def create(link: Link, parent: KeyHandle, public: bytes, value: bytes = b"") -> Created:
+    """public: TPMT_PUBLIC. value: the key that the caller brings (symmetric keys only), else the TPM makes one."""
+    sensitive = sized(sized(b"") + sized(value))
+    parameters = sensitive + sized(public) + sized(b"") + u32(0)
+    if value:
+        answer = _run_hidden(link, CC.Create, parent, parameters, request=True)[1]
+    else:
+        answer = run(link, CC.Create, (parent.handle,), parameters, authorized=1)[1]
+    reader = Reader(answer)
+    private, made, creation_data, creation_hash = (reader.sized() for _ in range(4))
+    return Created(private, made, creation_data, creation_hash, reader.rest())
+
+
+def import_duplicate(link: Link, parent: KeyHandle, public: bytes, duplicate: bytes, seed: bytes) -> bytes:
+    """TPM2_Import of an object without inner wrapper; returns its private part under `parent`."""
+    parameters = sized(b"") + sized(public) + sized(duplicate) + sized(seed) + u16(ALG.NULL)
+    return Reader(run(link, CC.Import, (parent.handle,), parameters, authorized=1)[1]).sized()
+
+
+def load(link: Link, parent: KeyHandle, private: bytes, public: bytes) -> tuple[int, bytes]:
+    """The handle, and the name by which the TPM knows what it loaded."""
+    parameters = sized(private) + sized(public)
+    handle, answer = run(link, CC.Load, (parent.handle,), parameters, authorized=1, answers_handle=True)
+    return handle, Reader(answer).sized()
+
+
+def context_save(link: Link, handle: int) -> bytes:
+    """TPMS_CONTEXT."""
+    return run(link, CC.ContextSave, (handle,))[1]
+
+
+def context_load(link: Link, context: bytes) -> int:
+    return run(link, CC.ContextLoad, parameters=context, answers_handle=True)[0]
+
+
+def flush(link: Link, handle: int) -> None:
+    run(link, CC.FlushContext, parameters=u32(handle))
+
+
+def sign(link: Link, key: KeyHandle, digest: bytes, scheme: bytes) -> bytes:
+    """scheme: TPMT_SIG_SCHEME. Returns TPMT_SIGNATURE. The session binds the digest to the key: nobody swaps either."""
+    return _run_hidden(link, CC.Sign, key, sized(digest) + scheme + _NO_HASHCHECK)[1]
+
+
+def rsa_decrypt(link: Link, key: KeyHandle, ciphertext: bytes, scheme: bytes) -> bytes:
+    """scheme: TPMT_RSA_DECRYPT."""
+    parameters = sized(ciphertext) + scheme + sized(b"")
+    return Reader(_run_hidden(link, CC.RSA_Decrypt, key, parameters, response=True)[1]).sized()
+
+
+def ecdh_zgen(link: Link, key: KeyHandle, x: bytes, y: bytes) -> bytes:
+    """The x coordinate of the agreed point, as the TPM writes it: leading zeros may be missing."""
+    point = sized(sized(x) + sized(y))
+    answer = Reader(_run_hidden(link, CC.ECDH_ZGen, key, point, response=True)[1]).sized()
+    return Reader(answer).sized()
+
+
+def encrypt_decrypt(
+    link: Link, key: KeyHandle, decrypt: bool, mode: int, iv: bytes, data: bytes
+) -> tuple[bytes, bytes]:
+    """TPM2_EncryptDecrypt2, whose data comes first so that a session can hide it. Returns output and next IV."""
+    parameters = sized(data) + u8(decrypt) + u16(mode) + sized(iv)
+    reader = Reader(_run_hidden(link, CC.EncryptDecrypt2, key, parameters, request=True, response=True)[1])
+    return reader.sized(), reader.sized()
+
+
+def mac(link: Link, key: KeyHandle, data: bytes, algorithm: int) -> bytes:
+    """TPM2_HMAC, or TPM2_MAC with algorithm NULL for a CMAC key: one command code."""
+    parameters = sized(data) + u16(algorithm)
+    return Reader(_run_hidden(link, CC.HMAC, key, parameters, request=True, response=True)[1]).sized()
+
+
+def mac_start(link: Link, key: KeyHandle, algorithm: int) -> KeyHandle:
+    """A sequence object, which takes a slot and has an empty name."""
+    answer = _run_hidden(link, CC.HMAC_Start, key, sized(b"") + u16(algorithm), answers_handle=True)
+    return KeyHandle(answer[0], b"")
+
+
+def sequence_update(link: Link, sequence: KeyHandle, data: bytes) -> None:
+    _run_hidden(link, CC.SequenceUpdate, sequence, sized(data), request=True)
+
+
+def sequence_complete(link: Link, sequence: KeyHandle, data: bytes) -> bytes:
+    """The MAC; the sequence's slot is free again."""
+    parameters = sized(data) + u32(RH.NULL)
+    return Reader(_run_hidden(link, CC.SequenceComplete, sequence, parameters, request=True, response=True)[1]).sized()
+
+
+def certify(link: Link, key: KeyHandle, signer: KeyHandle, nonce: bytes) -> tuple[bytes, bytes]:
+    """TPMS_ATTEST and TPMT_SIGNATURE by `signer`, whose scheme is fixed."""
+    parameters = sized(nonce) + u16(ALG.NULL)
+    reader = Reader(run(link, CC.Certify, (key.handle, signer.handle), parameters, authorized=2)[1])
+    return reader.sized(), reader.rest()
+
+
+def certify_creation(
+    link: Link, key: KeyHandle, signer: KeyHandle, nonce: bytes, creation_hash: bytes, ticket: bytes
+) -> tuple[bytes, bytes]:
+    """TPMS_ATTEST and TPMT_SIGNATURE by `signer`: that this TPM made `key` with the creation data of that hash."""
+    parameters = sized(nonce) + sized(creation_hash) + u16(ALG.NULL) + ticket
+    reader = Reader(run(link, CC.CertifyCreation, (signer.handle, key.handle), parameters, authorized=1)[1])
+    return reader.sized(), reader.rest()

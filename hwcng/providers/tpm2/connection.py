@@ -1,0 +1,418 @@
+"""One way to one TPM, for all threads: lock, start-up, session, slots, retries, recovery and fork.
+
+TPM 2.0 Library, Part 1, sections 12.2 (start-up), 30 (context management) and 39 (response codes that ask for a retry).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from hwcng.errors import NTSTATUS, CngError, TokenCode
+from hwcng.forking import ProcessLock, tell_after_fork
+from hwcng.providers.tpm2 import commands
+from hwcng.providers.tpm2.commands import KeyHandle
+from hwcng.providers.tpm2.constants import CAP, CC, PT, RC
+from hwcng.providers.tpm2.errors import (
+    BUSY,
+    NO_ROOM,
+    NO_SESSION_ROOM,
+    STALE,
+    TpmError,
+    TpmLockoutError,
+    TransportError,
+    rc_name,
+    to_cng,
+)
+from hwcng.providers.tpm2.esys import Esys
+from hwcng.providers.tpm2.objects import ObjectCache, TpmObject
+from hwcng.providers.tpm2.presence import Presence
+from hwcng.providers.tpm2.sessions import Parent, Session, start_session
+from hwcng.providers.tpm2.transport import Exchange, Transport, check_response, open_transport
+from hwcng.providers.tpm2.wire import MalformedError, command, u8
+
+__all__ = ["Connection", "Instrument", "release", "share"]
+
+T = TypeVar("T")
+Instrument = Callable[[Exchange], Exchange]
+
+_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.001, 0.25, 10.0
+_RECOVERIES = 6
+_OTHERS_PAUSE = 0.005
+_FORK_WAIT = 1.0
+_SELF_TEST = command(CC.SelfTest, (), b"", u8(1))
+_TRANSIENT, _LOADED_SESSIONS, _SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000
+
+
+def _nothing() -> None:
+    """There is nothing to repair before the first attempt."""
+
+
+class Connection:
+    """Runs work on the TPM, one piece at a time. encrypted: whether secrets are hidden on the bus; only tests clear it.
+
+    generation: counts forks; a key belongs to the generation that made it.
+    """
+
+    def __init__(self, tcti: str | None, timeout: float) -> None:
+        self.tcti = tcti
+        self.encrypted = True
+        self.generation = 0
+        self.parent: Parent | None = None
+        self._timeout = timeout
+        self._transport: Transport = open_transport(tcti, timeout)
+        self._instruments: list[Instrument] = []
+        self._exchange: Exchange = self._transport.exchange
+        self._presence = Presence(tcti)
+        self.cache = ObjectCache(self._parent_handle, self._alone)
+        self._session: Session | None = None
+        self._open = False
+        self._closed = False
+        self._lock = threading.RLock()
+        self._owner = 0
+        tell_after_fork(self)
+        _living.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Connection to {self.tcti or 'the default TPM'}>"
+
+    # What `commands` sees.
+
+    def exchange(self, request: bytes) -> bytes:
+        """One command, again and again for as long as the TPM asks for it, up to 10 seconds."""
+        pause, end = _FIRST_PAUSE, time.monotonic() + _PATIENCE
+        tested = False
+        while True:
+            response = check_response(self._exchange(request))
+            code = int.from_bytes(response[6:10], "big") & 0xFFFF
+            if code == RC.SUCCESS:
+                return response
+            if code == RC.NEEDS_TEST and not tested:
+                tested = True
+                self._exchange(_SELF_TEST)
+            elif code not in BUSY or time.monotonic() > end:
+                return response
+            else:
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @property
+    def session(self) -> Session | None:
+        """The one session of this connection, made anew where it was lost. Raises TpmError, TransportError."""
+        if not self.encrypted:
+            return None
+        if self._session is None:
+            if self.parent is None:
+                raise RuntimeError("no storage root key yet")
+            self._session = start_session(self.exchange, self.parent)
+        return self._session
+
+    def _parent_handle(self) -> KeyHandle:
+        if self.parent is None:
+            raise RuntimeError("no storage root key yet")
+        return KeyHandle(self.parent.handle, self.parent.name)
+
+    @property
+    def storage_root(self) -> KeyHandle:
+        return self._parent_handle()
+
+    def _alone(self) -> bool:
+        return not self._transport.shared and self._presence.alone()
+
+    def instrument(self, instrument: Instrument) -> Callable[[], None]:
+        """`instrument` gets the function that carries every command, and returns its replacement. Gives the undoing."""
+        with self._exclusive():
+            self._instruments.append(instrument)
+            self._rebuild_exchange()
+
+        def undo() -> None:
+            with self._exclusive():
+                self._instruments.remove(instrument)
+                self._rebuild_exchange()
+
+        return undo
+
+    def _rebuild_exchange(self) -> None:
+        exchange: Exchange = self._transport.exchange
+        for instrument in self._instruments:
+            exchange = instrument(exchange)
+        self._exchange = exchange
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        # A fork inside the block leaves the parent's lock to be released by the child.
+        lock = self._lock
+        with lock:
+            previous, self._owner = self._owner, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._owner = previous
+
+    # Work.
+
+    def perform(self, asked: str, work: Callable[[Connection], T], *, with_pin: bool = False) -> T:
+        """Runs `work` with the TPM to itself, again where the TPM lost its state meanwhile. It must be repeatable.
+
+        asked: what it is, for messages. with_pin: whether it sends an authorization value, which is tried only once.
+        Raises CngError.
+        """
+        with self._exclusive():
+            return self._persist(asked, work, with_pin)
+
+    def use(self, asked: str, key: TpmObject, work: Callable[[Connection, KeyHandle], T]) -> T:
+        """Runs `work` on a key, which is brought into a slot first."""
+
+        def on_key(connection: Connection) -> T:
+            return work(connection, connection.cache.acquire(connection, key))
+
+        return self.perform(asked, on_key, with_pin=bool(key.auth))
+
+    def _persist(self, asked: str, work: Callable[[Connection], T], with_pin: bool) -> T:
+        reconnected = renewed = False
+        recoveries = _RECOVERIES
+        repair: Callable[[], object] = _nothing
+        while True:
+            try:
+                repair()
+                self._ensure_open()
+                return work(self)
+            except (TransportError, MalformedError) as error:
+                self._lose()
+                lost = error if isinstance(error, TransportError) else TransportError("the TPM's answer is malformed")
+                # A silent TPM gets no second chance to stay silent for as long.
+                if reconnected or lost.timed_out:
+                    raise to_cng(lost, asked) from None
+                reconnected, repair = True, _nothing
+            except TpmError as error:
+                recoveries -= 1
+                # No authorization value is in play: the session or the slot holds something else after a reset.
+                confused = error.code in (RC.AUTH_FAIL, RC.BAD_AUTH) and not with_pin and not renewed
+                renewed = renewed or confused
+                found = self._lose if confused else self._repair_of(error.code, _RECOVERIES - recoveries)
+                if found is None or not recoveries:
+                    raise self._explain(error, asked) from None
+                repair = found
+            except CngError:
+                raise
+            except BaseException:
+                # A command may have been cut off, and with it the session's nonces.
+                self._lose()
+                raise
+
+    def _repair_of(self, code: int, attempt: int) -> Callable[[], object] | None:
+        """What makes another attempt worth while, None where nothing does."""
+        if code in NO_ROOM:
+            if len(self.cache):
+                return lambda: self.cache.evict(self)
+            # Other processes give their slots up one command at a time.
+            return None if self._alone() else lambda: time.sleep(_OTHERS_PAUSE * 2**attempt)
+        if code in NO_SESSION_ROOM:
+            return self._end_session if self._session is not None else None
+        if code == RC.INITIALIZE:
+            return self._start_up
+        # What of ours is still there is flushed when the line is opened again.
+        return self._lose if code in STALE else None
+
+    def _start_up(self) -> None:
+        self._lose()
+        commands.startup(self)
+
+    def _explain(self, error: TpmError, asked: str) -> CngError:
+        if error.code != RC.LOCKOUT:
+            return to_cng(error, asked)
+        interval = 0
+        with suppress(TpmError, TransportError):
+            interval = self.esys(lambda esys: esys.properties(PT.LOCKOUT_COUNTER)).get(PT.LOCKOUT_INTERVAL, 0)
+        return TpmLockoutError(asked, interval, TokenCode(error.rc, rc_name(error.rc)))
+
+    def esys(self, work: Callable[[Esys], T]) -> T:
+        """Runs `work` on an ESAPI context of its own. The caller is inside `perform`."""
+        esys = Esys(self.exchange)
+        try:
+            return work(esys)
+        finally:
+            esys.close()
+
+    # Life.
+
+    def _ensure_open(self) -> None:
+        if self._closed:
+            raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the provider is closed")
+        if self._open:
+            return
+        self._presence.arrive()
+        if not self._transport.shared and self._presence.alone():
+            self._flush_leftovers()
+        if self.parent is not None:
+            self._check_parent(self.parent)
+        self._open = True
+
+    def _flush_leftovers(self) -> None:
+        """Nobody else is here: what is in slots was left by a run that ended badly, or by us before the line broke."""
+        try:
+            self._flush_everything()
+        except TpmError as error:
+            if error.code != RC.INITIALIZE:
+                raise
+            # What was just started has nothing in its slots.
+            commands.startup(self)
+
+    def _flush_everything(self) -> None:
+        left: list[int] = []
+        for first in (_TRANSIENT, _LOADED_SESSIONS, _SAVED_SESSIONS):
+            left += self.esys(lambda esys, first=first: esys.numbers(CAP.HANDLES, first))  # type: ignore[misc]
+        for handle in left:
+            with suppress(TpmError):
+                # Saved sessions are listed by 0x03 and flushed by 0x02 handles.
+                saved = handle & 0xFF000000 == _SAVED_SESSIONS
+                commands.flush(self, _LOADED_SESSIONS | handle & 0x00FFFFFF if saved else handle)
+
+    def _check_parent(self, parent: Parent) -> None:
+        name = commands.read_public(self, parent.handle)[1]
+        if name != parent.name:
+            raise CngError(
+                NTSTATUS.STATUS_INVALID_DEVICE_STATE,
+                f"the storage root key at {parent.handle:#x} changed while connected: another TPM answers, or it was "
+                "cleared",
+            )
+
+    def _lose(self) -> None:
+        """Takes note that the line broke: nothing is known of slots and sessions."""
+        self._forget()
+        self._open = False
+        self._transport.close()
+
+    def _forget(self) -> None:
+        self.cache.forget()
+        self._session = None
+
+    def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(TpmError):
+                commands.flush(self, session.handle)
+
+    def discard(self, key: TpmObject) -> None:
+        """Frees the slot of a key that ends. Never fails."""
+        with self._exclusive():
+            if self._open and key.handle:
+                with suppress(TpmError, TransportError):
+                    self.cache.remove(self, key)
+
+    def release_slots(self) -> None:
+        """Empties every slot we hold, for others that use this TPM without a resource manager. Never fails."""
+        with self._exclusive():
+            if self._open:
+                with suppress(TpmError, TransportError):
+                    self.cache.make_room(self, 0)
+
+    def close(self) -> None:
+        """Frees what we hold in the TPM. Never fails; a second call does nothing."""
+        with self._exclusive():
+            if self._closed:
+                return
+            if self._open:
+                with suppress(TpmError, TransportError):
+                    self.cache.make_room(self, 0)
+                    self._end_session()
+            self._forget()
+            self._closed = True
+            self._open = False
+            self._transport.close()
+            self._presence.leave()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    # Fork.
+
+    def before_fork(self) -> bool:
+        """Holds the line still for the fork and leaves the child free slots; whether the lock is now held."""
+        if self._owner == threading.get_ident() or not self._lock.acquire(timeout=_FORK_WAIT):
+            return False
+        if not self._transport.shared and len(self.cache):
+            self.release_slots()
+        return True
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """The parent keeps its slots, session and line; the child connects anew at its first use."""
+        self._lock = threading.RLock()
+        self._owner = 0
+        self.generation += 1
+        self.cache = ObjectCache(self._parent_handle, self._alone)
+        self._session = None
+        self._open = False
+        self._transport.after_fork_in_child()
+        self._presence.abandon()
+
+
+_living: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+class _Held(threading.local):
+    """The connections that this thread holds still while it forks; two threads may fork at a time."""
+
+    connections: tuple[Connection, ...] = ()
+
+
+_held = _Held()
+
+
+def _before_fork() -> None:
+    _held.connections = tuple(connection for connection in list(_living) if connection.before_fork())
+
+
+def _after_fork_in_parent() -> None:
+    connections, _held.connections = _held.connections, ()
+    for connection in connections:
+        connection.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    _held.connections = ()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+_sharing = ProcessLock()
+_shared: dict[tuple[str | None, float], tuple[Connection, int]] = {}
+
+
+def share(tcti: str | None, timeout: float) -> Connection:
+    """The process' connection to this TPM: two would take each other's slots. Give it back with `release`."""
+    with _sharing.held():
+        connection, users = _shared.get((tcti, timeout), (None, 0))
+        if connection is None:
+            connection = Connection(tcti, timeout)
+        _shared[tcti, timeout] = (connection, users + 1)
+        return connection
+
+
+@atexit.register
+def _close_all() -> None:
+    """What is left in a TPM without a resource manager would stay there."""
+    for connection, _ in list(_shared.values()):
+        connection.close()
+
+
+def release(connection: Connection) -> None:
+    """Closes the connection where this was its last user."""
+    with _sharing.held():
+        for key, (shared, users) in list(_shared.items()):
+            if shared is connection:
+                if users > 1:
+                    _shared[key] = (shared, users - 1)
+                    return
+                del _shared[key]
+        connection.close()

@@ -1,0 +1,84 @@
+"""Counts and records the commands that a TPM 2.0 provider sends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+from hwcng.providers.tpm2.constants import command_name
+from hwcng.providers.tpm2.transport import Exchange
+
+__all__ = ["CommandCounter", "InstrumentedTpm"]
+
+
+class _Instrumentable(Protocol):
+    def instrument(self, instrument: Callable[[Exchange], Exchange], /) -> Callable[[], None]: ...
+
+
+class InstrumentedTpm(Protocol):
+    """A provider that shows the line to its TPM."""
+
+    @property
+    def connection(self) -> _Instrumentable: ...
+
+
+class CommandCounter:
+    """A context manager that records every command of a provider's connection, of all threads, in their order.
+
+    names: such as "TPM2_Sign"; octets: every byte that went over the line, both ways, where record is True.
+    """
+
+    def __init__(self, provider: InstrumentedTpm, *, record: bool = False) -> None:
+        self._provider = provider
+        self._record = record
+        self._lock = threading.Lock()
+        self._names: list[str] = []
+        self._octets: list[bytes] = []
+        self._undo: Callable[[], None] | None = None
+
+    @property
+    def total(self) -> int:
+        return len(self._names)
+
+    @property
+    def names(self) -> list[str]:
+        with self._lock:
+            return list(self._names)
+
+    @property
+    def octets(self) -> list[bytes]:
+        """Commands and responses in turn."""
+        with self._lock:
+            return list(self._octets)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._names.clear()
+            self._octets.clear()
+
+    def _counted(self, exchange: Exchange) -> Exchange:
+        def counted(command: bytes) -> bytes:
+            with self._lock:
+                self._names.append(command_name(int.from_bytes(command[6:10], "big")))
+            response = exchange(command)
+            if self._record:
+                with self._lock:
+                    self._octets += command, response
+            return response
+
+        return counted
+
+    def __enter__(self) -> CommandCounter:
+        if self._undo is not None:
+            raise RuntimeError("this CommandCounter is already counting")
+        self._undo = self._provider.connection.instrument(self._counted)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._undo is not None:
+            self._undo()
+            self._undo = None

@@ -1,0 +1,46 @@
+"""Keys made on the host, and what an administrator does to a TPM by other software than ours."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from hwcng.curves import CURVES
+from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey
+from hwcng.providers.tpm2 import tsskey
+from hwcng.testing.swtpm import Swtpm
+
+
+def rsa_material(bits: int, exponent: int = 65537) -> tuple[rsa.RSAPrivateKey, RsaPrivateKey]:
+    key = rsa.generate_private_key(exponent, bits)
+    n = key.private_numbers()
+    return key, RsaPrivateKey(n.public_numbers.n, n.public_numbers.e, n.d, n.p, n.q, n.dmp1, n.dmq1, n.iqmp)
+
+
+def ec_material(curve: str) -> tuple[ec.EllipticCurvePrivateKey, EcPrivateKey]:
+    key = ec.generate_private_key(CURVES[curve].host())
+    numbers = key.private_numbers()
+    public = EcPublicKey(curve, numbers.public_numbers.x, numbers.public_numbers.y)
+    return key, EcPrivateKey(public, numbers.private_value)
+
+
+def set_owner_auth(tpm: Swtpm, value: str) -> None:
+    """By tpm2-pytss, so that the TPM is as an administrator left it."""
+    import tpm2_pytss
+
+    with tpm2_pytss.ESAPI(tpm.tcti) as context:
+        context.hierarchy_change_auth(tpm2_pytss.ESYS_TR.OWNER, value)
+
+
+def key_with_pin(tpm: Swtpm, pin: bytes, *, no_da: bool = False) -> bytes:
+    """A TSS2 PRIVATE KEY file with an authorization value, made by tpm2-pytss under the storage root key."""
+    import tpm2_pytss
+    from tpm2_pytss.types import TPM2B_PUBLIC, TPM2B_SENSITIVE_CREATE, TPMS_SENSITIVE_CREATE, TPMT_PUBLIC
+
+    attributes = "userwithauth|sign|fixedtpm|fixedparent|sensitivedataorigin" + ("|noda" if no_da else "")
+    with tpm2_pytss.ESAPI(tpm.tcti) as context:
+        parent = context.tr_from_tpmpublic(0x81000001)
+        public = TPM2B_PUBLIC(TPMT_PUBLIC.parse("ecc256", objectAttributes=tpm2_pytss.TPMA_OBJECT.parse(attributes)))
+        sensitive = TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(userAuth=pin))
+        made = context.create(parent, sensitive, public)
+        private, public = bytes(made[0]), bytes(made[1].publicArea.marshal())
+    return tsskey.build(tsskey.TssKey(0x81000001, public, private, False))
