@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hwcng.cng.padding import Octets
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import Attestable
 
-__all__ = ["Handle", "holding", "invalid_handle", "invalid_parameter", "not_supported", "octets"]
+if TYPE_CHECKING:
+    from hwcng.attestation import Attestation
+
+__all__ = ["Handle", "attest", "holding", "invalid_handle", "invalid_parameter", "not_supported", "octets"]
 
 H = TypeVar("H", bound="Handle")
 
@@ -69,6 +73,13 @@ def _writable_view(buffer: Octets | None, required: int, name: str) -> memoryvie
             f"{name} has {view.nbytes} bytes, the algorithm's ObjectLength is {required}",
         )
     return view
+
+
+def attest(key: object, nonce: bytes) -> Attestation:
+    """The token's statement about a key. Raises STATUS_NOT_SUPPORTED where the token makes none."""
+    if not isinstance(key, Attestable):
+        raise not_supported("the token makes no statements about its keys")
+    return key.attest(nonce)
 
 
 class Handle:

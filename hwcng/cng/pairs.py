@@ -8,6 +8,7 @@ BCryptVerifySignature, BCryptEncrypt, BCryptDecrypt, BCryptSecretAgreement.
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 from hwcng.cng import host
 from hwcng.cng.agreement import Secret
@@ -28,7 +29,7 @@ from hwcng.cng.blobs import (
     parse_ecc,
     parse_rsa,
 )
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import Handle, attest, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import (
     BCRYPT_OAEP_PADDING_INFO,
     BCRYPT_PKCS1_PADDING_INFO,
@@ -57,6 +58,9 @@ from hwcng.providers.base import (
     SignSpec,
     Usage,
 )
+
+if TYPE_CHECKING:
+    from hwcng.attestation import Attestation
 
 __all__ = ["KeyPair", "PaddingFlag", "create", "import_blob"]
 
@@ -280,6 +284,13 @@ class KeyPair(Handle):
             if blob_type in (BCRYPT_ECCPUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
                 return build_ecc_public(public, family, self.algorithm.generic_curve)
         raise not_supported(f"{blob_type!r} is not exported")
+
+    def attest(self, nonce: bytes) -> Attestation:
+        """The token's statement that it holds this pair and how it was made; `hwcng.attestation` verifies it.
+
+        nonce: at most 32 bytes of the verifier's choice. Raises STATUS_NOT_SUPPORTED where the token makes none.
+        """
+        return attest(self._require_private(), nonce)
 
     def destroy(self) -> None:
         if self._alive:

@@ -6,6 +6,8 @@ Calls: BCryptGenerateSymmetricKey, BCryptImportKey, BCryptDuplicateKey, BCryptEx
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hwcng.cng import aead
 from hwcng.cng.algorithm import CHAIN_MODE_TO_AES_MODE, AlgorithmHandle, ExportPolicy, check_chaining_mode
 from hwcng.cng.algorithms import (
@@ -20,11 +22,14 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
-from hwcng.cng.handles import Handle, holding, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import Handle, attest, holding, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import AesMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
+
+if TYPE_CHECKING:
+    from hwcng.attestation import Attestation
 
 __all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret"]
 
@@ -214,6 +219,13 @@ class SymmetricKey(Handle):
         if blob_type == BCRYPT_KEY_DATA_BLOB:
             raise not_supported("the key stays in its token: KeyDataBlob would be its plaintext")
         raise not_supported(f"{blob_type!r} is not a blob type of symmetric keys")
+
+    def attest(self, nonce: bytes) -> Attestation:
+        """The token's statement that it holds this key and how it was made; `hwcng.attestation` verifies it.
+
+        nonce: at most 32 bytes of the verifier's choice. Raises STATUS_NOT_SUPPORTED where the token makes none.
+        """
+        return attest(self.token_key, nonce)
 
     def destroy(self) -> None:
         if self._alive:

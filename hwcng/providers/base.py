@@ -12,11 +12,15 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from hwcng.attestation import Attestation
 
 __all__ = [
     "AesMode",
     "AgreedSecret",
+    "Attestable",
     "Capabilities",
     "CipherSpec",
     "AeadSpec",
@@ -299,6 +303,14 @@ class SecretKey(abc.ABC):
     @abc.abstractmethod
     def destroy(self) -> None:
         """Ends the key's life in the token. Never fails because the token is gone; a second call does nothing."""
+
+
+@runtime_checkable
+class Attestable(Protocol):
+    """A key whose token can state that it holds it. Not every token can."""
+
+    def attest(self, nonce: bytes) -> Attestation:
+        """nonce: at most 32 bytes of the verifier's choice."""
 
 
 class AgreedSecret(abc.ABC):
