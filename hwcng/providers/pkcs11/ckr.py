@@ -152,16 +152,27 @@ CONNECTION_LOST = frozenset(
 """After one of these the sessions and the keys made in them are gone; a new login can still succeed."""
 
 
+# python-pkcs11's exceptions whose names are not the value's in camel case.
+_RENAMED = {
+    "FUNCTION_CANCELED": "FunctionCancelled",
+    "RANDOM_NO_RNG": "RandomNoRNG",
+    "SESSION_READ_WRITE_SO_EXISTS": "SessionReadWriteSOExists",
+    "SLOT_ID_INVALID": "SlotIDInvalid",
+    "TOKEN_NOT_RECOGNIZED": "TokenNotRecognised",
+    "USER_ANOTHER_ALREADY_LOGGED_IN": "AnotherUserAlreadyLoggedIn",
+}
+
+
 def token_code(rv: int) -> TokenCode:
     name = _NAMES.get(rv) or ("CKR_VENDOR_DEFINED" if rv & VENDOR_DEFINED else "CKR_UNKNOWN")
     return TokenCode(rv, name)
 
 
 def _python_pkcs11_exception(code: TokenCode) -> exceptions.PKCS11Error:
-    camel_case = "".join(part.capitalize() for part in code.name.removeprefix("CKR_").split("_"))
-    kind = getattr(exceptions, camel_case, exceptions.PKCS11Error)
-    error: exceptions.PKCS11Error = kind(repr(code))
-    return error
+    name = code.name.removeprefix("CKR_")
+    camel_case = "".join(part.capitalize() for part in name.split("_"))
+    kind: type[exceptions.PKCS11Error] = getattr(exceptions, _RENAMED.get(name, camel_case), exceptions.PKCS11Error)
+    return kind(repr(code))
 
 
 def token_error(rv: int, message: str, verdicts: Mapping[int, NTSTATUS] | None = None) -> CngError:

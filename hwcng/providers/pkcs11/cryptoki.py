@@ -198,6 +198,8 @@ ffi.cdef(DECLARATIONS)
 
 CKR_OK = 0
 CKR_FUNCTION_NOT_SUPPORTED = 0x54
+CKR_BUFFER_TOO_SMALL = 0x150
+INTERFACES = 16
 
 
 def _not_supported(*_arguments: object) -> int:
@@ -265,11 +267,14 @@ class Cryptoki:
             get_interface_list = self._library.C_GetInterfaceList
         except AttributeError:
             return None
-        count = ffi.new("CK_ULONG *")
-        if get_interface_list(ffi.NULL, count) != CKR_OK or not count[0]:
-            return None
-        interfaces = ffi.new("CK_INTERFACE[]", count[0])
-        if get_interface_list(interfaces, count) != CKR_OK:
+        # OpenSC's pkcs11-spy crashes at the size query with a null pointer.
+        count = ffi.new("CK_ULONG *", INTERFACES)
+        interfaces = ffi.new("CK_INTERFACE[]", INTERFACES)
+        rv = get_interface_list(interfaces, count)
+        if rv == CKR_BUFFER_TOO_SMALL:
+            interfaces = ffi.new("CK_INTERFACE[]", count[0])
+            rv = get_interface_list(interfaces, count)
+        if rv != CKR_OK:
             return None
         lists = {}
         for interface in interfaces[0 : count[0]]:

@@ -195,6 +195,9 @@ class Pkcs11SecretKey(_TokenKey, base.SecretKey):
         self._allow(Usage.WRAP, "wrap")
         if not key.spec.exportable:
             raise _not_supported("the key's export policy forbids its export")
+        self.connection.require_alive()
+        if isinstance(key, Pkcs11SecretKey):
+            key.connection.require_alive()
         if not isinstance(key, Pkcs11SecretKey) or key.connection is not self.connection:
             raise CngError(
                 NTSTATUS.STATUS_INVALID_PARAMETER, "the key and the key that wraps it are not of the same provider"

@@ -6,21 +6,26 @@ may use it too: a forked child and the loss of every connection are the two exce
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.forking import ProcessLock, tell_after_fork
+from hwcng.forking import ProcessLock, foreign_work, tell_after_fork
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, CFunction, Cryptoki, ffi
-from hwcng.providers.pkcs11.quirks import Quirks, initialize_reserved, quirks_of
+from hwcng.providers.pkcs11.quirks import Quirks, connects_alone, initialize_reserved, quirks_of
 
 __all__ = ["Module", "load_module", "module_search", "text"]
 
 CKF_OS_LOCKING_OK = 0x2
+ALONE_SECONDS = 5.0
+ALONE_POLL_SECONDS = 0.001
 
 MODULE_DIRECTORIES = (
     "/usr/lib/{multiarch}/pkcs11",
@@ -92,15 +97,16 @@ class Module:
         arguments.flags = CKF_OS_LOCKING_OK
         reserved = ffi.new("char[]", self._reserved.encode()) if self._reserved is not None else ffi.NULL
         arguments.pReserved = reserved
-        rv = self.cryptoki.C_Initialize(arguments)
+        with self.alone():
+            rv = self.cryptoki.C_Initialize(arguments)
         if rv == CKR.OK:
             self.generation += 1
             self._owned = True
             self._stop_serialising()
         elif rv == CKR.CRYPTOKI_ALREADY_INITIALIZED:
-            # Whoever initialised it may have promised the module a single thread.
-            self._owned = False
-            self._serialise()
+            # Whoever else initialised it may have promised the module a single thread.
+            if not self._owned:
+                self._serialise()
         else:
             raise token_error(rv, f"C_Initialize of {self.path} failed")
 
@@ -121,9 +127,27 @@ class Module:
         return locked
 
     @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps this block of other processes that run hwcng off, where the module needs that; not for ever."""
+        if not connects_alone(self.path):
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            deadline = time.monotonic() + ALONE_SECONDS
+            while time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(ALONE_POLL_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
     def connecting(self) -> Iterator[None]:
         """One connection is opened at a time, on a module that belongs to this process."""
-        with self._lock.held():
+        with self._lock.held(), foreign_work():
             if self._forked:
                 # The child has a copy of the parent's state: NSS would repeat the parent's random numbers and keys.
                 self.cryptoki.C_Finalize(ffi.NULL)

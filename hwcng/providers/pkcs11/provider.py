@@ -62,7 +62,8 @@ class Pkcs11Provider(Provider):
     def __init__(self, module: Module, uri: Pkcs11Uri, pin: Pin | None, allow_raw_secret: bool) -> None:
         self._module = module
         self._requested = uri
-        self._pin = pin
+        # For connecting again; in a callable, so that no dump of the fields shows it.
+        self._pin = pin if pin is None or callable(pin) else lambda: pin
         self._allow_raw_secret = allow_raw_secret
         self._connecting = ProcessLock()
         self.closed = False
@@ -74,6 +75,11 @@ class Pkcs11Provider(Provider):
         return f"<{type(self).__name__} {self.token.label!r} of {self._module.description}{state}>"
 
     @property
+    def module(self) -> Module:
+        """The initialised module, for who shares it."""
+        return self._module
+
+    @property
     def cryptoki(self) -> Cryptoki:
         """The module's C_ functions, for who counts or disturbs them in tests."""
         return self._module.cryptoki
@@ -83,15 +89,19 @@ class Pkcs11Provider(Provider):
             try:
                 return self._connect_once()
             except CngError as error:
-                if error.token_code is None or int(error.token_code) not in CONNECTION_LOST:
+                # NSS that another user of it finalised has no slots, and does not say why.
+                absent = error.status is NTSTATUS.STATUS_NOT_FOUND
+                rv = CKR.CRYPTOKI_NOT_INITIALIZED if absent else int(error.token_code or CKR.OK)
+                if rv not in CONNECTION_LOST:
                     raise
-                self._module.revive(int(error.token_code))
+                self._module.revive(rv)
             return self._connect_once()
 
     def _connect_once(self) -> Connection:
-        found = find_token(self._module, self._requested)
-        self.token = found.info
-        self._offered = self._read_mechanisms(found)
+        with self._module.alone():
+            found = find_token(self._module, self._requested)
+            self.token = found.info
+            self._offered = self._read_mechanisms(found)
         return Connection(self._module, found.slot, found.flags, found.info.label, found.info.serial, self._pin)
 
     def _read_mechanisms(self, found: FoundToken) -> MechanismSet:

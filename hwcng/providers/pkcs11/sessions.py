@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import at_work, foreign_work, foreign_work_begins, forks_under_way
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
@@ -42,6 +43,9 @@ _pin_digests: dict[tuple[str, str], bytes] = {}
 
 def _pin_bytes(pin: Pin) -> bytes:
     value = pin() if callable(pin) else pin
+    # bytes(1234) would be 1234 zero bytes, and a try at the PIN wasted on them.
+    if not isinstance(value, (str, bytes, bytearray)):
+        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"a PIN is str or bytes, not {type(value).__name__}")
     return value.encode() if isinstance(value, str) else bytes(value)
 
 
@@ -92,10 +96,14 @@ class Connection:
         self._waiting = 0
         self._returned = threading.Condition()
         module.enlist(self)
-        owner = self._open_owner()
+        rv, handle = self._open(CKF_RW_SESSION)
+        if rv != CKR.OK:
+            raise self.error(rv, "C_OpenSession failed")
+        owner = Session(handle)
         try:
             self._login(owner, token_flags, serial, pin)
         except BaseException:
+            self._abandon("the login failed", NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED)
             self.cryptoki.C_CloseSession(owner.handle)
             raise
         self._owners.append(owner)
@@ -124,7 +132,13 @@ class Connection:
             raise CngError(status, f"{what} of token {self.token_name!r} is gone: {reason}")
 
     def error(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS] | None = None) -> CngError:
-        """The error for `rv`; where it says that the connection is lost, the connection is dead from now on."""
+        """The error for `rv`; where it says that the connection is lost, the connection is dead from now on.
+
+        Where the connection ended during the call, that is the error, whatever the token made of it.
+        """
+        if self._end is not None:
+            reason, status = self._end
+            return token_error(rv, f"{message} on token {self.token_name!r}: {reason}", {rv: status})
         if rv in CONNECTION_LOST:
             self._abandon(
                 "the connection with the token was lost; open it by its name or make it again",
@@ -134,16 +148,11 @@ class Connection:
 
     def _open(self, flags: int) -> tuple[int, int]:
         handle = ffi.new("CK_ULONG *")
-        rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION | flags, ffi.NULL, ffi.NULL, handle)
+        with foreign_work():
+            rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION | flags, ffi.NULL, ffi.NULL, handle)
+            if rv == CKR.TOKEN_WRITE_PROTECTED and flags:
+                rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION, ffi.NULL, ffi.NULL, handle)
         return rv, int(handle[0])
-
-    def _open_owner(self) -> Session:
-        rv, handle = self._open(CKF_RW_SESSION)
-        if rv == CKR.TOKEN_WRITE_PROTECTED:
-            rv, handle = self._open(0)
-        if rv != CKR.OK:
-            raise self.error(rv, "C_OpenSession failed")
-        return Session(handle)
 
     def _login(self, owner: Session, token_flags: int, serial: str, pin: Pin | None) -> None:
         if not token_flags & CKF_LOGIN_REQUIRED:
@@ -157,10 +166,8 @@ class Connection:
                 f"token {self.token_name!r} asks for a PIN: give pin=... or pin-source=file:... in the URI",
             )
         value = _pin_bytes(pin) if pin is not None else None
-        if value is None:
-            rv = self.cryptoki.C_Login(owner.handle, CKU_USER, ffi.NULL, 0)
-        else:
-            rv = self.cryptoki.C_Login(owner.handle, CKU_USER, value, len(value))
+        with self.module.alone():
+            rv = self.cryptoki.C_Login(owner.handle, CKU_USER, ffi.NULL if value is None else value, len(value or b""))
         digest = hmac.digest(_PIN_DIGEST_KEY, value or b"", "sha256")
         if rv == CKR.OK:
             _pin_digests[key] = digest
@@ -185,14 +192,19 @@ class Connection:
         if self._end is not None:
             self.require_alive()
         try:
-            return self._idle.pop()
+            session = self._idle.pop()
         except IndexError:
-            return self._open_pooled()
+            session = self._open_another(self._idle, 0)
+        at_work.add(session)
+        if forks_under_way:
+            foreign_work_begins(session)
+        return session
 
-    def _open_pooled(self) -> Session:
+    def _open_another(self, pool: deque[Session], flags: int) -> Session:
+        """A new session; where the token has no more, the first that comes back to `pool`."""
         deadline = time.monotonic() + SESSION_WAIT_SECONDS
         while True:
-            rv, handle = self._open(0)
+            rv, handle = self._open(flags)
             if rv == CKR.OK:
                 return Session(handle)
             if rv != CKR.SESSION_COUNT or time.monotonic() > deadline:
@@ -203,21 +215,27 @@ class Connection:
                 self._returned.wait(0.05)
                 self._waiting -= 1
             with contextlib.suppress(IndexError):
-                return self._idle.pop()
+                return pool.pop()
 
     def give_back(self, session: Session) -> None:
+        at_work.discard(session)
         self._idle.append(session)
+        if self._end is not None or self._waiting:
+            self._returned_to(self._idle)
+
+    def _returned_to(self, pool: deque[Session]) -> None:
         if self._end is not None:
-            self._close_all(self._idle)
-        elif self._waiting:
-            with self._returned:
-                self._returned.notify()
+            self._close_all(pool)
+        with self._returned:
+            self._returned.notify_all()
 
     def discard(self, session: Session) -> None:
         """Closes a session that may have an operation left in it."""
         # After another C_Initialize the handle can be somebody else's.
         if not self._inherited and self._generation == self.module.generation:
-            self.cryptoki.C_CloseSession(session.handle)
+            with foreign_work():
+                self.cryptoki.C_CloseSession(session.handle)
+        at_work.discard(session)
 
     def _close_all(self, sessions: deque[Session]) -> None:
         with contextlib.suppress(IndexError):
@@ -244,13 +262,14 @@ class Connection:
         try:
             session = self._owners.pop()
         except IndexError:
-            session = self._open_owner()
+            session = self._open_another(self._owners, CKF_RW_SESSION)
+        foreign_work_begins(session)
         try:
             yield session
         finally:
+            at_work.discard(session)
             self._owners.append(session)
-            if self._end is not None:
-                self._close_all(self._owners)
+            self._returned_to(self._owners)
 
     def crypt(
         self,
@@ -294,7 +313,9 @@ class Connection:
         """C_DestroyObject. A key that the token has lost is destroyed already."""
         if self._end is None:
             with contextlib.suppress(CngError), self.working() as session:
-                self.cryptoki.C_DestroyObject(session.handle, handle)
+                rv = self.cryptoki.C_DestroyObject(session.handle, handle)
+                if rv != CKR.OK:
+                    raise self.error(rv, "destroying a key failed")
 
     def destroy_later(self, handle: int) -> None:
         """For finalisers, which may run in the middle of a call: the next creation of a key destroys the object."""
