@@ -22,6 +22,7 @@ TOKEN_PIN = "1234-user"
 OTHER_TOKEN = "hwcng-other"
 OTHER_TOKEN_PIN = "5678-user"
 TWIN_TOKEN = "hwcng-twin"
+UNOPENED_TOKEN = "hwcng-unopened"
 SO_PIN = "so-1234-officer"
 
 
@@ -31,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
-    """Tokens "hwcng-test", "hwcng-other" and twice "hwcng-twin". SOFTHSM2_CONF names them before any C_Initialize."""
+    """Five tokens, two of one label. SOFTHSM2_CONF names them before any C_Initialize."""
     from hwcng.testing.softhsm import TokenRequest, provision
 
     requests = [
@@ -39,6 +40,7 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
         TokenRequest(OTHER_TOKEN, OTHER_TOKEN_PIN),
         TokenRequest(TWIN_TOKEN, TOKEN_PIN),
         TokenRequest(TWIN_TOKEN, TOKEN_PIN),
+        TokenRequest(UNOPENED_TOKEN, OTHER_TOKEN_PIN),
     ]
     provisioned = provision(tmp_path_factory.mktemp("softhsm"), requests, SO_PIN)
     # Left set at the end: a module that is finalised late still reads it.
@@ -64,6 +66,12 @@ def other_token_uri(softhsm: SoftHsm) -> str:
 @pytest.fixture(scope="session")
 def other_token_pin() -> str:
     return OTHER_TOKEN_PIN
+
+
+@pytest.fixture(scope="session")
+def unopened_token_uri(softhsm: SoftHsm) -> str:
+    """A token that no other fixture logs in to; its PIN is `other_token_pin`."""
+    return softhsm.uri(UNOPENED_TOKEN)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import OTHER_TOKEN, TOKEN, TWIN_TOKEN
+from conftest import TOKEN, TWIN_TOKEN, UNOPENED_TOKEN
 from isolation.child import NSS_MODULE, NSS_URI, run
 from isolation.ledger import OpenSessions, pool
 from support import missing
@@ -68,13 +68,13 @@ def told(error: BaseException) -> str:
 # --- the PIN
 
 
-def test_wrong_pin_is_tried_once(other_token_uri: str, other_token_pin: str, counted: CallCounter) -> None:
-    with refused(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, OTHER_TOKEN, "tried once", "CKR_PIN_INCORRECT") as caught:
-        hwcng.open_provider(other_token_uri, pin=WRONG_PIN)
+def test_wrong_pin_is_tried_once(unopened_token_uri: str, other_token_pin: str, counted: CallCounter) -> None:
+    with refused(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, UNOPENED_TOKEN, "tried once", "CKR_PIN_INCORRECT") as caught:
+        hwcng.open_provider(unopened_token_uri, pin=WRONG_PIN)
     assert caught.value.token_code == CKR_PIN_INCORRECT
     assert counted.names.count("C_Login") == 1
     assert counted.names.count("C_OpenSession") == counted.names.count("C_CloseSession") == 1
-    with hwcng.open_provider(other_token_uri, pin=other_token_pin) as opened:
+    with hwcng.open_provider(unopened_token_uri, pin=other_token_pin) as opened:
         assert len(opened.random(8)) == 8
 
 
@@ -88,7 +88,7 @@ def test_wrong_pin_beside_an_open_login(token_uri: str, counted: CallCounter) ->
 @pytest.mark.parametrize("kind", ["str", "bytes", "callable", "callable of bytes", "pin-value", "file", "path", "env"])
 def test_ways_to_give_the_pin(
     kind: str,
-    other_token_uri: str,
+    unopened_token_uri: str,
     other_token_pin: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -107,21 +107,21 @@ def test_ways_to_give_the_pin(
         "path": (f"&pin-source={file}", None),
         "env": ("&pin-source=env:HWCNG_TEST_PIN", None),
     }[kind]
-    with hwcng.open_provider(other_token_uri + suffix, pin=pin) as opened:
+    with hwcng.open_provider(unopened_token_uri + suffix, pin=pin) as opened:
         assert len(opened.random(8)) == 8
         assert other_token_pin not in opened.uri + repr(opened)
     assert counted.names.count("C_Login") == 1
 
 
-def test_argument_goes_before_the_uri(other_token_uri: str, other_token_pin: str, counted: CallCounter) -> None:
-    with hwcng.open_provider(f"{other_token_uri}&pin-value={WRONG_PIN}", pin=other_token_pin) as opened:
+def test_argument_goes_before_the_uri(unopened_token_uri: str, other_token_pin: str, counted: CallCounter) -> None:
+    with hwcng.open_provider(f"{unopened_token_uri}&pin-value={WRONG_PIN}", pin=other_token_pin) as opened:
         assert opened.random(8)
         assert WRONG_PIN not in opened.uri
 
 
-def test_missing_pin(other_token_uri: str, counted: CallCounter) -> None:
-    with refused(NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED, OTHER_TOKEN, "pin=", "pin-source"):
-        hwcng.open_provider(other_token_uri)
+def test_missing_pin(unopened_token_uri: str, counted: CallCounter) -> None:
+    with refused(NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED, UNOPENED_TOKEN, "pin=", "pin-source"):
+        hwcng.open_provider(unopened_token_uri)
     assert "C_Login" not in counted.names
 
 
@@ -132,12 +132,12 @@ def test_no_pin_where_the_process_is_logged_in(token_uri: str, counted: CallCoun
 
 
 @pytest.mark.parametrize("value", [1234, None, ["1234"], 3.5])
-def test_pin_of_a_wrong_type_is_not_tried(value: object, other_token_uri: str, counted: CallCounter) -> None:
+def test_pin_of_a_wrong_type_is_not_tried(value: object, unopened_token_uri: str, counted: CallCounter) -> None:
     """bytes(1234) would be a wrong PIN of 1234 zeros, and a try lost."""
     pins = [lambda: value] if value is None else [value, lambda: value]
     for pin in pins:
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER, "PIN", type(value).__name__):
-            hwcng.open_provider(other_token_uri, pin=pin)  # type: ignore[arg-type]
+            hwcng.open_provider(unopened_token_uri, pin=pin)  # type: ignore[arg-type]
     assert "C_Login" not in counted.names
 
 
@@ -150,24 +150,24 @@ def test_pin_of_a_wrong_type_is_not_tried(value: object, other_token_uri: str, c
         ("1234-geheim", "must be"),
     ],
 )
-def test_pin_source_that_gives_none(source: str, word: str, other_token_uri: str, counted: CallCounter) -> None:
+def test_pin_source_that_gives_none(source: str, word: str, unopened_token_uri: str, counted: CallCounter) -> None:
     with refused(NTSTATUS.STATUS_INVALID_PARAMETER, word) as caught:
-        hwcng.open_provider(f"{other_token_uri}&pin-source={source}")
+        hwcng.open_provider(f"{unopened_token_uri}&pin-source={source}")
     assert "C_Login" not in counted.names
     assert "1234-geheim" not in told(caught.value)
 
 
-def test_callable_that_raises(other_token_uri: str, counted: CallCounter) -> None:
+def test_callable_that_raises(unopened_token_uri: str, counted: CallCounter) -> None:
     def ask() -> str:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        hwcng.open_provider(other_token_uri, pin=ask)
+        hwcng.open_provider(unopened_token_uri, pin=ask)
     assert "C_Login" not in counted.names
 
 
 def test_pin_stands_nowhere(
-    token_uri: str, other_token_uri: str, other_token_pin: str, provider: Provider, caplog: pytest.LogCaptureFixture
+    token_uri: str, unopened_token_uri: str, other_token_pin: str, provider: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     errors: list[BaseException] = []
@@ -178,7 +178,7 @@ def test_pin_stands_nowhere(
         errors.append(caught.value)
 
     for suffix, pin in ((f"&pin-value={WRONG_PIN}", None), ("", WRONG_PIN), ("", WRONG_PIN.encode)):
-        failing(other_token_uri + suffix, pin)
+        failing(unopened_token_uri + suffix, pin)
         failing(token_uri + suffix, pin)
         failing(token_uri.replace(TOKEN, "absent") + suffix, pin)
         failing(token_uri.replace(TOKEN, TWIN_TOKEN) + suffix, pin)
@@ -188,17 +188,19 @@ def test_pin_stands_nowhere(
     for rv in (0x05, 0x30, 0xA4):
         with FaultInjector(provider) as faults:
             faults.fail("C_Login", rv)
-            failing(f"{other_token_uri}&pin-value={other_token_pin}")
+            failing(f"{unopened_token_uri}&pin-value={other_token_pin}")
     text = "\n".join(map(told, errors)) + caplog.text
     assert WRONG_PIN not in text
     assert other_token_pin not in text
-    with hwcng.open_provider(f"{other_token_uri}&pin-value={other_token_pin}") as opened:
-        uri = parse_uri(f"{other_token_uri}&pin-value={other_token_pin}")
+    with hwcng.open_provider(f"{unopened_token_uri}&pin-value={other_token_pin}") as opened:
+        uri = parse_uri(f"{unopened_token_uri}&pin-value={other_token_pin}")
         assert other_token_pin not in opened.uri + repr(opened) + repr(opened.__dict__) + repr(uri) + str(uri)
         assert other_token_pin not in repr(opened._current.__dict__) + caplog.text
 
 
-def test_login_errors(other_token_uri: str, other_token_pin: str, provider: Provider, sessions: OpenSessions) -> None:
+def test_login_errors(
+    unopened_token_uri: str, other_token_pin: str, provider: Provider, sessions: OpenSessions
+) -> None:
     for rv, status in (
         (0xA4, NTSTATUS.STATUS_SMARTCARD_CARD_BLOCKED),
         (0xA2, NTSTATUS.STATUS_SMARTCARD_WRONG_PIN),
@@ -209,7 +211,7 @@ def test_login_errors(other_token_uri: str, other_token_pin: str, provider: Prov
         with FaultInjector(provider) as faults:
             faults.fail("C_Login", rv)
             with refused(status):
-                hwcng.open_provider(other_token_uri, pin=other_token_pin)
+                hwcng.open_provider(unopened_token_uri, pin=other_token_pin)
             assert faults.injected == 1
 
 
@@ -281,7 +283,7 @@ def test_module_through_a_link(module: str, token_pin: str, tmp_path: Path, prov
 
 
 def test_no_such_token_says_what_is_there(module: str, counted: CallCounter) -> None:
-    with refused(NTSTATUS.STATUS_NOT_FOUND, "absent", TOKEN, OTHER_TOKEN, "serial", "slot-id", module[-12:]):
+    with refused(NTSTATUS.STATUS_NOT_FOUND, "absent", TOKEN, UNOPENED_TOKEN, "serial", "slot-id", module[-12:]):
         hwcng.open_provider(f"pkcs11:token=absent?module-path={module}", pin=WRONG_PIN)
     assert not {"C_OpenSession", "C_Login"} & set(counted.names)
 

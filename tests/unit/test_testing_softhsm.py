@@ -29,8 +29,9 @@ def one_token(directory, label="one"):
 
 
 def test_session_tokens_include_two_of_one_label(softhsm):
-    assert [token.label for token in softhsm.tokens] == ["hwcng-test", "hwcng-other", "hwcng-twin", "hwcng-twin"]
-    assert len({token.serial for token in softhsm.tokens}) == 4
+    labels = [token.label for token in softhsm.tokens]
+    assert labels == ["hwcng-test", "hwcng-other", "hwcng-twin", "hwcng-twin", "hwcng-unopened"]
+    assert len({token.serial for token in softhsm.tokens}) == 5
     assert os.environ["SOFTHSM2_CONF"] == str(softhsm.conf)
 
 
