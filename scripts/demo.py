@@ -15,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -35,6 +36,7 @@ from hwcng import bcrypt
 from hwcng.providers.base import Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.commands import CommandCounter
+from hwcng.testing.instrumenting import RecordsNames
 from hwcng.testing.softhsm import TokenRequest, provision
 from hwcng.testing.swtpm import Swtpm
 
@@ -43,24 +45,19 @@ MARKS = {True: "[green]✓[/]", None: "[yellow]-[/]", False: "[red]✗[/]"}
 TOKEN_LABEL = "hwcng-demo"  # noqa: S105 - a token's name
 
 
-class Counted(Protocol):
-    """What a token did in a step: its calls, and the mechanisms or commands that served."""
-
-    @property
-    def calls(self) -> int: ...
-
-    @property
-    def served_by(self) -> list[str]: ...
-
-
 @dataclass(frozen=True)
 class Target:
-    """A token to demonstrate on. has_all: whether it serves every step. count: counts what reaches the token."""
+    """A token to demonstrate on.
+
+    has_all: whether it serves every step. counter: counts what reaches the token. served_by: the mechanisms or commands
+    that a counter saw.
+    """
 
     name: str
     has_all: bool
     provider: Provider
-    count: Callable[[], AbstractContextManager[Counted]]
+    counter: Callable[[], RecordsNames]
+    served_by: Callable[[Any], list[str]]
 
 
 @dataclass(frozen=True)
@@ -74,19 +71,6 @@ class Row:
     good: bool | None
 
 
-class Pkcs11Count:
-    def __init__(self, counter: CallCounter) -> None:
-        self._counter = counter
-
-    @property
-    def calls(self) -> int:
-        return self._counter.total
-
-    @property
-    def served_by(self) -> list[str]:
-        return [f"CKM_{Mechanism(mechanism).name}" for mechanism in dict.fromkeys(self._counter.mechanisms)]
-
-
 @contextmanager
 def softhsm(directory: Path) -> Iterator[Target]:
     """A token of SoftHSM 2, made here, with a PIN that nobody knows."""
@@ -94,39 +78,18 @@ def softhsm(directory: Path) -> Iterator[Target]:
     made = provision(directory, [TokenRequest(TOKEN_LABEL, pin)], secrets.token_hex(8))
     os.environ.update(made.environ())
     with hwcng.open_provider(made.uri(TOKEN_LABEL), pin=pin) as provider:
-
-        @contextmanager
-        def count() -> Iterator[Counted]:
-            with CallCounter(provider) as counter:  # type: ignore[arg-type]
-                yield Pkcs11Count(counter)
-
-        yield Target("SoftHSM 2", True, provider, count)
+        yield Target("SoftHSM 2", True, provider, partial(CallCounter, provider), mechanism_names)
 
 
-class Tpm2Count:
-    def __init__(self, counter: CommandCounter) -> None:
-        self._counter = counter
-
-    @property
-    def calls(self) -> int:
-        return self._counter.total
-
-    @property
-    def served_by(self) -> list[str]:
-        return list(dict.fromkeys(self._counter.names))
+def mechanism_names(counter: CallCounter) -> list[str]:
+    return [f"CKM_{Mechanism(mechanism).name}" for mechanism in dict.fromkeys(counter.mechanisms)]
 
 
 @contextmanager
 def tpm() -> Iterator[Target]:
     """A software TPM, started here."""
     with Swtpm() as running, hwcng.open_provider(running.uri) as provider:
-
-        @contextmanager
-        def count() -> Iterator[Counted]:
-            with CommandCounter(provider) as counter:  # type: ignore[arg-type]
-                yield Tpm2Count(counter)
-
-        yield Target("swtpm", False, provider, count)
+        yield Target("swtpm", False, provider, partial(CommandCounter, provider), lambda counter: counter.names)
 
 
 class UnequalError(Exception):
@@ -289,7 +252,7 @@ class Day:
 
     def rows(self) -> Iterator[Row]:
         for what, step in self.STEPS:
-            with self.target.count() as counted:
+            with self.target.counter() as counted:
                 try:
                     result = step(self)
                     good: bool | None = True
@@ -300,7 +263,8 @@ class Day:
                     result = f"{error.status.name}: {error.message}"
                 except UnequalError as error:
                     result, good = str(error), False
-            yield Row(what, "\n".join(counted.served_by) or "the host", str(counted.calls), result, good)
+            served_by = dict.fromkeys(self.target.served_by(counted))
+            yield Row(what, "\n".join(served_by) or "the host", str(counted.total), result, good)
 
 
 def main() -> int:

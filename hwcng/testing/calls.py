@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Protocol, TypeAlias
+
+from hwcng.testing.instrumenting import RecordsNames
 
 __all__ = ["CFunction", "CallCounter", "Instrument", "Instrumentable", "InstrumentedProvider"]
 
@@ -53,27 +53,16 @@ class InstrumentedProvider(Protocol):
     def cryptoki(self) -> Instrumentable: ...
 
 
-class CallCounter:
+class CallCounter(RecordsNames):
     """A context manager that records every C_ call of a provider's module, of all threads, in the order of their start.
 
     names: the functions; mechanisms: the CKM values that were handed over. Both stay readable after the context's end.
     """
 
     def __init__(self, provider: InstrumentedProvider) -> None:
+        super().__init__()
         self._provider = provider
-        self._lock = threading.Lock()
-        self._names: list[str] = []
         self._mechanisms: list[int] = []
-        self._undo: Callable[[], None] | None = None
-
-    @property
-    def total(self) -> int:
-        return len(self._names)
-
-    @property
-    def names(self) -> list[str]:
-        with self._lock:
-            return list(self._names)
 
     @property
     def mechanisms(self) -> list[int]:
@@ -81,9 +70,12 @@ class CallCounter:
             return list(self._mechanisms)
 
     def clear(self) -> None:
+        super().clear()
         with self._lock:
-            self._names.clear()
             self._mechanisms.clear()
+
+    def _install(self) -> Callable[[], None]:
+        return self._provider.cryptoki.instrument(self._counted)
 
     def _counted(self, name: str, function: CFunction) -> CFunction:
         names_mechanism = name in _SECOND_ARGUMENT_IS_MECHANISM
@@ -98,16 +90,3 @@ class CallCounter:
             return function(*args)
 
         return counted
-
-    def __enter__(self) -> CallCounter:
-        if self._undo is not None:
-            raise RuntimeError("this CallCounter is already counting")
-        self._undo = self._provider.cryptoki.instrument(self._counted)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._undo is not None:
-            self._undo()
-            self._undo = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol
 
 from hwcng.providers.tpm2.constants import command_name
 from hwcng.providers.tpm2.transport import Exchange
+from hwcng.testing.instrumenting import RecordsNames
 
 __all__ = ["CommandCounter", "InstrumentedTpm"]
 
@@ -24,28 +23,17 @@ class InstrumentedTpm(Protocol):
     def connection(self) -> _Instrumentable: ...
 
 
-class CommandCounter:
+class CommandCounter(RecordsNames):
     """A context manager that records every command of a provider's connection, of all threads, in their order.
 
     names: such as "TPM2_Sign"; octets: every byte that went over the line, both ways, where record is True.
     """
 
     def __init__(self, provider: InstrumentedTpm, *, record: bool = False) -> None:
+        super().__init__()
         self._provider = provider
         self._record = record
-        self._lock = threading.Lock()
-        self._names: list[str] = []
         self._octets: list[bytes] = []
-        self._undo: Callable[[], None] | None = None
-
-    @property
-    def total(self) -> int:
-        return len(self._names)
-
-    @property
-    def names(self) -> list[str]:
-        with self._lock:
-            return list(self._names)
 
     @property
     def octets(self) -> list[bytes]:
@@ -54,9 +42,12 @@ class CommandCounter:
             return list(self._octets)
 
     def clear(self) -> None:
+        super().clear()
         with self._lock:
-            self._names.clear()
             self._octets.clear()
+
+    def _install(self) -> Callable[[], None]:
+        return self._provider.connection.instrument(self._counted)
 
     def _counted(self, exchange: Exchange) -> Exchange:
         def counted(command: bytes) -> bytes:
@@ -69,16 +60,3 @@ class CommandCounter:
             return response
 
         return counted
-
-    def __enter__(self) -> CommandCounter:
-        if self._undo is not None:
-            raise RuntimeError("this CommandCounter is already counting")
-        self._undo = self._provider.connection.instrument(self._counted)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._undo is not None:
-            self._undo()
-            self._undo = None

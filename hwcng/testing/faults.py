@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from hwcng.testing.calls import CFunction, InstrumentedProvider
+from hwcng.testing.instrumenting import Instrumenting
 
 __all__ = ["FaultInjector"]
 
@@ -23,14 +22,16 @@ class _Fault:
     injected: int = 0
 
 
-class FaultInjector:
+class FaultInjector(Instrumenting):
     """A context manager within which named C_ functions return what the test says, on every thread."""
 
     def __init__(self, provider: InstrumentedProvider) -> None:
+        super().__init__()
         self._provider = provider
-        self._lock = threading.Lock()
         self._faults: list[_Fault] = []
-        self._undo: Callable[[], None] | None = None
+
+    def _install(self) -> Callable[[], None]:
+        return self._provider.cryptoki.instrument(self._faulty)
 
     def fail(self, name: str, rv: int, *, nth: int | None = None, after: bool = False) -> FaultInjector:
         """Makes `name` return the CKR `rv`.
@@ -77,16 +78,3 @@ class FaultInjector:
             return fault.rv
 
         return faulty
-
-    def __enter__(self) -> FaultInjector:
-        if self._undo is not None:
-            raise RuntimeError("this FaultInjector is already at work")
-        self._undo = self._provider.cryptoki.instrument(self._faulty)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._undo is not None:
-            self._undo()
-            self._undo = None
