@@ -305,7 +305,7 @@ class Pkcs11PrivateKey(_TokenKey, base.PrivateKey):
         point = b"\x04" + peer.x.to_bytes(width, "big") + peer.y.to_bytes(width, "big")
         held = objects.derive(
             self.connection,
-            mechanisms.ecdh(point),
+            mechanisms.ecdh(point, der=self.offered.quirks.der_peer_point),
             self.held.handle,
             templates.agreed_secret(width, self._readable_secrets),
             "the ECDH agreement",

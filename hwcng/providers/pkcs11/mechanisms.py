@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from asn1crypto.core import OctetString
 from pkcs11 import MGF, Mechanism
 
 from hwcng.providers.base import AeadSpec, AesMode, CipherSpec, RsaOaepSpec, RsaPssSpec
@@ -137,8 +138,10 @@ def oaep(spec: RsaOaepSpec) -> MechanismCall:
     return _structured(int(Mechanism.RSA_PKCS_OAEP), parameters, label)
 
 
-def ecdh(point: bytes) -> MechanismCall:
-    """point: the peer's, uncompressed (SEC 1, 2.3.3)."""
+def ecdh(point: bytes, *, der: bool) -> MechanismCall:
+    """point: the peer's, uncompressed (SEC 1, 2.3.3). der: whether the token wants it in a DER OCTET STRING."""
+    if der:
+        point = OctetString(point).dump()
     pointer = ffi.from_buffer(point)
     parameters = ffi.new("CK_ECDH1_DERIVE_PARAMS *")
     parameters.kdf = CKD_NULL

@@ -59,6 +59,8 @@ WRAPPED_KEY_REFUSED = dict.fromkeys(
     NTSTATUS.STATUS_INVALID_PARAMETER,
 )
 
+_CANNOT_STORE = dict.fromkeys((CKR.TOKEN_WRITE_PROTECTED, CKR.SESSION_READ_ONLY), NTSTATUS.STATUS_NOT_SUPPORTED)
+
 _making = ProcessLock()
 
 
@@ -135,7 +137,7 @@ def _make_token_key(connection: Connection, mechanism: Mechanism, template: temp
             session.handle, session.set_mechanism(mechanisms.call(int(mechanism))), attributes, count, handle
         )
     if rv != CKR.OK:
-        raise connection.error(rv, "making the protecting key of opaque blobs failed")
+        raise connection.error(rv, "making the protecting key of opaque blobs failed", _CANNOT_STORE)
     return int(handle[0])
 
 

@@ -6,7 +6,7 @@ A quirk is recognised by the file name before C_Initialize and by CK_INFO after 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwcng.hashes import HASHES
 
@@ -26,6 +26,7 @@ class Quirks:
     arrive.
 
     named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
+    der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     """
 
@@ -34,11 +35,16 @@ class Quirks:
     pss_hashes: frozenset[str] = _PSS_HASHES
     named_curves: frozenset[str] | None = None
     key_wrap_pad_is_rfc5649: bool = False
+    der_peer_point: bool = False
 
 
 _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
-    # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label.
-    (re.compile(r"SoftHSM"), Quirks(oaep_hashes=frozenset({"SHA1"}), oaep_label=False, key_wrap_pad_is_rfc5649=True)),
+    # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label. It takes
+    # bare points for DER whose x begins with 0x37 (nistP224) or 0x7F (brainpoolP512r1), and answers GENERAL_ERROR.
+    (
+        re.compile(r"SoftHSM"),
+        Quirks(oaep_hashes=frozenset({"SHA1"}), oaep_label=False, key_wrap_pad_is_rfc5649=True, der_peer_point=True),
+    ),
     # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1.
     (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES)),
     # opencryptoki takes SHA-3 in PSS too.
@@ -54,7 +60,7 @@ def quirks_of(path: str, manufacturer: str, description: str) -> Quirks:
     described = f"{manufacturer} {description}"
     quirks = next((row for pattern, row in _BY_LIBRARY if pattern.search(described)), Quirks())
     if _P11_KIT_CLIENT.search(path):
-        return Quirks(quirks.oaep_hashes, False, quirks.pss_hashes, quirks.named_curves, False)
+        return replace(quirks, oaep_label=False, key_wrap_pad_is_rfc5649=False)
     return quirks
 
 
