@@ -328,7 +328,7 @@ def BCryptEncrypt(
     data = b"" if pbInput is None else octets(pbInput, "pbInput")
     if isinstance(key, KeyPair):
         return key.encrypt(data, pPaddingInfo, dwFlags)
-    return key.encrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)  # type: ignore[arg-type]
+    return key.encrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)
 
 
 def BCryptDecrypt(
@@ -347,7 +347,7 @@ def BCryptDecrypt(
     data = b"" if pbInput is None else octets(pbInput, "pbInput")
     if isinstance(key, KeyPair):
         return key.decrypt(data, pPaddingInfo, dwFlags)
-    return key.decrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)  # type: ignore[arg-type]
+    return key.decrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)
 
 
 def _padding(flags: int) -> bool:

@@ -99,9 +99,10 @@ class SymmetricKey(Handle):
         *,
         iv: Octets | None = None,
         padding: bool = False,
-        auth_info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None = None,
+        auth_info: object = None,
     ) -> bytes:
         """iv: 16 bytes, updated in place where it is writable; None: the key's running IV. padding: PKCS #7.
+        auth_info: a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO for GCM and CCM.
 
         Raises STATUS_INVALID_BUFFER_SIZE for a partial block without padding, STATUS_INVALID_PARAMETER for what the
         mode does not take.
@@ -114,7 +115,7 @@ class SymmetricKey(Handle):
         *,
         iv: Octets | None = None,
         padding: bool = False,
-        auth_info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None = None,
+        auth_info: object = None,
     ) -> bytes:
         """As `encrypt`; raises STATUS_DATA_ERROR for malformed padding and STATUS_AUTH_TAG_MISMATCH for a wrong tag
         too.
@@ -126,7 +127,7 @@ class SymmetricKey(Handle):
         data: bytes,
         iv: Octets | None,
         padding: bool,
-        auth_info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None,
+        auth_info: object,
         *,
         encrypting: bool,
     ) -> bytes:

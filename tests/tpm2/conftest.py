@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from support import MISSING
 
 if TYPE_CHECKING:
     from hwcng.providers.tpm2.provider import Tpm2Provider
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    missing = None if shutil.which("swtpm") else "swtpm is not installed"
+    missing = None if shutil.which("swtpm") else MISSING + "command:swtpm"
     if missing:
         for item in items:
             if "/tests/tpm2/" in str(item.path):

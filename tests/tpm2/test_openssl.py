@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+from support import MISSING
 
 from hwcng.providers.base import (
     EcdsaSpec,
@@ -45,7 +46,7 @@ def has_provider() -> bool:
     return (Path(done.stdout.partition('"')[2].strip().rstrip('"')) / "tpm2.so").is_file()
 
 
-pytestmark = pytest.mark.skipif(not has_provider(), reason="the openssl package tpm2-openssl is not installed")
+pytestmark = pytest.mark.skipif(not has_provider(), reason=MISSING + "tpm2-openssl")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import MISSING
 from tpm2.helpers import ec_material, key_with_pin, set_owner_auth
 
 from hwcng.errors import NTSTATUS, CngError
@@ -227,7 +228,7 @@ def test_uris_that_lead_nowhere(open_tpm: Open, tmp_path: Path) -> None:
         fails(NTSTATUS.STATUS_INVALID_PARAMETER, open_tpm, f"tpm2:{malformed}{store}")
 
 
-@pytest.mark.skipif(any(Path("/dev").glob("tpm*")), reason="this machine has a TPM, which is left alone")
+@pytest.mark.skipif(any(Path("/dev").glob("tpm*")), reason=MISSING + "a machine without a TPM")
 def test_the_systems_default_where_there_is_no_tpm(open_tpm: Open, tmp_path: Path) -> None:
     fails(NTSTATUS.STATUS_NOT_FOUND, open_tpm, f"tpm2:?store={tmp_path}")
 
