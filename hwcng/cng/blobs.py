@@ -65,9 +65,11 @@ __all__ = [
     "EccFamily",
     "KeyDataBlob",
     "build_ecc_full_public",
+    "build_ecc_parameters",
     "build_ecc_public",
     "build_rsa_public",
     "parse_ecc",
+    "parse_ecc_parameters",
     "parse_key_data",
     "parse_rsa",
 ]
@@ -87,6 +89,7 @@ BCRYPT_ECCPRIVATE_BLOB = "ECCPRIVATEBLOB"
 BCRYPT_ECCFULLPUBLIC_BLOB = "ECCFULLPUBLICBLOB"
 BCRYPT_ECCFULLPRIVATE_BLOB = "ECCFULLPRIVATEBLOB"
 
+BCRYPT_ECC_PARAMETERS_MAGIC = 0x50434345
 BCRYPT_KEY_DATA_BLOB_MAGIC = 0x4D42444B
 BCRYPT_KEY_DATA_BLOB_VERSION1 = 1
 BCRYPT_RSAPUBLIC_MAGIC = 0x31415352
@@ -474,21 +477,45 @@ def _parse_ecc_named(blob: bytes, private: bool, curve: Curve | None, family: Ec
 
 def _parse_ecc_full(blob: bytes, private: bool, curve: Curve | None, family: EccFamily, generic: bool) -> EcKey:
     _check_magic(blob, _ECC_FULL_HEADER, family, private, _GENERIC)
-    _, version, curve_type, _, field_size, order_size, cofactor_size, seed_size = _ECC_FULL_HEADER.unpack_from(blob)
-    if version != _ECC_FULL_VERSION:
-        raise _refuse(f"ECC full blob: version {version}, 1 expected")
-    domain_sizes = (*(field_size,) * 5, order_size, cofactor_size, seed_size)
-    sizes = (*domain_sizes, field_size, field_size, *((order_size,) if private else ()))
-    if len(blob) != _ECC_FULL_HEADER.size + sum(sizes):
-        raise _refuse(f"ECC full blob: {_ECC_FULL_HEADER.size + sum(sizes)} bytes expected, {len(blob)} given")
-    *parameters, cofactor, _, x, y = _numbers(blob, _ECC_FULL_HEADER.size, sizes)[: len(domain_sizes) + 2]
-    scalar = _numbers(blob, len(blob) - order_size, (order_size,)) if private else ()
-    name = _CURVE_BY_DOMAIN.get(tuple(parameters)) if (curve_type, cofactor) == (_PRIME_SHORT_WEIERSTRASS, 1) else None
-    if name is None:
-        raise _refuse("ECC full blob: its parameters are of no known curve", NTSTATUS.STATUS_NOT_SUPPORTED)
+    name, (x, y, *scalar) = _read_domain(blob, lambda field, order: (field, field, *((order,) if private else ())))
     if curve is not None and curve.name != name:
         raise _refuse(f"ECC full blob: a key of {name}, the algorithm is for {curve.name}")
     return _ec_key(name, x, y, scalar)
+
+
+def _read_domain(blob: bytes, tail: Callable[[int, int], tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
+    """The name of the curve that BCRYPT_ECC_PARAMETER_HEADER and what comes after it describe, and the numbers behind.
+
+    tail: their sizes in bytes, given those of a field element and of the order.
+    """
+    _, version, curve_type, _, field_size, order_size, cofactor_size, seed_size = _ECC_FULL_HEADER.unpack_from(blob)
+    if version != _ECC_FULL_VERSION:
+        raise _refuse(f"ECC parameters: version {version}, 1 expected")
+    domain_sizes = (*(field_size,) * 5, order_size, cofactor_size, seed_size)
+    sizes = (*domain_sizes, *tail(field_size, order_size))
+    if len(blob) != _ECC_FULL_HEADER.size + sum(sizes):
+        raise _refuse(f"ECC parameters: {_ECC_FULL_HEADER.size + sum(sizes)} bytes expected, {len(blob)} given")
+    numbers = _numbers(blob, _ECC_FULL_HEADER.size, sizes)
+    *parameters, cofactor, _seed = numbers[: len(domain_sizes)]
+    name = _CURVE_BY_DOMAIN.get(tuple(parameters)) if (curve_type, cofactor) == (_PRIME_SHORT_WEIERSTRASS, 1) else None
+    if name is None:
+        raise _refuse("ECC parameters: they are of no known curve", NTSTATUS.STATUS_NOT_SUPPORTED)
+    return name, numbers[len(domain_sizes) :]
+
+
+def parse_ecc_parameters(blob: bytes) -> str:
+    """The curve's name that an ECCParameters value describes.
+
+    Raises STATUS_INVALID_PARAMETER for a wrong magic, version or size, STATUS_NOT_SUPPORTED for an unknown curve.
+    """
+    if len(blob) < _ECC_FULL_HEADER.size or _MAGIC.unpack_from(blob)[0] != BCRYPT_ECC_PARAMETERS_MAGIC:
+        raise _refuse("ECCParameters begin with BCRYPT_ECC_PARAMETER_HEADER")
+    return _read_domain(blob, lambda _field, _order: ())[0]
+
+
+def build_ecc_parameters(name: str) -> bytes:
+    """ECCParameters of a curve, without the seed of its generation."""
+    return _domain_octets(BCRYPT_ECC_PARAMETERS_MAGIC, name)
 
 
 def _ec_key(name: str, x: int, y: int, scalar: Sequence[int]) -> EcKey:
@@ -524,20 +551,16 @@ def build_ecc_public(key: EcPublicKey, family: EccFamily, generic: bool) -> byte
 
 def build_ecc_full_public(key: EcPublicKey, family: EccFamily) -> bytes:
     """ECCFULLPUBLICBLOB, without the seed of the curve's generation."""
-    domain = DOMAINS[key.curve]
     size = CURVES[key.curve].coordinate_size
+    point = key.x.to_bytes(size, "big") + key.y.to_bytes(size, "big")
+    return _domain_octets(_ECC_MAGICS[family, False][_GENERIC], key.curve) + point
+
+
+def _domain_octets(magic: int, name: str) -> bytes:
+    domain, size = DOMAINS[name], CURVES[name].coordinate_size
     numbers = (domain.p, domain.a, domain.b, domain.gx, domain.gy, domain.n)
-    return b"".join(
-        (
-            _ECC_FULL_HEADER.pack(
-                _ECC_MAGICS[family, False][_GENERIC], _ECC_FULL_VERSION, _PRIME_SHORT_WEIERSTRASS, 0, size, size, 1, 0
-            ),
-            *(number.to_bytes(size, "big") for number in numbers),
-            b"\x01",
-            key.x.to_bytes(size, "big"),
-            key.y.to_bytes(size, "big"),
-        )
-    )
+    header = _ECC_FULL_HEADER.pack(magic, _ECC_FULL_VERSION, _PRIME_SHORT_WEIERSTRASS, 0, size, size, 1, 0)
+    return header + b"".join(number.to_bytes(size, "big") for number in numbers) + b"\x01"
 
 
 class BlobFamily(Enum):

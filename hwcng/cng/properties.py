@@ -20,6 +20,7 @@ from hwcng.cng.algorithm import (
     check_curve,
     check_export_policy,
 )
+from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.pairs import KeyPair
@@ -53,6 +54,7 @@ BCRYPT_SIGNATURE_LENGTH = "SignatureLength"
 BCRYPT_PUBLIC_KEY_LENGTH = "PublicKeyLength"
 BCRYPT_ECC_CURVE_NAME = "ECCCurveName"
 BCRYPT_ECC_CURVE_NAME_LIST = "ECCCurveNameList"
+BCRYPT_ECC_PARAMETERS = "ECCParameters"
 BCRYPT_PRIMITIVE_TYPE = "PrimitiveType"
 BCRYPT_IS_IFX_TPM_WEAK_KEY = "IsIfxTpmWeakKey"
 NCRYPT_EXPORT_POLICY_PROPERTY = "Export Policy"
@@ -206,6 +208,7 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_PADDING_SCHEMES: lambda handle: int(handle.algorithm.padding_schemes) or None,
             BCRYPT_ECC_CURVE_NAME: lambda handle: handle.curve_name,
             BCRYPT_ECC_CURVE_NAME_LIST: _curve_names,
+            BCRYPT_ECC_PARAMETERS: lambda handle: build_ecc_parameters(handle.curve.name) if handle.curve else None,
             BCRYPT_PRIMITIVE_TYPE: lambda handle: int(handle.algorithm.interfaces[0]),
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda handle: handle.export_policy,
         },
@@ -229,6 +232,9 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_SIGNATURE_LENGTH: _signature_length,
             BCRYPT_BLOCK_LENGTH: _pair_block_length,
             BCRYPT_ECC_CURVE_NAME: lambda pair: _finalized(pair).curve_name,
+            BCRYPT_ECC_PARAMETERS: lambda pair: (
+                build_ecc_parameters(pair.curve.name) if _finalized(pair).curve is not None else None
+            ),
             BCRYPT_IS_IFX_TPM_WEAK_KEY: _is_roca,
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda pair: _finalized(pair).export_policy,
         },
@@ -259,6 +265,10 @@ def _set_algorithm_curve(handle: AlgorithmHandle, value: object) -> None:
     if not handle.algorithm.generic_curve:
         raise not_supported(f"{handle.name} has its own curve, or none")
     handle.curve, handle.curve_name = check_curve(name), name
+
+
+def _set_algorithm_parameters(handle: AlgorithmHandle, value: Any) -> None:
+    _set_algorithm_curve(handle, parse_ecc_parameters(octets(value, BCRYPT_ECC_PARAMETERS)))
 
 
 def _set_algorithm_policy(handle: AlgorithmHandle, value: object) -> None:
@@ -304,6 +314,10 @@ def _set_pair_curve(pair: KeyPair, value: object) -> None:
     pair.set_curve(_string(value, BCRYPT_ECC_CURVE_NAME))
 
 
+def _set_pair_parameters(pair: KeyPair, value: Any) -> None:
+    pair.set_curve(parse_ecc_parameters(octets(value, BCRYPT_ECC_PARAMETERS)))
+
+
 def _set_pair_policy(pair: KeyPair, value: object) -> None:
     pair.set_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
@@ -317,6 +331,7 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
         AlgorithmHandle: {
             BCRYPT_CHAINING_MODE: _set_algorithm_mode,
             BCRYPT_ECC_CURVE_NAME: _set_algorithm_curve,
+            BCRYPT_ECC_PARAMETERS: _set_algorithm_parameters,
             BCRYPT_MESSAGE_BLOCK_LENGTH: _refuse_message_block_length,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_algorithm_policy,
         },
@@ -328,6 +343,7 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
         KeyPair: {
             BCRYPT_KEY_LENGTH: _set_pair_bits,
             BCRYPT_ECC_CURVE_NAME: _set_pair_curve,
+            BCRYPT_ECC_PARAMETERS: _set_pair_parameters,
             BCRYPT_INITIALIZATION_VECTOR: _refuse_pair_iv,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_pair_policy,
         },

@@ -182,6 +182,7 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "3.2 PublicKeyLength": "as KeyLength",
     "3.2 ECCCurveName": "set on generic algorithms and their empty pairs; an unknown name: NOT_SUPPORTED",
     "3.2 ECCCurveNameList": "every name that can be set",
+    "3.2 ECCParameters": "the curve spelt out; set where ECCCurveName can be set; unknown parameters: NOT_SUPPORTED",
     "3.2 PrimitiveType": "the number of the algorithm's class",
     "3.2 IsIfxTpmWeakKey": "RSA keys: 1 where the modulus has the flawed generator's fingerprint",
 }
@@ -214,7 +215,6 @@ ROWS_LATER: Mapping[str, str] = {
     "3.2 FunctionNameString": "CSHAKE128, CSHAKE256",
     "3.2 CustomizationString": "CSHAKE128, CSHAKE256, KMAC128, KMAC256",
     "3.2 MultiObjectLength": "multi-hash",
-    "3.2 ECCParameters": "curves given by their parameters",
     "3.2 SecretAgreementParam": "no algorithm uses it",
     "3.2 PCP_PLATFORM_TYPE": "the TPM provider",
     "3.2 PCP_PROVIDER_VERSION": "the TPM provider",
