@@ -8,8 +8,7 @@ RSA is one modular power and an encoding of `hwcng.providers.compose`, for every
 
 from __future__ import annotations
 
-from hwcng.cng.blobs import DOMAINS
-from hwcng.curves import CURVES
+from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import (
     DecryptSpec,

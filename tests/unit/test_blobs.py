@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcng.cng import blobs
-from hwcng.cng.blobs import BLOB_TYPES, DOMAINS, BlobFamily, EccFamily, KeyDataBlob
-from hwcng.curves import CURVES
+from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, EccFamily, KeyDataBlob
+from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 

@@ -20,8 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcng.cng import host
-from hwcng.cng.blobs import DOMAINS
-from hwcng.curves import CURVES
+from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hashes import HASHES
 from hwcng.providers import compose
