@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from conformance import oracle
 from conformance.checks import algorithm, fails, generated, imported, public_of
+from conformance.rsa_pairs import every, modulus
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from hwcng import NTSTATUS, CngError, bcrypt
@@ -15,8 +16,6 @@ from hwcng.cng.keys import KeyPair
 from hwcng.providers.base import Provider
 
 NONE, PKCS1, OAEP = bcrypt.BCRYPT_PAD_NONE, bcrypt.BCRYPT_PAD_PKCS1, bcrypt.BCRYPT_PAD_OAEP
-GENERATED = (512, 1024, 2048, 3072)
-SIZES = (512, 1024, 1025, 2048, 3072)
 LABELS = (b"", b"label", bytes(range(256)))
 # What `cryptography` knows for OAEP; the other hashes have oracle.oaep_block and oaep_message alone.
 OAEP_HASHES = {name: oracle.CRYPTOGRAPHY[name] for name in ("SHA1", "SHA256", "SHA384", "SHA512")}
@@ -26,31 +25,10 @@ def text(size: int) -> bytes:
     return bytes(octet * 3 % 256 for octet in range(size))
 
 
-def modulus(pair: KeyPair) -> int:
-    return oracle.modulus_of(bcrypt.BCryptExportKey(pair, None, "RSAPUBLICBLOB"))
-
-
-@pytest.fixture(scope="module")
-def token_pairs(token: Provider) -> dict[int, KeyPair]:
-    """Pairs that the token made."""
-    return {bits: generated(token, "RSA", bits) for bits in GENERATED}
-
-
-@pytest.fixture(scope="module")
-def callers_pairs(token: Provider) -> dict[int, KeyPair]:
-    """Pairs that the caller brought."""
-    return {bits: imported(token, "RSA", oracle.rsa_blob(bits)) for bits in SIZES}
-
-
 @pytest.fixture(scope="module")
 def pair(provider: Provider) -> Iterator[KeyPair]:
     with imported(provider, "RSA", oracle.rsa_blob(2048)) as key:
         yield key
-
-
-def every(token_pairs: dict[int, KeyPair], callers_pairs: dict[int, KeyPair]) -> Iterator[tuple[int, KeyPair]]:
-    yield from token_pairs.items()
-    yield from callers_pairs.items()
 
 
 @pytest.mark.row("RSA-01", "RSA-02", "RSA-06")

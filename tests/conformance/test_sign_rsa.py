@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from conformance import oracle
 from conformance.checks import algorithm, fails, generated, imported, public_of
+from conformance.rsa_pairs import SIZES, every, modulus
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 
@@ -20,39 +21,16 @@ HASHES = oracle.CRYPTOGRAPHY
 PKCS1, PSS = bcrypt.BCRYPT_PAD_PKCS1, bcrypt.BCRYPT_PAD_PSS
 OPTIONAL_OID = bcrypt.BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID
 MESSAGE = b"what is signed"
-GENERATED = (512, 1024, 2048, 3072)
-SIZES = (512, 1024, 1025, 2048, 3072)
 
 
 def digest(hash_name: str) -> bytes:
     return oracle.digest(hash_name, MESSAGE)
 
 
-def modulus(pair: KeyPair) -> int:
-    return oracle.modulus_of(bcrypt.BCryptExportKey(pair, None, "RSAPUBLICBLOB"))
-
-
-@pytest.fixture(scope="module")
-def token_pairs(token: Provider) -> dict[int, KeyPair]:
-    """Pairs that the token made."""
-    return {bits: generated(token, "RSA", bits) for bits in GENERATED}
-
-
-@pytest.fixture(scope="module")
-def callers_pairs(token: Provider) -> dict[int, KeyPair]:
-    """Pairs that the caller brought."""
-    return {bits: imported(token, "RSA", oracle.rsa_blob(bits)) for bits in SIZES}
-
-
 @pytest.fixture(scope="module")
 def pair(provider: Provider) -> Iterator[KeyPair]:
     with imported(provider, "RSA", oracle.rsa_blob(2048)) as key:
         yield key
-
-
-def every(token_pairs: dict[int, KeyPair], callers_pairs: dict[int, KeyPair]) -> Iterator[tuple[int, KeyPair]]:
-    yield from token_pairs.items()
-    yield from callers_pairs.items()
 
 
 @pytest.mark.row("SIG-03", "SIG-07")
