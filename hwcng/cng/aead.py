@@ -15,14 +15,14 @@ from hwcng.cng.padding import (
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
 )
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import AeadSpec, AesMode, CipherSpec, SecretKey
+from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, SecretKey
 from hwcng.providers.compose import ctr_keystream, xor
 
 __all__ = ["TAG_LENGTHS", "crypt"]
 
 BLOCK = 16
-NONCE_LENGTHS = {AesMode.GCM: range(12, 13), AesMode.CCM: range(7, 14)}
-TAG_LENGTHS = {AesMode.GCM: range(12, 17), AesMode.CCM: range(4, 17, 2)}
+NONCE_LENGTHS = {CipherMode.GCM: range(12, 13), CipherMode.CCM: range(7, 14)}
+TAG_LENGTHS = {CipherMode.GCM: range(12, 17), CipherMode.CCM: range(4, 17, 2)}
 LARGEST_TAG = 16
 GCM_COUNTER_SIZE = 4
 # The counter block of a 12-byte nonce starts at 1, which masks the tag; the first keystream block has 2.
@@ -40,7 +40,7 @@ class _Chain:
 
 
 def crypt(
-    key: SecretKey, mode: AesMode, data: bytes, info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, *, encrypting: bool
+    key: SecretKey, mode: CipherMode, data: bytes, info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, *, encrypting: bool
 ) -> bytes:
     """The ciphertext or the plaintext of `data`; the tag goes into `info` or comes from it.
 
@@ -69,7 +69,7 @@ def crypt(
 
 def _chained(
     key: SecretKey,
-    mode: AesMode,
+    mode: CipherMode,
     data: bytes,
     info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     nonce: bytes,
@@ -77,7 +77,7 @@ def _chained(
     more: bool,
     encrypting: bool,
 ) -> bytes:
-    if mode is not AesMode.GCM:
+    if mode is not CipherMode.GCM:
         raise not_supported("CCM must know the whole length first: its calls cannot be chained")
     chain = _chain_of(info, nonce, encrypting)
     if more and len(data) % BLOCK:
@@ -90,7 +90,7 @@ def _chained(
         first = GCM_FIRST_COUNTER + len(chain.data) // BLOCK
         counter_block = nonce + first.to_bytes(GCM_COUNTER_SIZE, "big")
         keystream = ctr_keystream(
-            lambda blocks: key.encrypt(CipherSpec(AesMode.ECB), blocks), counter_block, GCM_COUNTER_SIZE, len(data)
+            lambda blocks: key.encrypt(CipherSpec(CipherMode.ECB), blocks), counter_block, GCM_COUNTER_SIZE, len(data)
         )
         chain.aad += aad
         chain.data += data

@@ -11,13 +11,13 @@ from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_sup
 from hwcng.cng.padding import Octets
 from hwcng.curves import CURVES, Curve, canonical_curve_name
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import AesMode, Provider, Support, Usage
+from hwcng.providers.base import CipherMode, Provider, Support, Usage
 
 if TYPE_CHECKING:
     from hwcng.cng.symmetric import SymmetricKey
 
 __all__ = [
-    "CHAIN_MODE_TO_AES_MODE",
+    "CHAIN_MODE_TO_CIPHER_MODE",
     "AlgorithmHandle",
     "ExportPolicy",
     "check_chaining_mode",
@@ -36,11 +36,11 @@ _IGNORED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
 _FOR_HASHES = BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG
 _REFUSED = BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG | BCRYPT_MULTI_FLAG
 
-CHAIN_MODE_TO_AES_MODE = {
-    "ChainingModeECB": AesMode.ECB,
-    "ChainingModeCBC": AesMode.CBC,
-    "ChainingModeGCM": AesMode.GCM,
-    "ChainingModeCCM": AesMode.CCM,
+CHAIN_MODE_TO_CIPHER_MODE = {
+    "ChainingModeECB": CipherMode.ECB,
+    "ChainingModeCBC": CipherMode.CBC,
+    "ChainingModeGCM": CipherMode.GCM,
+    "ChainingModeCCM": CipherMode.CCM,
 }
 
 
@@ -70,9 +70,9 @@ def check_chaining_mode(algorithm: Algorithm, mode: str, provider: Provider) -> 
     if mode not in algorithm.chaining_modes:
         raise not_supported(f"{algorithm.name} has no chaining mode {mode!r}")
     if mode != BCRYPT_CHAIN_MODE_CFB:
-        aes_mode = CHAIN_MODE_TO_AES_MODE[mode].value
-        if provider.offers(algorithm.offered_as, aes_mode) is Support.REFUSED:
-            raise not_supported(f"token {provider.token.label!r} has no AES {aes_mode}")
+        cipher_mode = CHAIN_MODE_TO_CIPHER_MODE[mode].value
+        if provider.offers(algorithm.offered_as, cipher_mode) is Support.REFUSED:
+            raise not_supported(f"token {provider.token.label!r} has no AES {cipher_mode}")
     return mode
 
 

@@ -97,7 +97,8 @@ class Algorithm:
     """interfaces: the classes it belongs to. offered_as: the name by which a provider is asked for it.
 
     object_length: bytes of ObjectLength, opaque to callers. chaining_mode: the default of a cipher. curve: CNG's name
-    of a fixed curve. generic_curve: the curve comes from ECCCurveName.
+    of a fixed curve. generic_curve: the curve comes from ECCCurveName. family: whose pairs (hwcng.cng.families).
+    parameter_sets: values of ParameterSetName.
     """
 
     name: str
@@ -113,6 +114,8 @@ class Algorithm:
     curve: str | None = None
     generic_curve: bool = False
     padding_schemes: PaddingScheme = _NO_PADDING_SCHEMES
+    family: str = ""
+    parameter_sets: tuple[str, ...] = ()
 
     def is_a(self, *interfaces: Interface) -> bool:
         return any(interface in self.interfaces for interface in interfaces)
@@ -123,7 +126,17 @@ class Algorithm:
             Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE,
             Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE,
             Interface.BCRYPT_SIGNATURE_INTERFACE,
+            Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE,
         )
+
+    @property
+    def derives(self) -> bool:
+        return self.is_a(Interface.BCRYPT_KEY_DERIVATION_INTERFACE)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether BCryptGenerateSymmetricKey makes its keys: ciphers and derivation functions."""
+        return self.derives or self.is_a(Interface.BCRYPT_CIPHER_INTERFACE)
 
     @property
     def agrees(self) -> bool:
@@ -138,7 +151,10 @@ class Algorithm:
         return self.curve is not None or self.generic_curve
 
 
+_BLOCK_CIPHER_MODES = (BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_ECB, BCRYPT_CHAIN_MODE_CFB)
+_CIPHER = (Interface.BCRYPT_CIPHER_INTERFACE,)
 _AES_LENGTHS = KeyLengths(128, 256, 64)
+_KDF_LENGTHS = KeyLengths(0, 16384, 8)
 _RSA_LENGTHS = KeyLengths(512, 16384, 64)
 _RSA_SIGNING = (
     PaddingScheme.BCRYPT_SUPPORTED_PAD_ROUTER
@@ -152,9 +168,42 @@ _SIGNATURE = (Interface.BCRYPT_SIGNATURE_INTERFACE,)
 _AGREEMENT = (Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE,)
 
 
+def _des_row(name: str, bits: int) -> Algorithm:
+    """Parity bits count in the length."""
+    return Algorithm(
+        name,
+        _CIPHER,
+        name,
+        KeyLengths(bits, bits, 0),
+        object_length=522,
+        block_length=8,
+        chaining_modes=_BLOCK_CIPHER_MODES,
+        chaining_mode=BCRYPT_CHAIN_MODE_CBC,
+    )
+
+
+def _stream_row(name: str, lengths: KeyLengths, object_length: int, block_length: int = 1) -> Algorithm:
+    return Algorithm(
+        name,
+        _CIPHER,
+        name,
+        lengths,
+        object_length=object_length,
+        block_length=block_length,
+        chaining_modes=(BCRYPT_CHAIN_MODE_NA,),
+        chaining_mode=BCRYPT_CHAIN_MODE_NA,
+    )
+
+
+def _kdf_row(name: str, object_length: int) -> Algorithm:
+    return Algorithm(
+        name, (Interface.BCRYPT_KEY_DERIVATION_INTERFACE,), name, _KDF_LENGTHS, object_length=object_length
+    )
+
+
 def _curve_row(family: str, name: str, curve: str, bits: int) -> Algorithm:
     interfaces = _SIGNATURE if family == "ECDSA" else _AGREEMENT
-    return Algorithm(name, interfaces, family, KeyLengths(bits, bits, 0), curve=curve)
+    return Algorithm(name, interfaces, family, KeyLengths(bits, bits, 0), curve=curve, family="EC")
 
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
@@ -171,6 +220,23 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
                 chaining_modes=CHAIN_MODES,
                 chaining_mode=BCRYPT_CHAIN_MODE_CBC,
             ),
+            _des_row("DES", 64),
+            _des_row("DESX", 192),
+            _des_row("3DES", 192),
+            _des_row("3DES_112", 128),
+            Algorithm(
+                "RC2",
+                _CIPHER,
+                "RC2",
+                KeyLengths(16, 128, 8),
+                object_length=522,
+                block_length=8,
+                chaining_modes=_BLOCK_CIPHER_MODES,
+                chaining_mode=BCRYPT_CHAIN_MODE_CBC,
+            ),
+            _stream_row("RC4", KeyLengths(8, 512, 8), 654),
+            _stream_row("XTS-AES", KeyLengths(256, 512, 256), 1234, block_length=16),
+            _stream_row("CHACHA20_POLY1305", KeyLengths(256, 256, 0), 166),
             Algorithm(
                 "AES-CMAC",
                 (Interface.BCRYPT_HASH_INTERFACE,),
@@ -205,17 +271,35 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
                 "RSA",
                 _RSA_LENGTHS,
                 padding_schemes=_RSA_ALL,
+                family="RSA",
             ),
-            Algorithm("RSA_SIGN", _SIGNATURE, "RSA", _RSA_LENGTHS, padding_schemes=_RSA_SIGNING),
+            Algorithm("RSA_SIGN", _SIGNATURE, "RSA", _RSA_LENGTHS, padding_schemes=_RSA_SIGNING, family="RSA"),
             _curve_row("ECDSA", "ECDSA_P256", "nistP256", 256),
             _curve_row("ECDSA", "ECDSA_P384", "nistP384", 384),
             _curve_row("ECDSA", "ECDSA_P521", "nistP521", 521),
             _curve_row("ECDH", "ECDH_P256", "nistP256", 256),
             _curve_row("ECDH", "ECDH_P384", "nistP384", 384),
             _curve_row("ECDH", "ECDH_P521", "nistP521", 521),
-            Algorithm("ECDSA", _SIGNATURE, "ECDSA", generic_curve=True),
-            Algorithm("ECDH", _AGREEMENT, "ECDH", generic_curve=True),
+            Algorithm("ECDSA", _SIGNATURE, "ECDSA", generic_curve=True, family="EC"),
+            Algorithm("ECDH", _AGREEMENT, "ECDH", generic_curve=True, family="EC"),
+            Algorithm("DH", _AGREEMENT, "DH", KeyLengths(512, 4096, 64), family="DH"),
+            Algorithm("DSA", _SIGNATURE, "DSA", KeyLengths(512, 3072, 64), family="DSA"),
+            Algorithm("ML-DSA", _SIGNATURE, "ML-DSA", family="ML-DSA", parameter_sets=("44", "65", "87")),
+            Algorithm(
+                "ML-KEM",
+                (Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE,),
+                "ML-KEM",
+                family="ML-KEM",
+                parameter_sets=("512", "768", "1024"),
+            ),
             Algorithm("RNG", (Interface.BCRYPT_RNG_INTERFACE,), "RNG"),
+            _kdf_row("PBKDF2", 618),
+            _kdf_row("SP800_108_CTR_HMAC", 618),
+            _kdf_row("SP800_56A_CONCAT", 618),
+            _kdf_row("CAPI_KDF", 618),
+            _kdf_row("TLS1_1_KDF", 702),
+            _kdf_row("TLS1_2_KDF", 702),
+            _kdf_row("HKDF", 702),
         )
     }
 )
@@ -241,6 +325,7 @@ class PseudoHandle(enum.IntEnum):
     BCRYPT_SHA256_ALG_HANDLE = 0x041, "SHA256"
     BCRYPT_SHA384_ALG_HANDLE = 0x051, "SHA384"
     BCRYPT_SHA512_ALG_HANDLE = 0x061, "SHA512"
+    BCRYPT_RC4_ALG_HANDLE = 0x071, "RC4", BCRYPT_CHAIN_MODE_NA
     BCRYPT_RNG_ALG_HANDLE = 0x081, "RNG"
     BCRYPT_HMAC_MD5_ALG_HANDLE = 0x091, "MD5", None, True
     BCRYPT_HMAC_SHA1_ALG_HANDLE = 0x0A1, "SHA1", None, True
@@ -251,22 +336,50 @@ class PseudoHandle(enum.IntEnum):
     BCRYPT_ECDSA_ALG_HANDLE = 0x0F1, "ECDSA"
     BCRYPT_AES_CMAC_ALG_HANDLE = 0x101, "AES-CMAC"
     BCRYPT_AES_GMAC_ALG_HANDLE = 0x111, "AES-GMAC"
+    BCRYPT_3DES_CBC_ALG_HANDLE = 0x141, "3DES", BCRYPT_CHAIN_MODE_CBC
+    BCRYPT_3DES_ECB_ALG_HANDLE = 0x151, "3DES", BCRYPT_CHAIN_MODE_ECB
+    BCRYPT_3DES_CFB_ALG_HANDLE = 0x161, "3DES", BCRYPT_CHAIN_MODE_CFB
+    BCRYPT_3DES_112_CBC_ALG_HANDLE = 0x171, "3DES_112", BCRYPT_CHAIN_MODE_CBC
+    BCRYPT_3DES_112_ECB_ALG_HANDLE = 0x181, "3DES_112", BCRYPT_CHAIN_MODE_ECB
+    BCRYPT_3DES_112_CFB_ALG_HANDLE = 0x191, "3DES_112", BCRYPT_CHAIN_MODE_CFB
     BCRYPT_AES_CBC_ALG_HANDLE = 0x1A1, "AES", BCRYPT_CHAIN_MODE_CBC
     BCRYPT_AES_ECB_ALG_HANDLE = 0x1B1, "AES", BCRYPT_CHAIN_MODE_ECB
     BCRYPT_AES_CFB_ALG_HANDLE = 0x1C1, "AES", BCRYPT_CHAIN_MODE_CFB
     BCRYPT_AES_CCM_ALG_HANDLE = 0x1D1, "AES", BCRYPT_CHAIN_MODE_CCM
     BCRYPT_AES_GCM_ALG_HANDLE = 0x1E1, "AES", BCRYPT_CHAIN_MODE_GCM
+    BCRYPT_DES_CBC_ALG_HANDLE = 0x1F1, "DES", BCRYPT_CHAIN_MODE_CBC
+    BCRYPT_DES_ECB_ALG_HANDLE = 0x201, "DES", BCRYPT_CHAIN_MODE_ECB
+    BCRYPT_DES_CFB_ALG_HANDLE = 0x211, "DES", BCRYPT_CHAIN_MODE_CFB
+    BCRYPT_DESX_CBC_ALG_HANDLE = 0x221, "DESX", BCRYPT_CHAIN_MODE_CBC
+    BCRYPT_DESX_ECB_ALG_HANDLE = 0x231, "DESX", BCRYPT_CHAIN_MODE_ECB
+    BCRYPT_DESX_CFB_ALG_HANDLE = 0x241, "DESX", BCRYPT_CHAIN_MODE_CFB
+    BCRYPT_RC2_CBC_ALG_HANDLE = 0x251, "RC2", BCRYPT_CHAIN_MODE_CBC
+    BCRYPT_RC2_ECB_ALG_HANDLE = 0x261, "RC2", BCRYPT_CHAIN_MODE_ECB
+    BCRYPT_RC2_CFB_ALG_HANDLE = 0x271, "RC2", BCRYPT_CHAIN_MODE_CFB
+    BCRYPT_DH_ALG_HANDLE = 0x281, "DH"
     BCRYPT_ECDH_ALG_HANDLE = 0x291, "ECDH"
     BCRYPT_ECDH_P256_ALG_HANDLE = 0x2A1, "ECDH_P256"
     BCRYPT_ECDH_P384_ALG_HANDLE = 0x2B1, "ECDH_P384"
     BCRYPT_ECDH_P521_ALG_HANDLE = 0x2C1, "ECDH_P521"
+    BCRYPT_DSA_ALG_HANDLE = 0x2D1, "DSA"
     BCRYPT_ECDSA_P256_ALG_HANDLE = 0x2E1, "ECDSA_P256"
     BCRYPT_ECDSA_P384_ALG_HANDLE = 0x2F1, "ECDSA_P384"
     BCRYPT_ECDSA_P521_ALG_HANDLE = 0x301, "ECDSA_P521"
     BCRYPT_RSA_SIGN_ALG_HANDLE = 0x311, "RSA_SIGN"
+    BCRYPT_CAPI_KDF_ALG_HANDLE = 0x321, "CAPI_KDF"
+    BCRYPT_PBKDF2_ALG_HANDLE = 0x331, "PBKDF2"
+    BCRYPT_SP800108_CTR_HMAC_ALG_HANDLE = 0x341, "SP800_108_CTR_HMAC"
+    BCRYPT_SP80056A_CONCAT_ALG_HANDLE = 0x351, "SP800_56A_CONCAT"
+    BCRYPT_TLS1_1_KDF_ALG_HANDLE = 0x361, "TLS1_1_KDF"
+    BCRYPT_TLS1_2_KDF_ALG_HANDLE = 0x371, "TLS1_2_KDF"
+    BCRYPT_XTS_AES_ALG_HANDLE = 0x381, "XTS-AES", BCRYPT_CHAIN_MODE_NA
+    BCRYPT_HKDF_ALG_HANDLE = 0x391, "HKDF"
+    BCRYPT_CHACHA20_POLY1305_ALG_HANDLE = 0x3A1, "CHACHA20_POLY1305", BCRYPT_CHAIN_MODE_NA
     BCRYPT_SHA3_256_ALG_HANDLE = 0x3B1, "SHA3-256"
     BCRYPT_SHA3_384_ALG_HANDLE = 0x3C1, "SHA3-384"
     BCRYPT_SHA3_512_ALG_HANDLE = 0x3D1, "SHA3-512"
     BCRYPT_HMAC_SHA3_256_ALG_HANDLE = 0x3E1, "SHA3-256", None, True
     BCRYPT_HMAC_SHA3_384_ALG_HANDLE = 0x3F1, "SHA3-384", None, True
     BCRYPT_HMAC_SHA3_512_ALG_HANDLE = 0x401, "SHA3-512", None, True
+    BCRYPT_MLDSA_ALG_HANDLE = 0x471, "ML-DSA"
+    BCRYPT_MLKEM_ALG_HANDLE = 0x481, "ML-KEM"

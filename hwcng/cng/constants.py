@@ -62,6 +62,9 @@ from hwcng.cng.blobs import (
     LEGACY_RSAPRIVATE_BLOB,
     LEGACY_RSAPUBLIC_BLOB,
 )
+from hwcng.cng.flags import (
+    PaddingFlag,
+)
 from hwcng.cng.hashing import (
     BCRYPT_HASH_DONT_RESET_FLAG,
 )
@@ -81,9 +84,6 @@ from hwcng.cng.padding import (
     BCRYPT_OAEP_PADDING_INFO,
     BCRYPT_PKCS1_PADDING_INFO,
     BCRYPT_PSS_PADDING_INFO,
-)
-from hwcng.cng.pairs import (
-    PaddingFlag,
 )
 from hwcng.cng.properties import (
     BCRYPT_ALGORITHM_NAME,

@@ -15,11 +15,11 @@ from hwcng.providers.base import (
     EcdsaSpec,
     EcPrivateKey,
     EcPublicKey,
-    PrivateKeyMaterial,
     PublicKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
+    RsaPrivateKey,
     RsaPssSpec,
     RsaPublicKey,
     SignSpec,
@@ -143,7 +143,7 @@ def rsa_encrypt(public: RsaPublicKey, spec: DecryptSpec, plaintext: bytes) -> by
     return pow(value, public.public_exponent, public.modulus).to_bytes(size, "big")
 
 
-def check_public(material: PublicKeyMaterial) -> None:
+def check_public(material: RsaPublicKey | EcPublicKey) -> None:
     """What a public key must be before it is used.
 
     Raises STATUS_INVALID_PARAMETER for a point that is not on its curve or has coordinates out of range (the point at
@@ -167,13 +167,13 @@ def check_public(material: PublicKeyMaterial) -> None:
         raise _invalid(f"{material.curve}: the point is not on the curve")
 
 
-def check_private(material: PrivateKeyMaterial) -> None:
+def check_private(material: RsaPrivateKey | EcPrivateKey) -> None:
     """What a private key handed over for import must be: a sound public half, and an EC scalar in range that makes it.
 
     Raises as `check_public` does. RSA numbers belong together already, because `hwcng.cng.blobs` computes them.
     """
     if not isinstance(material, EcPrivateKey):
-        check_public(RsaPublicKey(material.modulus, material.public_exponent))
+        check_public(material.public)
         return
     from cryptography.hazmat.primitives.asymmetric.ec import derive_private_key
 

@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import Octets
-from hwcng.curves import Curve
 from hwcng.hashes import HASHES, HashFunction
 from hwcng.providers.base import AgreedSecret
 from hwcng.providers.compose import xor
@@ -108,7 +107,7 @@ def _require(hash_function: HashFunction | None) -> HashFunction:
     return hash_function
 
 
-def _hash(agreed: AgreedSecret, _curve: Curve, parameters: _Parameters, flags: int) -> bytes:
+def _hash(agreed: AgreedSecret, _bits: int, parameters: _Parameters, flags: int) -> bytes:
     _no_flags(flags)
     hash_function = _require(parameters.hash_function("SHA1"))
     prefix = parameters.octets(BufferType.KDF_SECRET_PREPEND)
@@ -116,7 +115,7 @@ def _hash(agreed: AgreedSecret, _curve: Curve, parameters: _Parameters, flags: i
     return agreed.digest(hash_function.name, prefix, suffix)
 
 
-def _hmac(agreed: AgreedSecret, _curve: Curve, parameters: _Parameters, flags: int) -> bytes:
+def _hmac(agreed: AgreedSecret, _bits: int, parameters: _Parameters, flags: int) -> bytes:
     if flags & ~KDF_USE_SECRET_AS_HMAC_KEY_FLAG:
         raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
     hash_function = _require(parameters.hash_function("SHA1"))
@@ -141,7 +140,7 @@ def _p_hash(mac: Callable[[bytes], bytes], seed: bytes, length: int) -> bytes:
     return output[:length]
 
 
-def _tls_prf(agreed: AgreedSecret, _curve: Curve, parameters: _Parameters, flags: int) -> bytes:
+def _tls_prf(agreed: AgreedSecret, _bits: int, parameters: _Parameters, flags: int) -> bytes:
     _no_flags(flags)
     label = parameters.required(BufferType.KDF_TLS_PRF_LABEL)
     seed = parameters.required(BufferType.KDF_TLS_PRF_SEED)
@@ -161,9 +160,9 @@ def _tls_prf(agreed: AgreedSecret, _curve: Curve, parameters: _Parameters, flags
 _CONCAT_HASHES = ((256, "SHA256"), (384, "SHA384"))
 
 
-def _sp800_56a_concat(agreed: AgreedSecret, curve: Curve, parameters: _Parameters, flags: int) -> bytes:
+def _sp800_56a_concat(agreed: AgreedSecret, group_bits: int, parameters: _Parameters, flags: int) -> bytes:
     _no_flags(flags)
-    follows_curve = next((name for bits, name in _CONCAT_HASHES if curve.bits <= bits), "SHA512")
+    follows_curve = next((name for bits, name in _CONCAT_HASHES if group_bits <= bits), "SHA512")
     hash_function = _require(parameters.hash_function(follows_curve))
     other_info = b"".join(
         (
@@ -177,7 +176,7 @@ def _sp800_56a_concat(agreed: AgreedSecret, curve: Curve, parameters: _Parameter
     return agreed.digest(hash_function.name, (1).to_bytes(4, "big"), other_info)
 
 
-def _raw_secret(agreed: AgreedSecret, _curve: Curve, _parameters: _Parameters, flags: int) -> bytes:
+def _raw_secret(agreed: AgreedSecret, _bits: int, _parameters: _Parameters, flags: int) -> bytes:
     _no_flags(flags)
     # Windows hands the raw secret out in little-endian order.
     return agreed.raw()[::-1]
@@ -188,7 +187,7 @@ def _no_flags(flags: int) -> None:
         raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
 
 
-_FUNCTIONS: Mapping[str, Callable[[AgreedSecret, Curve, _Parameters, int], bytes]] = MappingProxyType(
+_FUNCTIONS: Mapping[str, Callable[[AgreedSecret, int, _Parameters, int], bytes]] = MappingProxyType(
     {
         BCRYPT_KDF_HASH: _hash,
         BCRYPT_KDF_HMAC: _hmac,
@@ -201,14 +200,14 @@ _FUNCTIONS: Mapping[str, Callable[[AgreedSecret, Curve, _Parameters, int], bytes
 
 def derive(
     agreed: AgreedSecret,
-    curve: Curve,
+    group_bits: int,
     function: str,
     parameters: ParameterList | None,
     length: int | None,
     flags: int,
 ) -> bytes:
     """The first `length` bytes of what `function` makes of the secret; its natural length where that is less, or for
-    None.
+    None. group_bits: the length of the agreement's field, which SP800_56A_CONCAT's default hash follows.
 
     Raises STATUS_NOT_SUPPORTED for an unknown function or hash, STATUS_INVALID_PARAMETER for parameters that are
     missing or malformed, and what the token says where it cannot do its part.
@@ -218,4 +217,4 @@ def derive(
         raise not_supported(f"{function!r} is not a derivation function of BCryptDeriveKey")
     if length is not None and (not isinstance(length, int) or length < 0):
         raise invalid_parameter(f"cbDerivedKey is {length!r}")
-    return derive_key(agreed, curve, _Parameters(parameters), flags)[:length]
+    return derive_key(agreed, group_bits, _Parameters(parameters), flags)[:length]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from hwcng.cng import aead
 from hwcng.cng.agreement import Secret
 from hwcng.cng.algorithm import (
-    CHAIN_MODE_TO_AES_MODE,
+    CHAIN_MODE_TO_CIPHER_MODE,
     AlgorithmHandle,
     check_chaining_mode,
     check_curve,
@@ -99,7 +99,7 @@ def _only_key_length(handle: AlgorithmHandle) -> int | None:
 
 
 def _tag_lengths(handle: AlgorithmHandle) -> AuthTagLengths:
-    mode = CHAIN_MODE_TO_AES_MODE.get(handle.chaining_mode or "")
+    mode = CHAIN_MODE_TO_CIPHER_MODE.get(handle.chaining_mode or "")
     lengths = aead.TAG_LENGTHS.get(mode) if mode else None
     if lengths is None:
         raise not_supported(f"{handle.name} in {handle.chaining_mode} makes no tags")
@@ -153,15 +153,11 @@ def _finalized(pair: KeyPair) -> KeyPair:
 
 
 def _signature_length(pair: KeyPair) -> int | None:
-    if _finalized(pair).algorithm.agrees:
-        return None
-    if pair.curve is not None:
-        return 2 * pair.curve.coordinate_size
-    return (pair.bits + 7) // 8
+    return None if _finalized(pair).algorithm.agrees else pair.family.signature_length(pair.public)
 
 
 def _pair_block_length(pair: KeyPair) -> int | None:
-    return None if _finalized(pair).algorithm.elliptic else (pair.bits + 7) // 8
+    return _finalized(pair).family.block_length(pair.public)
 
 
 # The primes below 168: keys of the flawed generator are powers of 65537 modulo each (CVE-2017-15361, "ROCA").

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwcng.cng import aead
-from hwcng.cng.algorithm import CHAIN_MODE_TO_AES_MODE, AlgorithmHandle, ExportPolicy, check_chaining_mode
+from hwcng.cng.algorithm import CHAIN_MODE_TO_CIPHER_MODE, AlgorithmHandle, ExportPolicy, check_chaining_mode
 from hwcng.cng.algorithms import (
     BCRYPT_CHAIN_MODE_CCM,
     BCRYPT_CHAIN_MODE_CFB,
@@ -26,7 +26,7 @@ from hwcng.cng.handles import Handle, attest, holding, invalid_handle, invalid_p
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import AesMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
+from hwcng.providers.base import CipherMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
@@ -139,13 +139,13 @@ class SymmetricKey(Handle):
                 raise invalid_parameter(f"{mode} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
             if padding:
                 raise invalid_parameter(f"{mode} takes no BCRYPT_BLOCK_PADDING")
-            return aead.crypt(self.token_key, CHAIN_MODE_TO_AES_MODE[mode], data, auth_info, encrypting=encrypting)
+            return aead.crypt(self.token_key, CHAIN_MODE_TO_CIPHER_MODE[mode], data, auth_info, encrypting=encrypting)
         if auth_info is not None:
             raise invalid_parameter(f"{mode} takes no pPaddingInfo")
         if mode == BCRYPT_CHAIN_MODE_ECB:
             if iv is not None:
                 raise invalid_parameter("ChainingModeECB takes no pbIV")
-            return self._blocks(CipherSpec(AesMode.ECB), data, padding, encrypting)[0]
+            return self._blocks(CipherSpec(CipherMode.ECB), data, padding, encrypting)[0]
         if iv is None:
             with self._chaining.held():
                 result, self.running_iv = self._chained(mode, self.running_iv, data, padding, encrypting)
@@ -165,17 +165,17 @@ class SymmetricKey(Handle):
     ) -> tuple[bytes, bytes]:
         """The result, and the IV that the next call continues with."""
         if mode != BCRYPT_CHAIN_MODE_CFB:
-            spec = CipherSpec(AesMode.CBC, iv)
+            spec = CipherSpec(CipherMode.CBC, iv)
         elif self.message_block_length == CFB128_UNIT:
-            spec = CipherSpec(AesMode.CFB128, iv)
+            spec = CipherSpec(CipherMode.CFB128, iv)
         else:
-            spec = CipherSpec(AesMode.CFB8, iv)
+            spec = CipherSpec(CipherMode.CFB8, iv)
         result, ciphertext = self._blocks(spec, data, padding, encrypting)
         return result, (iv + ciphertext)[-BLOCK:]
 
     def _blocks(self, spec: CipherSpec, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
         """The result, and the ciphertext, which chains on in both directions."""
-        whole_blocks = padding or spec.mode in (AesMode.ECB, AesMode.CBC)
+        whole_blocks = padding or spec.mode in (CipherMode.ECB, CipherMode.CBC)
         if encrypting:
             if padding:
                 data = pad(data, BLOCK)

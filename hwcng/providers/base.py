@@ -9,29 +9,48 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+from hwcng.errors import NTSTATUS, CngError
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
 
 __all__ = [
-    "AesMode",
     "AgreedSecret",
     "Attestable",
     "Capabilities",
+    "CipherMode",
     "CipherSpec",
     "AeadSpec",
     "CmacSpec",
     "DecryptSpec",
+    "DhDomain",
+    "DhPrivateKey",
+    "DhPublicKey",
+    "DigestKdfSpec",
+    "DsaDomain",
+    "DsaPrivateKey",
+    "DsaPublicKey",
+    "DsaSpec",
     "EcPrivateKey",
     "EcPublicKey",
     "EcdsaSpec",
     "GmacSpec",
+    "HkdfSpec",
     "HmacSpec",
+    "KdfSpec",
+    "KeyRecord",
+    "KeyingMaterial",
     "MacSpec",
+    "MlDsaPrivateKey",
+    "MlDsaPublicKey",
+    "MlDsaSpec",
+    "MlKemPrivateKey",
+    "MlKemPublicKey",
     "PairSpec",
     "PrivateKey",
     "PrivateKeyMaterial",
@@ -51,6 +70,7 @@ __all__ = [
     "Support",
     "TokenInfo",
     "Usage",
+    "WEAK_ALGORITHMS",
 ]
 
 
@@ -61,6 +81,16 @@ class SecretFamily(enum.Enum):
     HMAC = "HMAC"
     CMAC = "AES-CMAC"
     GMAC = "AES-GMAC"
+    DES = "DES"
+    DESX = "DESX"
+    DES3 = "3DES"
+    DES3_112 = "3DES_112"
+    RC2 = "RC2"
+    RC4 = "RC4"
+    XTS = "XTS-AES"
+    CHACHA20_POLY1305 = "CHACHA20_POLY1305"
+    KDF = "KDF"
+    """The base key of a derivation function: digested, or the key of an HMAC, never a cipher's."""
 
 
 class Usage(enum.Flag):
@@ -73,17 +103,26 @@ class Usage(enum.Flag):
     WRAP = enum.auto()
     UNWRAP = enum.auto()
     DERIVE = enum.auto()
+    DECAPSULATE = enum.auto()
 
 
-class AesMode(enum.Enum):
-    """Block cipher modes of SP 800-38A, C, D as CNG can ask for them."""
+class CipherMode(enum.Enum):
+    """Modes of ciphers as CNG can ask for them: SP 800-38A, C, D and E, RFC 8439; STREAM is RC4."""
 
     ECB = "ECB"
     CBC = "CBC"
     CFB8 = "CFB8"
+    CFB64 = "CFB64"
     CFB128 = "CFB128"
     GCM = "GCM"
     CCM = "CCM"
+    XTS = "XTS"
+    STREAM = "STREAM"
+    POLY1305 = "POLY1305"
+
+
+WEAK_ALGORITHMS = frozenset({"DES", "DESX", "3DES", "3DES_112", "RC2", "RC4", "HMAC-MD5", "HMAC-SHA1", "DSA"})
+"""Algorithms for old data only (SP 800-131A r2, FIPS 186-5): opened by their name, never chosen by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +141,24 @@ class SecretSpec:
 
 @dataclass(frozen=True, slots=True)
 class CipherSpec:
-    """ECB (iv empty), CBC, CFB8 or CFB128 over whole units; iv: 16 bytes."""
+    """A mode without authentication over whole units. iv: one block, empty for ECB and STREAM.
 
-    mode: AesMode
+    effective_bits: RC2's effective key length in bits (RFC 2268). offset: bytes of an RC4 key stream that earlier calls
+    used up. data_unit: bytes of one XTS data unit; iv is then the number of the first unit, 16 bytes little-endian.
+    """
+
+    mode: CipherMode
     iv: bytes = b""
+    effective_bits: int = 0
+    offset: int = 0
+    data_unit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AeadSpec:
-    """GCM or CCM. tag_length in bytes. Ciphertext and tag travel as one string, the tag last."""
+    """GCM, CCM or POLY1305. tag_length in bytes. Ciphertext and tag travel as one string, the tag last."""
 
-    mode: AesMode
+    mode: CipherMode
     nonce: bytes
     aad: bytes
     tag_length: int
@@ -159,6 +205,23 @@ class EcdsaSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DsaSpec:
+    """DSA (FIPS 186-4, section 4): r || s, each the width of the subprime."""
+
+
+@dataclass(frozen=True, slots=True)
+class MlDsaSpec:
+    """ML-DSA (FIPS 204, section 5.2) of a message, not of a digest. context: 0 to 255 bytes.
+
+    deterministic: the variant without fresh randomness; else hedged. external_mu: the input is the 64-byte mu.
+    """
+
+    context: bytes = b""
+    deterministic: bool = False
+    external_mu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RsaPkcs1DecryptSpec:
     """RSAES-PKCS1-v1_5 (RFC 8017, 7.2)."""
 
@@ -176,8 +239,29 @@ class RsaRawSpec:
     """RSADP without padding: input and output are modulus-length."""
 
 
-SignSpec: TypeAlias = RsaPkcs1SignSpec | RsaPssSpec | EcdsaSpec
+SignSpec: TypeAlias = RsaPkcs1SignSpec | RsaPssSpec | EcdsaSpec | DsaSpec | MlDsaSpec
 DecryptSpec: TypeAlias = RsaPkcs1DecryptSpec | RsaOaepSpec | RsaRawSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DigestKdfSpec:
+    """hash(prefix || Z || suffix), its first bytes: CNG's HASH function, one step of SP 800-56A r3, 5.8.2."""
+
+    hash_name: str
+    prefix: bytes = b""
+    suffix: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HkdfSpec:
+    """HKDF (RFC 5869). salt None: Z is the pseudorandom key already, and only the expansion is done."""
+
+    hash_name: str
+    salt: bytes | None
+    info: bytes = b""
+
+
+KdfSpec: TypeAlias = DigestKdfSpec | HkdfSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +272,7 @@ class RsaPublicKey:
 
 @dataclass(frozen=True, slots=True)
 class EcPublicKey:
-    """curve: CNG's name of it, such as "nistP256". x, y: affine coordinates."""
+    """curve: CNG's name of it, such as "nistP256". x, y: affine coordinates; curve25519 has u as x, and no y: 0."""
 
     curve: str
     x: int
@@ -208,6 +292,10 @@ class RsaPrivateKey:
     exponent2: int = field(repr=False)
     coefficient: int = field(repr=False)
 
+    @property
+    def public(self) -> RsaPublicKey:
+        return RsaPublicKey(self.modulus, self.public_exponent)
+
 
 @dataclass(frozen=True, slots=True)
 class EcPrivateKey:
@@ -217,16 +305,101 @@ class EcPrivateKey:
     scalar: int = field(repr=False)
 
 
-PublicKeyMaterial: TypeAlias = RsaPublicKey | EcPublicKey
-PrivateKeyMaterial: TypeAlias = RsaPrivateKey | EcPrivateKey
+@dataclass(frozen=True, slots=True)
+class DhDomain:
+    """PKCS #3: a prime and a generator of (a subgroup of) its multiplicative group."""
+
+    prime: int
+    generator: int
+
+
+@dataclass(frozen=True, slots=True)
+class DhPublicKey:
+    domain: DhDomain
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class DhPrivateKey:
+    """A private exponent with its public value, handed over by the caller for import."""
+
+    public: DhPublicKey
+    exponent: int = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DsaDomain:
+    """FIPS 186-4, section 4.3. seed, counter, hash_name: how the primes were made; None where nobody knows."""
+
+    prime: int
+    subprime: int
+    generator: int
+    seed: bytes | None = None
+    counter: int | None = None
+    hash_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DsaPublicKey:
+    domain: DsaDomain
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class DsaPrivateKey:
+    """A private exponent with its public value, handed over by the caller for import."""
+
+    public: DsaPublicKey
+    exponent: int = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MlDsaPublicKey:
+    """parameter_set: "44", "65" or "87". value: pk of FIPS 204."""
+
+    parameter_set: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MlDsaPrivateKey:
+    """sk of FIPS 204 and, or, its seed xi (32 bytes), handed over by the caller for import."""
+
+    public: MlDsaPublicKey
+    value: bytes | None = field(repr=False)
+    seed: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MlKemPublicKey:
+    """parameter_set: "512", "768" or "1024". value: ek of FIPS 203."""
+
+    parameter_set: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MlKemPrivateKey:
+    """dk of FIPS 203 and, or, its seed d || z (64 bytes), handed over by the caller for import."""
+
+    public: MlKemPublicKey
+    value: bytes | None = field(repr=False)
+    seed: bytes | None = field(repr=False)
+
+
+PublicKeyMaterial: TypeAlias = RsaPublicKey | EcPublicKey | DhPublicKey | DsaPublicKey | MlDsaPublicKey | MlKemPublicKey
+PrivateKeyMaterial: TypeAlias = (
+    RsaPrivateKey | EcPrivateKey | DhPrivateKey | DsaPrivateKey | MlDsaPrivateKey | MlKemPrivateKey
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PairSpec:
     """A key pair to make or import.
 
-    kind: "RSA" or "EC". bits: modulus length in bits (RSA). curve: CNG curve name (EC).
-    usage: SIGN and/or DECRYPT for RSA; SIGN for ECDSA; DERIVE for ECDH.
+    kind: "RSA", "EC", "DH", "DSA", "ML-DSA" or "ML-KEM". bits: length of the modulus or prime (RSA, DH, DSA).
+    curve: CNG curve name (EC). domain: the parameters to make the pair on (DH, DSA). parameter_set: such as "65".
+    usage: SIGN and/or DECRYPT for RSA; SIGN for ECDSA, DSA, ML-DSA; DERIVE for ECDH, DH; DECAPSULATE for ML-KEM.
     """
 
     kind: str
@@ -234,6 +407,21 @@ class PairSpec:
     bits: int = 0
     curve: str = ""
     exportable: bool = False
+    domain: DhDomain | DsaDomain | None = None
+    parameter_set: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A named key as a listing shows it. created: seconds since 1970, None where the token does not say.
+
+    certificate: whether an X.509 certificate is stored beside it.
+    """
+
+    name: str
+    spec: SecretSpec | PairSpec
+    created: int | None = None
+    certificate: bool = False
 
 
 class Support(enum.Enum):
@@ -262,13 +450,56 @@ class Capabilities:
 
     operations: maps (algorithm, operation), such as ("AES", "GCM") or ("RSA", "PSS SHA256"), to how it is served.
     key_bits: maps an algorithm to the key lengths in bits that the token makes.
-    reasons: for what is refused or composed, why.
+    reasons: for what is refused or composed, why. weak: those of its algorithms that are for old data only.
     """
 
     token: TokenInfo
     operations: Mapping[tuple[str, str], Support]
     key_bits: Mapping[str, tuple[int, ...]]
     reasons: Mapping[tuple[str, str], str]
+
+    @property
+    def weak(self) -> frozenset[str]:
+        return WEAK_ALGORITHMS & {
+            algorithm for (algorithm, _), support in self.operations.items() if support is not Support.REFUSED
+        }
+
+
+def _refused(what: str) -> CngError:
+    return CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"this token or key does not {what}")
+
+
+class KeyingMaterial(abc.ABC):
+    """A value that keys are derived from: Z of an agreement, or the base key of a derivation function.
+
+    Held by the token where the token can hold it. Safe for any number of threads.
+    """
+
+    length: int
+    """Bytes of the value, leading zeros kept."""
+
+    @abc.abstractmethod
+    def digest(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
+        """hash(prefix || Z || suffix)."""
+
+    @abc.abstractmethod
+    def hmac(self, hash_name: str, data: bytes) -> bytes:
+        """HMAC with Z as the key."""
+
+    @abc.abstractmethod
+    def half_hmac(self, half: int, hash_name: str, data: bytes) -> bytes:
+        """HMAC with the first (0) or second (1) half of Z as the key: TLS 1.0 and 1.1 PRF (RFC 2246, section 5).
+
+        Halves are ceil(length / 2) bytes long and share the middle byte where the length is odd.
+        """
+
+    def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
+        """`length` bytes of HKDF. The pseudorandom key stays where Z is."""
+        raise _refused("do HKDF")
+
+    def derive_key(self, kdf: KdfSpec, spec: SecretSpec) -> SecretKey:
+        """A key of the token's, made of Z inside it: no byte of either is ever on the host."""
+        raise _refused("derive keys that stay inside")
 
 
 class SecretKey(abc.ABC):
@@ -296,6 +527,10 @@ class SecretKey(abc.ABC):
         exportable.
         """
 
+    def keying_material(self) -> KeyingMaterial:
+        """The derivation verbs of a KDF key, which ends with this key."""
+        raise _refused("derive keys")
+
     @abc.abstractmethod
     def opaque(self) -> bytes:
         """The token's own protected form of this key, for `Provider.reload_opaque`."""
@@ -313,26 +548,8 @@ class Attestable(Protocol):
         """nonce: at most 32 bytes of the verifier's choice."""
 
 
-class AgreedSecret(abc.ABC):
-    """The value Z of a key agreement, held by the token where the token can hold it. Safe for any number of threads."""
-
-    length: int
-    """Bytes of Z, leading zeros kept."""
-
-    @abc.abstractmethod
-    def digest(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
-        """hash(prefix || Z || suffix)."""
-
-    @abc.abstractmethod
-    def hmac(self, hash_name: str, data: bytes) -> bytes:
-        """HMAC with Z as the key."""
-
-    @abc.abstractmethod
-    def half_hmac(self, half: int, hash_name: str, data: bytes) -> bytes:
-        """HMAC with the first (0) or second (1) half of Z as the key: TLS 1.0 and 1.1 PRF (RFC 2246, section 5).
-
-        Halves are ceil(length / 2) bytes long and share the middle byte where the length is odd.
-        """
+class AgreedSecret(KeyingMaterial):
+    """The value Z of a key agreement."""
 
     @abc.abstractmethod
     def raw(self) -> bytes:
@@ -351,13 +568,27 @@ class PrivateKey(abc.ABC):
     @abc.abstractmethod
     def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes: ...
 
+    def sign_message(self, spec: MlDsaSpec, message: bytes) -> bytes:
+        """A signature of the message itself, by an algorithm that hashes it in its own way."""
+        raise _refused("sign messages")
+
     @abc.abstractmethod
     def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         """Every failure of padding raises STATUS_INVALID_PARAMETER with one and the same message."""
 
     @abc.abstractmethod
     def agree(self, peer: PublicKeyMaterial) -> AgreedSecret:
-        """`peer` is already checked to be a point of the same curve."""
+        """`peer` is already checked to be of the same curve or group."""
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """The shared secret of a ciphertext of the right length (FIPS 203, section 7.3). A forged one gives another
+        secret, never an error.
+        """
+        raise _refused("decapsulate")
+
+    def decapsulate_key(self, ciphertext: bytes, spec: SecretSpec) -> SecretKey:
+        """The shared secret as a key of the token's, of 256 bits: no byte of it is ever on the host."""
+        raise _refused("decapsulate into keys that stay inside")
 
     @abc.abstractmethod
     def opaque(self) -> bytes: ...
@@ -380,11 +611,13 @@ class Provider(abc.ABC):
 
     @abc.abstractmethod
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
-        """Whether keys of a CNG algorithm ("AES", "AES-CMAC", "AES-GMAC", "HMAC-SHA256", "RSA", "ECDSA", "ECDH",
-        "RNG"), or one operation of it, can be had here. Costs no token call after the provider is open.
+        """Whether keys of a CNG algorithm ("AES", "AES-CMAC", "AES-GMAC", "HMAC-SHA256", "3DES", "RSA", "ECDSA",
+        "ECDH", "DH", "DSA", "ML-DSA", "ML-KEM", "HKDF", "RNG"), or one operation of it, can be had here. Costs no token
+        call after the provider is open.
 
-        Operations: AES: an AesMode's value or "WRAP". RSA: "PKCS1", "PSS", "OAEP", "RAW". ECDSA, ECDH: a CNG curve
-        name.
+        Operations: ciphers: a CipherMode's value; AES also "WRAP". RSA: "PKCS1", "PSS", "OAEP", "RAW". ECDSA, ECDH: a
+        CNG curve name. ML-DSA, ML-KEM: a parameter set. Derivation functions: their CNG name is the algorithm, and
+        "KEY" the operation that leaves the result in the token.
         """
 
     @abc.abstractmethod
@@ -412,6 +645,33 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def reload_opaque(self, blob: bytes) -> SecretKey | PrivateKey:
         """Raises STATUS_INVALID_PARAMETER for a blob that this token did not make or that was altered."""
+
+    def persist_key(self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False) -> SecretKey | PrivateKey:
+        """Stores a key of this provider under a name; what is returned is the stored key, which outlives the process.
+
+        `key` itself lives on as it was. replace: whether a key of that name gives way, which it does only after the new
+        one is stored. Raises NTE_EXISTS for a name that is taken, NTE_INVALID_PARAMETER for one that cannot be.
+        """
+        raise _refused("keep keys")
+
+    def open_key(self, name: str) -> SecretKey | PrivateKey:
+        """The key of that name. It comes back by itself after a loss of the token and in a forked child.
+
+        Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged.
+        """
+        raise _refused("keep keys")
+
+    def list_keys(self) -> Iterator[KeyRecord]:
+        """The named keys, in no order."""
+        raise _refused("keep keys")
+
+    def delete_key(self, name: str) -> None:
+        """Ends a named key for good. Raises NTE_BAD_KEYSET where there is none."""
+        raise _refused("keep keys")
+
+    def key_uri(self, name: str) -> str:
+        """Where the named key is found again, from any process: this provider's URI with the object's name, no PIN."""
+        raise _refused("keep keys")
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -13,7 +13,7 @@ from tpm2.helpers import ec_material, rsa_material
 from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import (
-    AesMode,
+    CipherMode,
     CipherSpec,
     CmacSpec,
     EcdsaSpec,
@@ -35,7 +35,7 @@ from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.swtpm import Swtpm
 
 BOTH = Usage.ENCRYPT | Usage.DECRYPT
-ECB = CipherSpec(AesMode.ECB)
+ECB = CipherSpec(CipherMode.ECB)
 
 
 def invalid(call: Callable[[], object]) -> CngError:

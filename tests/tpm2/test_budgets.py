@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hwcng.providers.base import (
-    AesMode,
+    CipherMode,
     CipherSpec,
     EcdsaSpec,
     EcPrivateKey,
@@ -47,7 +47,7 @@ def operations(provider: Tpm2Provider) -> dict[str, object]:
         "decrypt": decrypt,
         "agree": lambda: agreeing.agree(agreeing.public),
         "HMAC of 1 KiB": lambda: mac.mac(HmacSpec("SHA256"), bytes(1024)),
-        "AES of 1 KiB": lambda: aes.encrypt(CipherSpec(AesMode.CBC, bytes(16)), bytes(1024)),
+        "AES of 1 KiB": lambda: aes.encrypt(CipherSpec(CipherMode.CBC, bytes(16)), bytes(1024)),
     }
 
 

@@ -22,7 +22,7 @@ from hwcng.hashes import HASHES
 from hwcng.providers import compose
 from hwcng.providers.base import (
     AeadSpec,
-    AesMode,
+    CipherMode,
     CipherSpec,
     CmacSpec,
     EcdsaSpec,
@@ -47,15 +47,15 @@ from hwcng.providers.tpm2.provider import Tpm2Provider
 BOTH = Usage.ENCRYPT | Usage.DECRYPT
 IV = bytes(range(16))
 MODES = {
-    AesMode.ECB: lambda: modes.ECB(),  # noqa: S305
-    AesMode.CBC: lambda: modes.CBC(IV),
-    AesMode.CFB128: lambda: CFB(IV),
-    AesMode.CFB8: lambda: CFB8(IV),
+    CipherMode.ECB: lambda: modes.ECB(),  # noqa: S305
+    CipherMode.CBC: lambda: modes.CBC(IV),
+    CipherMode.CFB128: lambda: CFB(IV),
+    CipherMode.CFB8: lambda: CFB8(IV),
 }
 
 
-def cipher_spec(mode: AesMode) -> CipherSpec:
-    return CipherSpec(mode, b"" if mode is AesMode.ECB else IV)
+def cipher_spec(mode: CipherMode) -> CipherSpec:
+    return CipherSpec(mode, b"" if mode is CipherMode.ECB else IV)
 
 
 def refused(error: pytest.ExceptionInfo[CngError], status: NTSTATUS = NTSTATUS.STATUS_NOT_SUPPORTED) -> None:
@@ -68,8 +68,8 @@ def refused(error: pytest.ExceptionInfo[CngError], status: NTSTATUS = NTSTATUS.S
 @pytest.mark.parametrize("bits", [128, 256])
 @pytest.mark.parametrize("mode", list(MODES))
 @pytest.mark.parametrize("length", [0, 16, 1008, 1024, 1040, 3072])
-def test_aes_is_what_software_computes(tpm_provider: Tpm2Provider, bits: int, mode: AesMode, length: int) -> None:
-    if mode is AesMode.CFB8:
+def test_aes_is_what_software_computes(tpm_provider: Tpm2Provider, bits: int, mode: CipherMode, length: int) -> None:
+    if mode is CipherMode.CFB8:
         length = min(length, 48)
     value, data = os.urandom(bits // 8), os.urandom(length)
     context = Cipher(algorithms.AES(value), MODES[mode]()).encryptor()
@@ -84,26 +84,26 @@ def test_aes_cfb128_takes_a_short_last_segment(tpm_provider: Tpm2Provider) -> No
     value, data = os.urandom(16), os.urandom(2051)
     context = Cipher(algorithms.AES(value), CFB(IV)).encryptor()
     key = tpm_provider.import_secret(SecretSpec(SecretFamily.AES, 128, BOTH), value)
-    ciphertext = key.encrypt(CipherSpec(AesMode.CFB128, IV), data)
+    ciphertext = key.encrypt(CipherSpec(CipherMode.CFB128, IV), data)
     assert ciphertext == context.update(data) + context.finalize()
-    assert key.decrypt(CipherSpec(AesMode.CFB128, IV), ciphertext) == data
+    assert key.decrypt(CipherSpec(CipherMode.CFB128, IV), ciphertext) == data
 
 
 def test_a_generated_aes_key_and_its_duplicate_are_independent(tpm_provider: Tpm2Provider) -> None:
     key = tpm_provider.generate_secret(SecretSpec(SecretFamily.AES, 256, BOTH))
-    ciphertext = key.encrypt(cipher_spec(AesMode.CBC), bytes(32))
+    ciphertext = key.encrypt(cipher_spec(CipherMode.CBC), bytes(32))
     twin = key.duplicate()
     key.destroy()
     key.destroy()
-    assert twin.decrypt(cipher_spec(AesMode.CBC), ciphertext) == bytes(32)
+    assert twin.decrypt(cipher_spec(CipherMode.CBC), ciphertext) == bytes(32)
     with pytest.raises(CngError) as error:
-        key.encrypt(cipher_spec(AesMode.CBC), bytes(32))
+        key.encrypt(cipher_spec(CipherMode.CBC), bytes(32))
     refused(error, NTSTATUS.STATUS_INVALID_HANDLE)
 
 
 def test_what_a_tpm_does_not_do_with_aes_is_refused(tpm_provider: Tpm2Provider) -> None:
     key = tpm_provider.generate_secret(SecretSpec(SecretFamily.AES, 128, BOTH))
-    for mode in (AesMode.GCM, AesMode.CCM):
+    for mode in (CipherMode.GCM, CipherMode.CCM):
         assert tpm_provider.offers("AES", mode.value) is Support.REFUSED
         with pytest.raises(CngError) as error:
             key.encrypt(AeadSpec(mode, bytes(12), b"", 16), b"data")
@@ -123,10 +123,10 @@ def test_what_a_tpm_does_not_do_with_aes_is_refused(tpm_provider: Tpm2Provider) 
             tpm_provider.generate_secret(SecretSpec(family, bits, BOTH))
         refused(error)
     with pytest.raises(CngError) as error:
-        key.encrypt(CipherSpec(AesMode.CBC, IV), b"no block")
+        key.encrypt(CipherSpec(CipherMode.CBC, IV), b"no block")
     refused(error, NTSTATUS.STATUS_INVALID_BUFFER_SIZE)
     with pytest.raises(CngError) as error:
-        key.encrypt(CipherSpec(AesMode.CBC, b"short"), bytes(16))
+        key.encrypt(CipherSpec(CipherMode.CBC, b"short"), bytes(16))
     refused(error, NTSTATUS.STATUS_INVALID_PARAMETER)
     with pytest.raises(CngError) as error:
         tpm_provider.import_secret(SecretSpec(SecretFamily.AES, 128, BOTH), bytes(15))
@@ -135,9 +135,9 @@ def test_what_a_tpm_does_not_do_with_aes_is_refused(tpm_provider: Tpm2Provider) 
 
 def test_a_key_does_only_what_it_was_made_for(tpm_provider: Tpm2Provider) -> None:
     key = tpm_provider.generate_secret(SecretSpec(SecretFamily.AES, 128, Usage.ENCRYPT))
-    ciphertext = key.encrypt(cipher_spec(AesMode.ECB), bytes(16))
+    ciphertext = key.encrypt(cipher_spec(CipherMode.ECB), bytes(16))
     with pytest.raises(CngError) as error:
-        key.decrypt(cipher_spec(AesMode.ECB), ciphertext)
+        key.decrypt(cipher_spec(CipherMode.ECB), ciphertext)
     refused(error, NTSTATUS.STATUS_INVALID_HANDLE)
     assert error.value.token_code is not None and error.value.token_code.name == "TPM_RC_ATTRIBUTES"
 
@@ -193,7 +193,7 @@ def test_hashes_that_the_tpm_lacks_are_refused(tpm_provider: Tpm2Provider) -> No
             key.mac(spec, b"")
         refused(error)
     with pytest.raises(CngError) as error:
-        key.encrypt(cipher_spec(AesMode.ECB), bytes(16))
+        key.encrypt(cipher_spec(CipherMode.ECB), bytes(16))
     refused(error)
 
 
@@ -468,7 +468,7 @@ def test_representations_hold_no_secret(tpm_provider: Tpm2Provider) -> None:
     value = b"0123456789abcdef"
     key = tpm_provider.import_secret(SecretSpec(SecretFamily.AES, 128, BOTH), value)
     pair = tpm_provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256"))
-    key.encrypt(cipher_spec(AesMode.ECB), bytes(16))
+    key.encrypt(cipher_spec(CipherMode.ECB), bytes(16))
     shown = repr([key, pair, tpm_provider, tpm_provider.connection, tpm_provider.connection.session, vars(key)])
     assert value.hex() not in shown and repr(value) not in shown
     session = tpm_provider.connection.session

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from hwcng.providers.base import (
-    AesMode,
+    CipherMode,
     CipherSpec,
     EcdsaSpec,
     EcPublicKey,
@@ -44,7 +44,7 @@ def test_four_threads_of_mixed_operations(tpm_provider: Tpm2Provider) -> None:
     prehashed = utils.Prehashed(hashes.SHA256())
 
     def cipher(octets: bytes) -> None:
-        spec = CipherSpec(AesMode.CBC, octets[:16])
+        spec = CipherSpec(CipherMode.CBC, octets[:16])
         assert aes.decrypt(spec, aes.encrypt(spec, octets * 50)) == octets * 50
 
     def ecdsa(octets: bytes) -> None:
@@ -69,9 +69,9 @@ def test_four_threads_of_mixed_operations(tpm_provider: Tpm2Provider) -> None:
     def churn(octets: bytes) -> None:
         key = tpm_provider.import_secret(SecretSpec(SecretFamily.AES, 256, BOTH), octets)
         twin = key.duplicate()
-        ciphertext = key.encrypt(CipherSpec(AesMode.ECB), octets)
+        ciphertext = key.encrypt(CipherSpec(CipherMode.ECB), octets)
         key.destroy()
-        assert twin.decrypt(CipherSpec(AesMode.ECB), ciphertext) == octets
+        assert twin.decrypt(CipherSpec(CipherMode.ECB), ciphertext) == octets
         twin.destroy()
 
     operations = [cipher, ecdsa, rsassa, hmac_, decrypt, agree, churn]

@@ -16,7 +16,7 @@ import pytest
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import (
-    AesMode,
+    CipherMode,
     CipherSpec,
     EcdsaSpec,
     HmacSpec,
@@ -274,10 +274,10 @@ def test_an_answer_that_was_altered_is_noticed(fresh_tpm: Swtpm, open_tpm: Open)
 
         undo = provider.connection.instrument(instrument)
         with pytest.raises(CngError) as error:
-            key.encrypt(CipherSpec(AesMode.ECB), bytes(16))
+            key.encrypt(CipherSpec(CipherMode.ECB), bytes(16))
         assert "altered" in error.value.message
         undo()
-        assert len(key.encrypt(CipherSpec(AesMode.ECB), bytes(16))) == 16
+        assert len(key.encrypt(CipherSpec(CipherMode.ECB), bytes(16))) == 16
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tpm2.helpers import key_with_pin, set_owner_auth
 
 from hwcng.errors import CngError
 from hwcng.providers.base import (
-    AesMode,
+    CipherMode,
     CipherSpec,
     EcPrivateKey,
     EcPublicKey,
@@ -38,7 +38,7 @@ def run(provider: Tpm2Provider) -> tuple[dict[str, bytes], bytes]:
     names = ("AES key", "HMAC key", "AES plaintext", "OAEP message", "PKCS1 message")
     secrets = {name: os.urandom(32) for name in names}
     secrets["HMAC data"] = os.urandom(3000)
-    iv = CipherSpec(AesMode.CBC, bytes(16))
+    iv = CipherSpec(CipherMode.CBC, bytes(16))
     with CommandCounter(provider, record=True) as counter:
         aes = provider.import_secret(SecretSpec(SecretFamily.AES, 256, BOTH), secrets["AES key"])
         mac = provider.import_secret(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from asn1crypto.core import OctetString
 from pkcs11 import MGF, Mechanism
 
-from hwcng.providers.base import AeadSpec, AesMode, CipherSpec, RsaOaepSpec, RsaPssSpec
+from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, RsaOaepSpec, RsaPssSpec
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 
 __all__ = [
@@ -32,13 +32,13 @@ __all__ = [
 
 AES_BLOCK = 16
 
-CIPHER_MECHANISMS: Mapping[AesMode, int] = MappingProxyType(
+CIPHER_MECHANISMS: Mapping[CipherMode, int] = MappingProxyType(
     {
-        AesMode.ECB: int(Mechanism.AES_ECB),
-        AesMode.CBC: int(Mechanism.AES_CBC),
-        AesMode.CFB8: int(Mechanism.AES_CFB8),
-        AesMode.CFB128: int(Mechanism.AES_CFB128),
-        AesMode.GCM: int(Mechanism.AES_GCM),
+        CipherMode.ECB: int(Mechanism.AES_ECB),
+        CipherMode.CBC: int(Mechanism.AES_CBC),
+        CipherMode.CFB8: int(Mechanism.AES_CFB8),
+        CipherMode.CFB128: int(Mechanism.AES_CFB128),
+        CipherMode.GCM: int(Mechanism.AES_GCM),
     }
 )
 

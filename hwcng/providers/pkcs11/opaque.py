@@ -18,10 +18,8 @@ from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import (
-    EcPublicKey,
     PairSpec,
     PublicKeyMaterial,
-    RsaPublicKey,
     SecretFamily,
     SecretSpec,
     Usage,
@@ -30,6 +28,7 @@ from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.kinds import PAIR_KINDS
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.sessions import Connection
@@ -174,12 +173,8 @@ def _wrapping_call(
 def _describe(spec: SecretSpec | PairSpec, public: PublicKeyMaterial | None) -> dict[str, Any]:
     if isinstance(spec, SecretSpec):
         return {"family": spec.family.value, "bits": spec.bits, "usage": spec.usage.value, "hash": spec.hash_name}
-    described: dict[str, Any] = {"kind": spec.kind, "bits": spec.bits, "usage": spec.usage.value, "curve": spec.curve}
-    if isinstance(public, RsaPublicKey):
-        described |= {"modulus": hex(public.modulus), "exponent": hex(public.public_exponent)}
-    elif public is not None:
-        described |= {"x": hex(public.x), "y": hex(public.y)}
-    return described
+    described = {"kind": spec.kind, "bits": spec.bits, "usage": spec.usage.value, "curve": spec.curve}
+    return described | PAIR_KINDS[spec.kind].to_json(public)
 
 
 def build(
@@ -227,10 +222,7 @@ def load(
             described["kind"], Usage(described["usage"]), described["bits"], described["curve"], exportable=True
         )
         template: templates.Template = templates.private(spec)
-        if spec.kind == "RSA":
-            public = RsaPublicKey(int(described["modulus"], 16), int(described["exponent"], 16))
-        else:
-            public = EcPublicKey(spec.curve, int(described["x"], 16), int(described["y"], 16))
+        public = PAIR_KINDS[spec.kind].from_json(spec, described)
     else:
         usage, family = Usage(described["usage"]), SecretFamily(described["family"])
         spec = SecretSpec(family, described["bits"], usage, exportable=True, hash_name=described["hash"])

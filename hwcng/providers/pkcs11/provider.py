@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
-from pkcs11 import Attribute, Mechanism
+from pkcs11 import Mechanism
 
-from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     Capabilities,
-    EcPrivateKey,
-    EcPublicKey,
     PairSpec,
     PrivateKeyMaterial,
     Provider,
-    PublicKeyMaterial,
-    RsaPublicKey,
     SecretFamily,
     SecretKey,
     SecretSpec,
     Support,
-    Usage,
 )
-from hwcng.providers.pkcs11 import capabilities, mechanisms, objects, opaque, templates
+from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
-from hwcng.providers.pkcs11.keys import Pkcs11PrivateKey, Pkcs11SecretKey
+from hwcng.providers.pkcs11.kinds import PAIR_KINDS, PairKind
 from hwcng.providers.pkcs11.module import Module, load_module, module_search
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
+from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
+from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
+from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offered_as
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.tokens import FoundToken, find_token
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
@@ -138,7 +136,7 @@ class Pkcs11Provider(Provider):
             return self._current
 
     def capabilities(self) -> Capabilities:
-        return capabilities.probe(self, self._offered)
+        return probes.probe(self, self._offered)
 
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
         return self._offered.offers(algorithm, operation)
@@ -164,24 +162,25 @@ class Pkcs11Provider(Provider):
             buffer[:] = bytes(length)
             return octets
 
+    def _kind_of_secret(self, spec: SecretSpec) -> SecretKind:
+        """The kind of a secret key that the token can hold, else STATUS_NOT_SUPPORTED."""
+        self._require(offered_as(spec))
+        return SECRET_KINDS[spec.family]
+
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
-        hmac_key = spec.family is SecretFamily.HMAC
-        self._require(f"HMAC-{spec.hash_name}" if hmac_key else spec.family.value)
-        mechanism = Mechanism.GENERIC_SECRET_KEY_GEN if hmac_key else Mechanism.AES_KEY_GEN
+        kind = self._kind_of_secret(spec)
         held = objects.generate(
             self._connection,
-            mechanisms.call(int(mechanism)),
-            templates.secret(spec, length=True),
+            mechanisms.call(int(kind.generation)),
+            templates.secret(spec, length=kind.says_length),
             f"generating a {spec.bits}-bit {spec.family.value} key",
         )
         return Pkcs11SecretKey(held, self._offered, spec)
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
+        self._kind_of_secret(spec)
         if spec.family is SecretFamily.HMAC:
-            self._require(f"HMAC-{spec.hash_name}")
             value = _hmac_key(value, spec.hash_name or "")
-        else:
-            self._require(spec.family.value)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
         held = objects.create(self._connection, templates.secret(spec, value), asked)
         return Pkcs11SecretKey(held, self._offered, spec)
@@ -205,9 +204,7 @@ class Pkcs11Provider(Provider):
         return Pkcs11SecretKey(held, self._offered, spec)
 
     def generate_pair(self, spec: PairSpec) -> Pkcs11PrivateKey:
-        self._require_pair(spec)
-        rsa = spec.kind == "RSA"
-        mechanism = Mechanism.RSA_PKCS_KEY_PAIR_GEN if rsa else Mechanism.EC_KEY_PAIR_GEN
+        kind = self._kind_of(spec)
         public_template, private_template = templates.generated_pair(spec)
         connection = self._connection
         public_handle, private_handle = ffi.new("CK_ULONG *"), ffi.new("CK_ULONG *")
@@ -218,7 +215,7 @@ class Pkcs11Provider(Provider):
         ):
             rv = connection.cryptoki.C_GenerateKeyPair(
                 session.handle,
-                session.set_mechanism(mechanisms.call(int(mechanism))),
+                session.set_mechanism(mechanisms.call(int(kind.generation(spec)))),
                 public,
                 public_count,
                 private,
@@ -227,34 +224,33 @@ class Pkcs11Provider(Provider):
                 private_handle,
             )
         if rv != CKR.OK:
-            raise connection.error(rv, f"generating {_pair_name(spec)} failed")
+            raise connection.error(rv, f"generating {kind.describe(spec)} failed")
         public_object = SessionObject(connection, int(public_handle[0]))
         held = SessionObject(connection, int(private_handle[0]))
-        material = _read_public(connection, public_object.handle, spec)
+        material = kind.read_public(
+            partial(objects.read_attributes, connection, public_object.handle), spec, connection.token_name
+        )
         return Pkcs11PrivateKey(held, self._offered, spec, material, public_object, self._allow_raw_secret)
 
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Pkcs11PrivateKey:
-        self._require_pair(spec)
+        kind = self._kind_of(spec)
         template = templates.imported_private(spec, material)
-        held = objects.create(self._connection, template, f"importing {_pair_name(spec)}")
-        public: PublicKeyMaterial
-        if isinstance(material, EcPrivateKey):
-            public = material.public
-        else:
-            public = RsaPublicKey(material.modulus, material.public_exponent)
-        return Pkcs11PrivateKey(held, self._offered, spec, public, None, self._allow_raw_secret)
+        held = objects.create(self._connection, template, f"importing {kind.describe(spec)}")
+        return Pkcs11PrivateKey(held, self._offered, spec, material.public, None, self._allow_raw_secret)
 
-    def _require_pair(self, spec: PairSpec) -> None:
-        if spec.kind == "EC":
-            self._require("ECDH" if spec.usage & Usage.DERIVE else "ECDSA", spec.curve)
-            return
-        self._require("RSA")
-        sizes = self._offered.key_range(Mechanism.RSA_PKCS_KEY_PAIR_GEN)
+    def _kind_of(self, spec: PairSpec) -> PairKind[Any, Any]:
+        """The kind of a pair that the token can hold, else STATUS_NOT_SUPPORTED."""
+        kind = PAIR_KINDS[spec.kind]
+        self._require(*kind.offered_as(spec))
+        bounding = kind.sized_by(spec)
+        sizes = self._offered.key_range(bounding) if bounding is not None else None
         if sizes and not sizes[0] <= spec.bits <= sizes[1]:
             raise CngError(
                 NTSTATUS.STATUS_NOT_SUPPORTED,
-                f"token {self.token.label!r} holds RSA keys of {sizes[0]} to {sizes[1]} bits, not of {spec.bits}",
+                f"token {self.token.label!r} holds {spec.kind} keys of {sizes[0]} to {sizes[1]} bits, "
+                f"not of {spec.bits}",
             )
+        return kind
 
     def reload_opaque(self, blob: bytes) -> SecretKey | Pkcs11PrivateKey:
         held, spec, public = opaque.load(self._connection, self._offered, blob)
@@ -270,10 +266,6 @@ class Pkcs11Provider(Provider):
             self._current.close()
 
 
-def _pair_name(spec: PairSpec) -> str:
-    return f"a {spec.bits}-bit RSA pair" if spec.kind == "RSA" else f"a pair on {spec.curve}"
-
-
 def _hmac_key(value: bytes, hash_name: str) -> bytes:
     """The same HMAC key (RFC 2104, section 2) in a length that tokens take: SoftHSM refuses those shorter than the
     hash.
@@ -282,21 +274,3 @@ def _hmac_key(value: bytes, hash_name: str) -> bytes:
     if len(value) > hash_function.block_size:
         return hash_function.digest(value)
     return value.ljust(hash_function.digest_size, b"\0")
-
-
-def _read_public(connection: Connection, handle: int, spec: PairSpec) -> PublicKeyMaterial:
-    """The public half, in one C_GetAttributeValue."""
-    if spec.kind == "RSA":
-        kinds = [Attribute.MODULUS, Attribute.PUBLIC_EXPONENT]
-        values = objects.read_attributes(connection, handle, kinds, spec.bits // 8 + 8)
-        modulus, exponent = (int.from_bytes(values[kind] or b"", "big") for kind in kinds)
-        return RsaPublicKey(modulus, exponent)
-    width = CURVES[spec.curve].coordinate_size
-    point = objects.read_attributes(connection, handle, [Attribute.EC_POINT], 2 * width + 8)[Attribute.EC_POINT] or b""
-    # The point comes as it is (SEC 1) or inside a DER OCTET STRING; either way it ends with x and y.
-    if len(point) < 2 * width + 1 or point[-2 * width - 1] != 4:
-        raise CngError(
-            NTSTATUS.STATUS_INTERNAL_ERROR, f"token {connection.token_name!r} gave a public point of {len(point)} bytes"
-        )
-    x, y = point[-2 * width : -width], point[-width:]
-    return EcPublicKey(spec.curve, int.from_bytes(x, "big"), int.from_bytes(y, "big"))

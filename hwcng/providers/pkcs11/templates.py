@@ -8,11 +8,11 @@ from typing import Any
 
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.attributes import AttributeMapper
-from pkcs11.util.ec import encode_named_curve_parameters
 
-from hwcng.curves import CURVES
-from hwcng.providers.base import EcPrivateKey, PairSpec, PrivateKeyMaterial, SecretFamily, SecretSpec, Usage
+from hwcng.providers.base import PairSpec, PrivateKeyMaterial, SecretSpec, Usage
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 
 __all__ = [
     "Template",
@@ -45,12 +45,6 @@ _PRIVATE_USAGES: tuple[tuple[Attribute, Usage], ...] = (
     (Attribute.UNWRAP, Usage.NONE),
     (Attribute.DERIVE, Usage.DERIVE),
 )
-_KEY_TYPES: Mapping[SecretFamily, KeyType] = {
-    SecretFamily.AES: KeyType.AES,
-    SecretFamily.CMAC: KeyType.AES,
-    SecretFamily.GMAC: KeyType.AES,
-    SecretFamily.HMAC: KeyType.GENERIC_SECRET,
-}
 
 
 def _usages(rows: Sequence[tuple[Attribute, Usage]], usage: Usage) -> dict[Attribute, Any]:
@@ -59,10 +53,6 @@ def _usages(rows: Sequence[tuple[Attribute, Usage]], usage: Usage) -> dict[Attri
 
 def _protected(exportable: bool) -> dict[Attribute, Any]:
     return {Attribute.PRIVATE: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: exportable}
-
-
-def _integer(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8 or 1, "big")
 
 
 @contextmanager
@@ -85,7 +75,7 @@ def secret(spec: SecretSpec, value: bytes | None = None, *, length: bool = False
     """A session secret key. value: its octets for an import. length: whether to say CKA_VALUE_LEN, for a generation."""
     template: dict[Attribute, Any] = {
         Attribute.CLASS: ObjectClass.SECRET_KEY,
-        Attribute.KEY_TYPE: _KEY_TYPES[spec.family],
+        Attribute.KEY_TYPE: SECRET_KINDS[spec.family].key_type,
         Attribute.TOKEN: False,
         Attribute.MODIFIABLE: True,
         **_protected(spec.exportable),
@@ -130,53 +120,35 @@ def opaque_keys(identifier: bytes, label: str, length: int, usage: Usage, key_ty
 
 def generated_pair(spec: PairSpec) -> tuple[Template, Template]:
     """Templates of the public and the private half."""
-    public: dict[Attribute, Any] = {
+    kind = PAIR_KINDS[spec.kind]
+    public = {
         Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+        Attribute.KEY_TYPE: kind.key_type,
         Attribute.TOKEN: False,
         Attribute.PRIVATE: False,
         Attribute.VERIFY: bool(spec.usage & Usage.SIGN),
         Attribute.ENCRYPT: bool(spec.usage & Usage.DECRYPT),
         Attribute.WRAP: False,
         Attribute.DERIVE: False,
+        **kind.public_attributes(spec),
     }
-    if spec.kind == "RSA":
-        public[Attribute.KEY_TYPE] = KeyType.RSA
-        public[Attribute.MODULUS_BITS] = spec.bits
-        public[Attribute.PUBLIC_EXPONENT] = b"\x01\x00\x01"
-    else:
-        public[Attribute.KEY_TYPE] = KeyType.EC
-        public[Attribute.EC_PARAMS] = encode_named_curve_parameters(CURVES[spec.curve].oid)
     return public, private(spec)
 
 
 def private(spec: PairSpec) -> dict[Attribute, Any]:
     """A session private key of `spec`, without its value."""
+    kind = PAIR_KINDS[spec.kind]
     return {
         Attribute.CLASS: ObjectClass.PRIVATE_KEY,
-        Attribute.KEY_TYPE: KeyType.RSA if spec.kind == "RSA" else KeyType.EC,
+        Attribute.KEY_TYPE: kind.key_type,
         Attribute.TOKEN: False,
         Attribute.MODIFIABLE: True,
         **_protected(spec.exportable),
         **_usages(_PRIVATE_USAGES, spec.usage),
+        **kind.private_attributes(spec),
     }
 
 
 def imported_private(spec: PairSpec, material: PrivateKeyMaterial) -> Template:
-    """The private half with its value. SoftHSM and opencryptoki refuse CKA_EC_POINT in it."""
-    template = private(spec)
-    if isinstance(material, EcPrivateKey):
-        curve = CURVES[material.public.curve]
-        template[Attribute.EC_PARAMS] = encode_named_curve_parameters(curve.oid)
-        template[Attribute.VALUE] = material.scalar.to_bytes(curve.coordinate_size, "big")
-        return template
-    numbers = {
-        Attribute.MODULUS: material.modulus,
-        Attribute.PUBLIC_EXPONENT: material.public_exponent,
-        Attribute.PRIVATE_EXPONENT: material.private_exponent,
-        Attribute.PRIME_1: material.prime1,
-        Attribute.PRIME_2: material.prime2,
-        Attribute.EXPONENT_1: material.exponent1,
-        Attribute.EXPONENT_2: material.exponent2,
-        Attribute.COEFFICIENT: material.coefficient,
-    }
-    return template | {attribute: _integer(value) for attribute, value in numbers.items()}
+    """The private half with its value."""
+    return private(spec) | PAIR_KINDS[spec.kind].private_values(material)

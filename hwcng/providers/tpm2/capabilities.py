@@ -9,8 +9,8 @@ from types import MappingProxyType
 from hwcng.curves import CURVES
 from hwcng.hashes import HASHES
 from hwcng.providers.base import (
-    AesMode,
     Capabilities,
+    CipherMode,
     PairSpec,
     SecretFamily,
     SecretSpec,
@@ -28,7 +28,9 @@ _AES_BITS = (128, 192, 256)
 _RSA_BITS = (1024, 2048, 3072, 4096)
 _FIRST_FIXED_PROPERTY = 0x100
 _DEFAULT_BUFFER = 1024
-_MODES: Mapping[AesMode, ALG] = MappingProxyType({AesMode.ECB: ALG.ECB, AesMode.CBC: ALG.CBC, AesMode.CFB128: ALG.CFB})
+_MODES: Mapping[CipherMode, ALG] = MappingProxyType(
+    {CipherMode.ECB: ALG.ECB, CipherMode.CBC: ALG.CBC, CipherMode.CFB128: ALG.CFB}
+)
 
 
 @dataclass(frozen=True, slots=True)

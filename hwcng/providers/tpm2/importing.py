@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hwcng.curves import CURVES
 from hwcng.hashes import HASHES
-from hwcng.providers.base import EcPrivateKey, PrivateKeyMaterial
+from hwcng.providers.base import EcPrivateKey, RsaPrivateKey
 from hwcng.providers.tpm2.constants import ALG
 from hwcng.providers.tpm2.sessions import Parent, kdfa, protect, share_secret
 from hwcng.providers.tpm2.wire import sized, u16
@@ -16,7 +16,7 @@ from hwcng.providers.tpm2.wire import sized, u16
 __all__ = ["duplicate"]
 
 
-def duplicate(parent: Parent, name: bytes, material: PrivateKeyMaterial) -> tuple[bytes, bytes]:
+def duplicate(parent: Parent, name: bytes, material: RsaPrivateKey | EcPrivateKey) -> tuple[bytes, bytes]:
     """TPM2_Import's duplicate and inSymSeed for a private key. name: of its public area."""
     if isinstance(material, EcPrivateKey):
         width = CURVES[material.public.curve].coordinate_size

@@ -17,7 +17,7 @@ from hwcng.hashes import HASHES
 from hwcng.providers import base, compose
 from hwcng.providers.base import (
     AeadSpec,
-    AesMode,
+    CipherMode,
     CipherSpec,
     CmacSpec,
     DecryptSpec,
@@ -55,7 +55,9 @@ __all__ = ["HostSecret", "Realm", "Tpm2PrivateKey", "Tpm2SecretKey", "TpmKey"]
 T = TypeVar("T")
 
 _BLOCK = compose.BLOCK
-_MODES: Mapping[AesMode, ALG] = MappingProxyType({AesMode.ECB: ALG.ECB, AesMode.CBC: ALG.CBC, AesMode.CFB128: ALG.CFB})
+_MODES: Mapping[CipherMode, ALG] = MappingProxyType(
+    {CipherMode.ECB: ALG.ECB, CipherMode.CBC: ALG.CBC, CipherMode.CFB128: ALG.CFB}
+)
 _ECDSA_HASHES = ("SHA1", "SHA256", "SHA384", "SHA512")
 
 
@@ -136,13 +138,13 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
 
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         cipher = self._cipher(spec)
-        if cipher.mode is AesMode.CFB8:
+        if cipher.mode is CipherMode.CFB8:
             return compose.cfb8_encrypt(self._ecb, cipher.iv, data)
         return self._crypt(cipher, data, decrypt=False)
 
     def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         cipher = self._cipher(spec)
-        if cipher.mode is AesMode.CFB8:
+        if cipher.mode is CipherMode.CFB8:
             return compose.cfb8_decrypt(self._ecb, cipher.iv, data)
         return self._crypt(cipher, data, decrypt=True)
 
@@ -152,12 +154,12 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
             raise _unsupported(f"encryption with a key made for {self.spec.family.value}: a TPM key has one use")
         if isinstance(spec, AeadSpec) or self._offers.offers("AES", spec.mode.value) is Support.REFUSED:
             raise _unsupported(f"AES-{spec.mode.value}: {self._offers.reason('AES', spec.mode.value)}")
-        if len(spec.iv) != (0 if spec.mode is AesMode.ECB else _BLOCK):
+        if len(spec.iv) != (0 if spec.mode is CipherMode.ECB else _BLOCK):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"AES-{spec.mode.value}: an IV of {len(spec.iv)} bytes")
         return spec
 
     def _ecb(self, blocks: bytes) -> bytes:
-        return self._crypt(CipherSpec(AesMode.ECB), blocks, decrypt=False)
+        return self._crypt(CipherSpec(CipherMode.ECB), blocks, decrypt=False)
 
     def _crypt(self, spec: CipherSpec, data: bytes, *, decrypt: bool) -> bytes:
         mode, iv = _MODES[spec.mode], spec.iv
@@ -294,7 +296,9 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
             raise _unsupported("the key was not made for signing")
         if isinstance(spec, EcdsaSpec):
             return self._ecdsa(digest)
-        return self._rsa_sign(spec, digest)
+        if isinstance(spec, (RsaPkcs1SignSpec, RsaPssSpec)):
+            return self._rsa_sign(spec, digest)
+        raise _unsupported(f"a TPM makes no {type(spec).__name__.removesuffix('Spec')} signatures")
 
     def _ecdsa(self, digest: bytes) -> bytes:
         if not isinstance(self.public, EcPublicKey):

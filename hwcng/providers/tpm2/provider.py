@@ -15,6 +15,7 @@ from hwcng.providers.base import (
     PrivateKeyMaterial,
     Provider,
     PublicKeyMaterial,
+    RsaPrivateKey,
     RsaPublicKey,
     SecretFamily,
     SecretKey,
@@ -258,14 +259,13 @@ class Tpm2Provider(Provider):
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Tpm2PrivateKey:
         """The key goes encrypted to the storage root key into TPM2_Import; a TPM never calls such a key fixed to it."""
         self._require_pair(spec)
-        parent = self._parent
-        public: PublicKeyMaterial
+        parent, public = self._parent, material.public
+        if not isinstance(material, (EcPrivateKey, RsaPrivateKey)):
+            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"a TPM has no {spec.kind} keys")
         if isinstance(material, EcPrivateKey):
-            public = material.public
-            fits = spec.kind == "EC" and public.curve == spec.curve
-            fits = fits and 0 < material.scalar < 1 << CURVES[public.curve].bits
+            fits = spec.kind == "EC" and material.public.curve == spec.curve
+            fits = fits and 0 < material.scalar < 1 << CURVES[spec.curve].bits
         else:
-            public = RsaPublicKey(material.modulus, material.public_exponent)
             fits = spec.kind == "RSA" and material.modulus.bit_length() == spec.bits
             if material.public_exponent != _RSA_EXPONENT:
                 raise CngError(

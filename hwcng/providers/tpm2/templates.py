@@ -245,7 +245,7 @@ def storage_parent(handle: int, data: bytes) -> Parent:
         public = None
     if (
         public is None
-        or public.material is None
+        or not isinstance(public.material, (RsaPublicKey, EcPublicKey))
         or public.attributes & needed != needed
         or _A.SIGN in public.attributes
         or public.symmetric != (ALG.AES, 128, ALG.CFB)

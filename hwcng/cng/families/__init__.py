@@ -1,0 +1,23 @@
+"""The families of key pairs, by the name that `hwcng.cng.algorithms` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from hwcng.cng.families.base import PairFamily
+from hwcng.cng.families.ec import EcFamily
+from hwcng.cng.families.rsa import RsaFamily
+
+__all__ = ["FAMILIES", "PairFamily"]
+
+FAMILIES: Mapping[str, PairFamily[Any]] = MappingProxyType(
+    {
+        family.kind: family
+        for family in (
+            RsaFamily(),
+            EcFamily(),
+        )
+    }
+)

@@ -1,0 +1,119 @@
+"""What a family of key pairs decides for itself; `hwcng.cng.pairs` keeps the state that all of them share."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
+from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.curves import Curve
+from hwcng.hashes import HASHES, HashFunction
+from hwcng.providers.base import PairSpec, PrivateKey, PrivateKeyMaterial, PublicKeyMaterial, SignSpec, Usage
+
+if TYPE_CHECKING:
+    from hwcng.cng.pairs import KeyPair
+
+__all__ = ["PairFamily", "hash_named"]
+
+Public = TypeVar("Public", bound=PublicKeyMaterial)
+
+
+def hash_named(name: object) -> HashFunction:
+    """A hash by its CNG name. Raises STATUS_NOT_SUPPORTED for any other."""
+    hash_function = HASHES.get(name) if isinstance(name, str) else None
+    if hash_function is None:
+        raise not_supported(f"{name!r} is not a hash algorithm")
+    return hash_function
+
+
+class PairFamily(abc.ABC, Generic[Public]):
+    """One per kind of pair. Stateless; what a family does not do is refused with STATUS_NOT_SUPPORTED."""
+
+    kind: ClassVar[str]
+    """PairSpec.kind."""
+
+    blobs: ClassVar[BlobFamily]
+
+    def check_length(self, algorithm: Algorithm, curve: Curve | None, bits: int) -> None:
+        """Raises STATUS_INVALID_PARAMETER for a dwLength that the algorithm does not have."""
+        if algorithm.key_lengths is None or bits not in algorithm.key_lengths:
+            raise invalid_parameter(f"{algorithm.name} has no keys of {bits} bits")
+
+    @abc.abstractmethod
+    def bits(self, public: Public) -> int:
+        """KeyLength of a finalized key."""
+
+    @abc.abstractmethod
+    def usage(self, algorithm: Algorithm) -> Usage:
+        """What a private key of the algorithm may do."""
+
+    @abc.abstractmethod
+    def spec(self, pair: KeyPair, public: Public | None = None) -> PairSpec:
+        """What the token is asked for: to make the empty `pair`, or to take the pair of `public`.
+
+        Raises STATUS_INVALID_PARAMETER where a property that it needs is not set.
+        """
+
+    def generate(self, pair: KeyPair) -> PrivateKey:
+        """Has the token make the pair."""
+        return pair.algorithm_handle.provider.generate_pair(self.spec(pair))
+
+    def adopt(self, pair: KeyPair, public: Public) -> None:
+        """Sets what an imported key says of itself on its handle."""
+
+    def sign_spec(self, pair: KeyPair, padding_info: object, flags: int) -> SignSpec:
+        raise not_supported(f"{pair.algorithm.name} keys make no signatures")
+
+    def signable(self, public: Public, spec: SignSpec, data: bytes) -> bytes:
+        """The input as the token may see it. Raises STATUS_INVALID_PARAMETER for what the signature cannot hold."""
+        return data
+
+    def sign(self, private: PrivateKey, spec: SignSpec, data: bytes) -> bytes:
+        return private.sign_digest(spec, data)
+
+    def verify(self, public: Public, spec: SignSpec, data: bytes, signature: bytes, *, optional_oid: bool) -> None:
+        """On the host. Raises STATUS_INVALID_SIGNATURE."""
+        raise not_supported(f"{self.kind} keys make no signatures")
+
+    def encrypt(self, pair: KeyPair, plaintext: bytes, padding_info: object, flags: int) -> bytes:
+        raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
+
+    def decrypt(self, pair: KeyPair, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
+        raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
+
+    def encapsulate(self, pair: KeyPair) -> tuple[bytes, bytes]:
+        """The shared secret and its ciphertext, made with the public half."""
+        raise not_supported(f"{pair.algorithm.name} keys do not encapsulate")
+
+    def ciphertext_length(self, public: Public) -> int | None:
+        """Bytes of an encapsulation."""
+        return None
+
+    def check_peer(self, ours: Public, theirs: Public) -> str:
+        """The name of the group that both keys are of. Raises STATUS_INVALID_PARAMETER where they are not of one."""
+        raise not_supported(f"{self.kind} keys do not agree on secrets")
+
+    def signature_length(self, public: Public) -> int | None:
+        """Bytes of a signature, None where the keys make none."""
+        return None
+
+    def block_length(self, public: Public) -> int | None:
+        """BlockLength in bytes, None where the keys have none."""
+        return None
+
+    @abc.abstractmethod
+    def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> PublicKeyMaterial | PrivateKeyMaterial:
+        """The checked numbers of a blob: a token must never see bad ones."""
+
+    @abc.abstractmethod
+    def build(self, pair: KeyPair, public: Public, blob_type: str) -> bytes:
+        """A public blob."""
+
+    def blob_type(self, algorithm: Algorithm, name: str) -> BlobType:
+        """Raises STATUS_NOT_SUPPORTED for a blob type that the family does not have."""
+        row = BLOB_TYPES.get(name)
+        if row is None or row.family not in (self.blobs, BlobFamily.PAIR):
+            raise not_supported(f"{name!r} is not a blob type of {algorithm.name}")
+        return row

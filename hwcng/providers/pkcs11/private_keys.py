@@ -1,0 +1,109 @@
+"""Private keys that are objects of a PKCS#11 token, and the verbs they serve; each kind of pair has its own ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers import base, compose
+from hwcng.providers.base import DecryptSpec, PairSpec, PublicKeyMaterial, SignSpec, Usage
+from hwcng.providers.pkcs11 import objects, opaque, templates
+from hwcng.providers.pkcs11.agreed_secrets import Pkcs11AgreedSecret
+from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.mechanisms import MechanismCall
+from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
+
+__all__ = ["Pkcs11PrivateKey"]
+
+_BAD_BLOCK: Mapping[int, NTSTATUS] = dict.fromkeys(
+    (
+        CKR.GENERAL_ERROR,
+        CKR.FUNCTION_FAILED,
+        CKR.DATA_INVALID,
+        CKR.DATA_LEN_RANGE,
+        CKR.ENCRYPTED_DATA_INVALID,
+        CKR.ENCRYPTED_DATA_LEN_RANGE,
+    ),
+    NTSTATUS.STATUS_INVALID_PARAMETER,
+)
+
+
+class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
+    """public_object: the token's public half, where the token made the pair; it ends with the private half."""
+
+    def __init__(
+        self,
+        held: SessionObject,
+        offered: MechanismSet,
+        spec: PairSpec,
+        public: PublicKeyMaterial,
+        public_object: SessionObject | None,
+        readable_secrets: bool,
+    ) -> None:
+        super().__init__(held, offered)
+        self.spec = spec
+        self.public = public
+        self.kind = PAIR_KINDS[spec.kind]
+        self._public_object = public_object
+        self._readable_secrets = readable_secrets
+
+    def destroy(self) -> None:
+        public_object, self._public_object = self._public_object, None
+        super().destroy()
+        if public_object is not None:
+            public_object.release()
+
+    def _allow(self, usage: Usage, verb: str) -> None:
+        if not self.spec.usage & usage:
+            raise not_supported(f"this key was made without the right to {verb}")
+
+    def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes:
+        self._allow(Usage.SIGN, "sign")
+        return self.kind.sign(self, spec, digest)
+
+    def sign_with(self, call: MechanismCall, data: bytes, room: int, asked: str) -> bytes:
+        """C_SignInit and C_Sign. room: bytes of the longest signature."""
+        return self.connection.crypt("C_SignInit", "C_Sign", call, self.held.handle, data, room, asked)
+
+    def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
+        self._allow(Usage.DECRYPT, "decrypt")
+        return self.kind.decrypt(self, spec, ciphertext)
+
+    def decrypt_with(self, call: MechanismCall, ciphertext: bytes, room: int, asked: str) -> bytes:
+        """C_DecryptInit and C_Decrypt. Everything that can be wrong with a padding is one error."""
+        try:
+            return self.connection.crypt(
+                "C_DecryptInit",
+                "C_Decrypt",
+                call,
+                self.held.handle,
+                ciphertext,
+                room,
+                asked,
+                _BAD_BLOCK,
+                wipe=True,
+            )
+        except CngError as error:
+            if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
+                raise compose.decryption_error() from error.__cause__
+            raise
+
+    def agree(self, peer: PublicKeyMaterial) -> Pkcs11AgreedSecret:
+        self._allow(Usage.DERIVE, "agree on secrets")
+        agreement = self.kind.agreement(self, peer)
+        held = objects.derive(
+            self.connection,
+            agreement.call,
+            self.held.handle,
+            templates.agreed_secret(agreement.length, self._readable_secrets),
+            agreement.asked,
+        )
+        return Pkcs11AgreedSecret(held, self.offered, agreement.length, self._readable_secrets)
+
+    def opaque(self) -> bytes:
+        if not self.spec.exportable:
+            raise not_supported("the key's export policy forbids its export")
+        return opaque.build(self.connection, self.offered, self.spec, self.held.handle, self.public)

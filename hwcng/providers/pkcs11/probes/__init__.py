@@ -1,0 +1,44 @@
+"""What a token really does: every operation that its mechanism list promises, tried once and remembered."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from hwcng.forking import ProcessLock
+from hwcng.providers.base import Capabilities, Provider
+from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.probes.base import Probe
+from hwcng.providers.pkcs11.probes.curves import curves
+from hwcng.providers.pkcs11.probes.rsa import rsa
+from hwcng.providers.pkcs11.probes.secrets import aes, macs
+
+__all__ = ["probe"]
+
+
+def random(probe: Probe) -> None:
+    probe.attempt("RNG", "random", probe.offered.offers("RNG"), lambda: len(probe.provider.random(32)) == 32)
+
+
+_PASSES = (random, aes, macs, rsa, curves)
+
+_probed: dict[tuple[str, ...], Capabilities] = {}
+_probing = ProcessLock()
+
+
+def probe(provider: Provider, offered: MechanismSet) -> Capabilities:
+    """Tries everything once; remembered per kind of token for the life of the process."""
+    token = provider.token
+    kind = (token.manufacturer, token.model, token.firmware, token.library)
+    with _probing.held():
+        if kind not in _probed:
+            run = Probe(provider, offered)
+            for one_pass in _PASSES:
+                one_pass(run)
+            _probed[kind] = Capabilities(
+                token,
+                MappingProxyType(run.operations),
+                MappingProxyType(run.key_bits),
+                MappingProxyType(run.reasons),
+            )
+    found = _probed[kind]
+    return Capabilities(token, found.operations, found.key_bits, found.reasons)
