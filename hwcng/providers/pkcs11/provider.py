@@ -180,7 +180,7 @@ class Pkcs11Provider(Provider):
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._kind_of_secret(spec)
         if spec.family is SecretFamily.HMAC:
-            value = _hmac_key(value, spec.hash_name or "")
+            value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
         held = objects.create(self._connection, templates.secret(spec, value), asked)
         return Pkcs11SecretKey(held, self._offered, spec)
@@ -266,10 +266,16 @@ class Pkcs11Provider(Provider):
             self._current.close()
 
 
-def _hmac_key(value: bytes, hash_name: str) -> bytes:
+# No digest is longer, no block shorter.
+_ANY_HMAC_KEY_LENGTH = 64
+
+
+def _hmac_key(value: bytes, hash_name: str | None) -> bytes:
     """The same HMAC key (RFC 2104, section 2) in a length that tokens take: SoftHSM refuses those shorter than the
     hash.
     """
+    if hash_name is None:
+        return value.ljust(_ANY_HMAC_KEY_LENGTH, b"\0")
     hash_function = HASHES[hash_name]
     if len(value) > hash_function.block_size:
         return hash_function.digest(value)

@@ -20,6 +20,7 @@ from hwcng.providers.base import (
     CmacSpec,
     GmacSpec,
     MacSpec,
+    SecretFamily,
     SecretSpec,
     Support,
     Usage,
@@ -28,6 +29,7 @@ from hwcng.providers.pkcs11 import mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import AES_BLOCK
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
@@ -164,6 +166,12 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             key.held.handle,
             key.spec.bits // 8 + WRAP_OVERHEAD,
         )
+
+    def keying_material(self) -> Pkcs11KeyingMaterial:
+        any_hmac = self.spec.family is SecretFamily.HMAC and self.spec.hash_name is None
+        if not any_hmac and self.spec.family is not SecretFamily.KDF:
+            raise not_supported(f"a {self.spec.family.value} key derives no keys")
+        return Pkcs11KeyingMaterial(self.held, self.offered, self.spec.bits // 8, readable=False)
 
     def opaque(self) -> bytes:
         if not self.spec.exportable:
