@@ -193,8 +193,9 @@ def BCryptGenerateSymmetricKey(
     _require_symmetric(handle)
     secret = octets(pbSecret, "pbSecret")
     _no_flags(dwFlags)
-    module = derivation if handle.algorithm.derives else symmetric
-    return module.import_secret(handle, secret, pbKeyObject)
+    if handle.algorithm.derives:
+        return derivation.import_secret(handle, secret, pbKeyObject)
+    return symmetric.import_secret(handle, secret, pbKeyObject)
 
 
 def _require_symmetric(handle: AlgorithmHandle) -> None:
@@ -412,7 +413,8 @@ def BCryptDeriveKey(
     """Key material from an agreed secret that itself stays in the token.
 
     pwszKDF: BCRYPT_KDF_HASH, BCRYPT_KDF_HMAC, BCRYPT_KDF_TLS_PRF, BCRYPT_SP80056A_CONCAT_KDF, BCRYPT_KDF_HKDF, or
-    BCRYPT_KDF_RAW_SECRET (little-endian; only with open_provider(..., allow_raw_secret=True)). pParameterList: (buffer type, value) pairs.
+    BCRYPT_KDF_RAW_SECRET (little-endian; only with open_provider(..., allow_raw_secret=True)). pParameterList: (buffer
+    type, value) pairs.
     cbDerivedKey: bytes; fewer than the function makes cut its output, more get what it makes, None is its natural
     length.
 

@@ -31,12 +31,16 @@ SP800_108_CTR_HMAC = "SP800_108_CTR_HMAC"
 _FIRST = (1).to_bytes(4, "big")
 
 
+def _require_bits(bits: int) -> None:
+    if not isinstance(bits, int) or bits <= 0 or bits % 8:
+        raise invalid_parameter(f"a key of {bits!r} bits is not whole bytes")
+
+
 def resident_key(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
     """A key of the algorithm `handle`, `bits` long, that `make` brings about in the token."""
     if not isinstance(handle, AlgorithmHandle) or not handle.alive:
         raise invalid_handle("the algorithm handle is closed")
-    if not isinstance(bits, int) or bits <= 0 or bits % 8:
-        raise invalid_parameter(f"a key of {bits!r} bits is not whole bytes")
+    _require_bits(bits)
     if handle.algorithm.derives:
         return derivation.made(handle, bits, make)
     if handle.keyed_hash:
@@ -54,6 +58,7 @@ def from_secret(
     bits: int,
 ) -> SymmetricKey:
     """A key of an agreed secret, by HASH, SP800_56A_CONCAT or HKDF."""
+    _require_bits(bits)
     parameters = Parameters(pairs)
     kdf: KdfSpec
     if function == BCRYPT_KDF_HASH:

@@ -355,6 +355,8 @@ def _set_hkdf_prk(holder: KdfKey | Secret, value: Any) -> None:
     _hkdf(holder).finalize(None)
 
 
+_MAY_BE_NONE = frozenset({BCRYPT_HKDF_SALT_AND_FINALIZE, BCRYPT_HKDF_PRK_AND_FINALIZE})
+
 _HKDF_SETTERS: Mapping[str, Setter] = MappingProxyType(
     {
         BCRYPT_HKDF_HASH_ALGORITHM: _set_hkdf_hash,
@@ -411,6 +413,6 @@ def set_property(handle: Handle, name: str, value: object) -> None:
     setter = _SETTERS.get(type(handle), {}).get(name)
     if setter is None:
         raise not_supported(f"the handle has no property {name} that can be set")
-    if value is None:
+    if value is None and name not in _MAY_BE_NONE:
         raise invalid_parameter(f"a value for {name} is needed")
     setter(handle, value)

@@ -14,7 +14,7 @@ from pkcs11 import Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hashes import HASHES
-from hwcng.providers import base
+from hwcng.providers import base, compose
 from hwcng.providers.base import CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretKey, SecretSpec, Support
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
@@ -100,17 +100,8 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
 
     def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
         size = HASHES[spec.hash_name].digest_size
-        if length > 255 * size:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER, f"HKDF with {spec.hash_name} makes {255 * size} bytes at most"
-            )
         with self._pseudorandom_key(spec) as key:
-            output, step, number = b"", b"", 0
-            while len(output) < length:
-                number += 1
-                step = self._hmac(key, spec.hash_name, step + spec.info + bytes([number]))
-                output += step
-        return output[:length]
+            return compose.hkdf_expand(lambda data: self._hmac(key, spec.hash_name, data), spec.info, length, size)
 
     @contextmanager
     def _pseudorandom_key(self, spec: HkdfSpec) -> Iterator[SessionObject]:
