@@ -19,7 +19,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, foreign_work, tell_after_fork
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, CFunction, Cryptoki, ffi
-from hwcng.providers.pkcs11.quirks import Quirks, connects_alone, initialize_reserved, quirks_of
+from hwcng.providers.pkcs11.quirks import Quirks, companions, connects_alone, initialize_reserved, quirks_of
 
 __all__ = ["Module", "load_module", "module_search", "text"]
 
@@ -71,10 +71,11 @@ class Module:
     def __init__(self, path: str, reserved: str | None) -> None:
         self.path = path
         try:
+            self._companions = [ffi.dlopen(library, ffi.RTLD_NOW) for library in companions(path)]
             self.cryptoki = Cryptoki(path)
         except OSError as error:
             raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"cannot load PKCS#11 module {path}: {error}") from error
-        self._reserved = reserved if reserved is not None else initialize_reserved(path)
+        self.reserved = reserved if reserved is not None else initialize_reserved(path)
         self._connections: weakref.WeakSet[Connected] = weakref.WeakSet()
         self._lock = ProcessLock()
         self._foreign_lock = ProcessLock()
@@ -95,7 +96,7 @@ class Module:
     def _initialize(self) -> None:
         arguments = ffi.new("CK_C_INITIALIZE_ARGS *")
         arguments.flags = CKF_OS_LOCKING_OK
-        reserved = ffi.new("char[]", self._reserved.encode()) if self._reserved is not None else ffi.NULL
+        reserved = ffi.new("char[]", self.reserved.encode()) if self.reserved is not None else ffi.NULL
         arguments.pReserved = reserved
         with self.alone():
             rv = self.cryptoki.C_Initialize(arguments)
@@ -190,9 +191,10 @@ _modules_lock = ProcessLock()
 
 def load_module(path: str, reserved: str | None = None) -> Module:
     """The module in the file `path`, initialised. reserved: what C_Initialize is given as pReserved, None for its
-    default.
+    default, and for whatever the module was initialised with before.
 
-    Raises CngError: STATUS_NOT_FOUND where it cannot be loaded, else what C_Initialize answered.
+    Raises CngError: STATUS_NOT_FOUND where it cannot be loaded, STATUS_INVALID_PARAMETER where this process initialised
+    it with another `reserved`, else what C_Initialize answered.
     """
     real_path = os.path.realpath(path)
     with _modules_lock.held():
@@ -201,6 +203,12 @@ def load_module(path: str, reserved: str | None = None) -> Module:
             if not os.path.exists(real_path):
                 raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no PKCS#11 module {path}")
             module = _modules[real_path] = Module(real_path, reserved)
+        elif reserved not in (None, module.reserved):
+            raise CngError(
+                NTSTATUS.STATUS_INVALID_PARAMETER,
+                f"this process has initialised {path} with another x-initialize-reserved, and a module takes one: "
+                "open the URI that has it first",
+            )
         return module
 
 

@@ -5,12 +5,15 @@ A quirk is recognised by the file name before C_Initialize and by CK_INFO after 
 
 from __future__ import annotations
 
+import glob
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hwcng.hashes import HASHES
 
-__all__ = ["Quirks", "connects_alone", "initialize_reserved", "quirks_of"]
+__all__ = ["Quirks", "companions", "connects_alone", "initialize_reserved", "quirks_of"]
 
 NSS_WITHOUT_DATABASE = (
     "configDir='' certPrefix='' keyPrefix='' secmod='' flags=readOnly,noCertDB,noModDB,forceOpen,optimizeSpace"
@@ -51,6 +54,8 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     (re.compile(r"opencryptoki|Opencryptoki|IBM"), Quirks(pss_hashes=frozenset(HASHES) - {"MD5"})),
 )
 
+_NSS_SOFTOKN = re.compile(r"libsoftokn3")
+
 # p11-kit's client loses OAEP labels on the way to the server.
 _P11_KIT_CLIENT = re.compile(r"p11-kit-client")
 
@@ -75,4 +80,15 @@ def connects_alone(path: str) -> bool:
 
 def initialize_reserved(path: str) -> str | None:
     """The pReserved string that C_Initialize needs when the URI gives none: NSS refuses to start without one."""
-    return NSS_WITHOUT_DATABASE if re.search(r"libsoftokn3", path) else None
+    return NSS_WITHOUT_DATABASE if _NSS_SOFTOKN.search(path) else None
+
+
+def companions(path: str) -> Sequence[str]:
+    """The libraries beside the module that are loaded before it, because the linker does not look for them there.
+
+    NSS is shipped with its own libnssutil (Firefox, a distribution's newer package laid out in a folder) and no
+    RUNPATH: the linker would take the system's, and refuse the module where that one is older.
+    """
+    if not _NSS_SOFTOKN.search(os.path.basename(path)):
+        return ()
+    return sorted(glob.glob(os.path.join(glob.escape(os.path.dirname(path)), "libnssutil?.so")))
