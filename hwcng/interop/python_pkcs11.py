@@ -30,7 +30,9 @@ _adopting = ProcessLock()
 
 
 class _AdoptedLibrary(lib):
-    """A library that neither initialises nor finalises. As long as it lives, hwcng does not finalise the module."""
+    """A library that neither initialises nor finalises. As long as it lives, hwcng does not finalise a module that
+    has a slot.
+    """
 
     alive = True
 
@@ -39,6 +41,9 @@ class _AdoptedLibrary(lib):
 
     def unload(self) -> None:
         """Stays, because another name may mean it."""
+
+    def lose(self) -> None:
+        """Nothing to do: the sessions are the application's, and say so themselves."""
 
     def after_fork_in_child(self) -> None:
         """Nothing to do: the sessions are the application's."""

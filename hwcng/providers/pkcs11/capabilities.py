@@ -117,7 +117,7 @@ class MechanismSet:
     ) -> None:
         self.infos = infos
         self.quirks = quirks
-        self._listed = frozenset(listed)
+        self.listed = frozenset(listed)
         self._offers: dict[tuple[str, str | None], Support] = {}
         self.reasons: dict[tuple[str, str | None], str] = {}
         for rule in _RULES:
@@ -152,11 +152,12 @@ class MechanismSet:
         if named is not None and curve not in named:
             support = Support.REFUSED
         if support is Support.REFUSED:
-            self.reasons[algorithm, curve] = f"the token makes no keys on {curve}"
+            reason = self.reasons.get((algorithm, None), f"the token makes no keys on {curve}")
+            self.reasons[algorithm, curve] = reason
         return support
 
     def has(self, mechanism: int) -> bool:
-        return int(mechanism) in self._listed
+        return int(mechanism) in self.listed
 
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
         return self._offers.get((algorithm, operation), Support.REFUSED)
@@ -370,14 +371,14 @@ class _Probe:
         self._try("RNG", "random", self.offered.offers("RNG"), lambda: len(self.provider.random(32)) == 32)
 
 
-_probed: dict[tuple[str, ...], Capabilities] = {}
+_probed: dict[tuple[object, ...], Capabilities] = {}
 _probing = ProcessLock()
 
 
 def probe(provider: Provider, offered: MechanismSet) -> Capabilities:
     """Tries everything once; remembered per kind of token for the life of the process."""
     token = provider.token
-    kind = (token.manufacturer, token.model, token.firmware, token.library)
+    kind = (token.manufacturer, token.model, token.firmware, token.library, offered.listed)
     with _probing.held():
         if kind not in _probed:
             run = _Probe(provider, offered)

@@ -19,7 +19,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, foreign_work, tell_after_fork
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, CFunction, Cryptoki, ffi
-from hwcng.providers.pkcs11.quirks import Quirks, companions, connects_alone, initialize_reserved, quirks_of
+from hwcng.providers.pkcs11.quirks import companions, connects_alone, initialize_reserved
 
 __all__ = ["Module", "load_module", "module_search", "text"]
 
@@ -52,6 +52,8 @@ class Connected(Protocol):
 
     @property
     def alive(self) -> bool: ...
+
+    def lose(self) -> None: ...
 
     def after_fork_in_child(self) -> None: ...
 
@@ -91,7 +93,6 @@ class Module:
         self.manufacturer = text(info.manufacturerID)
         self.description = text(info.libraryDescription)
         self.library_version = _version(info.libraryVersion)
-        self.quirks: Quirks = quirks_of(path, self.manufacturer, self.description)
 
     def _initialize(self) -> None:
         arguments = ffi.new("CK_C_INITIALIZE_ARGS *")
@@ -159,13 +160,24 @@ class Module:
     def enlist(self, connection: Connected) -> None:
         self._connections.add(connection)
 
-    def revive(self, rv: int) -> None:
-        """After `rv` said that the module or its device is gone. Raises what C_Initialize answers if it stays gone."""
+    def revive(self, rv: int, absent: bool = False) -> None:
+        """After `rv` said that the module or its device is gone. Raises what C_Initialize answers if it stays gone.
+
+        absent: the token was not there, rather than a call failing.
+        """
         with self._lock.held():
             others = [connection for connection in self._connections if connection.alive]
-            if rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) and self._owned and not others:
+            device_lost = rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) and not others
+            if self._owned and (device_lost or (absent and self._has_no_slot())):
+                for connection in others:
+                    connection.lose()
                 self.cryptoki.C_Finalize(ffi.NULL)
             self._initialize()
+
+    def _has_no_slot(self) -> bool:
+        """Whether nobody can have a session: p11-kit's client shows no slot where its server is gone."""
+        count = ffi.new("CK_ULONG *")
+        return bool(self.cryptoki.C_GetSlotList(0, ffi.NULL, count) == CKR.OK and count[0] == 0)
 
     def slots(self) -> Sequence[int]:
         """The slots that hold a token."""

@@ -117,6 +117,13 @@ class Connection:
         if self._end is None:
             self._end = (reason, status)
 
+    def lose(self) -> None:
+        """The token forgot the sessions."""
+        self._abandon(
+            "the connection with the token was lost; open it by its name or make it again",
+            NTSTATUS.STATUS_INVALID_DEVICE_STATE,
+        )
+
     def after_fork_in_child(self) -> None:
         """The sessions are the parent's: dead here, and never closed from here."""
         self._abandon(
@@ -140,10 +147,7 @@ class Connection:
             reason, status = self._end
             return token_error(rv, f"{message} on token {self.token_name!r}: {reason}", {rv: status})
         if rv in CONNECTION_LOST:
-            self._abandon(
-                "the connection with the token was lost; open it by its name or make it again",
-                NTSTATUS.STATUS_INVALID_DEVICE_STATE,
-            )
+            self.lose()
         return token_error(rv, f"{message} on token {self.token_name!r}", verdicts)
 
     def _open(self, flags: int) -> tuple[int, int]:
