@@ -30,11 +30,7 @@ _adopting = ProcessLock()
 
 
 class _AdoptedLibrary(lib):
-    """A library that neither initialises nor finalises. As long as it lives, hwcng does not finalise a module that
-    has a slot.
-    """
-
-    alive = True
+    """A library that neither initialises nor finalises. As long as it lives, hwcng does not finalise the module."""
 
     def initialize(self) -> None:
         """hwcng has done it. `initialized` stays False, so that nothing here calls C_Finalize."""
@@ -42,8 +38,9 @@ class _AdoptedLibrary(lib):
     def unload(self) -> None:
         """Stays, because another name may mean it."""
 
-    def lose(self) -> None:
-        """Nothing to do: the sessions are the application's, and say so themselves."""
+    def answers(self) -> bool:
+        """Nobody knows the application's sessions, so the module is taken to be in use."""
+        return True
 
     def after_fork_in_child(self) -> None:
         """Nothing to do: the sessions are the application's."""

@@ -50,10 +50,7 @@ DEFAULT_MODULE = "p11-kit-proxy"
 class Connected(Protocol):
     """What a module knows of the connections opened through it."""
 
-    @property
-    def alive(self) -> bool: ...
-
-    def lose(self) -> None: ...
+    def answers(self) -> bool: ...
 
     def after_fork_in_child(self) -> None: ...
 
@@ -166,16 +163,13 @@ class Module:
         absent: the token was not there, rather than a call failing.
         """
         with self._lock.held():
-            others = [connection for connection in self._connections if connection.alive]
-            device_lost = rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) and not others
-            if self._owned and (device_lost or (absent and self._has_no_slot())):
-                for connection in others:
-                    connection.lose()
+            lost = rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) or (absent and self._has_no_slot())
+            if self._owned and lost and not any(connection.answers() for connection in list(self._connections)):
                 self.cryptoki.C_Finalize(ffi.NULL)
             self._initialize()
 
     def _has_no_slot(self) -> bool:
-        """Whether nobody can have a session: p11-kit's client shows no slot where its server is gone."""
+        """p11-kit's client shows no slot where it found no server, and looks for one at C_Initialize alone."""
         count = ffi.new("CK_ULONG *")
         return bool(self.cryptoki.C_GetSlotList(0, ffi.NULL, count) == CKR.OK and count[0] == 0)
 
