@@ -17,7 +17,7 @@ from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy
 from hwcng.cng.blobs import BCRYPT_KEY_DATA_BLOB, BCRYPT_OPAQUE_KEY_BLOB, parse_key_data
 from hwcng.cng.handles import holding, invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
-from hwcng.cng.kdf import no_flags, other_info, p_hash
+from hwcng.cng.kdf import expanded, no_flags, other_info, p_hash
 from hwcng.cng.padding import Octets
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters
 from hwcng.cng.symmetric import SymmetricKey
@@ -162,7 +162,7 @@ def _tls1_2(key: KdfKey, parameters: Parameters, length: int, flags: int) -> byt
 def _hkdf(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
     no_flags(flags)
     spec = key.hkdf.spec(parameters.octets(BufferType.KDF_HKDF_INFO))
-    return key.token_key.keying_material().hkdf(spec, length)
+    return expanded(key.token_key.keying_material(), spec, length)
 
 
 _FUNCTIONS: Mapping[str, Callable[[KdfKey, Parameters, int, int], bytes]] = MappingProxyType(

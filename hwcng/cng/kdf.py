@@ -14,10 +14,10 @@ from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.hashes import HASHES
-from hwcng.providers.base import AgreedSecret, HkdfSpec
+from hwcng.providers.base import AgreedSecret, HkdfSpec, KeyingMaterial
 from hwcng.providers.compose import xor
 
-__all__ = ["concat_hash", "derive", "hkdf_spec", "no_flags", "other_info", "p_hash"]
+__all__ = ["concat_hash", "derive", "expanded", "hkdf_spec", "no_flags", "other_info", "p_hash"]
 
 BCRYPT_KDF_HASH = "HASH"
 BCRYPT_KDF_HMAC = "HMAC"
@@ -133,6 +133,14 @@ def hkdf_spec(parameters: Parameters, state: HkdfState) -> HkdfSpec:
     return HkdfSpec(hash_name, parameters.octets(BufferType.KDF_HKDF_SALT), info)
 
 
+def expanded(material: KeyingMaterial, spec: HkdfSpec, length: int) -> bytes:
+    """`length` bytes of HKDF. Raises STATUS_INVALID_PARAMETER for more than it makes, before the token is asked."""
+    longest = 255 * HASHES[spec.hash_name].digest_size
+    if length > longest:
+        raise invalid_parameter(f"HKDF makes {longest} bytes at most with {spec.hash_name}, not {length}")
+    return material.hkdf(spec, length)
+
+
 _FUNCTIONS: Mapping[str, Callable[[AgreedSecret, int, Parameters, int], bytes]] = MappingProxyType(
     {
         BCRYPT_KDF_HASH: _hash,
@@ -165,7 +173,7 @@ def derive(
     if function == BCRYPT_KDF_HKDF:
         no_flags(flags)
         spec = hkdf_spec(Parameters(parameters), hkdf)
-        return agreed.hkdf(spec, HASHES[spec.hash_name].digest_size if length is None else length)
+        return expanded(agreed, spec, HASHES[spec.hash_name].digest_size if length is None else length)
     derive_key = _FUNCTIONS.get(function)
     if derive_key is None:
         raise not_supported(f"{function!r} is not a derivation function of BCryptDeriveKey")

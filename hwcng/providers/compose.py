@@ -370,13 +370,8 @@ def rsa_decrypt(
     return eme_pkcs1_decode(encoded) if isinstance(spec, RsaPkcs1DecryptSpec) else encoded
 
 
-def hkdf_expand(mac: Primitive, info: bytes, length: int, digest_size: int) -> bytes:
-    """HKDF-Expand (RFC 5869, section 2.3), `mac` being HMAC under the pseudorandom key.
-
-    Raises STATUS_INVALID_PARAMETER for more than 255 digests.
-    """
-    if length > 255 * digest_size:
-        raise _invalid(f"HKDF makes {255 * digest_size} bytes at most with this hash, not {length}")
+def hkdf_expand(mac: Primitive, info: bytes, length: int) -> bytes:
+    """HKDF-Expand (RFC 5869, section 2.3), `mac` being HMAC under the pseudorandom key. length: at most 255 digests."""
     output, step, number = b"", b"", 0
     while len(output) < length:
         number += 1

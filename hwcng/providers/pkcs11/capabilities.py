@@ -120,7 +120,7 @@ class MechanismSet:
     ) -> None:
         self.infos = infos
         self.quirks = quirks
-        self._listed = frozenset(listed)
+        self.listed = frozenset(listed)
         self._offers: dict[tuple[str, str | None], Support] = {}
         self.reasons: dict[tuple[str, str | None], str] = {}
         for rule in _RULES:
@@ -157,11 +157,12 @@ class MechanismSet:
         if named is not None and curve not in named:
             support = Support.REFUSED
         if support is Support.REFUSED:
-            self.reasons[algorithm, curve] = f"the token makes no keys on {curve}"
+            reason = self.reasons.get((algorithm, None), f"the token makes no keys on {curve}")
+            self.reasons[algorithm, curve] = reason
         return support
 
     def has(self, mechanism: int) -> bool:
-        return int(mechanism) in self._listed
+        return int(mechanism) in self.listed
 
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
         return self._offers.get((algorithm, operation), Support.REFUSED)

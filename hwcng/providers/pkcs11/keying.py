@@ -99,9 +99,8 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             part.release()
 
     def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
-        size = HASHES[spec.hash_name].digest_size
         with self._pseudorandom_key(spec) as key:
-            return compose.hkdf_expand(lambda data: self._hmac(key, spec.hash_name, data), spec.info, length, size)
+            return compose.hkdf_expand(lambda data: self._hmac(key, spec.hash_name, data), spec.info, length)
 
     @contextmanager
     def _pseudorandom_key(self, spec: HkdfSpec) -> Iterator[SessionObject]:

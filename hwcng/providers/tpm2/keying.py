@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers.base import HkdfSpec, HmacSpec, KeyingMaterial
 from hwcng.providers.compose import hkdf_expand
 
@@ -35,5 +34,4 @@ class TpmKeyingMaterial(KeyingMaterial):
     def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
         if spec.salt is not None:
             self._refuse("extract HKDF's pseudorandom key from")
-        size = HASHES[spec.hash_name].digest_size
-        return hkdf_expand(lambda data: self.hmac(spec.hash_name, data), spec.info, length, size)
+        return hkdf_expand(lambda data: self.hmac(spec.hash_name, data), spec.info, length)

@@ -269,9 +269,7 @@ class HostSecret(base.AgreedSecret):
     def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
         hash_function, value = HASHES[spec.hash_name], self._octets()
         key = value if spec.salt is None else hash_function.hmac(spec.salt, value)
-        return compose.hkdf_expand(
-            lambda data: hash_function.hmac(key, data), spec.info, length, hash_function.digest_size
-        )
+        return compose.hkdf_expand(lambda data: hash_function.hmac(key, data), spec.info, length)
 
     def raw(self) -> bytes:
         if not self._allow_raw:

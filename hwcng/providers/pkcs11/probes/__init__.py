@@ -22,14 +22,14 @@ def random(probe: Probe) -> None:
 
 _PASSES = (random, aes, macs, rsa, curves, derivations)
 
-_probed: dict[tuple[str, ...], Capabilities] = {}
+_probed: dict[tuple[object, ...], Capabilities] = {}
 _probing = ProcessLock()
 
 
 def probe(provider: Provider, offered: MechanismSet) -> Capabilities:
     """Tries everything once; remembered per kind of token for the life of the process."""
     token = provider.token
-    kind = (token.manufacturer, token.model, token.firmware, token.library)
+    kind = (token.manufacturer, token.model, token.firmware, token.library, offered.listed)
     with _probing.held():
         if kind not in _probed:
             run = Probe(provider, offered)
