@@ -55,6 +55,13 @@ def database(system_nss: Path, tmp_path_factory: pytest.TempPathFactory) -> NssD
     return nss.provision(tmp_path_factory.mktemp("database"), PIN, module=system_nss)
 
 
+@pytest.fixture
+def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has named a current NSS, nor a mirror."""
+    monkeypatch.delenv("HWCNG_CURRENT_NSS", raising=False)
+    monkeypatch.delenv("HWCNG_DEBIAN_MIRROR", raising=False)
+
+
 @pytest.fixture(scope="session")
 def current_module(nss_current_database: NssDatabase) -> Path:
     return nss_current_database.module
@@ -234,6 +241,23 @@ def apt_or_missing() -> None:
         missing("debian-archive-keyring")
 
 
+@pytest.mark.usefixtures("unnamed")
+def test_fetching_twice_at_the_same_time(tmp_path: Path) -> None:
+    apt_or_missing()
+    cache = tmp_path / "cache"
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            fetched = set(pool.map(lambda _: nss.current_nss(cache, seconds=60), range(2)))
+    except NssError as error:
+        if "could be had: apt-get -q -c" in str(error):
+            missing("Debian's archive")
+        raise
+    assert fetched == {cache / "current" / "libsoftokn3.so"}
+    assert [path.name for path in cache.iterdir()] == ["current"]
+    assert {ML_KEM, ML_DSA} <= set(nss.look_at(fetched.pop()))
+
+
+@pytest.mark.usefixtures("unnamed")
 def test_a_mirror_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt_or_missing()
     monkeypatch.setenv("HWCNG_DEBIAN_MIRROR", f"file:{tmp_path}/nothing")
@@ -243,6 +267,7 @@ def test_a_mirror_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monke
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+@pytest.mark.usefixtures("unnamed")
 def test_an_unsigned_mirror_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the system's configuration allows."""
     apt_or_missing()
@@ -257,6 +282,7 @@ def test_an_unsigned_mirror_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         nss.current_nss(tmp_path / "cache")
 
 
+@pytest.mark.usefixtures("unnamed")
 def test_time_that_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt_or_missing()
     monkeypatch.setenv("HWCNG_DEBIAN_MIRROR", f"file:{tmp_path}")
@@ -274,12 +300,14 @@ def test_time_that_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.usefixtures("unnamed")
 def test_a_system_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NssError, match=r"apt-get \(package apt\), which is not on PATH"):
         nss.current_nss(tmp_path / "cache")
 
 
+@pytest.mark.usefixtures("unnamed")
 def test_a_system_without_the_archives_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt_or_missing()
     monkeypatch.setattr(from_debian, "_KEYRINGS", (tmp_path / "keyring.gpg",))
@@ -287,9 +315,9 @@ def test_a_system_without_the_archives_keys(tmp_path: Path, monkeypatch: pytest.
         nss.current_nss(tmp_path / "cache")
 
 
+@pytest.mark.usefixtures("unnamed")
 def test_a_system_whose_apt_knows_no_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt_or_missing()
-    monkeypatch.delenv("HWCNG_DEBIAN_MIRROR", raising=False)
     for release in ({"ID": "ubuntu"}, {"ID": "debian", "VERSION_CODENAME": "no-such-suite"}):
         monkeypatch.setattr(from_debian, "_os_release", lambda release=release: release)
         monkeypatch.setattr(from_debian, "_STABLE_ALIASES", frozenset())
@@ -297,6 +325,7 @@ def test_a_system_whose_apt_knows_no_debian(tmp_path: Path, monkeypatch: pytest.
             nss.current_nss(tmp_path / "cache")
 
 
+@pytest.mark.usefixtures("unnamed")
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NssError, match="cannot be written"):
@@ -323,9 +352,13 @@ def test_a_package_that_is_not_enough(current_module: Path, tmp_path: Path) -> N
     assert list(target.parent.iterdir()) == []
 
 
-def test_the_command(current_module: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(current_module: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert nss.main([]) == 0
     assert capsys.readouterr().out == f"{current_module}\n"
+
+
+@pytest.mark.usefixtures("unnamed")
+def test_the_command_that_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert nss.main(["--directory", str(tmp_path / "file" / "cache"), "--seconds", "5"]) == 1
     assert "could be had" in capsys.readouterr().err
