@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pkcs11 import Mechanism
+
 from hwcng.hashes import HASHES
 
 __all__ = ["Quirks", "companions", "connects_alone", "initialize_reserved", "quirks_of"]
@@ -29,6 +31,7 @@ class Quirks:
     arrive.
 
     named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
+    unusable_mechanisms: what the token lists and then refuses.
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
@@ -40,15 +43,23 @@ class Quirks:
     named_curves: frozenset[str] | None = None
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
+    unusable_mechanisms: frozenset[int] = frozenset()
     slots_share_mechanisms: bool = False
 
 
 _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label. It takes
     # bare points for DER whose x begins with 0x37 (nistP224) or 0x7F (brainpoolP512r1), and answers GENERAL_ERROR.
+    # It lists single DES, which OpenSSL 3 keeps in a provider that SoftHSM does not load.
     (
         re.compile(r"SoftHSM"),
-        Quirks(oaep_hashes=frozenset({"SHA1"}), oaep_label=False, key_wrap_pad_is_rfc5649=True, der_peer_point=True),
+        Quirks(
+            oaep_hashes=frozenset({"SHA1"}),
+            oaep_label=False,
+            key_wrap_pad_is_rfc5649=True,
+            der_peer_point=True,
+            unusable_mechanisms=frozenset({int(Mechanism._DES_ECB), int(Mechanism._DES_CBC)}),
+        ),
     ),
     # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1. A database's slot lists no digest, no RC4 and no
     # CKM_EXTRACT_KEY_FROM_KEY, and takes them all.
