@@ -26,6 +26,10 @@ UNOPENED_TOKEN = "hwcng-unopened"
 SO_PIN = "so-1234-officer"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--wine", action="store_true", help="also run tests/wine, against the DLLs of Wine")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Ledger(), PLUGIN_NAME)
 

@@ -1,0 +1,59 @@
+"""What the tests of both DLLs share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conformance import oracle
+from support import missing
+
+from hwcng import NTSTATUS, CngError, bcrypt
+from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng.keys import AlgorithmHandle
+from hwcng.providers.base import Provider, Support
+from wine.wine_bcrypt import WineBcrypt, WineHandle
+
+__all__ = ["fails", "hwcng_algorithm", "need_algorithm", "wine_algorithm", "wine_public"]
+
+MESSAGE = b"both implementations of CNG see this message"
+
+
+def digest_of(hash_name: str | None) -> bytes:
+    """36 bytes, as TLS 1.1 signs, where there is no hash."""
+    if hash_name is None:
+        return bytes(range(36))
+    return oracle.digest(hash_name, MESSAGE)
+
+
+def need_algorithm(name: str) -> None:
+    """Skips until hwcng knows the algorithm."""
+    if name not in ALGORITHMS:
+        missing(f"hwcng: {name}")
+
+
+def hwcng_algorithm(token: Provider, name: str) -> AlgorithmHandle:
+    need_algorithm(name)
+    row = ALGORITHMS[name]
+    if token.offers(row.offered_as, row.curve) is Support.REFUSED:
+        missing(f"{name} of {token.token.manufacturer.strip()}")
+    return bcrypt.BCryptOpenAlgorithmProvider(name, token)
+
+
+def wine_algorithm(dll: WineBcrypt, name: str) -> WineHandle:
+    try:
+        return dll.BCryptOpenAlgorithmProvider(name)
+    except CngError as error:
+        assert error.status is NTSTATUS.STATUS_NOT_IMPLEMENTED
+        missing(f"Wine's bcrypt.dll: {name}")
+
+
+def wine_public(dll: WineBcrypt, name: str, blob_type: str, blob: bytes) -> WineHandle:
+    """bcrypt.dll's key of a public blob."""
+    return dll.BCryptImportKeyPair(wine_algorithm(dll, name), None, blob_type, blob)
+
+
+def fails(status: Any, function: Any, *arguments: Any) -> None:
+    with pytest.raises(CngError) as error:
+        function(*arguments)
+    assert error.value.status is status
