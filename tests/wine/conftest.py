@@ -10,10 +10,11 @@ import pytest
 from conformance.tokens import *  # noqa: F403
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
     from wine.peer import Wine
     from wine.wine_advapi32 import WineAdvapi32
     from wine.wine_bcrypt import WineBcrypt
+
+    from hwcng.providers.base import Provider
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

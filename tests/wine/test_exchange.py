@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from wine.checks import MESSAGE, digest_of, fails, hwcng_algorithm, wine_algorithm, wine_public
+from wine.wine_bcrypt import WineBcrypt, WineHandle
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import KeyPair
 from hwcng.providers.base import Provider
-from wine.checks import MESSAGE, digest_of, fails, hwcng_algorithm, wine_algorithm, wine_public
-from wine.wine_bcrypt import WineBcrypt, WineHandle
 
 PKCS1, PSS, OAEP = bcrypt.BCRYPT_PAD_PKCS1, bcrypt.BCRYPT_PAD_PSS, bcrypt.BCRYPT_PAD_OAEP
 RSA_BLOB, ECC_BLOB = bcrypt.BCRYPT_RSAPUBLIC_BLOB, bcrypt.BCRYPT_ECCPUBLIC_BLOB

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import Any
+
+from wine.peer import Peer, Reply, Wine, Word
 
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.kdf import ParameterList
 from hwcng.errors import HRESULT
-from wine.peer import Peer, Reply, Wine, Word
 
 __all__ = ["SizeMismatch", "WineBcrypt", "WineHandle"]
 
@@ -22,7 +24,7 @@ NO_BUFFER = "?"
 DWORD = 4
 
 
-class SizeMismatch(AssertionError):
+class SizeMismatch(Exception):
     """A size query and the call after it disagree."""
 
 
@@ -37,11 +39,23 @@ class WineHandle:
         return f"<WineHandle {self.index}>"
 
 
-def status_of(code: int) -> NTSTATUS | HRESULT:
-    for known in (NTSTATUS, HRESULT):
+class OtherStatus(enum.IntEnum):
+    """What no documented function returns."""
+
+    STATUS_ACCESS_VIOLATION = 0xC0000005
+
+
+def status_of(code: int) -> Any:
+    for known in (NTSTATUS, HRESULT, OtherStatus):
         if code in known.__members__.values():
             return known(code)
     raise AssertionError(f"bcrypt.dll returned {code:#010x}, which no table has")
+
+
+def _checked(name: str, reply: Reply) -> Reply:
+    if reply.status:
+        raise CngError(status_of(reply.status), f"bcrypt.dll: {name}")
+    return reply
 
 
 def utf16(text: str) -> bytes:
@@ -85,26 +99,34 @@ class WineBcrypt:
 
     def __init__(self, wine: Wine) -> None:
         self._peer = Peer(wine, "bcrypt_peer", "bcrypt")
+        self.version = wine.version
+        self.strict_sizes = False
 
     def close(self) -> None:
         self._peer.close()
 
     def _call(self, name: str, *words: Word) -> Reply:
-        reply = self._peer.call(name, *words)
-        if reply.status:
-            raise CngError(status_of(reply.status), f"bcrypt.dll: {name}")
-        return reply
+        return _checked(name, self._peer.call(name, *words))
 
     def _handle(self, name: str, *words: Word) -> WineHandle:
         return WineHandle(self._call(name, *words)[0])
 
-    def _sized(self, name: str, words: Sequence[Word], flags: int, *, exact: bool = True) -> bytes:
-        """By a size query and a call with room for as much."""
-        wanted = self._call(name, *words, NO_BUFFER, flags).number(0)
-        reply = self._call(name, *words, wanted, flags)
-        if exact and reply.number(0) != wanted:
-            raise SizeMismatch(f"{name}: {wanted} bytes announced, {reply.number(0)} returned")
-        return reply.octets(1)
+    def _sized(self, name: str, words: Sequence[Word], flags: int, *, upper_bound: bool = False) -> Reply:
+        """By a size query and a call with room for as much, or for what it then asks for.
+
+        With `strict_sizes` a query that fails for want of room raises SizeMismatch, and so does one whose answer is not
+        the result's size, unless it may be an upper bound.
+        """
+        query = self._peer.call(name, *words, NO_BUFFER, flags)
+        if query.status != NTSTATUS.STATUS_BUFFER_TOO_SMALL:
+            _checked(name, query)
+        reply = self._peer.call(name, *words, query.number(0), flags)
+        agrees = query.status == 0 and (reply.number(0) == query.number(0) or upper_bound)
+        if self.strict_sizes and not agrees:
+            raise SizeMismatch(f"the size query says {query.status:#x}, {query.number(0)} of {reply.number(0)} bytes")
+        if reply.status == NTSTATUS.STATUS_BUFFER_TOO_SMALL:
+            reply = self._peer.call(name, *words, reply.number(0), flags)
+        return _checked(name, reply)
 
     def BCryptOpenAlgorithmProvider(
         self, pszAlgId: str | None, pszImplementation: str | None = None, dwFlags: int = 0
@@ -115,7 +137,7 @@ class WineBcrypt:
         self._call("BCryptCloseAlgorithmProvider", _index(hAlgorithm), dwFlags)
 
     def BCryptGetProperty(self, hObject: object, pszProperty: str | None, dwFlags: int = 0) -> Any:
-        value = self._sized("BCryptGetProperty", (_index(hObject), pszProperty), dwFlags)
+        value = self._sized("BCryptGetProperty", (_index(hObject), pszProperty), dwFlags).octets(1)
         return property_value(pszProperty or "", value)
 
     def BCryptSetProperty(self, hObject: object, pszProperty: str | None, pbInput: Any, dwFlags: int = 0) -> None:
@@ -127,9 +149,7 @@ class WineBcrypt:
     def BCryptGenerateSymmetricKey(
         self, hAlgorithm: object, pbKeyObject: Any, pbSecret: bytes | None, dwFlags: int = 0
     ) -> WineHandle:
-        return self._handle(
-            "BCryptGenerateSymmetricKey", _index(hAlgorithm), _object(pbKeyObject), pbSecret, dwFlags
-        )
+        return self._handle("BCryptGenerateSymmetricKey", _index(hAlgorithm), _object(pbKeyObject), pbSecret, dwFlags)
 
     def BCryptGenerateKeyPair(self, hAlgorithm: object, dwLength: int, dwFlags: int = 0) -> WineHandle:
         return self._handle("BCryptGenerateKeyPair", _index(hAlgorithm), dwLength, dwFlags)
@@ -159,7 +179,7 @@ class WineBcrypt:
         return self._handle("BCryptImportKeyPair", *words, dwFlags)
 
     def BCryptExportKey(self, hKey: object, hExportKey: object, pszBlobType: str | None, dwFlags: int = 0) -> bytes:
-        return self._sized("BCryptExportKey", (_index(hKey), _index(hExportKey), pszBlobType), dwFlags)
+        return self._sized("BCryptExportKey", (_index(hKey), _index(hExportKey), pszBlobType), dwFlags).octets(1)
 
     def BCryptDestroyKey(self, hKey: object) -> None:
         self._call("BCryptDestroyKey", _index(hKey))
@@ -178,10 +198,8 @@ class WineBcrypt:
         if isinstance(info, bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
             return self._authenticated(name, key, data, info, iv, flags)
         words = (_index(key), data, *_padding(info), iv)
-        wanted = self._call(name, *words, NO_BUFFER, flags).number(0)
-        reply = self._call(name, *words, wanted, flags)
-        if name == "BCryptEncrypt" and reply.number(0) != wanted:
-            raise SizeMismatch(f"{name}: {wanted} bytes announced, {reply.number(0)} returned")
+        # Before block padding is taken off its size is not known.
+        reply = self._sized(name, words, flags, upper_bound=name == "BCryptDecrypt")
         if isinstance(iv, bytearray):
             iv[:] = reply.octets(2)
         return reply.octets(1)
@@ -206,7 +224,7 @@ class WineBcrypt:
         return reply.octets(1)
 
     def BCryptSignHash(self, hKey: object, pPaddingInfo: object, pbInput: bytes, dwFlags: int = 0) -> bytes:
-        return self._sized("BCryptSignHash", (_index(hKey), *_padding(pPaddingInfo), pbInput), dwFlags)
+        return self._sized("BCryptSignHash", (_index(hKey), *_padding(pPaddingInfo), pbInput), dwFlags).octets(1)
 
     def BCryptVerifySignature(
         self, hKey: object, pPaddingInfo: object, pbHash: bytes, pbSignature: bytes, dwFlags: int = 0
@@ -234,7 +252,7 @@ class WineBcrypt:
         count = None if pParameterList is None else len(buffers) // 2
         words = (_index(hSharedSecret), pwszKDF, count, *buffers)
         if cbDerivedKey is None:
-            return self._sized("BCryptDeriveKey", words, dwFlags)
+            return self._sized("BCryptDeriveKey", words, dwFlags).octets(1)
         return self._call("BCryptDeriveKey", *words, cbDerivedKey, dwFlags).octets(1)
 
     def BCryptDestroySecret(self, hSecret: object) -> None:
@@ -246,9 +264,7 @@ class WineBcrypt:
     def BCryptCreateHash(
         self, hAlgorithm: object, pbHashObject: Any = None, pbSecret: bytes | None = None, dwFlags: int = 0
     ) -> WineHandle:
-        return self._handle(
-            "BCryptCreateHash", _index(hAlgorithm), _object(pbHashObject), pbSecret, dwFlags
-        )
+        return self._handle("BCryptCreateHash", _index(hAlgorithm), _object(pbHashObject), pbSecret, dwFlags)
 
     def BCryptHashData(self, hHash: object, pbInput: bytes | None, dwFlags: int = 0) -> None:
         self._call("BCryptHashData", _index(hHash), pbInput, dwFlags)
