@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from conformance import oracle
 from support import missing
+from wine.differences import LACKS, MEASURED
 from wine.wine_bcrypt import WineBcrypt, WineHandle
 
 from hwcng import NTSTATUS, CngError, bcrypt
@@ -14,7 +15,7 @@ from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.keys import AlgorithmHandle
 from hwcng.providers.base import Provider, Support
 
-__all__ = ["fails", "hwcng_algorithm", "need_algorithm", "wine_algorithm", "wine_public"]
+__all__ = ["fails", "have", "hwcng_algorithm", "need_algorithm", "wine_algorithm", "wine_public"]
 
 MESSAGE = b"both implementations of CNG see this message"
 
@@ -47,6 +48,14 @@ def wine_algorithm(dll: WineBcrypt, name: str) -> WineHandle:
         if error.status is not NTSTATUS.STATUS_NOT_IMPLEMENTED:
             raise
         missing(f"Wine's bcrypt.dll: {name}")
+
+
+def have(dll: WineBcrypt, *uses: str) -> None:
+    """Skips where Wine lacks one of LACKS; of a version that was not measured the last one's are taken."""
+    version = dll.version.removeprefix("wine-")
+    for use in uses:
+        if (version if version in MEASURED else MEASURED[-1]) in LACKS[use]:
+            missing(f"Wine {version}'s bcrypt.dll: {use}")
 
 
 def wine_public(dll: WineBcrypt, name: str, blob_type: str, blob: bytes) -> WineHandle:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from wine.checks import MESSAGE, digest_of, fails, hwcng_algorithm, wine_algorithm, wine_public
+from wine.checks import MESSAGE, digest_of, fails, have, hwcng_algorithm, wine_algorithm, wine_public
 from wine.wine_bcrypt import WineBcrypt, WineHandle
 
 from hwcng import NTSTATUS, bcrypt
+from hwcng.cng.kdf import ParameterList
 from hwcng.cng.keys import KeyPair
 from hwcng.providers.base import Provider
 
@@ -29,8 +30,11 @@ SIGNATURES = (
     *((f"PKCS1 {name}", bcrypt.BCRYPT_PKCS1_PADDING_INFO(name), PKCS1, name) for name in PKCS1_HASHES),
     *((f"PSS {name} {salt}", bcrypt.BCRYPT_PSS_PADDING_INFO(name, salt), PSS, name) for name, salt in PSS_SALTS),
 )
+# A modulus of 1024 bits has no room for SHA-512 and a salt of 64 bytes.
+SIZED = [(f"{bits} {row[0]}", bits, *row[1:]) for bits in (1024, 2048) for row in SIGNATURES]
+SIZED = [row for row in SIZED if row[0] != "1024 PSS SHA512 64"]
 RSA_SIGNATURES = pytest.mark.parametrize(
-    ("padding", "flags", "hash_name"), [row[1:] for row in SIGNATURES], ids=[row[0] for row in SIGNATURES]
+    ("bits", "padding", "flags", "hash_name"), [row[1:] for row in SIZED], ids=[row[0] for row in SIZED]
 )
 ENCRYPTIONS = (
     ("PKCS1", None, PKCS1),
@@ -43,6 +47,28 @@ RSA_ENCRYPTIONS = pytest.mark.parametrize(
     ("padding", "flags"), [row[1:] for row in ENCRYPTIONS], ids=[row[0] for row in ENCRYPTIONS]
 )
 MESSAGES = (b"", b"\0", MESSAGE)
+
+
+def have_signature(dll: WineBcrypt, padding: object, hash_name: str | None, *, signing: bool) -> None:
+    """Skips where Wine cannot sign, or verify, so."""
+    if isinstance(padding, bcrypt.BCRYPT_PSS_PADDING_INFO):
+        if hash_name == "SHA1":
+            have(dll, "PSS with SHA1")
+        if signing and padding.cbSalt != len(digest_of(hash_name)):
+            have(dll, "PSS with a chosen salt")
+    elif hash_name is None:
+        have(dll, "signatures without DigestInfo")
+    elif hash_name == "MD5" and not signing:
+        have(dll, "verification of MD5")
+
+
+def have_oaep(dll: WineBcrypt, padding: object, *, encrypting: bool) -> None:
+    if isinstance(padding, bcrypt.BCRYPT_OAEP_PADDING_INFO):
+        have(dll, "OAEP")
+        if padding.pszAlgId == "SHA1":
+            have(dll, "OAEP with SHA1")
+        if encrypting and not padding.pbLabel:
+            have(dll, "OAEP encryption without a label")
 
 
 def hwcng_pair(token: Provider, name: str, bits: int) -> KeyPair:
@@ -78,16 +104,12 @@ def test_hwcng_takes_bcrypt_dlls_public_blob(
         assert bcrypt.BCryptGetProperty(key, "KeyLength") == bits
 
 
-@pytest.mark.parametrize("bits", [1024, 2048])
 @RSA_SIGNATURES
 def test_bcrypt_dll_verifies_the_tokens_rsa_signature(
     token: Provider, bcrypt_dll: WineBcrypt, padding: object, flags: int, hash_name: str | None, bits: int
 ) -> None:
-    pair = hwcng_pair(token, "RSA", bits)
-    if bits == 1024 and isinstance(padding, bcrypt.BCRYPT_PSS_PADDING_INFO) and hash_name == "SHA512":
-        fails(NTSTATUS.STATUS_INVALID_PARAMETER, bcrypt.BCryptSignHash, pair, padding, digest_of(hash_name), flags)
-        return
-    digest = digest_of(hash_name)
+    have_signature(bcrypt_dll, padding, hash_name, signing=False)
+    pair, digest = hwcng_pair(token, "RSA", bits), digest_of(hash_name)
     signature = bcrypt.BCryptSignHash(pair, padding, digest, flags)
     key = wine_public(bcrypt_dll, "RSA", RSA_BLOB, bcrypt.BCryptExportKey(pair, None, RSA_BLOB))
     bcrypt_dll.BCryptVerifySignature(key, padding, digest, signature, flags)
@@ -96,13 +118,12 @@ def test_bcrypt_dll_verifies_the_tokens_rsa_signature(
     fails(invalid, bcrypt_dll.BCryptVerifySignature, key, padding, wrong, signature, flags)
 
 
-@pytest.mark.parametrize("bits", [1024, 2048])
 @RSA_SIGNATURES
 def test_hwcng_verifies_bcrypt_dlls_rsa_signature(
     token: Provider, bcrypt_dll: WineBcrypt, padding: object, flags: int, hash_name: str | None, bits: int
 ) -> None:
-    pair = wine_pair(bcrypt_dll, "RSA", bits)
-    digest = digest_of(hash_name)
+    have_signature(bcrypt_dll, padding, hash_name, signing=True)
+    pair, digest = wine_pair(bcrypt_dll, "RSA", bits), digest_of(hash_name)
     signature = bcrypt_dll.BCryptSignHash(pair, padding, digest, flags)
     blob = bcrypt_dll.BCryptExportKey(pair, None, RSA_BLOB)
     key = bcrypt.BCryptImportKeyPair(hwcng_algorithm(token, "RSA"), None, RSA_BLOB, blob)
@@ -119,6 +140,8 @@ def test_ecdsa_signatures_verify_on_the_other_side(
     digest = digest_of(hash_name)
     wrong = bytes([digest[0] ^ 1]) + digest[1:]
     invalid = NTSTATUS.STATUS_INVALID_SIGNATURE
+    if hash_name == "SHA512":
+        have(bcrypt_dll, "ECDSA with SHA512")
 
     pair = hwcng_pair(token, name, bits)
     signature = bcrypt.BCryptSignHash(pair, None, digest)
@@ -139,6 +162,7 @@ def test_ecdsa_signatures_verify_on_the_other_side(
 def test_the_token_decrypts_what_bcrypt_dll_encrypts(
     token: Provider, bcrypt_dll: WineBcrypt, padding: object, flags: int, bits: int
 ) -> None:
+    have_oaep(bcrypt_dll, padding, encrypting=True)
     pair = hwcng_pair(token, "RSA", bits)
     key = wine_public(bcrypt_dll, "RSA", RSA_BLOB, bcrypt.BCryptExportKey(pair, None, RSA_BLOB))
     for message in MESSAGES:
@@ -151,9 +175,40 @@ def test_the_token_decrypts_what_bcrypt_dll_encrypts(
 def test_bcrypt_dll_decrypts_what_hwcng_encrypts(
     token: Provider, bcrypt_dll: WineBcrypt, padding: object, flags: int, bits: int
 ) -> None:
+    have_oaep(bcrypt_dll, padding, encrypting=False)
     pair = wine_pair(bcrypt_dll, "RSA", bits)
     blob = bcrypt_dll.BCryptExportKey(pair, None, RSA_BLOB)
     key = bcrypt.BCryptImportKeyPair(hwcng_algorithm(token, "RSA"), None, RSA_BLOB, blob)
     for message in MESSAGES:
         ciphertext = bcrypt.BCryptEncrypt(key, message, padding, None, flags)
         assert bcrypt_dll.BCryptDecrypt(pair, ciphertext, padding, None, flags) == message
+
+
+PARAMETERS = (
+    ("HASH", None),
+    *(("HASH", [(bcrypt.KDF_HASH_ALGORITHM, name)]) for name in ("SHA1", "SHA256", "SHA384", "SHA512")),
+    ("HASH", [(bcrypt.KDF_HASH_ALGORITHM, "SHA256"), (bcrypt.KDF_SECRET_PREPEND, b"before")]),
+    ("HASH", [(bcrypt.KDF_HASH_ALGORITHM, "SHA256"), (bcrypt.KDF_SECRET_APPEND, b"after")]),
+    ("HMAC", [(bcrypt.KDF_HASH_ALGORITHM, "SHA256"), (bcrypt.KDF_HMAC_KEY, bytes(32))]),
+    ("TRUNCATE", None),
+)
+
+
+@pytest.mark.parametrize(("function", "parameters"), PARAMETERS, ids=lambda part: str(part))
+@pytest.mark.parametrize(("name", "bits"), [("ECDH_P256", 256), ("ECDH_P384", 384), ("ECDH_P521", 521)])
+def test_both_agree(
+    raw_secret_token: Provider, bcrypt_dll: WineBcrypt, name: str, bits: int, function: str, parameters: ParameterList
+) -> None:
+    """Each side has its own pair and the other's public blob."""
+    have(bcrypt_dll, "BCryptDeriveKey")
+    if any(kind in (bcrypt.KDF_SECRET_PREPEND, bcrypt.KDF_SECRET_APPEND) for kind, _ in parameters or ()):
+        have(bcrypt_dll, "SECRET_PREPEND and SECRET_APPEND")
+    if function == "HMAC":
+        have(bcrypt_dll, "the function HMAC")
+    theirs, ours = wine_pair(bcrypt_dll, name, bits), hwcng_pair(raw_secret_token, name, bits)
+    blob = bcrypt_dll.BCryptExportKey(theirs, None, ECC_BLOB)
+    public = bcrypt.BCryptImportKeyPair(hwcng_algorithm(raw_secret_token, name), None, ECC_BLOB, blob)
+    mine = bcrypt.BCryptDeriveKey(bcrypt.BCryptSecretAgreement(ours, public), function, parameters, None)
+    key = wine_public(bcrypt_dll, name, ECC_BLOB, bcrypt.BCryptExportKey(ours, None, ECC_BLOB))
+    secret = bcrypt_dll.BCryptSecretAgreement(theirs, key)
+    assert bcrypt_dll.BCryptDeriveKey(secret, function, parameters, None) == mine

@@ -34,6 +34,8 @@ for _hash, _limit in (("SHA1", 86), ("SHA256", 62)):
     for _size in (0, 1, _limit, _limit + 1):
         _arguments = (DATA[:_size], OaepInfo(_hash), OAEP)
         add(f"RSA OAEP {_hash} encryption of {_size} bytes", encrypted_length, rsa_public, *_arguments)
+    _arguments = (DATA[:20], OaepInfo(_hash, b"label"), OAEP)
+    add(f"RSA OAEP {_hash} encryption with a label", encrypted_length, rsa_public, *_arguments)
     add(f"RSA OAEP {_hash} decryption", decrypted, rsa_private, _OAEP[_hash], OaepInfo(_hash), OAEP)
     _arguments = (rsa_ciphertext(oracle.oaep_block(128, _hash, b"label", b"secret")), OaepInfo(_hash, b"label"), OAEP)
     add(f"RSA OAEP {_hash} decryption with a label", decrypted, rsa_private, *_arguments)
