@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 
 import pytest
+from wine.checks import digest_of, fails, have, hwcng_algorithm, need_algorithm, wine_algorithm, wine_public
+from wine.wine_bcrypt import WineBcrypt
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.providers.base import Provider
-from wine.checks import digest_of, fails, have, hwcng_algorithm, need_algorithm, wine_algorithm, wine_public
-from wine.wine_bcrypt import WineBcrypt
 
 DSA_BLOB, DH_BLOB = "DSAPUBLICBLOB", "DHPUBLICBLOB"
 DH_PARAMETER_MAGIC = 0x4D504844
