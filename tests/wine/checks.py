@@ -15,7 +15,16 @@ from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.keys import AlgorithmHandle
 from hwcng.providers.base import Provider, Support
 
-__all__ = ["fails", "have", "hwcng_algorithm", "need_algorithm", "wine_algorithm", "wine_public"]
+__all__ = [
+    "MESSAGE",
+    "digest_of",
+    "fails",
+    "have",
+    "hwcng_algorithm",
+    "need_algorithm",
+    "wine_algorithm",
+    "wine_public",
+]
 
 MESSAGE = b"both implementations of CNG see this message"
 
@@ -27,17 +36,15 @@ def digest_of(hash_name: str | None) -> bytes:
     return oracle.digest(hash_name, MESSAGE)
 
 
-def need_algorithm(name: str) -> None:
-    """Skips until hwcng knows the algorithm."""
-    if name not in ALGORITHMS:
+def need_algorithm(token: Provider, name: str) -> None:
+    """Skips where hwcng has not the algorithm on this token."""
+    row = ALGORITHMS.get(name)
+    if row is None or token.offers(row.offered_as, row.curve) is Support.REFUSED:
         missing(f"hwcng: {name}")
 
 
 def hwcng_algorithm(token: Provider, name: str) -> AlgorithmHandle:
-    need_algorithm(name)
-    row = ALGORITHMS[name]
-    if token.offers(row.offered_as, row.curve) is Support.REFUSED:
-        missing(f"{name} of {token.token.manufacturer.strip()}")
+    need_algorithm(token, name)
     return bcrypt.BCryptOpenAlgorithmProvider(name, token)
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wine.wine_advapi32 import WineAdvapi32
     from wine.wine_bcrypt import WineBcrypt
 
-    from hwcng.providers.base import Provider
-
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Without --wine none of these tests is collected, unless its file is named."""
@@ -47,13 +45,3 @@ def advapi32_dll(wine: Wine) -> Iterator[WineAdvapi32]:
     peer = WineAdvapi32(wine)
     yield peer
     peer.close()
-
-
-@pytest.fixture
-def default_provider(provider: Provider) -> Iterator[Provider]:
-    """The session's provider as what pszImplementation=None means."""
-    import hwcng
-
-    hwcng.set_default_provider(provider)
-    yield provider
-    hwcng.set_default_provider(None)

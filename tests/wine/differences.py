@@ -70,8 +70,10 @@ LACKS: Mapping[str, tuple[str, ...]] = {
 
 DIFFERENCES: tuple[Difference, ...] = (
     Difference(
-        "Wine has no SHA-3, no CMAC or GMAC, no P-521, no curve by its name, no CCM and no AES-192-GCM.",
+        "Wine has no SHA-3, no CMAC or GMAC, no P-521, no curve by its name, no CCM, no AES-192-GCM, and Wine 8 no DH.",
         """
+        a value | STATUS_NOT_IMPLEMENTED | as hwcng:
+            open DH
         a value | STATUS_NOT_IMPLEMENTED | STATUS_NOT_IMPLEMENTED:
             open SHA3-256; open SHA3-384; open SHA3-512; open AES-CMAC; open AES-GMAC; open ECDSA_P521;
             open ECDH_P521; open ECDSA; open ECDH; set ChainingModeCCM of AES algorithm;
@@ -185,6 +187,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         STATUS_NOT_SUPPORTED | a value | a value:
             pair of AES; pair of SHA256; pair of RNG; generate a pair of an algorithm
         STATUS_INVALID_PARAMETER | a value | a value:
+            pair of DSA with 256 bits;
             pair of RSA with 0 bits; pair of RSA with 384 bits; pair of RSA with 511 bits; pair of RSA with 520 bits;
             pair of RSA with 16448 bits; pair of RSA_SIGN with 0 bits; pair of RSA_SIGN with 1025 bits;
             pair of ECDSA_P256 with 0 bits; pair of ECDSA_P256 with 255 bits; pair of ECDSA_P256 with 384 bits;

@@ -22,9 +22,9 @@ STATUS = re.compile(r"(STATUS|NTE)_[A-Z_]+|the size query says .*")
 
 
 @pytest.fixture
-def default_token(raw_secret_token: Provider) -> Iterator[None]:
+def default_token(raw_secret_token: Provider) -> Iterator[Provider]:
     hwcng.set_default_provider(raw_secret_token)
-    yield
+    yield raw_secret_token
     hwcng.set_default_provider(None)
 
 
@@ -56,11 +56,11 @@ def kind(theirs: str, ours: str) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_both_make_the_same_of_it_or_differ_as_listed(
-    default_token: None, bcrypt_dll: WineBcrypt, of_wine: Callable[[str], str], name: str
+    default_token: Provider, bcrypt_dll: WineBcrypt, of_wine: Callable[[str], str], name: str
 ) -> None:
     case = CASES[name]
     if case.needs is not None:
-        need_algorithm(case.needs)
+        need_algorithm(default_token, case.needs)
     ours, theirs = outcome(bcrypt, case), of_wine(name)
     if name not in DIFFERENT:
         assert ours == theirs

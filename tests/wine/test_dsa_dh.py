@@ -23,7 +23,7 @@ def dh_parameters(public_blob: bytes) -> bytes:
 
 
 def test_bcrypt_dll_verifies_the_tokens_dsa_signature(provider: Provider, bcrypt_dll: WineBcrypt) -> None:
-    need_algorithm("DSA")
+    need_algorithm(provider, "DSA")
     pair = bcrypt.BCryptGenerateKeyPair(hwcng_algorithm(provider, "DSA"), BITS)
     bcrypt.BCryptFinalizeKeyPair(pair)
     blob = bcrypt.BCryptExportKey(pair, None, DSA_BLOB)
@@ -35,7 +35,7 @@ def test_bcrypt_dll_verifies_the_tokens_dsa_signature(provider: Provider, bcrypt
 
 
 def test_hwcng_verifies_bcrypt_dlls_dsa_signature(provider: Provider, bcrypt_dll: WineBcrypt) -> None:
-    need_algorithm("DSA")
+    need_algorithm(provider, "DSA")
     pair = bcrypt_dll.BCryptGenerateKeyPair(wine_algorithm(bcrypt_dll, "DSA"), BITS)
     bcrypt_dll.BCryptFinalizeKeyPair(pair)
     blob = bcrypt_dll.BCryptExportKey(pair, None, DSA_BLOB)
@@ -49,7 +49,7 @@ def test_hwcng_verifies_bcrypt_dlls_dsa_signature(provider: Provider, bcrypt_dll
 
 @pytest.mark.parametrize("hash_name", ["SHA1", "SHA256", "SHA512"])
 def test_both_agree_by_dh(provider: Provider, bcrypt_dll: WineBcrypt, hash_name: str) -> None:
-    need_algorithm("DH")
+    need_algorithm(provider, "DH")
     have(bcrypt_dll, "BCryptDeriveKey")
     ours = bcrypt.BCryptGenerateKeyPair(hwcng_algorithm(provider, "DH"), BITS)
     bcrypt.BCryptFinalizeKeyPair(ours)
