@@ -53,7 +53,11 @@ class Wine:
         (directory / "prefix").mkdir()
         # It outlives its last program by so many seconds, also where this process is killed.
         self._run(self._server, f"-p{IDLE_SECONDS}")
-        self._run(self._wine, "wineboot", "--init")
+        try:
+            self._run(self._wine, "wineboot", "--init")
+        except BaseException:
+            self.close()
+            raise
 
     def _run(self, *command: str) -> None:
         # No pipe: the services that a program starts would hold it open.
