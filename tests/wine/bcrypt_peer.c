@@ -252,6 +252,26 @@ static void derive_key(void)
     say_result(out, size);
 }
 
+static void derive_key_pbkdf2(void)
+{
+    BCRYPT_ALG_HANDLE algorithm = (BCRYPT_ALG_HANDLE)handle();
+    struct octets password = octets(), salt = octets(), out;
+    ULONGLONG iterations = number();
+    out = room();
+    say_status(BCryptDeriveKeyPBKDF2(
+        algorithm, password.data, password.size, salt.data, salt.size, iterations, out.data, out.size, number()));
+    say_octets(out.data, out.size);
+}
+
+static void derive_key_capi(void)
+{
+    BCRYPT_HASH_HANDLE hash = (BCRYPT_HASH_HANDLE)handle();
+    BCRYPT_ALG_HANDLE target = (BCRYPT_ALG_HANDLE)handle();
+    struct octets out = room();
+    say_status(BCryptDeriveKeyCapi(hash, target, out.data, out.size, number()));
+    say_octets(out.data, out.size);
+}
+
 static void destroy_secret(void)
 {
     say_status(BCryptDestroySecret((BCRYPT_SECRET_HANDLE)handle()));
@@ -333,6 +353,8 @@ int main(void)
         {"BCryptVerifySignature", verify_signature},
         {"BCryptSecretAgreement", secret_agreement},
         {"BCryptDeriveKey", derive_key},
+        {"BCryptDeriveKeyPBKDF2", derive_key_pbkdf2},
+        {"BCryptDeriveKeyCapi", derive_key_capi},
         {"BCryptDestroySecret", destroy_secret},
         {"BCryptGenRandom", gen_random},
         {"BCryptCreateHash", create_hash},

@@ -37,7 +37,9 @@ def digest_of(hash_name: str | None) -> bytes:
 
 
 def need_algorithm(token: Provider, name: str) -> None:
-    """Skips where hwcng has not the algorithm on this token."""
+    """Skips where hwcng has not the algorithm on this token, or not a function of this name."""
+    if hasattr(bcrypt, name):
+        return
     row = ALGORITHMS.get(name)
     if row is None or token.offers(row.offered_as, row.curve) is Support.REFUSED:
         missing(f"hwcng: {name}")

@@ -255,6 +255,22 @@ class WineBcrypt:
             return self._sized("BCryptDeriveKey", words, dwFlags).octets(1)
         return self._call("BCryptDeriveKey", *words, cbDerivedKey, dwFlags).octets(1)
 
+    def BCryptDeriveKeyPBKDF2(
+        self,
+        hPrf: object,
+        pbPassword: bytes | None,
+        pbSalt: bytes | None,
+        cIterations: int,
+        cbDerivedKey: int,
+        dwFlags: int = 0,
+    ) -> bytes:
+        words = (_index(hPrf), pbPassword, pbSalt, cIterations, cbDerivedKey)
+        return self._call("BCryptDeriveKeyPBKDF2", *words, dwFlags).octets(0)
+
+    def BCryptDeriveKeyCapi(self, hHash: object, hTargetAlg: object, cbDerivedKey: int, dwFlags: int = 0) -> bytes:
+        words = (_index(hHash), _index(hTargetAlg), cbDerivedKey)
+        return self._call("BCryptDeriveKeyCapi", *words, dwFlags).octets(0)
+
     def BCryptDestroySecret(self, hSecret: object) -> None:
         self._call("BCryptDestroySecret", _index(hSecret))
 
