@@ -35,7 +35,7 @@ Run: TypeAlias = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """needs: an algorithm or a function that hwcng may not know. strict: size queries must announce what the calls return."""
+    """needs: an algorithm or function that hwcng may lack. strict: size queries must announce what the calls return."""
 
     run: Run
     needs: str | None = None
