@@ -207,6 +207,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         STATUS_INVALID_PARAMETER | STATUS_SUCCESS | STATUS_SUCCESS:
             close with flags; finalize with flags
         STATUS_INVALID_PARAMETER | a value | a value:
+            PBKDF2 with flags; CAPI key with flags;
             symmetric key with flags; 16 random bytes of RNG, flags 2; pair with flags 0x1; pair with flags 0x8;
             RSAPUBLICBLOB with flags 0x1; agreement with flags
         STATUS_INVALID_PARAMETER | STATUS_INTERNAL_ERROR | STATUS_INTERNAL_ERROR:
@@ -340,6 +341,8 @@ DIFFERENCES: tuple[Difference, ...] = (
             MD5 with a secret; SHA1 with a secret; SHA256 with a secret; SHA384 with a secret; SHA512 with a secret
         STATUS_INVALID_HANDLE | a value | a value:
             finish a hash twice; data for a finished hash; duplicate a finished hash
+        a value | another value | another value:
+            CAPI key twice
         """,
     ),
     Difference(
@@ -564,6 +567,25 @@ DIFFERENCES: tuple[Difference, ...] = (
         """
         a value | STATUS_INTERNAL_ERROR | another value:
             ECDH_P256 HASH around the secret; ECDH_P256 HASH of one side
+        """,
+    ),
+    Difference(
+        "Wine has BCryptDeriveKeyCapi without a target algorithm only, and takes any hash for PBKDF2's PRF.",
+        """
+        a value | STATUS_NOT_IMPLEMENTED | STATUS_NOT_IMPLEMENTED:
+            CAPI key of 16 bytes by SHA1 for AES; CAPI key of 32 bytes by SHA1 for AES;
+            CAPI key of 32 bytes by SHA256 for AES; CAPI key for RSA
+        STATUS_INVALID_HANDLE | a value | a value:
+            PBKDF2 without the flag of HMACs
+        STATUS_INVALID_HANDLE | STATUS_INVALID_PARAMETER | STATUS_INVALID_PARAMETER:
+            PBKDF2 by AES
+        """,
+    ),
+    Difference(
+        "For what is no hash BCryptDeriveKeyCapi has STATUS_INVALID_PARAMETER on Windows since 8.",
+        """
+        STATUS_INVALID_PARAMETER | STATUS_INVALID_HANDLE | STATUS_INVALID_HANDLE:
+            CAPI key of nothing; CAPI key of an algorithm; CAPI key of a key
         """,
     ),
     Difference(

@@ -51,10 +51,10 @@ def capi_of(api: Any, what: str) -> Any:
 
 for _name in HASHES:
     add(f"PBKDF2 by {_name}", pbkdf2, _name, needs=PBKDF2)
-    for _target in (None, "AES"):
-        for _length in (1, 16, 20, 24, 32, 40, 48, 64, 96, 128, 129):
-            _said = f"CAPI key of {_length} bytes by {_name} for {_target or 'nothing'}"
-            add(_said, capi, _name, _target, _length, needs=CAPI)
+    for _length in (1, 16, 20, 24, 32, 40, 48, 64, 96, 128, 129):
+        add(f"CAPI key of {_length} bytes by {_name}", capi, _name, None, _length, needs=CAPI)
+for _name, _length in (("SHA1", 16), ("SHA1", 32), ("SHA256", 32)):
+    add(f"CAPI key of {_length} bytes by {_name} for AES", capi, _name, "AES", _length, needs=CAPI)
 for _length in (1, 20, 32, 1000):
     add(f"PBKDF2 of {_length} bytes", pbkdf2, "SHA1", b"password", b"salt", 2, _length, needs=PBKDF2)
 for _said, _arguments in {
@@ -75,5 +75,3 @@ add("CAPI key for RSA", capi, "SHA1", "RSA", 16, needs=CAPI)
 add("CAPI key twice", capi_twice, needs=CAPI)
 for _what in ("nothing", "an algorithm", "a key"):
     add(f"CAPI key of {_what}", capi_of, _what, needs=CAPI)
-for _length in (16, 20, 24, 40):
-    add(f"CAPI key of {_length} bytes for 3DES", capi, "SHA1", "3DES", _length, needs="3DES")
