@@ -59,7 +59,7 @@ class Wine:
             self.close()
             raise
 
-    def _run(self, *command: str) -> None:
+    def _run(self, *command: str, check: bool = True) -> None:
         # No pipe: the services that a program starts would hold it open.
         subprocess.run(
             command,
@@ -67,7 +67,7 @@ class Wine:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            check=True,
+            check=check,
             timeout=BOOT_SECONDS,
         )
 
@@ -92,7 +92,7 @@ class Wine:
 
     def close(self) -> None:
         """Ends every process of the prefix and removes it: it is some hundred megabytes."""
-        self._run(self._server, "-k")
+        self._run(self._server, "-k", check=False)
         self._run(self._server, "-w")
         shutil.rmtree(self.directory / "prefix", ignore_errors=True)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from conformance.checks import need
 from wine.checks import MESSAGE, digest_of, hwcng_algorithm
 from wine.wine_advapi32 import WineAdvapi32
 
