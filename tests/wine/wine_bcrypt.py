@@ -31,9 +31,8 @@ class SizeMismatch(Exception):
 class WineHandle:
     """What bcrypt.dll returned."""
 
-    def __init__(self, index: str, key_of: str | None = None) -> None:
+    def __init__(self, index: str) -> None:
         self.index = int(index)
-        self.key_of = key_of
 
     def __repr__(self) -> str:
         return f"<WineHandle {self.index}>"
