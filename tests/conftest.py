@@ -31,6 +31,10 @@ REMOTE_TOKEN = "hwcng-remote"
 CURRENT_NSS_SECONDS = 120
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--wine", action="store_true", help="also run tests/wine, against the DLLs of Wine")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Ledger(), PLUGIN_NAME)
 
