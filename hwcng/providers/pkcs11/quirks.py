@@ -6,7 +6,11 @@ A quirk is recognised by the file name before C_Initialize and by CK_INFO after 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from pkcs11 import Mechanism
 
 from hwcng.hashes import HASHES
 
@@ -28,6 +32,7 @@ class Quirks:
     named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
+    key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
 
     oaep_hashes: frozenset[str] = _PSS_HASHES
@@ -36,14 +41,22 @@ class Quirks:
     named_curves: frozenset[str] | None = None
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
+    key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label. It takes
     # bare points for DER whose x begins with 0x37 (nistP224) or 0x7F (brainpoolP512r1), and answers GENERAL_ERROR.
+    # It says that DSA ends at 1024 bits, and holds longer keys all the same.
     (
         re.compile(r"SoftHSM"),
-        Quirks(oaep_hashes=frozenset({"SHA1"}), oaep_label=False, key_wrap_pad_is_rfc5649=True, der_peer_point=True),
+        Quirks(
+            oaep_hashes=frozenset({"SHA1"}),
+            oaep_label=False,
+            key_wrap_pad_is_rfc5649=True,
+            der_peer_point=True,
+            key_ranges=MappingProxyType({int(Mechanism.DSA_KEY_PAIR_GEN): (512, 3072)}),
+        ),
     ),
     # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1.
     (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES)),
