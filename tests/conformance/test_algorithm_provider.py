@@ -62,6 +62,8 @@ ASYMMETRIC = (
     "ECDH_P521",
     "ECDSA",
     "ECDH",
+    "DH",
+    "DSA",
 )
 ALGORITHMS = ("AES", "AES-CMAC", "AES-GMAC", *HASHES, *ASYMMETRIC, "RNG")
 ACCEPTED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
@@ -308,8 +310,8 @@ def test_enumeration_lists_each_algorithm_once_per_class(default_provider, calls
         (0x01, {"AES"}),
         (0x02, {*HASHES, "AES-CMAC", "AES-GMAC"}),
         (0x04, {"RSA"}),
-        (0x08, {"ECDH_P256", "ECDH_P384", "ECDH_P521", "ECDH"}),
-        (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA"}),
+        (0x08, {"ECDH_P256", "ECDH_P384", "ECDH_P521", "ECDH", "DH"}),
+        (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA", "DSA"}),
         (0x20, {"RNG"}),
         (0x21, {"AES", "RNG"}),
         (0x40, set()),

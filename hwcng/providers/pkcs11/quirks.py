@@ -32,6 +32,7 @@ class Quirks:
     named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
+    wrapped_kinds: kinds of pairs that survive C_WrapKey and C_UnwrapKey, None where every kind may be tried.
     key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
 
@@ -41,6 +42,7 @@ class Quirks:
     named_curves: frozenset[str] | None = None
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
+    wrapped_kinds: frozenset[str] | None = None
     key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -58,8 +60,9 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
             key_ranges=MappingProxyType({int(Mechanism.DSA_KEY_PAIR_GEN): (512, 3072)}),
         ),
     ),
-    # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1.
-    (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES)),
+    # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1. It wraps EC and DSA keys, which it then refuses to
+    # unwrap (TEMPLATE_INCOMPLETE), and its DEVICE_ERROR to the wrapping of a DH key would pass for a lost connection.
+    (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES, wrapped_kinds=frozenset({"RSA"}))),
     # opencryptoki takes SHA-3 in PSS too.
     (re.compile(r"opencryptoki|Opencryptoki|IBM"), Quirks(pss_hashes=frozenset(HASHES) - {"MD5"})),
 )
