@@ -20,6 +20,7 @@ from hwcng.cng.algorithm import (
     check_curve,
     check_export_policy,
 )
+from hwcng.cng.algorithms import Interface
 from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.hashing import HashObject
@@ -27,6 +28,7 @@ from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.curves import CURVE_ALIASES, CURVES
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers.base import RsaPublicKey, Support
 
 __all__ = ["AuthTagLengths", "get_property", "require_settable", "set_property"]
@@ -55,6 +57,9 @@ BCRYPT_PUBLIC_KEY_LENGTH = "PublicKeyLength"
 BCRYPT_ECC_CURVE_NAME = "ECCCurveName"
 BCRYPT_ECC_CURVE_NAME_LIST = "ECCCurveNameList"
 BCRYPT_ECC_PARAMETERS = "ECCParameters"
+BCRYPT_PARAMETER_SET_NAME = "ParameterSetName"
+BCRYPT_KEM_SHARED_SECRET_LENGTH = "KEMSharedSecretLength"  # noqa: S105
+BCRYPT_KEM_CIPHERTEXT_LENGTH = "KEMCiphertextLength"
 BCRYPT_PRIMITIVE_TYPE = "PrimitiveType"
 BCRYPT_IS_IFX_TPM_WEAK_KEY = "IsIfxTpmWeakKey"
 NCRYPT_EXPORT_POLICY_PROPERTY = "Export Policy"
@@ -143,7 +148,11 @@ def _curve_names(handle: AlgorithmHandle) -> tuple[str, ...] | None:
 
 
 def _key_strength(pair: KeyPair) -> int:
-    return _finalized(pair).bits
+    return _finalized(pair).family.strength(pair.public)
+
+
+def _shared_secret_length(handle: AlgorithmHandle) -> int | None:
+    return SHARED_SECRET_SIZE if handle.algorithm.is_a(Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE) else None
 
 
 def _finalized(pair: KeyPair) -> KeyPair:
@@ -205,6 +214,7 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_ECC_CURVE_NAME: lambda handle: handle.curve_name,
             BCRYPT_ECC_CURVE_NAME_LIST: _curve_names,
             BCRYPT_ECC_PARAMETERS: lambda handle: build_ecc_parameters(handle.curve.name) if handle.curve else None,
+            BCRYPT_KEM_SHARED_SECRET_LENGTH: _shared_secret_length,
             BCRYPT_PRIMITIVE_TYPE: lambda handle: int(handle.algorithm.interfaces[0]),
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda handle: handle.export_policy,
         },
@@ -231,6 +241,9 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_ECC_PARAMETERS: lambda pair: (
                 build_ecc_parameters(pair.curve.name) if _finalized(pair).curve is not None else None
             ),
+            BCRYPT_PARAMETER_SET_NAME: lambda pair: _finalized(pair).parameter_set,
+            BCRYPT_KEM_SHARED_SECRET_LENGTH: lambda pair: _shared_secret_length(_finalized(pair).algorithm_handle),
+            BCRYPT_KEM_CIPHERTEXT_LENGTH: lambda pair: _finalized(pair).family.ciphertext_length(pair.public),
             BCRYPT_IS_IFX_TPM_WEAK_KEY: _is_roca,
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda pair: _finalized(pair).export_policy,
         },
@@ -260,7 +273,7 @@ def _set_algorithm_curve(handle: AlgorithmHandle, value: object) -> None:
     name = _string(value, BCRYPT_ECC_CURVE_NAME)
     if not handle.algorithm.generic_curve:
         raise not_supported(f"{handle.name} has its own curve, or none")
-    handle.curve, handle.curve_name = check_curve(name), name
+    handle.curve, handle.curve_name = check_curve(name, handle.algorithm), name
 
 
 def _set_algorithm_parameters(handle: AlgorithmHandle, value: Any) -> None:
@@ -314,6 +327,10 @@ def _set_pair_parameters(pair: KeyPair, value: Any) -> None:
     pair.set_curve(parse_ecc_parameters(octets(value, BCRYPT_ECC_PARAMETERS)))
 
 
+def _set_pair_parameter_set(pair: KeyPair, value: object) -> None:
+    pair.set_parameter_set(_string(value, BCRYPT_PARAMETER_SET_NAME))
+
+
 def _set_pair_policy(pair: KeyPair, value: object) -> None:
     pair.set_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
@@ -340,6 +357,7 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
             BCRYPT_KEY_LENGTH: _set_pair_bits,
             BCRYPT_ECC_CURVE_NAME: _set_pair_curve,
             BCRYPT_ECC_PARAMETERS: _set_pair_parameters,
+            BCRYPT_PARAMETER_SET_NAME: _set_pair_parameter_set,
             BCRYPT_INITIALIZATION_VECTOR: _refuse_pair_iv,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_pair_policy,
         },

@@ -8,6 +8,8 @@ from typing import Any
 
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.families.ec import EcFamily
+from hwcng.cng.families.mldsa import MlDsaFamily
+from hwcng.cng.families.mlkem import MlKemFamily
 from hwcng.cng.families.rsa import RsaFamily
 
 __all__ = ["FAMILIES", "PairFamily"]
@@ -18,6 +20,8 @@ FAMILIES: Mapping[str, PairFamily[Any]] = MappingProxyType(
         for family in (
             RsaFamily(),
             EcFamily(),
+            MlDsaFamily(),
+            MlKemFamily(),
         )
     }
 )

@@ -12,11 +12,13 @@ from types import MappingProxyType
 from asn1crypto.core import OctetString
 from pkcs11 import MGF, Mechanism
 
-from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, RsaOaepSpec, RsaPssSpec
+from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, MlDsaSpec, RsaOaepSpec, RsaPssSpec
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 
 __all__ = [
     "AES_BLOCK",
+    "EC_MONTGOMERY_KEY_PAIR_GEN",
+    "HASH_ML_DSA",
     "CIPHER_MECHANISMS",
     "DIGEST_MECHANISMS",
     "HMAC_MECHANISMS",
@@ -25,12 +27,17 @@ __all__ = [
     "cipher",
     "ecdh",
     "extract",
+    "ml_dsa",
     "oaep",
     "pss",
     "with_iv",
 ]
 
 AES_BLOCK = 16
+
+EC_MONTGOMERY_KEY_PAIR_GEN = 0x1056
+HASH_ML_DSA = 0x1F
+CKH_HEDGE_PREFERRED, CKH_DETERMINISTIC_REQUIRED = 0, 2
 
 CIPHER_MECHANISMS: Mapping[CipherMode, int] = MappingProxyType(
     {
@@ -147,6 +154,19 @@ def ecdh(point: bytes, *, der: bool) -> MechanismCall:
     parameters.kdf = CKD_NULL
     parameters.pPublicData, parameters.ulPublicDataLen = pointer, len(point)
     return _structured(int(Mechanism.ECDH1_DERIVE), parameters, pointer)
+
+
+def ml_dsa(spec: MlDsaSpec) -> MechanismCall:
+    """CKM_ML_DSA of a message, or CKM_HASH_ML_DSA of a digest; the latter's structure is the former's and the hash."""
+    context = ffi.from_buffer(spec.context)
+    if spec.prehash is None:
+        mechanism, parameters = int(Mechanism.ML_DSA), ffi.new("CK_SIGN_ADDITIONAL_CONTEXT *")
+    else:
+        mechanism, parameters = HASH_ML_DSA, ffi.new("CK_HASH_SIGN_ADDITIONAL_CONTEXT *")
+        parameters.hash = DIGEST_MECHANISMS[spec.prehash]
+    parameters.hedgeVariant = CKH_DETERMINISTIC_REQUIRED if spec.deterministic else CKH_HEDGE_PREFERRED
+    parameters.pContext, parameters.ulContextLen = (context, len(spec.context)) if spec.context else (ffi.NULL, 0)
+    return _structured(mechanism, parameters, context)
 
 
 def extract(first_bit: int) -> MechanismCall:

@@ -9,6 +9,7 @@ from hwcng.providers.base import Capabilities, Provider
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.probes.base import Probe
 from hwcng.providers.pkcs11.probes.curves import curves
+from hwcng.providers.pkcs11.probes.lattices import ml_dsa, ml_kem
 from hwcng.providers.pkcs11.probes.rsa import rsa
 from hwcng.providers.pkcs11.probes.secrets import aes, macs
 
@@ -19,7 +20,7 @@ def random(probe: Probe) -> None:
     probe.attempt("RNG", "random", probe.offered.offers("RNG"), lambda: len(probe.provider.random(32)) == 32)
 
 
-_PASSES = (random, aes, macs, rsa, curves)
+_PASSES = (random, aes, macs, rsa, curves, ml_dsa, ml_kem)
 
 _probed: dict[tuple[str, ...], Capabilities] = {}
 _probing = ProcessLock()
