@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from support import missing
 if TYPE_CHECKING:
     from hwcng.providers.base import Provider
 
-__all__ = ["nss_provider", "raw_secret_token", "token"]
+__all__ = ["nss_current", "nss_provider", "raw_secret_token", "token"]
 
 NSS_SOFTOKN = Path("/usr/lib/x86_64-linux-gnu/libsoftokn3.so")
+NSS_CURRENT = Path.home() / ".cache/hwcng/nss/current/libsoftokn3.so"
 
 
 def _nss_uri() -> str:
@@ -30,6 +32,22 @@ def nss_provider() -> Iterator[Provider]:
 
     with hwcng.open_provider(_nss_uri()) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def nss_current() -> Iterator[Provider]:
+    """A current NSS's slot of crypto services: ML-DSA, ML-KEM and X25519."""
+    import hwcng
+    from hwcng.providers.pkcs11.cryptoki import ffi
+
+    folder = Path(os.environ.get("HWCNG_CURRENT_NSS", NSS_CURRENT)).parent
+    if not (folder / NSS_SOFTOKN.name).exists():
+        missing("a current NSS (ML-DSA, ML-KEM)")
+    # Its libraries have names of their own, so that it can live beside the system's NSS; the loader does not know them.
+    utilities = ffi.dlopen(str(folder / "libnssutilC.so"), ffi.RTLD_NOW)
+    with hwcng.open_provider(f"pkcs11:slot-id=1?module-path={folder / NSS_SOFTOKN.name}") as opened:
+        yield opened
+    del utilities
 
 
 @pytest.fixture(scope="session", params=["softhsm", "nss"])

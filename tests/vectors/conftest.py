@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conformance.tokens import nss_current  # noqa: F401
 from support import missing
 from vectors.wycheproof import Token
 
 import hwcng
+from hwcng.providers.base import Provider
 
 NSS_LIBRARY = "libsoftokn3.so"
 
@@ -24,3 +26,9 @@ def token(request: pytest.FixtureRequest) -> Iterator[Token]:
         missing(f"NSS's {NSS_LIBRARY}")
     with hwcng.open_provider(f"pkcs11:slot-id=1?module-path={library}") as provider:
         yield Token("NSS", provider)
+
+
+@pytest.fixture(scope="session")
+def lattice_token(nss_current: Provider) -> Token:  # noqa: F811
+    """One with ML-DSA and ML-KEM."""
+    return Token("current NSS", nss_current)
