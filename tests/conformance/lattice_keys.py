@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,13 +16,38 @@ ML_KEM = {"512": (800, 1632, 768), "768": (1184, 2400, 1088), "1024": (1568, 316
 """Parameter set -> bytes of an encapsulation key, an expanded decapsulation key, a ciphertext."""
 
 
-def blob(
-    magic: bytes, parameter_set: str, key: bytes, *, name_size: int | None = None, size: int | None = None
-) -> bytes:
-    """magic: DSPK, DSSK, DSSS, MLKP, MLKR or MLKS. name_size, size: what the header says, unless it tells the truth."""
+def blob(magic: bytes, parameter_set: str, key: bytes) -> bytes:
+    """magic: DSPK, DSSK, DSSS, MLKP, MLKR or MLKS."""
     name = parameter_set.encode("utf-16-le") + b"\0\0"
-    sizes = (len(name) if name_size is None else name_size, len(key) if size is None else size)
-    return magic + struct.pack("<2I", *sizes) + name + key
+    return magic + struct.pack("<2I", len(name), len(key)) + name + key
+
+
+def malformed(good: bytes) -> Iterator[bytes]:
+    """What is wrong with the header, the name or the size of a blob that was good."""
+    name_size, size = struct.unpack_from("<2I", good, 4)
+    name, key = good[12 : 12 + name_size], good[12 + name_size :]
+
+    def header(*sizes: int) -> bytes:
+        return good[:4] + struct.pack("<2I", *sizes)
+
+    yield from (good[:length] for length in (0, 3, 11, 12, 12 + name_size, len(good) - 1))
+    yield good + b"\0"
+    yield bytes(4) + good[4:]
+    yield good[:4][::-1] + good[4:]
+    yield header(name_size, size - 1) + good[12:]
+    yield header(name_size, size + 1) + good[12:]
+    yield header(name_size - 2, size + 2) + good[12:]
+    yield header(name_size + 2, size - 2) + good[12:]
+    yield header(0, size) + key
+    yield header(0xFFFFFFFF, size) + good[12:]
+    yield header(name_size, 0xFFFFFFFF) + good[12:]
+    # Without its NUL, of bytes, with a blank, no set's, twice.
+    bare = name[:-2]
+    for other in (bare, bare[::2] + b"\0", bare + b" \0\0\0", b"6\0006\0\0\0", name + name):
+        yield header(len(other), size) + other + key
+    yield header(name_size, size - 1) + name + key[:-1]
+    yield header(name_size, size + 1) + name + key + b"\0"
+    yield header(name_size, 0) + name
 
 
 def expanded(provider: Provider, kind: str, parameter_set: str, seed: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""ML-DSA-65: deterministic signatures of the token by keys that are imported as seeds and expanded, and verification."""
+"""ML-DSA-65: deterministic signatures of the token by keys that come as seeds and expanded, and verification."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED_SIZE, PUBLIC_SIZE = 32, 1952
 
 
 def padding(vector: Vector) -> bcrypt.BCRYPT_PQDSA_PADDING_INFO:
-    return bcrypt.BCRYPT_PQDSA_PADDING_INFO(vector["ctx"] if "ctx" in vector else b"", deterministic=True)
+    return bcrypt.BCRYPT_PQDSA_PADDING_INFO(vector.get("ctx"), deterministic=True)
 
 
 @contextmanager

@@ -52,6 +52,10 @@ class Vector:
     def __getitem__(self, name: str) -> bytes:
         return bytes.fromhex(self._fields[name])
 
+    def get(self, name: str) -> bytes:
+        """A field that may be absent, and is empty then."""
+        return bytes.fromhex(self._fields.get(name, ""))
+
 
 Group: TypeAlias = dict[str, Any]
 Check: TypeAlias = Callable[[Provider, Group], AbstractContextManager[Callable[[Vector], None]]]
