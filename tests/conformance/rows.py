@@ -167,6 +167,7 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "HSH-11": "an algorithm that is no hash: NOT_SUPPORTED",
     # Sections without row numbers
     "2.5": "pseudo-handles: never set (ACCESS_DENIED), never closed (INVALID_HANDLE), the default provider's",
+    "2.6": "named curves: those that the token serves and the host can check; curve25519 for ECDH alone",
     "3.1": "get and set: INVALID_HANDLE, then the name, then NOT_SUPPORTED, then the value",
     "5.2": "an algorithm handle closes once; what was made from it lives on",
     "5.3": "enumeration: one entry per class; 0 is all; undefined bits: INVALID_PARAMETER",
