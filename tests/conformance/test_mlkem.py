@@ -13,11 +13,16 @@ from conformance.helpers import host_ecb, refused, token_attributes
 from conformance.lattice_keys import ML_KEM, blob, expanded, malformed
 from cryptography.hazmat.primitives.asymmetric import mlkem
 
+import hwcng
 from hwcng import bcrypt
 from hwcng.bcrypt import STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
 from hwcng.errors import NTSTATUS
 from hwcng.providers.base import MlKemPublicKey, Provider, Support
+from hwcng.providers.pkcs11 import cryptoki
+from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki import Cryptoki
+from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.calls import CallCounter
 
 SEED = bytes(range(64))
@@ -385,3 +390,22 @@ def test_what_tokens_offer(provider: Provider, nss_current: Provider) -> None:
     for name in ML_KEM:
         assert nss_current.offers("ML-KEM", name) is operations["ML-KEM", name] is Support.NATIVE
         assert provider.offers("ML-KEM", name) is provider.capabilities().operations["ML-KEM", name] is Support.REFUSED
+
+
+@pytest.mark.row("OAP-04")
+def test_an_older_function_list_has_no_key_encapsulation(
+    nss_current: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C_DecapsulateKey is in the list of Cryptoki 3.2 alone, whatever the mechanism list says."""
+    assert isinstance(nss_current, Pkcs11Provider)
+    path = nss_current.module.path
+    assert Cryptoki(path).version == (3, 2)
+    monkeypatch.setattr(cryptoki, "SUPPORTED_VERSIONS", ((3, 0), (2, 40)))
+    older = Cryptoki(path)
+    assert (
+        older.version == (3, 0) and older.C_DecapsulateKey() == older.C_EncapsulateKey() == CKR.FUNCTION_NOT_SUPPORTED
+    )
+    monkeypatch.setattr(nss_current.cryptoki, "version", older.version)
+    with hwcng.open_provider(nss_current.uri) as provider:
+        assert provider.offers("ML-KEM") is provider.offers("ML-KEM", "768") is Support.REFUSED
+        assert provider.offers("ML-DSA") is Support.NATIVE
