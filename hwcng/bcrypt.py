@@ -270,8 +270,8 @@ def BCryptImportKeyPair(
 ) -> KeyPair:
     """A public key, or a key pair whose private half goes into the token; finalized at once.
 
-    hImportKey is not used. dwFlags: a validation; public keys are always checked, because a token must never see a bad
-    one.
+    hImportKey is not used. dwFlags: a validation; keys are always checked, because a token must never see a bad one.
+    Blobs of ML-DSA and ML-KEM name their parameter set.
 
     Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for a blob type that the algorithm does not have or an algorithm
     without pairs, NTE_BAD_DATA for an RSA blob of wrong size, STATUS_INVALID_PARAMETER for everything else that is
