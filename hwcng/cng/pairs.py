@@ -18,10 +18,12 @@ from hwcng.cng.handles import Handle, attest, invalid_handle, invalid_parameter,
 from hwcng.curves import CURVES, Curve
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
+from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
+    from hwcng.cng.symmetric import SymmetricKey
 
 __all__ = ["KeyPair", "create", "import_blob", "serves"]
 
@@ -87,7 +89,8 @@ class KeyPair(Handle):
 
     def __repr__(self) -> str:
         kind = "empty" if not self.finalized else "pair" if self.has_private else "public"
-        return f"<KeyPair {self.algorithm.name} {self.bits} bits {kind}{'' if self.alive else ' destroyed'}>"
+        size = self.parameter_set or f"{self.bits} bits"
+        return f"<KeyPair {self.algorithm.name} {size} {kind}{'' if self.alive else ' destroyed'}>"
 
     def require_empty(self) -> None:
         """Raises STATUS_INVALID_HANDLE for a finalized pair."""
@@ -105,7 +108,17 @@ class KeyPair(Handle):
         self.require_empty()
         if not self.algorithm.generic_curve:
             raise not_supported(f"{self.algorithm.name} has its own curve")
-        self.curve, self.curve_name = check_curve(name), name
+        self.curve, self.curve_name = check_curve(name, self.algorithm), name
+
+    def set_parameter_set(self, name: str) -> None:
+        """ParameterSetName of an empty pair. Raises STATUS_INVALID_PARAMETER for a set that there is not."""
+        if not self.algorithm.parameter_sets:
+            raise not_supported(f"{self.algorithm.name} has no parameter sets")
+        self.require_empty()
+        if name not in self.algorithm.parameter_sets:
+            sets = ", ".join(self.algorithm.parameter_sets)
+            raise invalid_parameter(f"{self.algorithm.name} has the parameter sets {sets}, not {name!r}")
+        self.parameter_set = name
 
     def set_domain(self, name: str, blob: bytes) -> None:
         """DHParameters or DSAParameters of an empty pair."""
@@ -192,6 +205,23 @@ class KeyPair(Handle):
         """
         return self._decapsulating(ciphertext).decapsulate(ciphertext)
 
+    def decapsulate_to_key(self, hAlgorithm: AlgorithmHandle, ciphertext: bytes) -> SymmetricKey:
+        """The shared secret of a ciphertext as a key of 256 bits in the token, which CNG lacks: the host never has it.
+
+        hAlgorithm: AES, or a keyed hash, whose key BCryptCreateHash then takes as pbSecret; of the same provider.
+        Raises as `decapsulate`, and STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER for an algorithm without keys of
+        256 bits and for another provider.
+        """
+        from hwcng.cng import hashing, symmetric
+
+        if not isinstance(hAlgorithm, AlgorithmHandle) or not hAlgorithm.alive:
+            raise invalid_handle("hAlgorithm is not an algorithm handle, or it is closed")
+        private = self._decapsulating(ciphertext)
+        if hAlgorithm.provider is not self.algorithm_handle.provider:
+            raise invalid_parameter("hAlgorithm is of another provider than the key")
+        made = hashing.made if hAlgorithm.keyed_hash else symmetric.made
+        return made(hAlgorithm, 8 * SHARED_SECRET_SIZE, lambda spec: private.decapsulate_key(ciphertext, spec))
+
     def _decapsulating(self, ciphertext: bytes) -> PrivateKey:
         length = self.family.ciphertext_length(self.public)
         if length is None:
@@ -234,10 +264,12 @@ def _require_pairs(handle: AlgorithmHandle) -> None:
         raise not_supported(f"{handle.name} does not use key pairs")
 
 
-def create(handle: AlgorithmHandle, bits: int) -> KeyPair:
+def create(handle: AlgorithmHandle, bits: int, flags: int = 0) -> KeyPair:
     """BCryptGenerateKeyPair: an empty pair. Nothing reaches the token before `finalize`."""
     _require_pairs(handle)
     pair = KeyPair(handle, bits)
+    if flags & ~pair.family.generation_flags:
+        raise invalid_parameter(f"dwFlags {flags!r} is not for {handle.name}")
     pair.family.check_length(handle.algorithm, handle.curve, bits)
     return pair
 
@@ -270,4 +302,5 @@ def serves(pair: KeyPair, key: PrivateKey) -> bool:
         key.spec.kind == pair.family.kind
         and not pair.family.usage(pair.algorithm) & ~key.spec.usage
         and pair.curve in (None, CURVES.get(key.spec.curve))
+        and key.spec.parameter_set in ("", *pair.algorithm.parameter_sets)
     )

@@ -216,11 +216,13 @@ class MlDsaSpec:
     """ML-DSA (FIPS 204, section 5.2) of a message, not of a digest. context: 0 to 255 bytes.
 
     deterministic: the variant without fresh randomness; else hedged. external_mu: the input is the 64-byte mu.
+    prehash: HashML-DSA (section 5.4): the input is this hash's digest of the message.
     """
 
     context: bytes = b""
     deterministic: bool = False
     external_mu: bool = False
+    prehash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -654,6 +656,10 @@ class Provider(abc.ABC):
 
     @abc.abstractmethod
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> PrivateKey: ...
+
+    def encapsulate(self, public: MlKemPublicKey) -> tuple[bytes, bytes]:
+        """A fresh shared secret for the caller and its ciphertext, for parameter sets that the host cannot do."""
+        raise _refused("encapsulate")
 
     @abc.abstractmethod
     def reload_opaque(self, blob: bytes) -> SecretKey | PrivateKey:

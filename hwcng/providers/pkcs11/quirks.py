@@ -73,7 +73,9 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     # A database's slot lists no digest, no RC4 and no CKM_EXTRACT_KEY_FROM_KEY, and takes them all.
     (
         re.compile(r"NSS|Mozilla"),
-        Quirks(named_curves=_NIST_CURVES, wrapped_kinds=frozenset({"RSA"}), slots_share_mechanisms=True),
+        Quirks(
+            named_curves=_NIST_CURVES, wrapped_kinds=frozenset({"RSA", "ML-DSA", "ML-KEM"}), slots_share_mechanisms=True
+        ),
     ),
     # opencryptoki takes SHA-3 in PSS too.
     (re.compile(r"opencryptoki|Opencryptoki|IBM"), Quirks(pss_hashes=frozenset(HASHES) - {"MD5"})),

@@ -11,7 +11,7 @@ from pkcs11.attributes import AttributeMapper
 
 from hwcng.providers.base import PairSpec, PrivateKeyMaterial, SecretSpec, Usage
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
-from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "packed",
     "private",
     "secret",
+    "shared_secret",
 ]
 
 Template = Mapping[Attribute, Any]
@@ -103,6 +104,11 @@ def agreed_secret(length: int, readable: bool) -> Template:
     }
 
 
+def shared_secret(length: int) -> Template:
+    """The result of an encapsulation or a decapsulation that the caller asked for: read once, then destroyed."""
+    return {**agreed_secret(length, readable=True), **_usages(_SECRET_USAGES, Usage.NONE)}
+
+
 def opaque_keys(identifier: bytes, label: str, length: int, usage: Usage, key_type: KeyType) -> Template:
     """A token object that protects opaque blobs: never extractable. length in bytes."""
     return {
@@ -120,7 +126,7 @@ def opaque_keys(identifier: bytes, label: str, length: int, usage: Usage, key_ty
 
 def generated_pair(spec: PairSpec) -> tuple[Template, Template]:
     """Templates of the public and the private half."""
-    kind = PAIR_KINDS[spec.kind]
+    kind = kind_of(spec)
     public = {
         Attribute.CLASS: ObjectClass.PUBLIC_KEY,
         Attribute.KEY_TYPE: kind.key_type,
@@ -137,7 +143,7 @@ def generated_pair(spec: PairSpec) -> tuple[Template, Template]:
 
 def private(spec: PairSpec) -> dict[Attribute, Any]:
     """A session private key of `spec`, without its value."""
-    kind = PAIR_KINDS[spec.kind]
+    kind = kind_of(spec)
     return {
         Attribute.CLASS: ObjectClass.PRIVATE_KEY,
         Attribute.KEY_TYPE: kind.key_type,
@@ -151,4 +157,4 @@ def private(spec: PairSpec) -> dict[Attribute, Any]:
 
 def imported_private(spec: PairSpec, material: PrivateKeyMaterial) -> Template:
     """The private half with its value."""
-    return private(spec) | PAIR_KINDS[spec.kind].private_values(material)
+    return private(spec) | kind_of(spec).private_values(material)
