@@ -8,6 +8,7 @@ private key. Nothing here signs or decapsulates: what a token must keep secret i
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
@@ -28,9 +29,19 @@ def _reversed_bits(number: int, bits: int) -> int:
     return int(f"{number:0{bits}b}"[::-1], 2)
 
 
-_ML_DSA_ZETAS = [pow(ML_DSA_ROOT, _reversed_bits(i, 8), ML_DSA_Q) for i in range(N)]
-_ML_KEM_ZETAS = [pow(ML_KEM_ROOT, _reversed_bits(i, 7), ML_KEM_Q) for i in range(N // 2)]
-_ML_KEM_GAMMAS = [pow(ML_KEM_ROOT, 2 * _reversed_bits(i, 7) + 1, ML_KEM_Q) for i in range(N // 2)]
+@functools.cache
+def _ml_dsa_zetas() -> Polynomial:
+    return [pow(ML_DSA_ROOT, _reversed_bits(i, 8), ML_DSA_Q) for i in range(N)]
+
+
+@functools.cache
+def _ml_kem_zetas() -> Polynomial:
+    return [pow(ML_KEM_ROOT, _reversed_bits(i, 7), ML_KEM_Q) for i in range(N // 2)]
+
+
+@functools.cache
+def _ml_kem_gammas() -> Polynomial:
+    return [pow(ML_KEM_ROOT, 2 * _reversed_bits(i, 7) + 1, ML_KEM_Q) for i in range(N // 2)]
 
 
 def _transform(values: Sequence[int], zetas: Sequence[int], modulus: int, smallest: int) -> Polynomial:
@@ -50,11 +61,11 @@ def _transform(values: Sequence[int], zetas: Sequence[int], modulus: int, smalle
 
 def _transform_back(values: Sequence[int]) -> Polynomial:
     """FIPS 204, algorithm 42."""
-    result, index, length = list(values), N, 1
+    result, index, length, zetas = list(values), N, 1, _ml_dsa_zetas()
     while length < N:
         for start in range(0, N, 2 * length):
             index -= 1
-            zeta = -_ML_DSA_ZETAS[index]
+            zeta = -zetas[index]
             for i in range(start, start + length):
                 lower, upper = result[i], result[i + length]
                 result[i] = (lower + upper) % ML_DSA_Q
@@ -124,7 +135,7 @@ def ml_dsa_public(row: MlDsaSet, private: bytes) -> bytes | None:
     if any(value > 2 * row.eta for vector in vectors for value in vector):
         return None
     secrets = [[row.eta - value for value in vector] for vector in vectors]
-    s1 = [_transform(vector, _ML_DSA_ZETAS, ML_DSA_Q, 1) for vector in secrets[: row.columns]]
+    s1 = [_transform(vector, _ml_dsa_zetas(), ML_DSA_Q, 1) for vector in secrets[: row.columns]]
     start += len(vectors) * short
     high: list[Polynomial] = []
     for r, s2 in enumerate(secrets[row.columns :]):
@@ -151,12 +162,12 @@ def _ml_kem_noise(sigma: bytes, nonce: int, eta: int) -> Polynomial:
     """FIPS 203, algorithm 8, transformed."""
     bits = _unpacked(hashlib.shake_256(sigma + bytes((nonce,))).digest(64 * eta), 1)
     pairs = (bits[i : i + 2 * eta] for i in range(0, len(bits), 2 * eta))
-    return _transform([(sum(pair[:eta]) - sum(pair[eta:])) % ML_KEM_Q for pair in pairs], _ML_KEM_ZETAS, ML_KEM_Q, 2)
+    return _transform([(sum(pair[:eta]) - sum(pair[eta:])) % ML_KEM_Q for pair in pairs], _ml_kem_zetas(), ML_KEM_Q, 2)
 
 
 def _ml_kem_product(left: Polynomial, right: Polynomial) -> Iterator[int]:
     """FIPS 203, algorithms 11 and 12."""
-    for i, gamma in enumerate(_ML_KEM_GAMMAS):
+    for i, gamma in enumerate(_ml_kem_gammas()):
         a0, a1, b0, b1 = *left[2 * i : 2 * i + 2], *right[2 * i : 2 * i + 2]
         yield a0 * b0 + a1 * b1 * gamma
         yield a0 * b1 + a1 * b0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -12,18 +13,20 @@ import pytest
 from conformance.helpers import host_ecb, refused, token_attributes
 from conformance.lattice_keys import ML_KEM, blob, expanded, malformed
 from cryptography.hazmat.primitives.asymmetric import mlkem
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
 import hwcng
 from hwcng import bcrypt
 from hwcng.bcrypt import STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
-from hwcng.errors import NTSTATUS
-from hwcng.providers.base import MlKemPublicKey, Provider, Support
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import MlDsaSpec, MlKemPublicKey, Provider, SecretFamily, SecretSpec, Support, Usage
 from hwcng.providers.pkcs11 import cryptoki
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import Cryptoki
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.calls import CallCounter
+from hwcng.testing.faults import FaultInjector
 
 SEED = bytes(range(64))
 PRIVATE_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.MLKEM1024PrivateKey}
@@ -126,6 +129,18 @@ def test_where_the_work_is_done(nss_current_provider: Provider, algorithm: Algor
         bcrypt.BCryptDecapsulate(pair, ciphertext)
         # The first reading checks that the object is what the template said.
         assert calls.names == ["C_DecapsulateKey", "C_GetAttributeValue", *reading]
+
+
+@pytest.mark.row("KEM-07")
+def test_any_number_of_threads(algorithm: AlgorithmHandle) -> None:
+    with generated(algorithm, "512") as pair:
+
+        def round_trip(_: int) -> bool:
+            secret, ciphertext = bcrypt.BCryptEncapsulate(pair)
+            return bcrypt.BCryptDecapsulate(pair, ciphertext) == secret
+
+        with ThreadPoolExecutor(8) as threads:
+            assert all(threads.map(round_trip, range(200)))
 
 
 @pytest.mark.row("KEM-04")
@@ -413,3 +428,79 @@ def test_an_older_function_list_has_no_key_encapsulation(
     with hwcng.open_provider(nss_current_provider.uri) as provider:
         assert provider.offers("ML-KEM") is provider.offers("ML-KEM", "768") is Support.REFUSED
         assert provider.offers("ML-DSA") is Support.NATIVE
+
+
+@pytest.mark.row("EXP-06", "EXP-07", "KEM-07")
+def test_a_key_out_of_a_secret_has_the_policy_of_its_algorithm(
+    nss_current: Provider, algorithm: AlgorithmHandle
+) -> None:
+    with (
+        seeded(algorithm, "1024") as pair,
+        bcrypt.BCryptOpenAlgorithmProvider("AES", nss_current) as aes,
+        bcrypt.BCryptGenerateSymmetricKey(aes, None, SEED[:32]) as wrapping,
+    ):
+        secret, ciphertext = bcrypt.BCryptEncapsulate(pair)
+        with pair.decapsulate_to_key(aes, ciphertext) as key, refused(STATUS_NOT_SUPPORTED):
+            bcrypt.BCryptExportKey(key, wrapping, bcrypt.BCRYPT_AES_WRAP_KEY_BLOB)
+        bcrypt.BCryptSetProperty(aes, bcrypt.NCRYPT_EXPORT_POLICY_PROPERTY, bcrypt.NCRYPT_ALLOW_EXPORT_FLAG)
+        with pair.decapsulate_to_key(aes, ciphertext) as key:
+            wrapped = bcrypt.BCryptExportKey(key, wrapping, bcrypt.BCRYPT_AES_WRAP_KEY_BLOB)
+            assert aes_key_unwrap(SEED[:32], wrapped) == secret
+            assert token_attributes(key, "SENSITIVE", "EXTRACTABLE", "VALUE") == [b"\1", b"\1", None]
+
+
+def test_a_secret_that_cannot_be_looked_at_is_destroyed(nss_current: Provider, algorithm: AlgorithmHandle) -> None:
+    with (
+        seeded(algorithm, "512") as pair,
+        bcrypt.BCryptOpenAlgorithmProvider("AES", nss_current) as aes,
+    ):
+        secret, ciphertext = bcrypt.BCryptEncapsulate(pair)
+        calls = (
+            lambda: bcrypt.BCryptDecapsulate(pair, ciphertext),
+            lambda: pair.decapsulate_to_key(aes, ciphertext),
+            lambda: bcrypt.BCryptEncapsulate(pair),
+        )
+        for call in calls:
+            with CallCounter(nss_current) as counter, FaultInjector(nss_current) as faults:
+                faults.fail("C_GetAttributeValue", CKR.FUNCTION_FAILED)
+                with pytest.raises(CngError) as error:
+                    call()
+                assert error.value.token_code == CKR.FUNCTION_FAILED
+                makers = ("C_CreateObject", "C_DecapsulateKey", "C_EncapsulateKey")
+                assert counter.names.count("C_DestroyObject") == sum(map(counter.names.count, makers)) > 0
+        functions = ("C_DecapsulateKey", "C_DecapsulateKey", "C_EncapsulateKey")
+        for name, call in zip(functions, calls, strict=True):
+            with FaultInjector(nss_current) as faults, pytest.raises(CngError) as error:
+                faults.fail(name, CKR.FUNCTION_FAILED)
+                call()
+            assert error.value.token_code == CKR.FUNCTION_FAILED
+        assert bcrypt.BCryptDecapsulate(pair, ciphertext) == secret
+
+
+def test_the_provider_makes_keys_of_256_bits_alone(nss_current: Provider, algorithm: AlgorithmHandle) -> None:
+    with seeded(algorithm, "768") as pair:
+        for bits in (128, 192, 512):
+            spec = SecretSpec(SecretFamily.AES, bits, Usage.ENCRYPT)
+            with CallCounter(nss_current) as calls, refused(STATUS_NOT_SUPPORTED):
+                pair.private.decapsulate_key(bytes(1088), spec)
+            assert calls.names == []
+        with CallCounter(nss_current) as calls, refused(STATUS_NOT_SUPPORTED):
+            pair.private.sign_message(MlDsaSpec(), b"message")
+        assert calls.names == []
+
+
+@pytest.mark.row("5.3")
+def test_enumeration(nss_current: Provider) -> None:
+    hwcng.set_default_provider(nss_current)
+    try:
+        (found,) = bcrypt.BCryptEnumAlgorithms(bcrypt.BCRYPT_KEY_ENCAPSULATION_OPERATION)
+        assert (found.pszName, found.dwClass) == ("ML-KEM", bcrypt.BCRYPT_KEY_ENCAPSULATION_INTERFACE)
+        signing = {row.pszName for row in bcrypt.BCryptEnumAlgorithms(bcrypt.BCRYPT_SIGNATURE_OPERATION)}
+        assert "ML-DSA" in signing
+        with bcrypt.BCryptGenerateKeyPair(bcrypt.BCRYPT_MLKEM_ALG_HANDLE, 0) as pair:
+            bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_PARAMETER_SET_NAME, "768")
+            bcrypt.BCryptFinalizeKeyPair(pair)
+            secret, ciphertext = bcrypt.BCryptEncapsulate(pair)
+            assert bcrypt.BCryptDecapsulate(pair, ciphertext) == secret
+    finally:
+        hwcng.set_default_provider(None)

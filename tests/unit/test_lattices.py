@@ -17,6 +17,8 @@ from hwcng.cng.lattices import ml_dsa_public, ml_kem_coefficients, ml_kem_public
 from hwcng.errors import NTSTATUS
 from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 from hwcng.providers.base import MlDsaPublicKey, MlDsaSpec, MlKemPublicKey
+from hwcng.providers.pkcs11 import mechanisms
+from hwcng.providers.pkcs11.cryptoki import ffi
 
 KEM_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.MLKEM1024PrivateKey}
 DSA_KEYS: dict[str, Any] = {
@@ -114,3 +116,16 @@ def test_no_secret_in_a_repr(name: str) -> None:
     seed = os.urandom(64)
     material = pq_host.ml_kem_private(name, None, seed)
     assert seed.hex() not in repr(material) and repr(seed)[2:20] not in repr(material)
+
+
+@pytest.mark.parametrize(("deterministic", "variant"), [(False, 0), (True, 2)])
+def test_the_parameter_of_hash_ml_dsa(deterministic: bool, variant: int) -> None:
+    """CK_HASH_SIGN_ADDITIONAL_CONTEXT (PKCS#11 3.2): no token that is tested has the mechanism."""
+    call = mechanisms.ml_dsa(MlDsaSpec(b"context", deterministic, prehash="SHA512"))
+    parameter = call.parameter
+    assert (call.mechanism, call.parameter_length) == (0x1F, 32)
+    assert (parameter.hedgeVariant, parameter.ulContextLen, parameter.hash) == (variant, 7, 0x270)
+    assert ffi.buffer(parameter.pContext, 7)[:] == b"context"
+    pure = mechanisms.ml_dsa(MlDsaSpec(deterministic=deterministic))
+    assert (pure.mechanism, pure.parameter_length, pure.parameter.hedgeVariant) == (0x1D, 24, variant)
+    assert (pure.parameter.pContext, pure.parameter.ulContextLen) == (ffi.NULL, 0)
