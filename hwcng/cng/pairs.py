@@ -6,6 +6,7 @@ BCryptVerifySignature, BCryptEncrypt, BCryptDecrypt, BCryptSecretAgreement, BCry
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwcng.cng.agreement import Secret
@@ -208,19 +209,17 @@ class KeyPair(Handle):
     def decapsulate_to_key(self, hAlgorithm: AlgorithmHandle, ciphertext: bytes) -> SymmetricKey:
         """The shared secret of a ciphertext as a key of 256 bits in the token, which CNG lacks: the host never has it.
 
-        hAlgorithm: AES, or a keyed hash, whose key BCryptCreateHash then takes as pbSecret; of the same provider.
+        hAlgorithm: AES, a keyed hash, whose key BCryptCreateHash then takes as pbSecret, or a derivation algorithm; of
+        the same provider.
         Raises as `decapsulate`, and STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER for an algorithm without keys of
         256 bits and for another provider.
         """
-        from hwcng.cng import hashing, symmetric
+        from hwcng.cng.derived_keys import resident_key
 
-        if not isinstance(hAlgorithm, AlgorithmHandle) or not hAlgorithm.alive:
-            raise invalid_handle("hAlgorithm is not an algorithm handle, or it is closed")
         private = self._decapsulating(ciphertext)
-        if hAlgorithm.provider is not self.algorithm_handle.provider:
-            raise invalid_parameter("hAlgorithm is of another provider than the key")
-        made = hashing.made if hAlgorithm.keyed_hash else symmetric.made
-        return made(hAlgorithm, 8 * SHARED_SECRET_SIZE, lambda spec: private.decapsulate_key(ciphertext, spec))
+        provider = self.algorithm_handle.provider
+        make = partial(private.decapsulate_key, ciphertext)
+        return resident_key(hAlgorithm, 8 * SHARED_SECRET_SIZE, provider, make)
 
     def _decapsulating(self, ciphertext: bytes) -> PrivateKey:
         length = self.family.ciphertext_length(self.public)
