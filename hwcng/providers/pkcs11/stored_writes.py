@@ -1,4 +1,4 @@
-"""The calls that store a key and end it (PKCS#11 3.2, section 5.7), in an order that is sound wherever it is cut off."""
+"""The calls that store a key and end it (PKCS#11 3.2, section 5.7), in an order that is sound wherever it ends."""
 
 from __future__ import annotations
 
