@@ -16,6 +16,7 @@ from hwcng.errors import HRESULT, CngError
 from hwcng.providers.base import EcPublicKey, PairSpec, PublicKeyMaterial
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.kinds.base import Reader
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.stored_objects import AttributeReader, Shelf, Stored
 from hwcng.providers.pkcs11.stored_specs import rsa_public
@@ -35,11 +36,13 @@ def public_half(connection: Connection, shelf: Shelf, stored: Stored, spec: Pair
     kind = PAIR_KINDS.get(spec.kind)
     if kind is None:
         raise CngError(HRESULT.NTE_NOT_SUPPORTED, f"the key named {shelf.name!r} is a {spec.kind} key: not served")
-    readers = [partial(_read, connection, other) for other in shelf.publics if other.identifier == stored.identifier]
+    readers: list[Reader] = [
+        partial(_read, connection, other) for other in shelf.publics if other.identifier == stored.identifier
+    ]
     if not readers and stored.identifier:
         same = {Attribute.TOKEN: True, Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.ID: stored.identifier}
         handles = objects.find(connection, same)
-        readers = [partial(objects.read_attributes, connection, handle) for handle in handles]
+        readers += [partial(objects.read_attributes, connection, handle) for handle in handles]
     found: list[PublicKeyMaterial] = [kind.read_public(read, spec, connection.token_name) for read in readers]
     if not found and spec.kind == "EC":
         found += _of_certificates(connection, shelf, stored, spec.curve)
