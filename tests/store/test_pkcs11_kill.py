@@ -155,5 +155,5 @@ for _ in range(8):
 
 @pytest.mark.parametrize("kind", ["secret", "pair"])
 @pytest.mark.parametrize("what", ["create", "replace"])
-def test_three_hosts_at_once(what: str, kind: str, keeping_token: KeepingToken) -> None:
-    run(HOSTS, keeping_token.uri, keeping_token.pin, kind, what, seconds=120)
+def test_three_hosts_at_once(what: str, kind: str, token_uri: str, token_pin: str) -> None:
+    run(HOSTS, token_uri, token_pin, kind, what, seconds=120)
