@@ -432,11 +432,11 @@ def test_an_older_function_list_has_no_key_encapsulation(
 
 @pytest.mark.row("EXP-06", "EXP-07", "KEM-07")
 def test_a_key_out_of_a_secret_has_the_policy_of_its_algorithm(
-    nss_current: Provider, algorithm: AlgorithmHandle
+    nss_current_provider: Provider, algorithm: AlgorithmHandle
 ) -> None:
     with (
         seeded(algorithm, "1024") as pair,
-        bcrypt.BCryptOpenAlgorithmProvider("AES", nss_current) as aes,
+        bcrypt.BCryptOpenAlgorithmProvider("AES", nss_current_provider) as aes,
         bcrypt.BCryptGenerateSymmetricKey(aes, None, SEED[:32]) as wrapping,
     ):
         secret, ciphertext = bcrypt.BCryptEncapsulate(pair)
@@ -449,10 +449,12 @@ def test_a_key_out_of_a_secret_has_the_policy_of_its_algorithm(
             assert token_attributes(key, "SENSITIVE", "EXTRACTABLE", "VALUE") == [b"\1", b"\1", None]
 
 
-def test_a_secret_that_cannot_be_looked_at_is_destroyed(nss_current: Provider, algorithm: AlgorithmHandle) -> None:
+def test_a_secret_that_cannot_be_looked_at_is_destroyed(
+    nss_current_provider: Provider, algorithm: AlgorithmHandle
+) -> None:
     with (
         seeded(algorithm, "512") as pair,
-        bcrypt.BCryptOpenAlgorithmProvider("AES", nss_current) as aes,
+        bcrypt.BCryptOpenAlgorithmProvider("AES", nss_current_provider) as aes,
     ):
         secret, ciphertext = bcrypt.BCryptEncapsulate(pair)
         calls = (
@@ -461,7 +463,7 @@ def test_a_secret_that_cannot_be_looked_at_is_destroyed(nss_current: Provider, a
             lambda: bcrypt.BCryptEncapsulate(pair),
         )
         for call in calls:
-            with CallCounter(nss_current) as counter, FaultInjector(nss_current) as faults:
+            with CallCounter(nss_current_provider) as counter, FaultInjector(nss_current_provider) as faults:
                 faults.fail("C_GetAttributeValue", CKR.FUNCTION_FAILED)
                 with pytest.raises(CngError) as error:
                     call()
@@ -470,28 +472,28 @@ def test_a_secret_that_cannot_be_looked_at_is_destroyed(nss_current: Provider, a
                 assert counter.names.count("C_DestroyObject") == sum(map(counter.names.count, makers)) > 0
         functions = ("C_DecapsulateKey", "C_DecapsulateKey", "C_EncapsulateKey")
         for name, call in zip(functions, calls, strict=True):
-            with FaultInjector(nss_current) as faults, pytest.raises(CngError) as error:
+            with FaultInjector(nss_current_provider) as faults, pytest.raises(CngError) as error:
                 faults.fail(name, CKR.FUNCTION_FAILED)
                 call()
             assert error.value.token_code == CKR.FUNCTION_FAILED
         assert bcrypt.BCryptDecapsulate(pair, ciphertext) == secret
 
 
-def test_the_provider_makes_keys_of_256_bits_alone(nss_current: Provider, algorithm: AlgorithmHandle) -> None:
+def test_the_provider_makes_keys_of_256_bits_alone(nss_current_provider: Provider, algorithm: AlgorithmHandle) -> None:
     with seeded(algorithm, "768") as pair:
         for bits in (128, 192, 512):
             spec = SecretSpec(SecretFamily.AES, bits, Usage.ENCRYPT)
-            with CallCounter(nss_current) as calls, refused(STATUS_NOT_SUPPORTED):
+            with CallCounter(nss_current_provider) as calls, refused(STATUS_NOT_SUPPORTED):
                 pair.private.decapsulate_key(bytes(1088), spec)
             assert calls.names == []
-        with CallCounter(nss_current) as calls, refused(STATUS_NOT_SUPPORTED):
+        with CallCounter(nss_current_provider) as calls, refused(STATUS_NOT_SUPPORTED):
             pair.private.sign_message(MlDsaSpec(), b"message")
         assert calls.names == []
 
 
 @pytest.mark.row("5.3")
-def test_enumeration(nss_current: Provider) -> None:
-    hwcng.set_default_provider(nss_current)
+def test_enumeration(nss_current_provider: Provider) -> None:
+    hwcng.set_default_provider(nss_current_provider)
     try:
         (found,) = bcrypt.BCryptEnumAlgorithms(bcrypt.BCRYPT_KEY_ENCAPSULATION_OPERATION)
         assert (found.pszName, found.dwClass) == ("ML-KEM", bcrypt.BCRYPT_KEY_ENCAPSULATION_INTERFACE)

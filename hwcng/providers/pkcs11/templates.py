@@ -24,6 +24,7 @@ __all__ = [
     "private",
     "secret",
     "shared_secret",
+    "stored_public",
 ]
 
 Template = Mapping[Attribute, Any]
@@ -158,3 +159,11 @@ def private(spec: PairSpec) -> dict[Attribute, Any]:
 def imported_private(spec: PairSpec, material: PrivateKeyMaterial) -> Template:
     """The private half with its value."""
     return private(spec) | kind_of(spec).private_values(material)
+
+
+def stored_public(spec: PairSpec, numbers: Template, name: str, identifier: bytes) -> Template:
+    """The public token object beside a named private key."""
+    public: dict[Attribute, Any] = dict(generated_pair(spec)[0])
+    public.pop(Attribute.MODULUS_BITS, None)
+    named: Template = {Attribute.TOKEN: True, Attribute.LABEL: name, Attribute.ID: identifier}
+    return {**public, **named, **numbers}
