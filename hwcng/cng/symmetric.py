@@ -22,8 +22,9 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
-from hwcng.cng.handles import Handle, attest, holding, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import attest, holding, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
+from hwcng.cng.storable import StorableKey
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import CipherMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
@@ -42,7 +43,7 @@ WRAP_OVERHEAD = 8
 CFB8_UNIT, CFB128_UNIT = 1, BLOCK
 
 
-class SymmetricKey(Handle):
+class SymmetricKey(StorableKey):
     """An AES key. Any number of threads may use one; calls without an IV take their turn at the running one."""
 
     def __init__(
@@ -74,6 +75,9 @@ class SymmetricKey(Handle):
     @property
     def export_policy(self) -> int:
         return int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG) if self.token_key.spec.exportable else 0
+
+    def in_token(self) -> SecretKey:
+        return self.token_key
 
     def __repr__(self) -> str:
         state = "" if self.alive else " destroyed"
