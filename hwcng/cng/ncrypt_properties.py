@@ -90,8 +90,11 @@ def _named(key: NCryptKey) -> str:
 
 def _impl_type(storage: StorageProvider) -> int:
     provider = storage.provider
-    kind = names.NCRYPT_IMPL_HARDWARE_FLAG
-    if provider.offers("RNG") is not Support.REFUSED:
+    token = provider.token
+    kind = names.NCRYPT_IMPL_HARDWARE_FLAG if token.hardware else names.NCRYPT_IMPL_SOFTWARE_FLAG
+    if token.removable:
+        kind |= names.NCRYPT_IMPL_REMOVABLE_FLAG
+    if token.hardware and provider.offers("RNG") is not Support.REFUSED:
         kind |= names.NCRYPT_IMPL_HARDWARE_RNG_FLAG
     return kind
 

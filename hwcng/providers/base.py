@@ -434,7 +434,7 @@ class Support(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """Who the token is: strings as it reports them."""
+    """Who the token is: strings as it reports them. hardware, removable: as it says of itself."""
 
     label: str
     manufacturer: str
@@ -442,6 +442,8 @@ class TokenInfo:
     serial: str
     firmware: str
     library: str
+    hardware: bool = True
+    removable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _token(properties: Mapping[int, int]) -> TokenInfo:
     revision = properties.get(PT.REVISION, 0)
     family = _text([properties.get(PT.FAMILY_INDICATOR, 0)])
     label = f"TPM {family} revision {revision // 100}.{revision % 100:02}"
-    return TokenInfo(label, manufacturer, model, "", firmware, LIBRARY)
+    return TokenInfo(label, manufacturer, model, "", firmware, LIBRARY, hardware=not model.startswith(SOFTWARE_MODEL))
 
 
 def probe(esys: Esys) -> Facts:
