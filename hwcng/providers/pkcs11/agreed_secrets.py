@@ -12,7 +12,7 @@ from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.objects import SessionObject
-from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
+from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11AgreedSecret"]
 
@@ -47,7 +47,7 @@ class Pkcs11AgreedSecret(TokenKey, base.AgreedSecret):
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         return self._hmac(self.held, hash_name, data)
 
-    def _hmac(self, key: SessionObject, hash_name: str, data: bytes) -> bytes:
+    def _hmac(self, key: HeldObject, hash_name: str, data: bytes) -> bytes:
         if self.offered.offers(f"HMAC-{hash_name}") is Support.REFUSED:
             raise not_supported(f"token {self.connection.token_name!r} has no HMAC-{hash_name}")
         return self.connection.crypt(

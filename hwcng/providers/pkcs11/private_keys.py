@@ -14,7 +14,7 @@ from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.kinds import PAIR_KINDS
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
-from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
+from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11PrivateKey"]
 
@@ -36,7 +36,7 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
 
     def __init__(
         self,
-        held: SessionObject,
+        held: HeldObject,
         offered: MechanismSet,
         spec: PairSpec,
         public: PublicKeyMaterial,
