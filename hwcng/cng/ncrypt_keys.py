@@ -9,7 +9,6 @@ from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS, Algorithm
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import Handle, attest, invalid_handle
-from hwcng.cng.ncrypt_constants import NCRYPT_MAX_KEY_NAME_LENGTH
 from hwcng.cng.ncrypt_drafts import Draft, draft_of, key_usage
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.pairs import KeyPair
@@ -17,11 +16,12 @@ from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import Provider, Support
+from hwcng.providers.names import check_key_name
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
 
-__all__ = ["NCryptKey", "StorageProvider", "begin_key", "checked_name", "require_free", "storable_algorithm"]
+__all__ = ["NCryptKey", "StorageProvider", "begin_key", "require_free", "storable_algorithm"]
 
 
 class StorageProvider(Handle):
@@ -159,19 +159,6 @@ def storable_algorithm(name: str, provider: Provider) -> Algorithm:
     return algorithm
 
 
-def checked_name(name: str) -> str:
-    """A name for a new key. Raises NTE_INVALID_PARAMETER for one that cannot be."""
-    length = len(name.encode("utf-16-le", "surrogatepass")) // 2
-    if not 0 < length <= NCRYPT_MAX_KEY_NAME_LENGTH or "\0" in name:
-        refuse(
-            HRESULT.NTE_INVALID_PARAMETER,
-            f"a key's name has 1 to {NCRYPT_MAX_KEY_NAME_LENGTH} UTF-16 units and no NUL, this one {length}",
-        )
-    if any("\ud800" <= character <= "\udfff" for character in name):
-        refuse(HRESULT.NTE_INVALID_PARAMETER, "a key's name is Unicode text, without lone surrogates")
-    return name
-
-
 def require_free(provider: Provider, name: str) -> None:
     """Raises NTE_EXISTS for a name that is taken, be its key sound or not."""
     try:
@@ -191,8 +178,8 @@ def begin_key(
     provider = storage.provider
     if isinstance(draft, str):
         draft = draft_of(AlgorithmHandle(storable_algorithm(draft, provider), provider))
-    if name is not None and not replace:
-        require_free(provider, checked_name(name))
-    return NCryptKey(
-        storage, draft=draft, name=None if name is None else checked_name(name), key_type=key_type, replace=replace
-    )
+    if name is not None:
+        check_key_name(name)
+        if not replace:
+            require_free(provider, name)
+    return NCryptKey(storage, draft=draft, name=name, key_type=key_type, replace=replace)

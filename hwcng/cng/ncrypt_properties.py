@@ -118,7 +118,7 @@ _OF_STORES: Mapping[str, Getter] = MappingProxyType(
 _OF_KEYS: Mapping[str, Getter] = MappingProxyType(
     {
         names.NCRYPT_NAME_PROPERTY: _named,
-        names.NCRYPT_UNIQUE_NAME_PROPERTY: lambda key: key.storage.provider.key_uri(_named(key)),
+        names.NCRYPT_UNIQUE_NAME_PROPERTY: lambda key: _named(key) and key.uri,
         names.NCRYPT_ALGORITHM_PROPERTY: lambda key: key.algorithm.name,
         names.NCRYPT_ALGORITHM_GROUP_PROPERTY: lambda key: algorithm_group(key.algorithm),
         names.NCRYPT_LENGTH_PROPERTY: lambda key: key.key.bits if key.finalized else key.draft.bits,

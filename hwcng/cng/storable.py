@@ -25,6 +25,7 @@ class StorableKey(Handle, abc.ABC):
 
     algorithm_handle: AlgorithmHandle
     name: str | None = None
+    _uri: str | None = None
 
     @abc.abstractmethod
     def in_token(self) -> SecretKey | PrivateKey:
@@ -41,7 +42,10 @@ class StorableKey(Handle, abc.ABC):
                 "a key without a name has no URI: it ends with this process. Store it under a name first, with "
                 "NCryptCreatePersistedKey or key.persist(name)"
             )
-        return self.algorithm_handle.provider.key_uri(self.name)
+        # Told once: a name means one key for as long as this object is of it.
+        if self._uri is None:
+            self._uri = self.algorithm_handle.provider.key_uri(self.name)
+        return self._uri
 
     def persist(self: K, name: str, *, replace: bool = False) -> K:
         """Stores the key under a name and returns the stored key; this one lives on as it was.

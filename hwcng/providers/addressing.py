@@ -6,7 +6,7 @@ A key's URI carries no PIN: it comes from where this process is configured, whic
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 
 from hwcng.errors import NTSTATUS, CngError
@@ -33,26 +33,30 @@ def provider_of_key(uri: str, *, pin: Pin | None = None) -> tuple[Provider, str]
     name = parsed.object
     if not name:
         raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the URI names no key: it has no attribute object")
-    token: ProviderUri
-    if isinstance(parsed, Pkcs11Uri):
-        token = replace(parsed, object=None, id=None, type=None)
-    else:
-        token = replace(parsed, object=None)
-    provider = registry.already_open(token)
-    if provider is None and isinstance(token, Pkcs11Uri) and pin is None and not token.pin_source:
-        provider = next((there for there in _configured(token) if token.matches_token(there.token)), None)
+    if not isinstance(parsed, Pkcs11Uri):
+        token: ProviderUri = replace(parsed, object=None)
+        already = (there for there in registry.open_now() if there.uri == str(token))
+        return next(already, None) or registry.shared_provider(token, pin), name
+    token = replace(parsed, object=None, id=None, type=None)
+    provider = _first_match(token, registry.open_now())
+    if provider is None and pin is None and token.pin_source is None and token.pin_value is None:
+        provider = _first_match(token, _configured(token))
     return provider or registry.shared_provider(token, pin), name
+
+
+def _first_match(token: Pkcs11Uri, providers: Iterable[Provider]) -> Provider | None:
+    return next(
+        (there for there in providers if same_token(parse_uri(there.uri), token) and token.matches_token(there.token)),
+        None,
+    )
 
 
 def _configured(token: Pkcs11Uri) -> Iterator[Provider]:
     """What this process is configured to open that may be the token of that URI, the likeliest first."""
     chosen = registry.chosen_default()
-    if isinstance(chosen, Provider):
-        if same_token(parse_uri(chosen.uri), token) and not getattr(chosen, "closed", False):
-            yield chosen
-        chosen = None
-    candidates = [chosen] if chosen is not None else []
-    candidates += registry.configured_names().values()
+    candidates = [*registry.configured_names().values()]
+    if chosen is not None and not isinstance(chosen, Provider):
+        candidates.insert(0, chosen)
     likely = [uri for uri in candidates if isinstance(uri, Pkcs11Uri) and same_token(uri, token)]
     for uri in sorted(likely, key=lambda uri: -_in_common(uri, token)):
         yield registry.shared_provider(uri)

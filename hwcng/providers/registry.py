@@ -21,11 +21,11 @@ __all__ = [
     "BACKENDS",
     "MS_PRIMITIVE_PROVIDER",
     "OpenUri",
-    "already_open",
     "chosen_default",
     "configure",
     "configured_names",
     "default_provider",
+    "open_now",
     "open_provider",
     "resolve_implementation",
     "set_default_provider",
@@ -199,14 +199,11 @@ def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
         return provider
 
 
-def already_open(uri: ProviderUri) -> Provider | None:
-    """The default provider or the shared one of a URI, where it is open; nothing is opened."""
-    shared = _shared.get(uri)
-    chosen = _default if isinstance(_default, Provider) and _default.uri == str(uri) else None
-    for provider in (chosen, shared.provider if shared else None):
-        if provider is not None and not getattr(provider, "closed", False):
-            return provider
-    return None
+def open_now() -> list[Provider]:
+    """The default provider and the shared ones that are open; nothing is opened."""
+    shared = [entry.provider for entry in list(_shared.values())]
+    candidates = [_default, *shared] if isinstance(_default, Provider) else shared
+    return [there for there in candidates if isinstance(there, Provider) and not getattr(there, "closed", False)]
 
 
 def _uri_of(implementation: str) -> ProviderUri:
