@@ -492,7 +492,6 @@ __all__ = [
     "BCRYPT_OAEP_PADDING_INFO",
     "BCRYPT_PKCS1_PADDING_INFO",
     "BCRYPT_PSS_PADDING_INFO",
-    "NCRYPT_CIPHER_PADDING_INFO",
     "NCryptOpenStorageProvider",
     "NCryptEnumStorageProviders",
     "NCryptIsAlgSupported",

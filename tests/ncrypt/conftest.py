@@ -51,23 +51,21 @@ def storage(request: pytest.FixtureRequest) -> StorageProvider:
 def new_name(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
     """new_name(): a name that no key has; keys that got one are deleted after the test."""
     given: list[str] = []
+    providers = [request.getfixturevalue("provider")]
+    if "storage" in request.fixturenames:
+        providers.append(request.getfixturevalue("storage").provider)
 
     def make() -> str:
         given.append(f"ncrypt-test-{os.getpid()}-{next(_numbers)}")
         return given[-1]
 
     yield make
-    _forget(request.getfixturevalue("provider"), given)
-    if "storage" in request.fixturenames:
-        _forget(request.getfixturevalue("storage").provider, given)
-
-
-def _forget(provider: Provider, names: list[str]) -> None:
     from hwcng.errors import CngError
 
-    for name in names:
-        with contextlib.suppress(CngError):
-            provider.delete_key(name)
+    for provider in providers:
+        for name in given:
+            with contextlib.suppress(CngError):
+                provider.delete_key(name)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conformance.helpers import RESERVED_BITS, refused
@@ -402,22 +403,28 @@ def test_legacy_key_specs(soft_storage: StorageProvider, made: Make, name: str) 
             NCryptOpenKey(soft_storage, name, wrong)
 
 
-def test_two_keys_of_one_name(soft_storage: StorageProvider, provider: object, name: str) -> None:
+def test_two_keys_of_one_name(soft_storage: StorageProvider, provider: Any, name: str) -> None:
     """As other software may make them."""
-    from hwcng.interop.python_pkcs11 import adopt
+    from pkcs11 import Attribute, KeyType, ObjectClass
 
-    with adopt(soft_storage.provider).open(rw=True) as session:  # type: ignore[attr-defined]
-        from pkcs11 import KeyType
+    from hwcng.providers.pkcs11 import objects
 
-        for _ in range(2):
-            session.generate_key(KeyType.AES, 256, label=name, store=True)
-        try:
-            with refused(HRESULT.NTE_KEYSET_ENTRY_BAD):
-                NCryptOpenKey(soft_storage, name)
-            with refused(HRESULT.NTE_EXISTS):
-                NCryptCreatePersistedKey(soft_storage, "AES", name)
-        finally:
-            from pkcs11 import Attribute
-
-            for found in list(session.get_objects({Attribute.LABEL: name})):
-                found.destroy()
+    template = {
+        Attribute.CLASS: ObjectClass.SECRET_KEY,
+        Attribute.KEY_TYPE: KeyType.AES,
+        Attribute.VALUE: bytes(32),
+        Attribute.TOKEN: True,
+        Attribute.LABEL: name,
+        Attribute.ENCRYPT: True,
+    }
+    foreign = [objects.create(provider._connection, template, "a test's key") for _ in range(2)]
+    try:
+        with refused(HRESULT.NTE_KEYSET_ENTRY_BAD):
+            NCryptOpenKey(soft_storage, name)
+        with refused(HRESULT.NTE_EXISTS):
+            NCryptCreatePersistedKey(soft_storage, "AES", name)
+    finally:
+        for held in foreign:
+            held.release()
+    with refused(HRESULT.NTE_BAD_KEYSET):
+        NCryptOpenKey(soft_storage, name)

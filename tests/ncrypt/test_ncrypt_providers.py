@@ -80,7 +80,8 @@ def test_configured_names(configuration: Callable[[str], None], token_uri: str, 
     assert storage.provider.token.label == "hwcng-test"
     assert NCryptGetProperty(storage, "Name") == name
     assert NCryptOpenStorageProvider(name).provider is storage.provider
-    assert NCryptEnumStorageProviders() == [(name, f"{token_uri}&pin-source=env:HWCNG_TEST_PIN")]
+    listed = token_uri.replace("?", "?pin-source=env:HWCNG_TEST_PIN&")
+    assert NCryptEnumStorageProviders() == [(name, listed)]
 
 
 def test_a_uri_opens_and_its_pin_is_not_its_name(
@@ -184,7 +185,7 @@ def test_properties_of_a_provider(storage: StorageProvider) -> None:
 def test_freeing_a_provider_leaves_the_token_open(provider: Provider) -> None:
     storage = NCryptOpenStorageProvider(provider)
     NCryptFreeObject(storage)
-    assert not provider.random(1) == b""
+    assert len(provider.random(1)) == 1
     assert repr(storage).endswith(" closed>")
     for call in (NCryptFreeObject, NCryptEnumAlgorithms, lambda handle: NCryptGetProperty(handle, "Name")):
         with refused(HRESULT.NTE_INVALID_HANDLE):
