@@ -424,7 +424,8 @@ def test_two_keys_of_one_name(soft_storage: StorageProvider, provider: Any, name
         with refused(HRESULT.NTE_EXISTS):
             NCryptCreatePersistedKey(soft_storage, "AES", name)
     finally:
-        for held in foreign:
-            held.release()
+        with provider._connection.owning() as session:
+            for held in foreign:
+                provider.cryptoki.C_DestroyObject(session.handle, held.handle)
     with refused(HRESULT.NTE_BAD_KEYSET):
         NCryptOpenKey(soft_storage, name)
