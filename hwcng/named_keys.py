@@ -18,8 +18,8 @@ def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
     """The key that a URI names, on the one provider that this process shares for its token.
 
     uri: `key.uri` of a named key: a provider's URI with the attribute object. pin: str, bytes or a callable, used where
-    the token is not open in this process yet; without it the PIN is that of the URI's pin-source, else that of the
-    default provider or of the configured name that means the same token.
+    the token is not open in this process yet; without it the PIN, and the module, are those of the default provider or
+    of the configured name that means the same token, else the URI's.
 
     Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, NTE_BAD_KEYSET where the
     token has no such key, NTE_KEYSET_ENTRY_BAD where it has several, and what `open_provider` raises.

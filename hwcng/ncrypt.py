@@ -22,7 +22,6 @@ from hwcng.cng.kdf import ParameterList
 from hwcng.cng.keys import KeyPair, Secret, SymmetricKey
 from hwcng.cng.ncrypt_constants import *  # noqa: F403
 from hwcng.cng.ncrypt_constants import (
-    NCRYPT_CIPHER_PADDING_INFO,
     NCryptAlgorithmName,
     NCryptKeyName,
     NCryptProviderName,

@@ -103,6 +103,11 @@ class KeyPair(StorableKey):
     def in_token(self) -> PrivateKey:
         return self.private
 
+    def _why_not_to_pickle(self) -> str:
+        if self.finalized and not self.has_private:
+            return "send its public blob, which BCryptExportKey makes and BCryptImportKeyPair reads"
+        return super()._why_not_to_pickle()
+
     def __repr__(self) -> str:
         kind = "empty" if not self.finalized else "pair" if self.has_private else "public"
         return f"<KeyPair {self.algorithm.name} {self.bits} bits {kind}{'' if self.alive else ' destroyed'}>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hwcng.cng.handles import Handle, invalid_handle, not_supported
 from hwcng.providers.base import PrivateKey, SecretKey
@@ -71,14 +71,13 @@ class StorableKey(Handle, abc.ABC):
 
         self._require_alive()
         if self.name is None:
-            self._refuse_to_travel()
+            raise not_supported(f"this {self.algorithm_handle.name} key cannot be pickled: {self._why_not_to_pickle()}")
         return open_key, (self.uri,)
 
-    def _refuse_to_travel(self) -> NoReturn:
-        raise not_supported(
-            f"this {self.algorithm_handle.name} key cannot be pickled: it lives in this process' session with the "
-            "token and has no name. Store it under one, with NCryptCreatePersistedKey or key.persist(name), and send "
-            "the stored key, which travels as its URI"
+    def _why_not_to_pickle(self) -> str:
+        return (
+            "it lives in this process' session with the token and has no name. Store it under one, with "
+            "NCryptCreatePersistedKey or key.persist(name), and send the stored key, which travels as its URI"
         )
 
     def __copy__(self: K) -> K:

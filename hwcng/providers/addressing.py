@@ -6,7 +6,6 @@ A key's URI carries no PIN: it comes from where this process is configured, whic
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 
 from hwcng.errors import NTSTATUS, CngError
@@ -23,9 +22,9 @@ _OF_THE_OBJECT = ("object", "id", "type")
 def provider_of_key(uri: str, *, pin: Pin | None = None) -> tuple[Provider, str]:
     """The shared provider that holds the key, and the key's name.
 
-    pin: for the login, where this process has not opened the token yet. Without one, and without pin-source in the URI,
-    the default provider and the configured names are looked through for the same token, whose PIN and module then
-    count.
+    A provider of the same token that is open in this process serves. Else the default provider's URI and the configured
+    names are looked through for the token, whose module and PIN then count; the URI's own pin-source, which is that of
+    the process that made the URI, comes last. pin, or a pin-value in the URI, goes before both.
 
     Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, else as `open_provider` does.
     """
@@ -38,28 +37,36 @@ def provider_of_key(uri: str, *, pin: Pin | None = None) -> tuple[Provider, str]
         already = (there for there in registry.open_now() if there.uri == str(token))
         return next(already, None) or registry.shared_provider(token, pin), name
     token = replace(parsed, object=None, id=None, type=None)
-    provider = _first_match(token, registry.open_now())
-    if provider is None and pin is None and token.pin_source is None and token.pin_value is None:
-        provider = _first_match(token, _configured(token))
+    for there in registry.open_now():
+        if same_token(parse_uri(there.uri), token) and token.matches_token(there.token):
+            return there, name
+    provider = _as_configured(token) if pin is None and token.pin_value is None else None
     return provider or registry.shared_provider(token, pin), name
 
 
-def _first_match(token: Pkcs11Uri, providers: Iterable[Provider]) -> Provider | None:
-    return next(
-        (there for there in providers if same_token(parse_uri(there.uri), token) and token.matches_token(there.token)),
-        None,
-    )
+def _as_configured(token: Pkcs11Uri) -> Provider | None:
+    """The provider of that token which this process is configured to open, None where there is none.
 
-
-def _configured(token: Pkcs11Uri) -> Iterator[Provider]:
-    """What this process is configured to open that may be the token of that URI, the likeliest first."""
+    Raises CngError where the one that there is cannot be opened and the URI says no other way.
+    """
     chosen = registry.chosen_default()
-    candidates = [*registry.configured_names().values()]
+    candidates: list[ProviderUri] = [*registry.configured_names().values()]
     if chosen is not None and not isinstance(chosen, Provider):
         candidates.insert(0, chosen)
     likely = [uri for uri in candidates if isinstance(uri, Pkcs11Uri) and same_token(uri, token)]
+    failure: CngError | None = None
     for uri in sorted(likely, key=lambda uri: -_in_common(uri, token)):
-        yield registry.shared_provider(uri)
+        try:
+            provider = registry.shared_provider(uri)
+        except CngError as error:
+            failure = failure or error
+            continue
+        # What is configured may say less than the key's URI.
+        if token.matches_token(provider.token):
+            return provider
+    if failure is not None and token.pin_source is None:
+        raise failure
+    return None
 
 
 def _in_common(one: Pkcs11Uri, other: Pkcs11Uri) -> int:

@@ -12,7 +12,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from hwcng.errors import NTSTATUS, CngError
 
@@ -678,6 +678,13 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Ends every key made here and gives everything back. A second call does nothing."""
+
+    def __reduce__(self) -> NoReturn:
+        raise CngError(
+            NTSTATUS.STATUS_NOT_SUPPORTED,
+            "a provider can be neither pickled nor copied: it is this process' connection to a token. Send a named "
+            "key, which travels as its URI, or open the token where it is used",
+        )
 
     def __enter__(self) -> Provider:
         return self

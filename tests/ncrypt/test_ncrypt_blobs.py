@@ -362,7 +362,7 @@ def test_pkcs8_that_is_refused(
     soft_storage: StorageProvider, ec_key: ec.EllipticCurvePrivateKey, rsa_key: rsa.RSAPrivateKey
 ) -> None:
     edwards = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    unknown = pkcs8(ec.generate_private_key(ec.SECT283R1())) if hasattr(ec, "SECT283R1") else edwards
+    unknown = pkcs8(ec.generate_private_key(ec.SECP192R1()))
     for blob, algorithm, status in (
         (b"", None, HRESULT.NTE_BAD_DATA),
         (pkcs8(ec_key)[:-1], None, HRESULT.NTE_BAD_DATA),
