@@ -56,11 +56,13 @@ def handle_of(provider: Provider, key: SecretKey | PrivateKey, name: str | None)
     return made
 
 
-def open_named(provider: Provider, name: str) -> KeyPair | SymmetricKey:
-    """Raises NTE_BAD_KEYSET where there is no key of that name, NTE_KEYSET_ENTRY_BAD where there are several or it is
-    damaged, STATUS_NOT_SUPPORTED for one of an algorithm that CNG does not have.
+def open_named(provider: Provider, name: str, *, pin: str | bytes | None = None) -> KeyPair | SymmetricKey:
+    """The key that `provider` keeps under a name. pin: the key's own, where it has one.
+
+    Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged,
+    STATUS_NOT_SUPPORTED for one of an algorithm that CNG does not have.
     """
-    key = provider.open_key(name)
+    key = provider.open_key(name, pin=pin)
     try:
         return handle_of(provider, key, name)
     except BaseException:

@@ -82,6 +82,10 @@ def same_token(one: ProviderUri, other: ProviderUri) -> bool:
     if not isinstance(one, Pkcs11Uri) or not isinstance(other, Pkcs11Uri):
         return False
     ignored = {*_OF_THE_OBJECT, "pin_source", "pin_value", "module_name", "module_path", "vendor_path", "vendor_query"}
+    # A vendor's attribute may say which token too: NSS softokn's says which database.
+    for name, value in one.vendor_query.items():
+        if other.vendor_query.get(name, value) != value:
+            return False
     for attribute in fields(Pkcs11Uri):
         if attribute.name not in ignored:
             first, second = getattr(one, attribute.name), getattr(other, attribute.name)

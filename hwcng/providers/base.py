@@ -656,8 +656,10 @@ class Provider(abc.ABC):
         """
         raise _refused("keep keys")
 
-    def open_key(self, name: str) -> SecretKey | PrivateKey:
+    def open_key(self, name: str, *, pin: str | bytes | None = None) -> SecretKey | PrivateKey:
         """The key of that name. It comes back by itself after a loss of the token and in a forked child.
+
+        pin: the authorization value of a key that has one of its own, as a TPM's may.
 
         Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged.
         """

@@ -429,3 +429,11 @@ def test_two_keys_of_one_name(soft_storage: StorageProvider, provider: Any, name
                 provider.cryptoki.C_DestroyObject(session.handle, held.handle)
     with refused(HRESULT.NTE_BAD_KEYSET):
         NCryptOpenKey(soft_storage, name)
+
+
+def test_listing_a_closed_provider(fresh_provider: Any) -> None:
+    storage = ncrypt.NCryptOpenStorageProvider(fresh_provider)
+    keys = NCryptEnumKeys(storage)
+    fresh_provider.close()
+    with refused(HRESULT.NTE_INVALID_HANDLE):
+        next(keys)

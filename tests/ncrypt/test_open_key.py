@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -199,6 +200,25 @@ def test_a_tpm_key(tpm_store: Provider, made: Make, new_name: Callable[[], str])
         tpm_store.delete_key(name)
 
 
+@pytest.mark.usefixtures("empty_registry")
+@pytest.mark.parametrize("pin", ["right", lambda: "right"], ids=["text", "callable"])
+def test_a_tpm_key_with_a_pin_of_its_own(pin: Any) -> None:
+    from tpm2.helpers import key_with_pin
+
+    from hwcng.testing.swtpm import Swtpm
+
+    with Swtpm() as tpm, hwcng.open_provider(tpm.uri) as provider:
+        loaded: Any = provider.reload_opaque(key_with_pin(tpm, b"right"), pin="right")  # type: ignore[call-arg]
+        uri = provider.key_uri(provider.persist_key(loaded, "with a PIN").name)  # type: ignore[union-attr]
+        key: Any = hwcng.open_key(uri, pin=pin)
+        BCryptVerifySignature(key, None, DIGEST, BCryptSignHash(key, None, DIGEST))
+        with refused(NTSTATUS.STATUS_WRONG_PASSWORD) as error:
+            hwcng.open_key(uri)
+        assert "PIN" in error.value.message
+        assert "right" not in uri
+        key.algorithm_handle.provider.close()
+
+
 def test_a_session_key_has_no_uri(soft_storage: StorageProvider, made: Make) -> None:
     for algorithm in ("ECDSA_P256", "AES"):
         key = made(soft_storage, algorithm).key
@@ -221,6 +241,8 @@ def test_a_session_key_has_no_uri(soft_storage: StorageProvider, made: Make) -> 
         ("pkcs11:token=a?module-path=/bin/sh", "pkcs11:token=a?module-path=/bin/../bin/sh", True),
         ("pkcs11:token=a?module-path=/bin/sh", "pkcs11:token=a?module-path=/no/such/file", True),
         ("pkcs11:token=a?module-path=/bin/sh", "pkcs11:token=a?module-name=softhsm2", True),
+        ("pkcs11:token=a?x-initialize-reserved=db1", "pkcs11:token=a?x-initialize-reserved=db2", False),
+        ("pkcs11:token=a?x-initialize-reserved=db1", "pkcs11:token=a?x-other=1", True),
         ("pkcs11:token=a", "tpm2:", False),
         ("tpm2:", "tpm2:", False),
     ],
