@@ -95,6 +95,9 @@ class Draft(abc.ABC):
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
         """The key, stored where it has a name. A failure leaves the draft as it was, and an old key of that name."""
 
+    def discard(self) -> None:  # noqa: B027 - most have nothing
+        """Lets go of what an unfinished key has in the token already."""
+
     def _store(self, made: T, name: str | None, replace: bool) -> T:
         """The key that `made`, new in the token, becomes."""
         if name is None:
@@ -240,6 +243,9 @@ class LoadedDraft(Draft):
         stored = self._key.persist(name, replace=replace)
         self._key.destroy()
         return stored
+
+    def discard(self) -> None:
+        self._key.destroy()
 
 
 def draft_of(handle: AlgorithmHandle) -> Draft:

@@ -78,9 +78,10 @@ class NCryptKey(Handle):
     @property
     def key(self) -> KeyPair | SymmetricKey:
         """The key as bcrypt.py takes it, as NCryptTranslateHandle hands it out. Raises NTE_BAD_KEY_STATE."""
-        if self._key is None:
+        key = self._key
+        if key is None or (isinstance(key, KeyPair) and not key.finalized):
             refuse(HRESULT.NTE_BAD_KEY_STATE, "the key is not finalized: call NCryptFinalizeKey first")
-        return self._key
+        return key
 
     @property
     def algorithm(self) -> Algorithm:
@@ -121,9 +122,11 @@ class NCryptKey(Handle):
     def destroy(self) -> None:
         if self._alive:
             super().destroy()
-            self._draft = None
             if self._key is not None:
                 self._key.destroy()
+            elif self._draft is not None:
+                self._draft.discard()
+            self._draft = None
 
     def __repr__(self) -> str:
         if not self.alive:

@@ -37,11 +37,29 @@ def provider_of_key(uri: str, *, pin: Pin | None = None) -> tuple[Provider, str]
         already = (there for there in registry.open_now() if there.uri == str(token))
         return next(already, None) or registry.shared_provider(token, pin), name
     token = replace(parsed, object=None, id=None, type=None)
-    for there in registry.open_now():
-        if same_token(parse_uri(there.uri), token) and token.matches_token(there.token):
-            return there, name
+    if (there := _already_open(token)) is not None:
+        return there, name
     provider = _as_configured(token) if pin is None and token.pin_value is None else None
     return provider or registry.shared_provider(token, pin), name
+
+
+def _ambiguous(token: Pkcs11Uri) -> CngError:
+    return CngError(
+        NTSTATUS.STATUS_INVALID_PARAMETER,
+        f"{token} may mean several tokens of this process: say token= or serial= in the key's URI",
+    )
+
+
+def _already_open(token: Pkcs11Uri) -> Provider | None:
+    chosen = registry.chosen_default()
+    there = [
+        provider
+        for provider in registry.open_now()
+        if same_token(parse_uri(provider.uri), token) and token.matches_token(provider.token)
+    ]
+    if len({provider.token for provider in there}) > 1 and there[0] is not chosen:
+        raise _ambiguous(token)
+    return there[0] if there else None
 
 
 def _as_configured(token: Pkcs11Uri) -> Provider | None:
@@ -54,6 +72,9 @@ def _as_configured(token: Pkcs11Uri) -> Provider | None:
     if chosen is not None and not isinstance(chosen, Provider):
         candidates.insert(0, chosen)
     likely = [uri for uri in candidates if isinstance(uri, Pkcs11Uri) and same_token(uri, token)]
+    vague = all(getattr(token, name) is None for name in _OF_A_TOKEN)
+    if vague and chosen not in likely and len(likely) > 1:
+        raise _ambiguous(token)
     failure: CngError | None = None
     for uri in sorted(likely, key=lambda uri: -_in_common(uri, token)):
         try:

@@ -332,6 +332,10 @@ def test_opaque_blobs(
             NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(copy, None, DIGEST))
     with refused(HRESULT.NTE_INVALID_PARAMETER):
         NCryptImportKey(storage, None, blob_type, None, blob[:-20])
+    unfinished = NCryptImportKey(storage, None, blob_type, None, blob, NCRYPT_DO_NOT_FINALIZE_FLAG)
+    loaded = unfinished.draft.target
+    ncrypt.NCryptFreeObject(unfinished)
+    assert not loaded.alive
 
 
 @pytest.mark.parametrize("password", [None, "p\u00e4ssw\u00f6rd"])

@@ -268,6 +268,23 @@ def test_a_key_of_bcrypt_is_stored(storage: StorageProvider, name: str) -> None:
         pair.persist(name)
 
 
+def test_a_stored_key_under_another_name(storage: StorageProvider, made: Make, new_name: Callable[[], str]) -> None:
+    first, second = new_name(), new_name()
+    key = made(storage, "ECDSA_P256", first)
+    copied = key.key.persist(second)
+    assert {first, second} <= names_in(storage)
+    NCryptDeleteKey(key)
+    NCryptVerifySignature(copied, None, DIGEST, NCryptSignHash(NCryptOpenKey(storage, second), None, DIGEST))
+
+
+def test_an_empty_pair_of_bcrypt(storage: StorageProvider) -> None:
+    from hwcng.bcrypt import BCryptGenerateKeyPair, BCryptOpenAlgorithmProvider
+
+    pair = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider("ECDSA_P256", storage.provider), 256)
+    with refused(HRESULT.NTE_BAD_KEY_STATE):
+        NCryptSignHash(pair, None, DIGEST)
+
+
 def test_an_hmac_key_is_stored(storage: StorageProvider, name: str) -> None:
     import hashlib
     import hmac

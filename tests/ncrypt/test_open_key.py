@@ -179,6 +179,29 @@ def test_a_key_that_is_not_there(token_uri: str, token_pin: str) -> None:
         hwcng.open_key(token_uri.replace("?", ";object=no%20such%20key?"), pin=token_pin)
 
 
+def test_a_uri_that_may_mean_several_tokens(
+    empty_registry: Path, stored: NCryptKey, token_uri: str, other_token_uri: str, pin_file: Path, token_pin: str
+) -> None:
+    module = token_uri.partition("?")[2]
+    vague = f"pkcs11:object={quote(stored.name or '', safe='')}?{module}"
+    lines = [f"a = {other_token_uri}&pin-value=5678-user", f"b = {token_uri}&pin-source=file:{pin_file}"]
+    empty_registry.write_text("\n".join(["[providers]", *lines]))
+    with refused(NTSTATUS.STATUS_INVALID_PARAMETER) as error:
+        hwcng.open_key(vague)
+    assert "serial=" in error.value.message
+    assert token_pin not in error.value.message
+    for name in ("a", "b"):
+        registry.resolve_implementation(name)
+    with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+        hwcng.open_key(vague)
+    # Where one is the default, that is meant; and one alone is no question.
+    hwcng.set_default_provider(registry.resolve_implementation("b"))
+    assert signs_for(hwcng.open_key(vague), stored)
+    hwcng.set_default_provider(None)
+    registry.resolve_implementation("a").close()
+    assert signs_for(hwcng.open_key(vague), stored)
+
+
 @pytest.mark.usefixtures("empty_registry")
 def test_a_tpm_key(tpm_store: Provider, made: Make, new_name: Callable[[], str]) -> None:
     from hwcng.ncrypt import NCryptOpenStorageProvider
