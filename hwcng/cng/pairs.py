@@ -15,12 +15,13 @@ from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_OPAQUE_KEY_BLOB
 from hwcng.cng.families import FAMILIES, PairFamily
 from hwcng.cng.flags import PaddingFlag
-from hwcng.cng.handles import Handle, attest, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import attest, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.storable import StorableKey
 from hwcng.curves import CURVES, Curve
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.parameter_sets import SHARED_SECRET_SIZE
-from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey
+from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey, Usage
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["KeyPair", "create", "import_blob", "serves"]
 
 
-class KeyPair(Handle):
+class KeyPair(StorableKey):
     """A key pair. Empty until `finalize`; a public key has no private half. Any number of threads may use one.
 
-    requested_bits: the length that was asked for. domain, private_value (big-endian), parameter_set: what the
-    properties DHParameters and DSAParameters, PrivKeyVal and ParameterSetName set on an empty pair, else None.
+    requested_bits: the length that was asked for. allowed_usage: what the private half of an empty pair will be
+    restricted to, None for nothing. domain, private_value (big-endian), parameter_set: what the properties DHParameters
+    and DSAParameters, PrivKeyVal and ParameterSetName set on an empty pair, else None.
     """
 
     def __init__(self, handle: AlgorithmHandle, bits: int = 0) -> None:
@@ -48,6 +50,7 @@ class KeyPair(Handle):
         self.private_value: bytes | None = None
         self.parameter_set: str | None = None
         self.requested_bits = bits
+        self.allowed_usage: Usage | None = None
         self._private: PrivateKey | None = None
         self._public: PublicKeyMaterial | None = None
         self._finalizing = ProcessLock()
@@ -81,12 +84,32 @@ class KeyPair(Handle):
         return self._private
 
     @property
+    def usage(self) -> Usage:
+        """What the private half may do, or will be made for."""
+        if self._private is not None:
+            return self._private.spec.usage
+        usage = self.family.usage(self.algorithm)
+        return usage if self.allowed_usage is None else usage & self.allowed_usage
+
+    def _require_usage(self, usage: Usage, what: str) -> None:
+        if self._private is not None and not self._private.spec.usage & usage:
+            raise not_supported(f"this {self.algorithm.name} key was not made to {what}")
+
+    @property
     def has_private(self) -> bool:
         return self._private is not None
 
     @property
     def exportable(self) -> bool:
         return bool(self.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
+
+    def in_token(self) -> PrivateKey:
+        return self.private
+
+    def _why_not_to_pickle(self) -> str:
+        if self.finalized and not self.has_private:
+            return "send its public blob, which BCryptExportKey makes and BCryptImportKeyPair reads"
+        return super()._why_not_to_pickle()
 
     def __repr__(self) -> str:
         kind = "empty" if not self.finalized else "pair" if self.has_private else "public"
@@ -160,6 +183,7 @@ class KeyPair(Handle):
         public = self.public
         spec = self.family.sign_spec(self, padding_info, flags)
         private = self.private
+        self._require_usage(Usage.SIGN, "sign")
         return self.family.sign(private, spec, self.family.signable(public, spec, data))
 
     def verify(self, padding_info: object, data: bytes, signature: bytes, flags: int) -> None:
@@ -180,6 +204,7 @@ class KeyPair(Handle):
     def decrypt(self, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
         """BCryptDecrypt in the token. Every failure of padding is the same STATUS_INVALID_PARAMETER."""
         self.public  # noqa: B018
+        self._require_usage(Usage.DECRYPT, "decrypt")
         return self.family.decrypt(self, ciphertext, padding_info, flags)
 
     def agree(self, peer: KeyPair) -> Secret:

@@ -12,7 +12,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from hwcng.errors import NTSTATUS, CngError
 
@@ -449,7 +449,7 @@ class Support(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """Who the token is: strings as it reports them."""
+    """Who the token is: strings as it reports them. hardware, removable: as it says of itself."""
 
     label: str
     manufacturer: str
@@ -457,6 +457,8 @@ class TokenInfo:
     serial: str
     firmware: str
     library: str
+    hardware: bool = True
+    removable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -673,8 +675,10 @@ class Provider(abc.ABC):
         """
         raise _refused("keep keys")
 
-    def open_key(self, name: str) -> SecretKey | PrivateKey:
+    def open_key(self, name: str, *, pin: str | bytes | None = None) -> SecretKey | PrivateKey:
         """The key of that name. It comes back by itself after a loss of the token and in a forked child.
+
+        pin: the authorization value of a key that has one of its own, as a TPM's may.
 
         Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged.
         """
@@ -695,6 +699,13 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Ends every key made here and gives everything back. A second call does nothing."""
+
+    def __reduce__(self) -> NoReturn:
+        raise CngError(
+            NTSTATUS.STATUS_NOT_SUPPORTED,
+            "a provider can be neither pickled nor copied: it is this process' connection to a token. Send a named "
+            "key, which travels as its URI, or open the token where it is used",
+        )
 
     def __enter__(self) -> Provider:
         return self

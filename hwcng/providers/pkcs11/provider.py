@@ -349,7 +349,7 @@ class Pkcs11Provider(Provider):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another kind of token")
         return self._store.persist_key(key, name, replace)
 
-    def open_key(self, name: str) -> Pkcs11SecretKey | Pkcs11PrivateKey:
+    def open_key(self, name: str, *, pin: str | bytes | None = None) -> Pkcs11SecretKey | Pkcs11PrivateKey:
         return self._store.open_key(name)
 
     def list_keys(self) -> Iterator[KeyRecord]:
