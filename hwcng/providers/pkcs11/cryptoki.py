@@ -57,6 +57,7 @@ typedef struct {
     CK_ULONG kdf; CK_ULONG ulSharedDataLen; const CK_BYTE *pSharedData;
     CK_ULONG ulPublicDataLen; const CK_BYTE *pPublicData;
 } CK_ECDH1_DERIVE_PARAMS;
+typedef struct { const CK_BYTE *pData; CK_ULONG ulLen; } CK_KEY_DERIVATION_STRING_DATA;
 """
 
 _IN = "const CK_BYTE *, CK_ULONG"

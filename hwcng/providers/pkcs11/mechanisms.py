@@ -23,6 +23,7 @@ __all__ = [
     "MechanismCall",
     "call",
     "cipher",
+    "concatenation",
     "ecdh",
     "extract",
     "oaep",
@@ -153,3 +154,11 @@ def extract(first_bit: int) -> MechanismCall:
     """CKM_EXTRACT_KEY_FROM_KEY: a key of the base key's bits from `first_bit` on."""
     parameter = ffi.new("CK_ULONG *", first_bit)
     return _structured(int(Mechanism.EXTRACT_KEY_FROM_KEY), parameter)
+
+
+def concatenation(data: bytes) -> MechanismCall:
+    """CKM_CONCATENATE_BASE_AND_DATA: a key of the base key's value and then `data`."""
+    pointer = ffi.from_buffer(data)
+    parameters = ffi.new("CK_KEY_DERIVATION_STRING_DATA *")
+    parameters.pData, parameters.ulLen = pointer, len(data)
+    return _structured(int(Mechanism.CONCATENATE_BASE_AND_DATA), parameters, pointer)

@@ -6,14 +6,24 @@ from collections.abc import Mapping
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers import base, compose
-from hwcng.providers.base import DecryptSpec, PairSpec, PublicKeyMaterial, SignSpec, Usage
-from hwcng.providers.pkcs11 import objects, opaque, templates
+from hwcng.providers.base import (
+    DecryptSpec,
+    PairSpec,
+    PublicKeyMaterial,
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
+    SecretSpec,
+    SignSpec,
+    Usage,
+)
+from hwcng.providers.pkcs11 import key_transport, objects, opaque, templates
 from hwcng.providers.pkcs11.agreed_secrets import Pkcs11AgreedSecret
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.kinds import PAIR_KINDS
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
 from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
 
 __all__ = ["Pkcs11PrivateKey"]
@@ -90,6 +100,21 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
             if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
                 raise compose.decryption_error() from error.__cause__
             raise
+
+    def unwrap_secret(
+        self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec
+    ) -> Pkcs11SecretKey:
+        self._allow(Usage.UNWRAP, "unwrap keys")
+        # The one message: why a wrapped key was refused is nobody's business.
+        try:
+            held, spec = key_transport.unwrap(
+                self.connection, self.offered, self.held.handle, spec, wrapped, encryption
+            )
+        except CngError as error:
+            if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
+                raise compose.decryption_error() from error.__cause__
+            raise
+        return Pkcs11SecretKey(held, self.offered, spec)
 
     def agree(self, peer: PublicKeyMaterial) -> Pkcs11AgreedSecret:
         self._allow(Usage.DERIVE, "agree on secrets")

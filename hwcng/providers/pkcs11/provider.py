@@ -179,8 +179,8 @@ class Pkcs11Provider(Provider):
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._kind_of_secret(spec)
-        if spec.family is SecretFamily.HMAC:
-            value = _hmac_key(value, spec.hash_name or "")
+        if spec.family is SecretFamily.HMAC and spec.hash_name is not None:
+            value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
         held = objects.create(self._connection, templates.secret(spec, value), asked)
         return Pkcs11SecretKey(held, self._offered, spec)

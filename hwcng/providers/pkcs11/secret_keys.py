@@ -20,11 +20,14 @@ from hwcng.providers.base import (
     CmacSpec,
     GmacSpec,
     MacSpec,
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
+    RsaPublicKey,
     SecretSpec,
     Support,
     Usage,
 )
-from hwcng.providers.pkcs11 import mechanisms, opaque
+from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
@@ -164,6 +167,16 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             key.held.handle,
             key.spec.bits // 8 + WRAP_OVERHEAD,
         )
+
+    def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
+        if not self.spec.exportable:
+            raise not_supported("the key's export policy forbids its export")
+        return key_transport.wrapped_for(self.connection, self.offered, self.held.handle, public, spec)
+
+    def followed_by(self, data: bytes, spec: SecretSpec) -> Pkcs11SecretKey:
+        self._allow(Usage.DERIVE, "be joined with data")
+        held = key_transport.followed_by(self.connection, self.offered, self.held.handle, data, spec)
+        return Pkcs11SecretKey(held, self.offered, spec)
 
     def opaque(self) -> bytes:
         if not self.spec.exportable:

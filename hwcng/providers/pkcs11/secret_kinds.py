@@ -22,6 +22,9 @@ class SecretKind:
     says_length: bool = True
 
 
+ANY_HASH = "SHA256"
+"""Whose HMAC a token must have to hold HMAC keys that are for no hash in particular."""
+
 _AES = SecretKind(KeyType.AES, Mechanism.AES_KEY_GEN)
 _GENERIC = SecretKind(KeyType.GENERIC_SECRET, Mechanism.GENERIC_SECRET_KEY_GEN)
 
@@ -37,4 +40,4 @@ SECRET_KINDS: Mapping[SecretFamily, SecretKind] = MappingProxyType(
 
 def offered_as(spec: SecretSpec) -> str:
     """The algorithm of `Provider.offers` that holding such a key needs."""
-    return f"HMAC-{spec.hash_name}" if spec.family is SecretFamily.HMAC else spec.family.value
+    return f"HMAC-{spec.hash_name or ANY_HASH}" if spec.family is SecretFamily.HMAC else spec.family.value
