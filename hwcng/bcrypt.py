@@ -8,17 +8,19 @@ its manual.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any, NamedTuple, TypeVar
 
-from hwcng.cng import constants, hashing, pairs, properties, symmetric
+from hwcng.cng import capi_kdf, constants, derivation, hashing, pairs, properties, symmetric
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS, Interface, Operation, PseudoHandle
 from hwcng.cng.constants import *  # noqa: F403
+from hwcng.cng.derivation import KdfKey
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
-from hwcng.cng.kdf import ParameterList
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
 from hwcng.cng.padding import Octets
+from hwcng.cng.parameters import ParameterList
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, resolve_implementation
@@ -180,18 +182,25 @@ def BCryptGenerateSymmetricKey(
     """A symmetric key of the caller's bytes, in the token. The library keeps no copy of them.
 
     pbKeyObject: None, or a writable buffer of at least ObjectLength bytes, held until the key is destroyed and never
-    written to. pbSecret: 16, 24 or 32 bytes for AES; what is over the longest key is cut off. A key that no host ever
-    saw is made by `hAlgorithm.generate_key(bits)`.
+    written to. pbSecret: 16, 24 or 32 bytes for AES; what is over the longest key is cut off. The base key of a
+    derivation algorithm has 0 to 2048 bytes, all of which count; it goes to BCryptKeyDerivation. A key that no host
+    ever saw is made by `hAlgorithm.generate_key(bits)`.
 
     Raises STATUS_INVALID_HANDLE (hAlgorithm), STATUS_INVALID_PARAMETER (no symmetric algorithm, a length that is none,
     flags), STATUS_BUFFER_TOO_SMALL (pbKeyObject).
     """
     handle = _algorithm(hAlgorithm)
-    if not handle.algorithm.chaining_modes:
-        raise invalid_parameter(f"{handle.name} has no symmetric cipher keys")
+    _require_symmetric(handle)
     secret = octets(pbSecret, "pbSecret")
     _no_flags(dwFlags)
+    if handle.algorithm.derives:
+        return derivation.import_secret(handle, secret, pbKeyObject)
     return symmetric.import_secret(handle, secret, pbKeyObject)
+
+
+def _require_symmetric(handle: AlgorithmHandle) -> None:
+    if not handle.algorithm.symmetric:
+        raise invalid_parameter(f"{handle.name} has no symmetric keys")
 
 
 def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: int, dwFlags: int = 0) -> KeyPair:
@@ -255,9 +264,10 @@ def BCryptImportKey(
     """
     handle = _algorithm(hAlgorithm)
     blob_type, blob = _name(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
-    if not handle.algorithm.chaining_modes:
-        raise invalid_parameter(f"{handle.name} has no symmetric cipher keys")
+    _require_symmetric(handle)
     _no_flags(dwFlags)
+    if handle.algorithm.derives:
+        return derivation.import_blob(handle, blob_type, blob, pbKeyObject)
     return symmetric.import_blob(handle, hImportKey, blob_type, blob, pbKeyObject)
 
 
@@ -402,8 +412,9 @@ def BCryptDeriveKey(
 ) -> bytes:
     """Key material from an agreed secret that itself stays in the token.
 
-    pwszKDF: BCRYPT_KDF_HASH, BCRYPT_KDF_HMAC, BCRYPT_KDF_TLS_PRF, BCRYPT_SP80056A_CONCAT_KDF, or BCRYPT_KDF_RAW_SECRET
-    (little-endian; only with open_provider(..., allow_raw_secret=True)). pParameterList: (buffer type, value) pairs.
+    pwszKDF: BCRYPT_KDF_HASH, BCRYPT_KDF_HMAC, BCRYPT_KDF_TLS_PRF, BCRYPT_SP80056A_CONCAT_KDF, BCRYPT_KDF_HKDF, or
+    BCRYPT_KDF_RAW_SECRET (little-endian; only with open_provider(..., allow_raw_secret=True)). pParameterList: (buffer
+    type, value) pairs.
     cbDerivedKey: bytes; fewer than the function makes cut its output, more get what it makes, None is its natural
     length.
 
@@ -412,6 +423,83 @@ def BCryptDeriveKey(
     """
     secret = _alive(hSharedSecret, Secret, "hSharedSecret")
     return secret.derive(_name(pwszKDF, "pwszKDF"), pParameterList, cbDerivedKey, dwFlags)
+
+
+def BCryptKeyDerivation(
+    hKey: SymmetricKey, pParameterList: ParameterList | None, cbDerivedKey: int, dwFlags: int = 0
+) -> bytes:
+    """Key material of a base key that itself stays in the token. hKey: of BCryptGenerateSymmetricKey on a derivation
+    algorithm.
+
+    pParameterList: (buffer type, value) pairs as the algorithm needs them. cbDerivedKey: bytes, 1 or more; all are
+    made. dwFlags: BCRYPT_CAPI_AES_FLAG with CAPI_KDF: the key is for AES.
+
+    On the host come beside the result, by algorithm: PBKDF2, TLS1_1_KDF, TLS1_2_KDF: HMACs under the base key;
+    CAPI_KDF: the base key's digest; SP800_108_CTR_HMAC, SP800_56A_CONCAT, HKDF: nothing. HKDF's pseudorandom key stays
+    in the token as well; a token that cannot extract it there takes only HkdfPrkAndFinalize. PBKDF2 calls the token
+    once per iteration.
+
+    Raises STATUS_INVALID_HANDLE for anything but such a key, STATUS_INVALID_PARAMETER for parameters that are missing
+    or malformed, flags and a length that the algorithm does not reach, STATUS_NOT_SUPPORTED for a hash or function that
+    the token lacks.
+    """
+    key = _alive(hKey, SymmetricKey, "hKey")
+    if not isinstance(key, KdfKey):
+        raise invalid_handle(f"a {key.algorithm.name} key derives no keys")
+    return key.derive(pParameterList, cbDerivedKey, dwFlags)
+
+
+def BCryptDeriveKeyPBKDF2(
+    hPrf: AlgorithmHandle | PseudoHandle,
+    pbPassword: Octets | None,
+    pbSalt: Octets | None,
+    cIterations: int,
+    cbDerivedKey: int,
+    dwFlags: int = 0,
+) -> bytes:
+    """PBKDF2 (RFC 8018, section 5.2) of a password that the caller holds: on the host, as is the result.
+
+    hPrf: an HMAC handle. cbDerivedKey: bytes. For a password key in the token: BCryptKeyDerivation.
+
+    Raises STATUS_INVALID_HANDLE for anything but an HMAC handle, STATUS_INVALID_PARAMETER for 0 iterations or bytes and
+    for flags.
+    """
+    handle = _algorithm(hPrf)
+    hash_function = handle.algorithm.hash_function
+    if hash_function is None or not handle.hmac:
+        raise invalid_handle(f"{handle.name} is not a keyed hash: open it with BCRYPT_ALG_HANDLE_HMAC_FLAG")
+    _no_flags(dwFlags)
+    password = b"" if pbPassword is None else octets(pbPassword, "pbPassword")
+    salt = b"" if pbSalt is None else octets(pbSalt, "pbSalt")
+    iterations, length = _length(cIterations, "cIterations"), _length(cbDerivedKey, "cbDerivedKey")
+    if not iterations or not length:
+        raise invalid_parameter("PBKDF2 takes at least one iteration and makes at least one byte")
+    return hashlib.pbkdf2_hmac(hash_function.hashlib_name, password, salt, iterations, length)
+
+
+def BCryptDeriveKeyCapi(
+    hHash: HashObject, hTargetAlg: AlgorithmHandle | PseudoHandle | None, cbDerivedKey: int, dwFlags: int = 0
+) -> bytes:
+    """The derivation of CryptDeriveKey from a hash, which the call finishes; digest and result are the host's.
+
+    hTargetAlg: what the key is for, or None; digests of other hashes than SHA-2 are expanded for AES and 3DES.
+    cbDerivedKey: bytes, at most twice the digest's.
+
+    Raises STATUS_INVALID_HANDLE (hTargetAlg, a finished hash), STATUS_INVALID_PARAMETER for what is no hash, a length
+    out of range and flags.
+    """
+    if not isinstance(hHash, HashObject):
+        raise invalid_parameter("hHash is not a hash")
+    hash_object = _alive(hHash, HashObject, "hHash")
+    target = None if hTargetAlg is None else _algorithm(hTargetAlg).name
+    _no_flags(dwFlags)
+    hash_function = hash_object.algorithm.hash_function
+    if hash_function is None:
+        raise invalid_parameter(f"{hash_object.algorithm.name} is not a hash that keys are derived from")
+    length = _length(cbDerivedKey, "cbDerivedKey")
+    capi_kdf.check_length(hash_function, length)
+    digest = hash_object.finish()
+    return capi_kdf.expand(hash_function, digest, length, for_block_cipher=target in capi_kdf.BLOCK_CIPHERS)
 
 
 def BCryptDestroySecret(hSecret: Secret) -> None:
@@ -532,6 +620,9 @@ __all__ = [
     "BCryptVerifySignature",
     "BCryptSecretAgreement",
     "BCryptDeriveKey",
+    "BCryptKeyDerivation",
+    "BCryptDeriveKeyPBKDF2",
+    "BCryptDeriveKeyCapi",
     "BCryptDestroySecret",
     "BCryptGenRandom",
     "BCryptCreateHash",

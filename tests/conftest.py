@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support import PLUGIN_NAME, Ledger, require
+from support import PLUGIN_NAME, Ledger, missing, require
 
 if TYPE_CHECKING:
     from hwcng.providers.base import Provider
     from hwcng.testing.calls import CallCounter
+    from hwcng.testing.nss import NssDatabase
+    from hwcng.testing.p11kit import P11KitServer
     from hwcng.testing.softhsm import SoftHsm
 
 TOKEN = "hwcng-test"
@@ -24,6 +26,9 @@ OTHER_TOKEN_PIN = "5678-user"
 TWIN_TOKEN = "hwcng-twin"
 UNOPENED_TOKEN = "hwcng-unopened"
 SO_PIN = "so-1234-officer"
+NSS_PIN = "1234-nss"
+REMOTE_TOKEN = "hwcng-remote"
+CURRENT_NSS_SECONDS = 120
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,6 +83,56 @@ def unopened_token_uri(softhsm: SoftHsm) -> str:
 def twin_token_uri(softhsm: SoftHsm) -> str:
     """Fits two tokens."""
     return softhsm.uri(TWIN_TOKEN)
+
+
+@pytest.fixture(scope="session")
+def nss_database(tmp_path_factory: pytest.TempPathFactory) -> NssDatabase:
+    """The database of the system's NSS, and the crypto services beside it. A process has one, so all tests share it."""
+    from hwcng.testing import nss
+
+    try:
+        module = nss.find_module()
+    except nss.NssError:
+        missing("NSS softokn")
+    return nss.provision(tmp_path_factory.mktemp("nss"), NSS_PIN, label="hwcng-nss", module=module)
+
+
+@pytest.fixture(scope="session")
+def nss_current_database(tmp_path_factory: pytest.TempPathFactory) -> NssDatabase:
+    """The same of a current NSS."""
+    from hwcng.testing import nss
+
+    try:
+        module = nss.current_nss(seconds=CURRENT_NSS_SECONDS)
+    except nss.NssError:
+        missing("a current NSS (ML-DSA, ML-KEM)")
+    return nss.provision(tmp_path_factory.mktemp("nss-current"), NSS_PIN, label="hwcng-nss-current", module=module)
+
+
+@pytest.fixture(scope="session")
+def nss_pin() -> str:
+    return NSS_PIN
+
+
+@pytest.fixture(scope="session")
+def p11_kit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[P11KitServer]:
+    """A SoftHSM token behind p11-kit, its PIN `token_pin`; this process reaches this server and no other."""
+    from hwcng.testing.p11kit import P11KitError, P11KitServer
+    from hwcng.testing.softhsm import TokenRequest, provision
+
+    served = provision(tmp_path_factory.mktemp("p11-kit"), [TokenRequest(REMOTE_TOKEN, TOKEN_PIN)], SO_PIN)
+    try:
+        server = P11KitServer(served.module, served.environ()).start()
+    except P11KitError:
+        missing("p11-kit")
+    os.environ.update(server.environ())
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def p11_kit_uri(p11_kit_server: P11KitServer) -> str:
+    return p11_kit_server.uri(REMOTE_TOKEN)
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakKeyDictionary
 
 import pytest
+
+if TYPE_CHECKING:
+    from hwcng.providers.base import Provider
 
 PLUGIN_NAME = "hwcng-ledger"
 MISSING = "capability missing: "
@@ -15,6 +19,39 @@ MISSING = "capability missing: "
 def missing(capability: str) -> NoReturn:
     """Skips this test, which needs what the token or the machine does not have."""
     pytest.skip(MISSING + capability)
+
+
+_token_names: WeakKeyDictionary[Provider, str] = WeakKeyDictionary()
+
+
+def name_token(token: Provider, name: str) -> Provider:
+    """Says under which name the ledger counts what this token lacks."""
+    _token_names[token] = name
+    return token
+
+
+def missing_on(token: Provider, what: str) -> NoReturn:
+    """Skips this test, which needs what this token does not do."""
+    missing(f"{_token_names.get(token, token.token.label)}: {what}")
+
+
+def needs(token: Provider, algorithm: str, operation: str | None = None) -> None:
+    """Skips unless the token offers the operation, such as "AES", "CBC" or "ECDSA", "nistP256"."""
+    if token.offers(algorithm, operation).name == "REFUSED":
+        missing_on(token, f"{algorithm} {operation or ''}".strip())
+
+
+def has_bits(token: Provider, algorithm: str, bits: int) -> bool:
+    """Whether the token has "RSA" or "AES" keys of this length. A TPM has those it lists and none between."""
+    listed = token.capabilities().key_bits[algorithm]
+    between = token.uri.startswith("pkcs11:") and min(listed, default=bits + 1) <= bits <= max(listed, default=0)
+    return bits in listed or between
+
+
+def needs_bits(token: Provider, algorithm: str, bits: int) -> None:
+    """Skips unless the token has keys of this length."""
+    if not has_bits(token, algorithm, bits):
+        missing_on(token, f"{algorithm} {bits} bits")
 
 
 def record_unrun(request_or_config: pytest.FixtureRequest | pytest.Config, capability: str, count: int = 1) -> None:

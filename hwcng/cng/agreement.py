@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hwcng.cng import kdf
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.handles import Handle
+from hwcng.cng.hkdf import HkdfState
+from hwcng.cng.parameters import ParameterList
 from hwcng.providers.base import AgreedSecret
+
+if TYPE_CHECKING:
+    from hwcng.cng.symmetric import SymmetricKey
 
 __all__ = ["Secret"]
 
@@ -22,13 +29,28 @@ class Secret(Handle):
         self.agreed = agreed
         self.group = group
         self.bits = bits
+        self.hkdf = HkdfState()
 
     def __repr__(self) -> str:
         return f"<Secret {self.algorithm_handle.name} {self.group}{'' if self.alive else ' destroyed'}>"
 
-    def derive(self, function: str, parameters: kdf.ParameterList | None, length: int | None, flags: int = 0) -> bytes:
+    def derive(self, function: str, parameters: ParameterList | None, length: int | None, flags: int = 0) -> bytes:
         """Key material for the caller. length: bytes at most, None for the function's natural length."""
-        return kdf.derive(self.agreed, self.bits, function, parameters, length, flags)
+        return kdf.derive(self.agreed, self.bits, self.hkdf, function, parameters, length, flags)
+
+    def derive_to_key(
+        self, handle: AlgorithmHandle, function: str, parameters: ParameterList | None, bits: int
+    ) -> SymmetricKey:
+        """A key of the algorithm `handle`, `bits` long, derived into the token: the host sees neither secret nor key.
+
+        function: BCRYPT_KDF_HASH, BCRYPT_SP80056A_CONCAT_KDF or BCRYPT_KDF_HKDF, with the parameters of
+        BCryptDeriveKey. Raises STATUS_NOT_SUPPORTED for another function, for more bits than one digest where the
+        function makes but one, and where the token has no mechanism for it; STATUS_INVALID_PARAMETER for a length that
+        the algorithm does not have.
+        """
+        from hwcng.cng import derived_keys
+
+        return derived_keys.from_secret(self.agreed, self.bits, self.hkdf, function, parameters, handle, bits)
 
     def destroy(self) -> None:
         if self._alive:

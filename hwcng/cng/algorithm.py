@@ -171,12 +171,14 @@ class AlgorithmHandle(Handle):
         Raises STATUS_INVALID_HANDLE for a closed handle, STATUS_INVALID_PARAMETER for a length that the algorithm does
         not have, STATUS_NOT_SUPPORTED for an algorithm without such keys.
         """
-        from hwcng.cng import hashing, symmetric
+        from hwcng.cng import derivation, hashing, symmetric
 
         if not self.alive:
             raise invalid_handle("the algorithm handle is closed")
         if self.keyed_hash:
             return hashing.generate_mac_key(self, bits)
+        if self.algorithm.derives:
+            return derivation.generate(self, bits, key_object)
         if not self.algorithm.chaining_modes:
             raise not_supported(f"{self.name} has no secret keys")
         return symmetric.generate(self, bits, symmetric.CIPHER_USAGE if usage is None else usage, key_object)

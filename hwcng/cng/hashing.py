@@ -6,6 +6,7 @@ because a token's running MAC cannot be duplicated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
@@ -17,7 +18,7 @@ from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, MacSpec, SecretFa
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["BCRYPT_HASH_DONT_RESET_FLAG", "HashObject", "create", "generate_mac_key"]
+__all__ = ["BCRYPT_HASH_DONT_RESET_FLAG", "HashObject", "create", "generate_mac_key", "made"]
 
 BCRYPT_HASH_DONT_RESET_FLAG = 0x1
 GMAC_NONCE_LENGTH = 12
@@ -163,12 +164,16 @@ def _mac_key_spec(handle: AlgorithmHandle, bits: int) -> SecretSpec:
     return SecretSpec(family, bits, _USAGES[family], hash_name=handle.name if handle.hmac else None)
 
 
+def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
+    """A MAC key that `make` brings about in the token, to be given to `create` as its secret."""
+    return SymmetricKey(handle, make(_mac_key_spec(handle, bits)), None, chaining_mode=None)
+
+
 def generate_mac_key(handle: AlgorithmHandle, bits: int) -> SymmetricKey:
     """A MAC key that the token makes itself, to be given to `create` as its secret. bits: a multiple of 8."""
     if bits <= 0 or bits % 8:
         raise invalid_parameter(f"a key of {bits} bits is not whole bytes")
-    token_key = handle.provider.generate_secret(_mac_key_spec(handle, bits))
-    return SymmetricKey(handle, token_key, None, chaining_mode=None)
+    return made(handle, bits, handle.provider.generate_secret)
 
 
 def create(

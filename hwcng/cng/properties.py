@@ -21,8 +21,10 @@ from hwcng.cng.algorithm import (
     check_export_policy,
 )
 from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
+from hwcng.cng.derivation import KdfKey
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.hashing import HashObject
+from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.curves import CURVE_ALIASES, CURVES
@@ -57,6 +59,9 @@ BCRYPT_ECC_CURVE_NAME_LIST = "ECCCurveNameList"
 BCRYPT_ECC_PARAMETERS = "ECCParameters"
 BCRYPT_PRIMITIVE_TYPE = "PrimitiveType"
 BCRYPT_IS_IFX_TPM_WEAK_KEY = "IsIfxTpmWeakKey"
+BCRYPT_HKDF_HASH_ALGORITHM = "HkdfHashAlgorithm"
+BCRYPT_HKDF_SALT_AND_FINALIZE = "HkdfSaltAndFinalize"
+BCRYPT_HKDF_PRK_AND_FINALIZE = "HkdfPrkAndFinalize"
 NCRYPT_EXPORT_POLICY_PROPERTY = "Export Policy"
 
 DWORD_SIZE = 4
@@ -245,6 +250,14 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
         Secret: {
             BCRYPT_PROVIDER_HANDLE: lambda secret: secret.algorithm_handle,
         },
+        KdfKey: {
+            BCRYPT_OBJECT_LENGTH: lambda key: key.algorithm.object_length,
+            BCRYPT_ALGORITHM_NAME: lambda key: key.algorithm.name,
+            BCRYPT_PROVIDER_HANDLE: lambda key: key.algorithm_handle,
+            BCRYPT_KEY_LENGTH: lambda key: key.bits,
+            BCRYPT_KEY_STRENGTH: lambda key: key.bits,
+            NCRYPT_EXPORT_POLICY_PROPERTY: lambda key: key.export_policy,
+        },
     }
 )
 
@@ -268,7 +281,7 @@ def _set_algorithm_parameters(handle: AlgorithmHandle, value: Any) -> None:
 
 
 def _set_algorithm_policy(handle: AlgorithmHandle, value: object) -> None:
-    if not handle.algorithm.chaining_modes and not handle.algorithm.asymmetric:
+    if not handle.algorithm.symmetric and not handle.algorithm.asymmetric:
         raise not_supported(f"{handle.name} has no keys that could be exported")
     handle.export_policy = check_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
@@ -322,6 +335,36 @@ def _set_hash_nonce(hashing: HashObject, value: Any) -> None:
     hashing.set_nonce(octets(value, BCRYPT_INITIALIZATION_VECTOR))
 
 
+def _hkdf(holder: KdfKey | Secret) -> HkdfState:
+    if isinstance(holder, KdfKey) and holder.algorithm.name != "HKDF":
+        raise not_supported(f"{holder.algorithm.name} is not HKDF")
+    return holder.hkdf
+
+
+def _set_hkdf_hash(holder: KdfKey | Secret, value: object) -> None:
+    _hkdf(holder).set_hash(_string(value, BCRYPT_HKDF_HASH_ALGORITHM))
+
+
+def _set_hkdf_salt(holder: KdfKey | Secret, value: Any) -> None:
+    _hkdf(holder).finalize(b"" if value is None else octets(value, BCRYPT_HKDF_SALT_AND_FINALIZE))
+
+
+def _set_hkdf_prk(holder: KdfKey | Secret, value: Any) -> None:
+    if value is not None and octets(value, BCRYPT_HKDF_PRK_AND_FINALIZE):
+        raise invalid_parameter(f"{BCRYPT_HKDF_PRK_AND_FINALIZE} takes no value: the key is the pseudorandom key")
+    _hkdf(holder).finalize(None)
+
+
+_MAY_BE_NONE = frozenset({BCRYPT_HKDF_SALT_AND_FINALIZE, BCRYPT_HKDF_PRK_AND_FINALIZE})
+
+_HKDF_SETTERS: Mapping[str, Setter] = MappingProxyType(
+    {
+        BCRYPT_HKDF_HASH_ALGORITHM: _set_hkdf_hash,
+        BCRYPT_HKDF_SALT_AND_FINALIZE: _set_hkdf_salt,
+        BCRYPT_HKDF_PRK_AND_FINALIZE: _set_hkdf_prk,
+    }
+)
+
 _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
     {
         AlgorithmHandle: {
@@ -346,6 +389,8 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
         HashObject: {
             BCRYPT_INITIALIZATION_VECTOR: _set_hash_nonce,
         },
+        KdfKey: _HKDF_SETTERS,
+        Secret: _HKDF_SETTERS,
     }
 )
 
@@ -368,6 +413,6 @@ def set_property(handle: Handle, name: str, value: object) -> None:
     setter = _SETTERS.get(type(handle), {}).get(name)
     if setter is None:
         raise not_supported(f"the handle has no property {name} that can be set")
-    if value is None:
+    if value is None and name not in _MAY_BE_NONE:
         raise invalid_parameter(f"a value for {name} is needed")
     setter(handle, value)

@@ -6,6 +6,7 @@ Calls: BCryptGenerateSymmetricKey, BCryptImportKey, BCryptDuplicateKey, BCryptEx
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hwcng.cng import aead
@@ -31,7 +32,7 @@ from hwcng.providers.base import CipherMode, CipherSpec, SecretFamily, SecretKey
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
 
-__all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret"]
+__all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret", "made"]
 
 CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT | Usage.WRAP | Usage.UNWRAP
 """What an AES key of CNG may do: it has no usage restrictions, and may be the key of a wrapped blob."""
@@ -282,6 +283,13 @@ def generate(handle: AlgorithmHandle, bits: int, usage: Usage, key_object: Octet
         raise invalid_parameter(f"a cipher key's usage is of {CIPHER_USAGE}, not {usage}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         return _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
+
+
+def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
+    """A cipher key that `make` brings about in the token."""
+    _require_cipher(handle)
+    _require_length(handle, bits)
+    return _cipher_key(handle, make(_spec(handle, bits)), None)
 
 
 def import_blob(

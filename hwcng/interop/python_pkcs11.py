@@ -32,13 +32,15 @@ _adopting = ProcessLock()
 class _AdoptedLibrary(lib):
     """A library that neither initialises nor finalises. As long as it lives, hwcng does not finalise the module."""
 
-    alive = True
-
     def initialize(self) -> None:
         """hwcng has done it. `initialized` stays False, so that nothing here calls C_Finalize."""
 
     def unload(self) -> None:
         """Stays, because another name may mean it."""
+
+    def answers(self) -> bool:
+        """Nobody knows the application's sessions, so the module is taken to be in use."""
+        return True
 
     def after_fork_in_child(self) -> None:
         """Nothing to do: the sessions are the application's."""

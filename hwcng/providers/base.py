@@ -27,6 +27,7 @@ __all__ = [
     "CipherSpec",
     "AeadSpec",
     "CmacSpec",
+    "CounterKdfSpec",
     "DecryptSpec",
     "DhDomain",
     "DhPrivateKey",
@@ -90,7 +91,7 @@ class SecretFamily(enum.Enum):
     XTS = "XTS-AES"
     CHACHA20_POLY1305 = "CHACHA20_POLY1305"
     KDF = "KDF"
-    """The base key of a derivation function: digested, or the key of an HMAC, never a cipher's."""
+    """The base key of a derivation function, octet by octet: digested, halved, extracted from."""
 
 
 class Usage(enum.Flag):
@@ -127,7 +128,8 @@ WEAK_ALGORITHMS = frozenset({"DES", "DESX", "3DES", "3DES_112", "RC2", "RC4", "H
 
 @dataclass(frozen=True, slots=True)
 class SecretSpec:
-    """A secret key to make. bits: key length in bits. hash_name: HMAC's hash, a CNG name such as "SHA256", else None.
+    """A secret key to make. bits: key length in bits. hash_name: HMAC's hash, a CNG name such as "SHA256"; None for
+    every hash that the token has.
 
     exportable: whether `wrap_key` and `opaque` may ever be asked of it.
     """
@@ -261,7 +263,18 @@ class HkdfSpec:
     info: bytes = b""
 
 
-KdfSpec: TypeAlias = DigestKdfSpec | HkdfSpec
+@dataclass(frozen=True, slots=True)
+class CounterKdfSpec:
+    """SP 800-108 r1, section 4.1, with HMAC: a 32-bit counter before the label, a zero octet and the context, and the
+    length in bits as 32 bits behind.
+    """
+
+    hash_name: str
+    label: bytes
+    context: bytes
+
+
+KdfSpec: TypeAlias = DigestKdfSpec | HkdfSpec | CounterKdfSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,7 +541,7 @@ class SecretKey(abc.ABC):
         """
 
     def keying_material(self) -> KeyingMaterial:
-        """The derivation verbs of a KDF key, which ends with this key."""
+        """The derivation verbs of a KDF key, or an HMAC key for every hash; they end with this key."""
         raise _refused("derive keys")
 
     def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:

@@ -368,3 +368,13 @@ def rsa_decrypt(
     if isinstance(spec, RsaOaepSpec):
         return eme_oaep_decode(encoded, spec.hash_name, spec.label)
     return eme_pkcs1_decode(encoded) if isinstance(spec, RsaPkcs1DecryptSpec) else encoded
+
+
+def hkdf_expand(mac: Primitive, info: bytes, length: int) -> bytes:
+    """HKDF-Expand (RFC 5869, section 2.3), `mac` being HMAC under the pseudorandom key. length: at most 255 digests."""
+    output, step, number = b"", b"", 0
+    while len(output) < length:
+        number += 1
+        step = mac(step + info + bytes([number]))
+        output += step
+    return output[:length]

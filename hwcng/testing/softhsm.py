@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
+
+from hwcng.testing._provisioning import ask_child, only_one
 
 __all__ = [
     "SoftHsm",
@@ -28,7 +25,6 @@ __all__ = [
 CONF_NAME = "softhsm2.conf"
 TOKEN_DIR_NAME = "tokens"  # noqa: S105 - a folder's name
 _TEMPLATE = Path(__file__).with_name(CONF_NAME)
-_PACKAGE_ROOT = Path(__file__).parents[2]
 
 _USUAL_PLACES = (
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -44,7 +40,6 @@ _USUAL_PLACES = (
 _LABEL_BYTES = 32
 _PIN_BYTES = range(4, 256)
 _CONF_LINE_BYTES = 1000
-_CHILD_SECONDS = 60
 
 
 class SoftHsmError(RuntimeError):
@@ -117,7 +112,7 @@ def provision(directory: str | os.PathLike[str], tokens: Sequence[TokenRequest],
     module = find_module()
     home = check_directory(directory)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(home):
+    with only_one(home):
         (home / TOKEN_DIR_NAME).mkdir(mode=0o700, exist_ok=True)
         conf = _write_conf(home)
         made = _run_child(conf, module, tokens, so_pin)
@@ -143,16 +138,6 @@ def check_directory(directory: str | os.PathLike[str]) -> Path:
     return home
 
 
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _write_conf(home: Path) -> Path:
     conf = home / CONF_NAME
     text = _TEMPLATE.read_text("utf-8").replace("@TOKEN_DIR@", str(home / TOKEN_DIR_NAME))
@@ -170,23 +155,7 @@ def _run_child(conf: Path, module: Path, tokens: Sequence[TokenRequest], so_pin:
         "so_pin": so_pin,
         "tokens": [{"label": token.label, "pin": token.pin} for token in tokens],
     }
-    search_path = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
-    child = subprocess.run(
-        [sys.executable, "-m", "hwcng.testing._init_softhsm_token"],
-        input=json.dumps(request),
-        env={**os.environ, "SOFTHSM2_CONF": str(conf), "PYTHONPATH": search_path, "PYTHONSAFEPATH": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_CHILD_SECONDS,
-    )
-    try:
-        answer = json.loads(child.stdout)
-    except ValueError:
-        said = child.stderr.strip() or "nothing"
-        raise SoftHsmError(
-            f"the process that makes SoftHSM tokens ended with {child.returncode} and said: {said}"
-        ) from None
+    answer = ask_child("hwcng.testing._init_softhsm_token", request, SoftHsmError, environ={"SOFTHSM2_CONF": str(conf)})
     if "error" in answer:
         raise SoftHsmError(f"SoftHSM made no token in {conf.parent}: {answer['error']}")
     return tuple(Token(made["label"], made["serial"], made["created"]) for made in answer["tokens"])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from support import missing
+from support import needs, needs_bits
 
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.curves import canonical_curve_name
@@ -27,14 +27,13 @@ def fails(status: NTSTATUS) -> Iterator[pytest.ExceptionInfo[CngError]]:
     assert caught.value.status is status, str(caught.value)
 
 
-def need(token: Provider, algorithm: str, operation: str | None = None) -> None:
-    """Skips where the token does not offer the algorithm."""
-    if token.offers(algorithm, operation).name == "REFUSED":
-        missing(f"{algorithm} {operation or ''}".strip() + f" on {token.token.label}")
+need = needs
 
 
 def aes(token: Provider, secret: bytes = COUNTING, mode: str = "CBC") -> SymmetricKey:
-    """A key of the given bytes. mode: CBC, ECB, CFB8, CFB128, GCM or CCM."""
+    """A key of the given bytes. mode: CBC, ECB, CFB or CFB8, CFB128, GCM or CCM."""
+    needs(token, "AES", "CFB8" if mode == "CFB" else mode)
+    needs_bits(token, "AES", 8 * len(secret))
     algorithm = bcrypt.BCryptOpenAlgorithmProvider("AES", token)
     key = bcrypt.BCryptGenerateSymmetricKey(algorithm, None, secret)
     bcrypt.BCryptSetProperty(key, "ChainingMode", f"ChainingMode{mode.rstrip('0123456789')}")
@@ -45,7 +44,7 @@ def aes(token: Provider, secret: bytes = COUNTING, mode: str = "CBC") -> Symmetr
 
 def algorithm(token: Provider, name: str, curve: str | None = None) -> AlgorithmHandle:
     """curve: the ECCCurveName of a generic algorithm."""
-    need(token, "RSA" if name == "RSA_SIGN" else name.split("_")[0], curve and canonical_curve_name(curve))
+    needs(token, "RSA" if name == "RSA_SIGN" else name.split("_")[0], curve and canonical_curve_name(curve))
     handle = bcrypt.BCryptOpenAlgorithmProvider(name, token)
     if curve is not None:
         bcrypt.BCryptSetProperty(handle, "ECCCurveName", curve)
@@ -53,6 +52,8 @@ def algorithm(token: Provider, name: str, curve: str | None = None) -> Algorithm
 
 
 def generated(token: Provider, name: str, bits: int, curve: str | None = None) -> KeyPair:
+    if name.startswith("RSA"):
+        needs_bits(token, "RSA", bits)
     pair = bcrypt.BCryptGenerateKeyPair(algorithm(token, name, curve), bits)
     bcrypt.BCryptFinalizeKeyPair(pair)
     return pair
@@ -60,7 +61,14 @@ def generated(token: Provider, name: str, bits: int, curve: str | None = None) -
 
 def imported(token: Provider, name: str, blob: bytes, curve: str | None = None) -> KeyPair:
     """A pair of a private blob."""
+    if name.startswith("RSA"):
+        # BCRYPT_RSAKEY_BLOB: Magic, BitLength.
+        needs_bits(token, "RSA", int.from_bytes(blob[4:8], "little"))
     return bcrypt.BCryptImportKeyPair(algorithm(token, name, curve), None, "PRIVATEBLOB", blob)
+
+
+def is_tpm(token: Provider) -> bool:
+    return token.uri.startswith("tpm2:")
 
 
 def public_of(pair: KeyPair) -> KeyPair:

@@ -357,15 +357,15 @@ def test_hash(token: Provider, name: str, curve_name: str | None, curve: str) ->
 
 @pytest.mark.row("DRV-02")
 @pytest.mark.parametrize("hash_name", SHA3)
-def test_hashes_that_the_token_lacks(token: Provider, hash_name: str) -> None:
+def test_hashes_that_the_token_lacks(full_token: Provider, hash_name: str) -> None:
     """Z does not leave the token to be hashed on the host."""
-    secret, _ = agreed(token, "ECDH_P256", None, "nistP256")
+    secret, _ = agreed(full_token, "ECDH_P256", None, "nistP256")
     need_refusal = ((HASH, 0), (HMAC, 0), (HMAC, SECRET_IS_KEY), (CONCAT, 0), (TLS_PRF, 0))
     for function, flags in need_refusal:
         with fails(NTSTATUS.STATUS_NOT_SUPPORTED) as caught:
             parameters = [(HASH_NAME, hash_name), *everything(TLS1_2)]
             bcrypt.BCryptDeriveKey(secret, function, parameters, None, flags)
-        assert hash_name in caught.value.message and token.token.label in caught.value.message
+        assert hash_name in caught.value.message and full_token.token.label in caught.value.message
 
 
 @pytest.mark.row("DRV-02", "DRV-03")

@@ -63,6 +63,7 @@ ASYMMETRIC = (
     "ECDSA",
     "ECDH",
 )
+KDFS = {"PBKDF2", "SP800_108_CTR_HMAC", "SP800_56A_CONCAT", "CAPI_KDF", "TLS1_2_KDF", "HKDF"}
 ALGORITHMS = ("AES", "AES-CMAC", "AES-GMAC", *HASHES, *ASYMMETRIC, "RNG")
 ACCEPTED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
 DEFINED = ACCEPTED | 0x4 | BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG | 0x40
@@ -294,11 +295,11 @@ def test_enumeration_lists_each_algorithm_once_per_class(default_provider, calls
     with calls() as counter:
         entries = BCryptEnumAlgorithms(0)
     assert counter.names == []
-    assert {entry.pszName for entry in entries} == set(ALGORITHMS)
+    assert {entry.pszName for entry in entries} == set(ALGORITHMS) | KDFS
     assert {entry.dwFlags for entry in entries} == {0}
     assert sorted(entry.dwClass for entry in entries if entry.pszName == "RSA") == [3, 5]
     assert sorted(entry.dwClass for entry in entries if entry.pszName == "RSA_SIGN") == [5]
-    assert len(entries) == len(set(entries)) == len(ALGORITHMS) + 1
+    assert len(entries) == len(set(entries)) == len(ALGORITHMS) + len(KDFS) + 1
 
 
 @pytest.mark.row("5.3")
@@ -312,7 +313,7 @@ def test_enumeration_lists_each_algorithm_once_per_class(default_provider, calls
         (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA"}),
         (0x20, {"RNG"}),
         (0x21, {"AES", "RNG"}),
-        (0x40, set()),
+        (0x40, KDFS),
         (0x80, set()),
     ],
 )

@@ -91,9 +91,6 @@ LATER = (
     "PCP_PROVIDER_VERSION",
     "FunctionNameString",
     "CustomizationString",
-    "HkdfHashAlgorithm",
-    "HkdfSaltAndFinalize",
-    "HkdfPrkAndFinalize",
 )
 EVERY_PROPERTY = (
     "ObjectLength",

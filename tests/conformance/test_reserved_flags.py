@@ -6,6 +6,7 @@ import pytest
 from conformance.helpers import BLOCKS, IV, RESERVED_BITS, SECRET, ecc_blob, ecc_key, host_cbc, key_data_blob
 
 from hwcng.bcrypt import (
+    BCRYPT_ALG_HANDLE_HMAC_FLAG,
     BCRYPT_ECCPUBLIC_BLOB,
     BCRYPT_INITIALIZATION_VECTOR,
     BCRYPT_KDF_HASH,
@@ -18,10 +19,14 @@ from hwcng.bcrypt import (
     BCRYPT_PKCS1_PADDING_INFO,
     BCRYPT_PSS_PADDING_INFO,
     BCRYPT_PUBLIC_KEY_BLOB,
+    KDF_GENERIC_PARAMETER,
+    KDF_HASH_ALGORITHM,
     BCryptCloseAlgorithmProvider,
     BCryptCreateHash,
     BCryptDecrypt,
     BCryptDeriveKey,
+    BCryptDeriveKeyCapi,
+    BCryptDeriveKeyPBKDF2,
     BCryptDestroyHash,
     BCryptDestroySecret,
     BCryptDuplicateHash,
@@ -36,6 +41,7 @@ from hwcng.bcrypt import (
     BCryptHashData,
     BCryptImportKey,
     BCryptImportKeyPair,
+    BCryptKeyDerivation,
     BCryptSecretAgreement,
     BCryptSetProperty,
     BCryptSignHash,
@@ -45,6 +51,8 @@ from hwcng.errors import NTSTATUS
 
 DIGEST = bytes(range(32))
 PKCS1 = BCRYPT_PKCS1_PADDING_INFO("SHA256")
+KDF_HASH = [(KDF_HASH_ALGORITHM, "SHA256")]
+KDF_PARAMETERS = [*KDF_HASH, (KDF_GENERIC_PARAMETER, b"info")]
 PSS = BCRYPT_PSS_PADDING_INFO("SHA256", 32)
 
 # Function, a row that says so where there is one, the bits that it takes on their own, and the call.
@@ -86,6 +94,10 @@ FLAGS = {
     "BCryptDeriveKey HASH": (None, 0, lambda s, f: BCryptDeriveKey(s.secret, BCRYPT_KDF_HASH, None, 20, f)),
     "BCryptDeriveKey HMAC": (None, 0x1, lambda s, f: BCryptDeriveKey(s.secret, BCRYPT_KDF_HMAC, None, 20, f)),
     "BCryptDeriveKey TLS_PRF": (None, 0, lambda s, f: BCryptDeriveKey(s.secret, BCRYPT_KDF_TLS_PRF, None, 48, f)),
+    "BCryptKeyDerivation": ("5.17", 0, lambda s, f: BCryptKeyDerivation(s.concat, KDF_PARAMETERS, 16, f)),
+    "BCryptKeyDerivation CAPI_KDF": ("5.17", 0x10, lambda s, f: BCryptKeyDerivation(s.capi, KDF_HASH, 16, f)),
+    "BCryptDeriveKeyPBKDF2": ("5.18", 0, lambda s, f: BCryptDeriveKeyPBKDF2(s.hmac, b"", b"", 1, 16, f)),
+    "BCryptDeriveKeyCapi": ("5.19", 0, lambda s, f: BCryptDeriveKeyCapi(s.hashing, None, 16, f)),
     "BCryptGetProperty": ("3.1", 0, lambda s, f: BCryptGetProperty(s.key, BCRYPT_KEY_LENGTH, f)),
     "BCryptSetProperty": ("3.1", 0, lambda s, f: BCryptSetProperty(s.key, BCRYPT_INITIALIZATION_VECTOR, IV, f)),
     "BCryptCreateHash": ("HSH-01", 0x20, lambda s, f: BCryptCreateHash(s.sha256, None, None, f)),
@@ -105,6 +117,9 @@ class Set:
         self.ecdsa_algorithm = algorithm("ECDSA_P256")
         self.key, self.rsa, self.ecdsa, self.ecdh = key, pair("RSA"), pair("ECDSA_P256"), pair("ECDH_P256")
         self.secret, self.hashing = BCryptSecretAgreement(self.ecdh, self.ecdh), BCryptCreateHash(self.sha256)
+        self.hmac = algorithm("SHA256", BCRYPT_ALG_HANDLE_HMAC_FLAG)
+        self.concat = BCryptGenerateSymmetricKey(algorithm("SP800_56A_CONCAT"), None, SECRET)
+        self.capi = BCryptGenerateSymmetricKey(algorithm("CAPI_KDF"), None, SECRET)
         x, y, _ = ecc_key(256)
         self.public_blob = ecc_blob(b"ECS1", 32, x, y)
         self.rsa_signature = BCryptSignHash(self.rsa, PKCS1, DIGEST, BCRYPT_PAD_PKCS1)

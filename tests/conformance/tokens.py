@@ -1,49 +1,120 @@
-"""The tokens that comparisons run on, beside the session's SoftHSM."""
+"""The tokens that comparisons run on, beside the session's SoftHSM. Each starts when a test first asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import missing
+from support import missing, name_token
 
 if TYPE_CHECKING:
     from hwcng.providers.base import Provider
+    from hwcng.testing.nss import NssDatabase
 
-__all__ = ["nss_provider", "raw_secret_token", "token"]
+__all__ = [
+    "full_token",
+    "nss_current_provider",
+    "nss_db_provider",
+    "nss_provider",
+    "p11_kit_provider",
+    "raw_secret_token",
+    "swtpm_provider",
+    "token",
+]
 
-NSS_SOFTOKN = Path("/usr/lib/x86_64-linux-gnu/libsoftokn3.so")
-
-
-def _nss_uri() -> str:
-    if not NSS_SOFTOKN.exists():
-        missing("NSS softokn")
-    return f"pkcs11:slot-id=1?module-path={NSS_SOFTOKN}"
+PROVIDERS = {
+    "softhsm": "provider",
+    "nss": "nss_provider",
+    "nss-db": "nss_db_provider",
+    "nss-current": "nss_current_provider",
+    "p11-kit": "p11_kit_provider",
+    "swtpm": "swtpm_provider",
+}
+"""Each token's name and the fixture that opens it."""
+FULL = ("softhsm", "nss")
+"""The tokens on which everything works that is compared on them."""
 
 
 @pytest.fixture(scope="session")
-def nss_provider() -> Iterator[Provider]:
+def nss_provider(nss_database: NssDatabase) -> Iterator[Provider]:
     """NSS softokn's slot of crypto services, which asks for no login."""
     import hwcng
 
-    with hwcng.open_provider(_nss_uri()) as opened:
+    with hwcng.open_provider(nss_database.services_uri) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session", params=["softhsm", "nss"])
+@pytest.fixture(scope="session")
+def nss_db_provider(nss_database: NssDatabase, nss_pin: str) -> Iterator[Provider]:
+    """NSS softokn's database, which has a PIN and keeps keys."""
+    import hwcng
+
+    with hwcng.open_provider(nss_database.uri, pin=nss_pin) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def nss_current_provider(nss_current_database: NssDatabase, nss_pin: str) -> Iterator[Provider]:
+    """The database of an NSS with ML-DSA and ML-KEM."""
+    import hwcng
+
+    with hwcng.open_provider(nss_current_database.uri, pin=nss_pin) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def p11_kit_provider(p11_kit_uri: str, token_pin: str) -> Iterator[Provider]:
+    """SoftHSM behind p11-kit, whose older versions pass few mechanisms."""
+    import hwcng
+
+    with hwcng.open_provider(p11_kit_uri, pin=token_pin) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def swtpm_provider() -> Iterator[Provider]:
+    """A software TPM."""
+    import hwcng
+    from hwcng.testing.swtpm import Swtpm, SwtpmError
+
+    try:
+        import tpm2_pytss  # noqa: F401
+    except ImportError:
+        missing("tpm2-pytss")
+    try:
+        running = Swtpm().__enter__()
+    except SwtpmError:
+        missing("command:swtpm")
+    try:
+        with hwcng.open_provider(running.uri) as opened:
+            yield opened
+    finally:
+        running.close()
+
+
+@pytest.fixture(scope="session", params=PROVIDERS)
 def token(request: pytest.FixtureRequest) -> Provider:
-    """Each token in turn."""
-    opened: Provider = request.getfixturevalue("provider" if request.param == "softhsm" else "nss_provider")
+    """Each token in turn. A test says with `support.needs` what it cannot do without."""
+    opened: Provider = request.getfixturevalue(PROVIDERS[request.param])
+    return name_token(opened, request.param)
+
+
+@pytest.fixture(scope="session", params=FULL)
+def full_token(request: pytest.FixtureRequest) -> Provider:
+    """Each token in turn that has everything which the comparisons use."""
+    opened: Provider = request.getfixturevalue(PROVIDERS[request.param])
     return opened
 
 
-@pytest.fixture(scope="session", params=["softhsm", "nss"])
-def raw_secret_token(request: pytest.FixtureRequest, token_uri: str, token_pin: str) -> Iterator[Provider]:
+@pytest.fixture(scope="session", params=FULL)
+def raw_secret_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
     """Each token in turn, opened so that agreed secrets may be read."""
     import hwcng
 
-    uri, pin = (token_uri, token_pin) if request.param == "softhsm" else (_nss_uri(), None)
+    if request.param == "softhsm":
+        uri, pin = request.getfixturevalue("token_uri"), request.getfixturevalue("token_pin")
+    else:
+        uri, pin = request.getfixturevalue("nss_database").services_uri, None
     with hwcng.open_provider(uri, pin=pin, allow_raw_secret=True) as opened:
         yield opened

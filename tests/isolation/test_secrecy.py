@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from isolation.child import NSS_MODULE, NSS_URI, run
+from isolation.child import run
 from pkcs11 import Attribute, KeyType, ObjectClass
-from support import missing
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
@@ -238,7 +237,7 @@ def token(request: pytest.FixtureRequest, fresh_provider: Provider) -> Iterator[
     if request.param == "SoftHSM":
         yield fresh_provider
         return
-    with hwcng.open_provider(NSS_URI if NSS_MODULE else missing("NSS softokn")) as opened:
+    with hwcng.open_provider(request.getfixturevalue("nss_database").services_uri) as opened:
         yield opened
 
 

@@ -472,7 +472,7 @@ def token(request: pytest.FixtureRequest, provider: Provider) -> Iterator[Provid
     if request.param == "SoftHSM":
         yield provider
         return
-    with hwcng.open_provider(nss_uri()) as opened:
+    with hwcng.open_provider(request.getfixturevalue("nss_database").services_uri) as opened:
         yield opened
 
 

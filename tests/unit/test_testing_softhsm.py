@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hwcng.testing import _provisioning
 from hwcng.testing import softhsm as softhsm_module
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
@@ -72,8 +73,9 @@ def test_two_of_a_label_add_to_the_one_that_is_there(tmp_path):
 def test_token_left_without_a_user_pin_is_finished(tmp_path):
     made = one_token(tmp_path)
     begin = (
-        "import sys; from hwcng.testing._init_softhsm_token import Module; module = Module(sys.argv[1]);"
-        "module.call('C_Initialize', None); module.make('half', sys.argv[2].encode()); module.call('C_Finalize', None)"
+        "import sys; from hwcng.testing._init_softhsm_token import TokenModule, make;"
+        "module = TokenModule(sys.argv[1]);"
+        "module.call('C_Initialize', None); make(module, 'half', sys.argv[2].encode()); module.call('C_Finalize', None)"
     )
     environ = {**os.environ, **made.environ(), "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", begin, made.module, SO_PIN], env=environ, check=True)
@@ -96,7 +98,7 @@ def test_pins_are_neither_arguments_nor_environment(tmp_path, monkeypatch):
         child.update(command=command, **keywords)
         return real_run(command, **keywords)
 
-    monkeypatch.setattr(softhsm_module.subprocess, "run", run)
+    monkeypatch.setattr(_provisioning.subprocess, "run", run)
     one_token(tmp_path)
     for pin in (PIN, SO_PIN):
         assert pin in child["input"]
@@ -163,8 +165,9 @@ def test_failure_names_the_call_and_no_pin(tmp_path, monkeypatch):
 def test_wrong_officer_pin_is_reported(tmp_path):
     made = one_token(tmp_path)
     begin = (
-        "import sys; from hwcng.testing._init_softhsm_token import Module; module = Module(sys.argv[1]);"
-        "module.call('C_Initialize', None); module.make('half', b'the-first'); module.call('C_Finalize', None)"
+        "import sys; from hwcng.testing._init_softhsm_token import TokenModule, make;"
+        "module = TokenModule(sys.argv[1]);"
+        "module.call('C_Initialize', None); make(module, 'half', b'the-first'); module.call('C_Finalize', None)"
     )
     environ = {**os.environ, **made.environ(), "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", begin, made.module], env=environ, check=True)
@@ -173,7 +176,7 @@ def test_wrong_officer_pin_is_reported(tmp_path):
 
 
 def test_child_that_dies_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(softhsm_module.sys, "executable", "/bin/false")
+    monkeypatch.setattr(_provisioning.sys, "executable", "/bin/false")
     with pytest.raises(SoftHsmError, match="ended with 1 and said: nothing"):
         one_token(tmp_path)
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support import missing
 from vectors.wycheproof import Token
 
 import hwcng
-
-NSS_LIBRARY = "libsoftokn3.so"
 
 
 @pytest.fixture(scope="session", params=["SoftHSM", "NSS"])
@@ -19,8 +15,5 @@ def token(request: pytest.FixtureRequest) -> Iterator[Token]:
     if request.param == "SoftHSM":
         yield Token("SoftHSM", request.getfixturevalue("provider"))
         return
-    library = next(Path("/usr/lib").glob(f"*/{NSS_LIBRARY}"), None)
-    if library is None:
-        missing(f"NSS's {NSS_LIBRARY}")
-    with hwcng.open_provider(f"pkcs11:slot-id=1?module-path={library}") as provider:
+    with hwcng.open_provider(request.getfixturevalue("nss_database").services_uri) as provider:
         yield Token("NSS", provider)

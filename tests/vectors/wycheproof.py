@@ -49,6 +49,10 @@ class Vector:
     def __getitem__(self, name: str) -> bytes:
         return bytes.fromhex(self._fields[name])
 
+    def count(self, name: str) -> int:
+        """A field that is a number."""
+        return int(self._fields[name])
+
 
 Group: TypeAlias = dict[str, Any]
 Check: TypeAlias = Callable[[Provider, Group], AbstractContextManager[Callable[[Vector], None]]]

@@ -17,7 +17,7 @@ from hwcng.providers.base import (
     RsaPssSpec,
     Support,
 )
-from hwcng.providers.pkcs11.mechanisms import HMAC_MECHANISMS
+from hwcng.providers.pkcs11.mechanisms import CKM, HMAC_MECHANISMS
 from hwcng.providers.pkcs11.quirks import Quirks
 
 __all__ = ["RELEVANT_MECHANISMS", "MechanismInfo", "MechanismSet"]
@@ -38,8 +38,8 @@ class Rule:
 
     algorithm: str
     operation: str | None
-    native: tuple[Mechanism, ...] = ()
-    composed: tuple[Mechanism, ...] = ()
+    native: tuple[Mechanism | CKM, ...] = ()
+    composed: tuple[Mechanism | CKM, ...] = ()
     composition: str = ""
 
 
@@ -63,6 +63,31 @@ _RULES: tuple[Rule, ...] = (
     Rule("RSA", "RAW", (Mechanism.RSA_X_509,)),
     Rule("ECDSA", None, (Mechanism.ECDSA,)),
     Rule("ECDH", None, (Mechanism.ECDH1_DERIVE,)),
+    Rule("KDF", None, (Mechanism.SHA256_HMAC,)),
+    Rule("PBKDF2", None, (), (Mechanism.SHA256_HMAC,), "one HMAC per iteration"),
+    Rule("SP800_108_CTR_HMAC", None, (), (Mechanism.SHA256_HMAC,), "one HMAC per block"),
+    Rule("SP800_56A_CONCAT", None, (), (Mechanism.SHA256,), "C_DigestKey once per block"),
+    Rule("CAPI_KDF", None, (), (Mechanism.SHA256,), "C_DigestKey, and the expansion on the host"),
+    Rule(
+        "TLS1_1_KDF",
+        None,
+        (),
+        (Mechanism.EXTRACT_KEY_FROM_KEY, Mechanism._MD5_HMAC, Mechanism.SHA_1_HMAC),
+        "one HMAC per block of each half",
+    ),
+    Rule("TLS1_2_KDF", None, (), (Mechanism.SHA256_HMAC,), "two HMACs per block"),
+    Rule("HKDF", None, (CKM.HKDF_DERIVE,), (Mechanism.SHA256_HMAC,), "HkdfPrkAndFinalize only, one HMAC per block"),
+    Rule("HKDF", "KEY", (CKM.HKDF_DERIVE,)),
+    Rule("SP800_108_CTR_HMAC", "KEY", (CKM.SP800_108_COUNTER_KDF,)),
+    Rule(
+        "HASH",
+        "KEY",
+        (
+            Mechanism.SHA256_KEY_DERIVATION,
+            Mechanism.CONCATENATE_BASE_AND_DATA,
+            Mechanism.CONCATENATE_DATA_AND_BASE,
+        ),
+    ),
 )
 
 RSA_COMPOSITIONS = {rule.operation: rule.composition for rule in _RULES if rule.algorithm == "RSA"}
@@ -95,7 +120,7 @@ class MechanismSet:
     ) -> None:
         self.infos = infos
         self.quirks = quirks
-        self._listed = frozenset(listed)
+        self.listed = frozenset(listed)
         self._offers: dict[tuple[str, str | None], Support] = {}
         self.reasons: dict[tuple[str, str | None], str] = {}
         for rule in _RULES:
@@ -132,11 +157,12 @@ class MechanismSet:
         if named is not None and curve not in named:
             support = Support.REFUSED
         if support is Support.REFUSED:
-            self.reasons[algorithm, curve] = f"the token makes no keys on {curve}"
+            reason = self.reasons.get((algorithm, None), f"the token makes no keys on {curve}")
+            self.reasons[algorithm, curve] = reason
         return support
 
     def has(self, mechanism: int) -> bool:
-        return int(mechanism) in self._listed
+        return int(mechanism) in self.listed
 
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
         return self._offers.get((algorithm, operation), Support.REFUSED)

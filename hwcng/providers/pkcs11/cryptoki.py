@@ -58,6 +58,19 @@ typedef struct {
     CK_ULONG ulPublicDataLen; const CK_BYTE *pPublicData;
 } CK_ECDH1_DERIVE_PARAMS;
 typedef struct { const CK_BYTE *pData; CK_ULONG ulLen; } CK_KEY_DERIVATION_STRING_DATA;
+typedef struct {
+    CK_BYTE bExtract; CK_BYTE bExpand; CK_ULONG prfHashMechanism; CK_ULONG ulSaltType; const CK_BYTE *pSalt;
+    CK_ULONG ulSaltLen; CK_ULONG hSaltKey; const CK_BYTE *pInfo; CK_ULONG ulInfoLen;
+} CK_HKDF_PARAMS;
+typedef struct { CK_ULONG type; const void *pValue; CK_ULONG ulValueLen; } CK_PRF_DATA_PARAM;
+typedef struct { CK_BYTE bLittleEndian; CK_ULONG ulWidthInBits; } CK_SP800_108_COUNTER_FORMAT;
+typedef struct {
+    CK_ULONG dkmLengthMethod; CK_BYTE bLittleEndian; CK_ULONG ulWidthInBits;
+} CK_SP800_108_DKM_LENGTH_FORMAT;
+typedef struct {
+    CK_ULONG prfType; CK_ULONG ulNumberOfDataParams; const CK_PRF_DATA_PARAM *pDataParams;
+    CK_ULONG ulAdditionalDerivedKeys; void *pAdditionalDerivedKeys;
+} CK_SP800_108_KDF_PARAMS;
 """
 
 _IN = "const CK_BYTE *, CK_ULONG"

@@ -127,7 +127,7 @@ def followed_by(
         )
     return objects.derive(
         connection,
-        mechanisms.concatenation(data),
+        mechanisms.string_data(int(Mechanism.CONCATENATE_BASE_AND_DATA), data),
         key,
         templates.secret(spec, length=True),
         "joining a key and data",

@@ -5,6 +5,7 @@ One table per family; a call is the mechanism's number with its parameter struct
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,22 +13,26 @@ from types import MappingProxyType
 from asn1crypto.core import OctetString
 from pkcs11 import MGF, Mechanism
 
-from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, RsaOaepSpec, RsaPssSpec
+from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, CounterKdfSpec, HkdfSpec, RsaOaepSpec, RsaPssSpec
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 
 __all__ = [
     "AES_BLOCK",
+    "CKM",
     "CIPHER_MECHANISMS",
     "DIGEST_MECHANISMS",
     "HMAC_MECHANISMS",
     "MechanismCall",
+    "KEY_DERIVATION_MECHANISMS",
     "call",
     "cipher",
-    "concatenation",
+    "counter_kdf",
     "ecdh",
     "extract",
+    "hkdf",
     "oaep",
     "pss",
+    "string_data",
     "with_iv",
 ]
 
@@ -81,8 +86,32 @@ _MGF1: Mapping[str, int] = MappingProxyType(
     }
 )
 
+KEY_DERIVATION_MECHANISMS: Mapping[str, int] = MappingProxyType(
+    {
+        "SHA1": int(Mechanism.SHA1_KEY_DERIVATION),
+        "SHA256": int(Mechanism.SHA256_KEY_DERIVATION),
+        "SHA384": int(Mechanism.SHA384_KEY_DERIVATION),
+        "SHA512": int(Mechanism.SHA512_KEY_DERIVATION),
+    }
+)
+
+
+class CKM(enum.IntEnum):
+    """Mechanisms that python-pkcs11 has no name for."""
+
+    SP800_108_COUNTER_KDF = 0x3AC
+    HKDF_DERIVE = 0x402A
+
+
 CKZ_DATA_SPECIFIED = 1
 CKD_NULL = 1
+CKF_HKDF_SALT_NULL = 1
+CKF_HKDF_SALT_DATA = 2
+CK_SP800_108_ITERATION_VARIABLE = 1
+CK_SP800_108_DKM_LENGTH = 3
+CK_SP800_108_BYTE_ARRAY = 4
+CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS = 1
+_COUNTER_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +185,40 @@ def extract(first_bit: int) -> MechanismCall:
     return _structured(int(Mechanism.EXTRACT_KEY_FROM_KEY), parameter)
 
 
-def concatenation(data: bytes) -> MechanismCall:
-    """CKM_CONCATENATE_BASE_AND_DATA: a key of the base key's value and then `data`."""
+def string_data(mechanism: int, data: bytes) -> MechanismCall:
+    """A derivation whose parameter is data to join to the base key."""
     pointer = ffi.from_buffer(data)
     parameters = ffi.new("CK_KEY_DERIVATION_STRING_DATA *")
     parameters.pData, parameters.ulLen = pointer, len(data)
-    return _structured(int(Mechanism.CONCATENATE_BASE_AND_DATA), parameters, pointer)
+    return _structured(mechanism, parameters, pointer)
+
+
+def hkdf(spec: HkdfSpec, *, expand: bool) -> MechanismCall:
+    """CKM_HKDF_DERIVE: extraction unless the salt is None, and expansion where asked."""
+    salt, info = ffi.from_buffer(spec.salt or b""), ffi.from_buffer(spec.info)
+    parameters = ffi.new("CK_HKDF_PARAMS *")
+    parameters.bExtract, parameters.bExpand = spec.salt is not None, expand
+    parameters.prfHashMechanism = DIGEST_MECHANISMS[spec.hash_name]
+    parameters.ulSaltType = CKF_HKDF_SALT_NULL
+    if spec.salt:
+        parameters.ulSaltType, parameters.pSalt, parameters.ulSaltLen = CKF_HKDF_SALT_DATA, salt, len(spec.salt)
+    if expand and spec.info:
+        parameters.pInfo, parameters.ulInfoLen = info, len(spec.info)
+    return _structured(CKM.HKDF_DERIVE, parameters, salt, info)
+
+
+def counter_kdf(spec: CounterKdfSpec) -> MechanismCall:
+    """CKM_SP800_108_COUNTER_KDF: counter || label || 00 || context || length, numbers of 32 bits, big-endian."""
+    fixed = ffi.from_buffer(spec.label + b"\0" + spec.context)
+    counter = ffi.new("CK_SP800_108_COUNTER_FORMAT *")
+    counter.ulWidthInBits = _COUNTER_BITS
+    length = ffi.new("CK_SP800_108_DKM_LENGTH_FORMAT *")
+    length.dkmLengthMethod, length.ulWidthInBits = CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, _COUNTER_BITS
+    data = ffi.new("CK_PRF_DATA_PARAM[]", 3)
+    data[0] = (CK_SP800_108_ITERATION_VARIABLE, counter, ffi.sizeof("CK_SP800_108_COUNTER_FORMAT"))
+    data[1] = (CK_SP800_108_BYTE_ARRAY, fixed, len(fixed))
+    data[2] = (CK_SP800_108_DKM_LENGTH, length, ffi.sizeof("CK_SP800_108_DKM_LENGTH_FORMAT"))
+    parameters = ffi.new("CK_SP800_108_KDF_PARAMS *")
+    parameters.prfType = HMAC_MECHANISMS[spec.hash_name]
+    parameters.ulNumberOfDataParams, parameters.pDataParams = len(data), data
+    return _structured(CKM.SP800_108_COUNTER_KDF, parameters, fixed, counter, length, data)

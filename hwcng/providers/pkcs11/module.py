@@ -19,7 +19,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, foreign_work, tell_after_fork
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, CFunction, Cryptoki, ffi
-from hwcng.providers.pkcs11.quirks import Quirks, connects_alone, initialize_reserved, quirks_of
+from hwcng.providers.pkcs11.quirks import companions, connects_alone, initialize_reserved
 
 __all__ = ["Module", "load_module", "module_search", "text"]
 
@@ -50,8 +50,7 @@ DEFAULT_MODULE = "p11-kit-proxy"
 class Connected(Protocol):
     """What a module knows of the connections opened through it."""
 
-    @property
-    def alive(self) -> bool: ...
+    def answers(self) -> bool: ...
 
     def after_fork_in_child(self) -> None: ...
 
@@ -71,10 +70,11 @@ class Module:
     def __init__(self, path: str, reserved: str | None) -> None:
         self.path = path
         try:
+            self._companions = [ffi.dlopen(library, ffi.RTLD_NOW) for library in companions(path)]
             self.cryptoki = Cryptoki(path)
         except OSError as error:
             raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"cannot load PKCS#11 module {path}: {error}") from error
-        self._reserved = reserved if reserved is not None else initialize_reserved(path)
+        self.reserved = reserved if reserved is not None else initialize_reserved(path)
         self._connections: weakref.WeakSet[Connected] = weakref.WeakSet()
         self._lock = ProcessLock()
         self._foreign_lock = ProcessLock()
@@ -90,12 +90,11 @@ class Module:
         self.manufacturer = text(info.manufacturerID)
         self.description = text(info.libraryDescription)
         self.library_version = _version(info.libraryVersion)
-        self.quirks: Quirks = quirks_of(path, self.manufacturer, self.description)
 
     def _initialize(self) -> None:
         arguments = ffi.new("CK_C_INITIALIZE_ARGS *")
         arguments.flags = CKF_OS_LOCKING_OK
-        reserved = ffi.new("char[]", self._reserved.encode()) if self._reserved is not None else ffi.NULL
+        reserved = ffi.new("char[]", self.reserved.encode()) if self.reserved is not None else ffi.NULL
         arguments.pReserved = reserved
         with self.alone():
             rv = self.cryptoki.C_Initialize(arguments)
@@ -158,13 +157,21 @@ class Module:
     def enlist(self, connection: Connected) -> None:
         self._connections.add(connection)
 
-    def revive(self, rv: int) -> None:
-        """After `rv` said that the module or its device is gone. Raises what C_Initialize answers if it stays gone."""
+    def revive(self, rv: int, absent: bool = False) -> None:
+        """After `rv` said that the module or its device is gone. Raises what C_Initialize answers if it stays gone.
+
+        absent: the token was not there, rather than a call failing.
+        """
         with self._lock.held():
-            others = [connection for connection in self._connections if connection.alive]
-            if rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) and self._owned and not others:
+            lost = rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) or (absent and self._has_no_slot())
+            if self._owned and lost and not any(connection.answers() for connection in list(self._connections)):
                 self.cryptoki.C_Finalize(ffi.NULL)
             self._initialize()
+
+    def _has_no_slot(self) -> bool:
+        """p11-kit's client shows no slot where it found no server, and looks for one at C_Initialize alone."""
+        count = ffi.new("CK_ULONG *")
+        return bool(self.cryptoki.C_GetSlotList(0, ffi.NULL, count) == CKR.OK and count[0] == 0)
 
     def slots(self) -> Sequence[int]:
         """The slots that hold a token."""
@@ -190,9 +197,10 @@ _modules_lock = ProcessLock()
 
 def load_module(path: str, reserved: str | None = None) -> Module:
     """The module in the file `path`, initialised. reserved: what C_Initialize is given as pReserved, None for its
-    default.
+    default, and for whatever the module was initialised with before.
 
-    Raises CngError: STATUS_NOT_FOUND where it cannot be loaded, else what C_Initialize answered.
+    Raises CngError: STATUS_NOT_FOUND where it cannot be loaded, STATUS_INVALID_PARAMETER where this process initialised
+    it with another `reserved`, else what C_Initialize answered.
     """
     real_path = os.path.realpath(path)
     with _modules_lock.held():
@@ -201,6 +209,12 @@ def load_module(path: str, reserved: str | None = None) -> Module:
             if not os.path.exists(real_path):
                 raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no PKCS#11 module {path}")
             module = _modules[real_path] = Module(real_path, reserved)
+        elif reserved not in (None, module.reserved):
+            raise CngError(
+                NTSTATUS.STATUS_INVALID_PARAMETER,
+                f"this process has initialised {path} with another x-initialize-reserved, and a module takes one: "
+                "open the URI that has it first",
+            )
         return module
 
 

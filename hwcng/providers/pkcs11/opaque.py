@@ -1,6 +1,6 @@
 """OpaqueKeyBlob of a PKCS#11 token: the key wrapped inside the token, readable by that token alone.
 
-Layout: "HWCO", version, CKA_ID of the protecting keys (16), length of the description (2, big-endian), description
+Layout: "HWCO", version, CKA_ID of the wrapping key (16), length of the description (2, big-endian), description
 (JSON), wrapped key, HMAC-SHA256 of all before (32). The wrapping and the authentication key are token objects, not
 extractable, made on first need. The tag is checked in the token before anything is unwrapped, so a flipped bit anywhere
 is refused. Wrapping: RFC 3394 for secret keys; RFC 5649, or AES-CBC with PKCS #7, of PKCS #8 for private keys.
@@ -41,6 +41,8 @@ TAG_LENGTH = 32
 SMALLEST = len(MAGIC) + ID_LENGTH + 2 + TAG_LENGTH
 WRAPPING_LABEL = "hwcng opaque blob wrapping key"
 AUTHENTICATION_LABEL = "hwcng opaque blob authentication key"
+# A database of NSS 3.87 keeps one secret key per CKA_ID: a second one replaces the first.
+_ID_ENDS = {WRAPPING_LABEL: b"", AUTHENTICATION_LABEL: b"\1"}
 LARGEST_PKCS8 = 16384
 
 WRAPPED_KEY_REFUSED = dict.fromkeys(
@@ -82,16 +84,16 @@ def wrap(connection: Connection, call: MechanismCall, wrapping_key: int, key: in
 
 
 def _protecting_keys(connection: Connection, identifier: bytes) -> tuple[int, int] | None:
-    """The wrapping and the authentication key of one CKA_ID."""
+    """The wrapping key of this CKA_ID and its authentication key."""
     pair = []
-    for label in (WRAPPING_LABEL, AUTHENTICATION_LABEL):
+    for label, id_end in _ID_ENDS.items():
         handles = objects.find(
             connection,
             {
                 Attribute.CLASS: ObjectClass.SECRET_KEY,
                 Attribute.TOKEN: True,
                 Attribute.LABEL: label,
-                Attribute.ID: identifier,
+                Attribute.ID: identifier + id_end,
             },
         )
         if len(handles) != 1:
@@ -119,7 +121,13 @@ def _own_protecting_keys(connection: Connection, offered: MechanismSet) -> tuple
         authentication = _make_token_key(
             connection,
             Mechanism.GENERIC_SECRET_KEY_GEN,
-            templates.opaque_keys(identifier, AUTHENTICATION_LABEL, 32, Usage.SIGN, KeyType.GENERIC_SECRET),
+            templates.opaque_keys(
+                identifier + _ID_ENDS[AUTHENTICATION_LABEL],
+                AUTHENTICATION_LABEL,
+                32,
+                Usage.SIGN,
+                KeyType.GENERIC_SECRET,
+            ),
         )
         wrapping = _make_token_key(
             connection,

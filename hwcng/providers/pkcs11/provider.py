@@ -29,6 +29,7 @@ from hwcng.providers.pkcs11.module import Module, load_module, module_search
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
+from hwcng.providers.pkcs11.quirks import quirks_of
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offered_as
 from hwcng.providers.pkcs11.sessions import Connection
@@ -92,7 +93,7 @@ class Pkcs11Provider(Provider):
                 rv = CKR.CRYPTOKI_NOT_INITIALIZED if absent else int(error.token_code or CKR.OK)
                 if rv not in CONNECTION_LOST:
                     raise
-                self._module.revive(rv)
+                self._module.revive(rv, absent)
             return self._connect_once()
 
     def _connect_once(self) -> Connection:
@@ -103,20 +104,29 @@ class Pkcs11Provider(Provider):
         return Connection(self._module, found.slot, found.flags, found.info.label, found.info.serial, self._pin)
 
     def _read_mechanisms(self, found: FoundToken) -> MechanismSet:
+        module, token, cryptoki = self._module, found.info, self._module.cryptoki
+        quirks = quirks_of(module.path, module.manufacturer, module.description, token.manufacturer, token.model)
+        others = [slot for slot in module.slots() if slot != found.slot] if quirks.slots_share_mechanisms else []
+        names: set[int] = set()
+        infos: dict[int, MechanismInfo] = {}
+        raw = ffi.new("CK_MECHANISM_INFO *")
+        for slot in (found.slot, *others):
+            listed = self._list_mechanisms(slot)
+            for mechanism in RELEVANT_MECHANISMS.intersection(listed) - infos.keys():
+                if cryptoki.C_GetMechanismInfo(slot, mechanism, raw) == CKR.OK:
+                    infos[mechanism] = MechanismInfo(int(raw.ulMinKeySize), int(raw.ulMaxKeySize), int(raw.flags))
+            names.update(listed)
+        return MechanismSet(infos, names, quirks, found.has_rng)
+
+    def _list_mechanisms(self, slot: int) -> list[int]:
         cryptoki = self._module.cryptoki
         count = ffi.new("CK_ULONG *")
-        if (rv := cryptoki.C_GetMechanismList(found.slot, ffi.NULL, count)) != CKR.OK:
+        if (rv := cryptoki.C_GetMechanismList(slot, ffi.NULL, count)) != CKR.OK:
             self._mechanism_list_failed(rv)
         listed = ffi.new("CK_ULONG[]", count[0])
-        if (rv := cryptoki.C_GetMechanismList(found.slot, listed, count)) != CKR.OK:
+        if (rv := cryptoki.C_GetMechanismList(slot, listed, count)) != CKR.OK:
             self._mechanism_list_failed(rv)
-        names = [int(mechanism) for mechanism in listed[0 : count[0]]]
-        infos = {}
-        raw = ffi.new("CK_MECHANISM_INFO *")
-        for mechanism in RELEVANT_MECHANISMS.intersection(names):
-            if cryptoki.C_GetMechanismInfo(found.slot, mechanism, raw) == CKR.OK:
-                infos[mechanism] = MechanismInfo(int(raw.ulMinKeySize), int(raw.ulMaxKeySize), int(raw.flags))
-        return MechanismSet(infos, names, self._module.quirks, found.has_rng)
+        return [int(mechanism) for mechanism in listed[0 : count[0]]]
 
     def _mechanism_list_failed(self, rv: int) -> NoReturn:
         raise token_error(rv, f"C_GetMechanismList of {self._module.path} failed")
@@ -132,8 +142,17 @@ class Pkcs11Provider(Provider):
                 raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, f"the provider of token {self.token.label!r} is closed")
             if not self._current.alive:
                 self._current.close()
-                self._current = self._connect()
+                self._current = self._connect_again()
             return self._current
+
+    def _connect_again(self) -> Connection:
+        try:
+            return self._connect()
+        except CngError as error:
+            if error.status is NTSTATUS.STATUS_NOT_FOUND:
+                gone = f"the connection with token {self.token.label!r} was lost, and the token is not there"
+                raise CngError(NTSTATUS.STATUS_DEVICE_NOT_CONNECTED, f"{gone}: {error.message}") from error
+            raise
 
     def capabilities(self) -> Capabilities:
         return probes.probe(self, self._offered)
@@ -179,7 +198,7 @@ class Pkcs11Provider(Provider):
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._kind_of_secret(spec)
-        if spec.family is SecretFamily.HMAC and spec.hash_name is not None:
+        if spec.family is SecretFamily.HMAC:
             value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
         held = objects.create(self._connection, templates.secret(spec, value), asked)
@@ -266,10 +285,16 @@ class Pkcs11Provider(Provider):
             self._current.close()
 
 
-def _hmac_key(value: bytes, hash_name: str) -> bytes:
+# No digest is longer, no block shorter.
+_ANY_HMAC_KEY_LENGTH = 64
+
+
+def _hmac_key(value: bytes, hash_name: str | None) -> bytes:
     """The same HMAC key (RFC 2104, section 2) in a length that tokens take: SoftHSM refuses those shorter than the
     hash.
     """
+    if hash_name is None:
+        return value.ljust(_ANY_HMAC_KEY_LENGTH, b"\0")
     hash_function = HASHES[hash_name]
     if len(value) > hash_function.block_size:
         return hash_function.digest(value)

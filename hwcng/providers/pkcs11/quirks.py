@@ -1,16 +1,19 @@
 """What particular modules do differently from PKCS#11, measured; each row says which module and why.
 
-A quirk is recognised by the file name before C_Initialize and by CK_INFO after it.
+A quirk is recognised by the file name before C_Initialize, and by CK_INFO and CK_TOKEN_INFO after it.
 """
 
 from __future__ import annotations
 
+import glob
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hwcng.hashes import HASHES
 
-__all__ = ["Quirks", "connects_alone", "initialize_reserved", "quirks_of"]
+__all__ = ["Quirks", "companions", "connects_alone", "initialize_reserved", "quirks_of"]
 
 NSS_WITHOUT_DATABASE = (
     "configDir='' certPrefix='' keyPrefix='' secmod='' flags=readOnly,noCertDB,noModDB,forceOpen,optimizeSpace"
@@ -28,6 +31,7 @@ class Quirks:
     named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
+    slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
     """
 
     oaep_hashes: frozenset[str] = _PSS_HASHES
@@ -36,6 +40,7 @@ class Quirks:
     named_curves: frozenset[str] | None = None
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
+    slots_share_mechanisms: bool = False
 
 
 _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
@@ -45,23 +50,36 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
         re.compile(r"SoftHSM"),
         Quirks(oaep_hashes=frozenset({"SHA1"}), oaep_label=False, key_wrap_pad_is_rfc5649=True, der_peer_point=True),
     ),
-    # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1.
-    (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES)),
+    # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1. A database's slot lists no digest, no RC4 and no
+    # CKM_EXTRACT_KEY_FROM_KEY, and takes them all.
+    (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES, slots_share_mechanisms=True)),
     # opencryptoki takes SHA-3 in PSS too.
     (re.compile(r"opencryptoki|Opencryptoki|IBM"), Quirks(pss_hashes=frozenset(HASHES) - {"MD5"})),
 )
+
+_NSS_SOFTOKN = re.compile(r"libsoftokn3")
 
 # p11-kit's client loses OAEP labels on the way to the server.
 _P11_KIT_CLIENT = re.compile(r"p11-kit-client")
 
 
-def quirks_of(path: str, manufacturer: str, description: str) -> Quirks:
-    """path: the module's file. manufacturer, description: the texts of CK_INFO."""
-    described = f"{manufacturer} {description}"
-    quirks = next((row for pattern, row in _BY_LIBRARY if pattern.search(described)), Quirks())
+def quirks_of(
+    path: str, manufacturer: str, description: str, token_manufacturer: str = "", token_model: str = ""
+) -> Quirks:
+    """path: the module's file. manufacturer, description: the texts of CK_INFO. token_manufacturer, token_model: those
+    of CK_TOKEN_INFO, by which a token is known behind p11-kit, whose CK_INFO is its own.
+    """
+    quirks = _row(f"{manufacturer} {description}")
+    if quirks is None:
+        # Slots behind p11-kit can be of several libraries.
+        quirks = replace(_row(f"{token_manufacturer} {token_model}") or Quirks(), slots_share_mechanisms=False)
     if _P11_KIT_CLIENT.search(path):
         return replace(quirks, oaep_label=False, key_wrap_pad_is_rfc5649=False)
     return quirks
+
+
+def _row(described: str) -> Quirks | None:
+    return next((row for pattern, row in _BY_LIBRARY if pattern.search(described)), None)
 
 
 def connects_alone(path: str) -> bool:
@@ -75,4 +93,15 @@ def connects_alone(path: str) -> bool:
 
 def initialize_reserved(path: str) -> str | None:
     """The pReserved string that C_Initialize needs when the URI gives none: NSS refuses to start without one."""
-    return NSS_WITHOUT_DATABASE if re.search(r"libsoftokn3", path) else None
+    return NSS_WITHOUT_DATABASE if _NSS_SOFTOKN.search(path) else None
+
+
+def companions(path: str) -> Sequence[str]:
+    """The libraries beside the module that are loaded before it, because the linker does not look for them there.
+
+    NSS is shipped with its own libnssutil (Firefox, a distribution's newer package laid out in a folder) and no
+    RUNPATH: the linker would take the system's, and refuse the module where that one is older.
+    """
+    if not _NSS_SOFTOKN.search(os.path.basename(path)):
+        return ()
+    return sorted(glob.glob(os.path.join(glob.escape(os.path.dirname(path)), "libnssutil?.so")))

@@ -23,6 +23,7 @@ from hwcng.providers.base import (
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPublicKey,
+    SecretFamily,
     SecretSpec,
     Support,
     Usage,
@@ -31,6 +32,7 @@ from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import AES_BLOCK
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
@@ -177,6 +179,12 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         self._allow(Usage.DERIVE, "be joined with data")
         held = key_transport.followed_by(self.connection, self.offered, self.held.handle, data, spec)
         return Pkcs11SecretKey(held, self.offered, spec)
+
+    def keying_material(self) -> Pkcs11KeyingMaterial:
+        any_hmac = self.spec.family is SecretFamily.HMAC and self.spec.hash_name is None
+        if not any_hmac and self.spec.family is not SecretFamily.KDF:
+            raise not_supported(f"a {self.spec.family.value} key derives no keys")
+        return Pkcs11KeyingMaterial(self.held, self.offered, self.spec.bits // 8, readable=False)
 
     def opaque(self) -> bytes:
         if not self.spec.exportable:

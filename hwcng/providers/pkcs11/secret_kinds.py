@@ -22,9 +22,6 @@ class SecretKind:
     says_length: bool = True
 
 
-ANY_HASH = "SHA256"
-"""Whose HMAC a token must have to hold HMAC keys that are for no hash in particular."""
-
 _AES = SecretKind(KeyType.AES, Mechanism.AES_KEY_GEN)
 _GENERIC = SecretKind(KeyType.GENERIC_SECRET, Mechanism.GENERIC_SECRET_KEY_GEN)
 
@@ -34,10 +31,13 @@ SECRET_KINDS: Mapping[SecretFamily, SecretKind] = MappingProxyType(
         SecretFamily.CMAC: _AES,
         SecretFamily.GMAC: _AES,
         SecretFamily.HMAC: _GENERIC,
+        SecretFamily.KDF: _GENERIC,
     }
 )
 
 
 def offered_as(spec: SecretSpec) -> str:
     """The algorithm of `Provider.offers` that holding such a key needs."""
-    return f"HMAC-{spec.hash_name or ANY_HASH}" if spec.family is SecretFamily.HMAC else spec.family.value
+    if spec.family is not SecretFamily.HMAC:
+        return str(spec.family.value)
+    return f"HMAC-{spec.hash_name}" if spec.hash_name else "KDF"

@@ -117,6 +117,21 @@ class Connection:
         if self._end is None:
             self._end = (reason, status)
 
+    def answers(self) -> bool:
+        """Whether the token still knows the sessions. Where it does not, the connection is dead from now on."""
+        # An owner at work is not asked: its call will tell.
+        with contextlib.suppress(IndexError):
+            info = ffi.new("CK_SESSION_INFO *")
+            if self._end is None and self.cryptoki.C_GetSessionInfo(self._owners[0].handle, info) in CONNECTION_LOST:
+                self._lose()
+        return self._end is None
+
+    def _lose(self) -> None:
+        self._abandon(
+            "the connection with the token was lost; open it by its name or make it again",
+            NTSTATUS.STATUS_INVALID_DEVICE_STATE,
+        )
+
     def after_fork_in_child(self) -> None:
         """The sessions are the parent's: dead here, and never closed from here."""
         self._abandon(
@@ -140,10 +155,7 @@ class Connection:
             reason, status = self._end
             return token_error(rv, f"{message} on token {self.token_name!r}: {reason}", {rv: status})
         if rv in CONNECTION_LOST:
-            self._abandon(
-                "the connection with the token was lost; open it by its name or make it again",
-                NTSTATUS.STATUS_INVALID_DEVICE_STATE,
-            )
+            self._lose()
         return token_error(rv, f"{message} on token {self.token_name!r}", verdicts)
 
     def _open(self, flags: int) -> tuple[int, int]:

@@ -94,6 +94,13 @@ def probe(esys: Esys) -> Facts:
     )
 
 
+_KDFS = {
+    "PBKDF2": "one TPM2_HMAC per iteration",
+    "SP800_108_CTR_HMAC": "one TPM2_HMAC per block",
+    "TLS1_2_KDF": "two TPM2_HMACs per block",
+}
+
+
 class Offers:
     """The answers of `Provider.offers` and `Provider.capabilities`, worked out from the facts."""
 
@@ -131,6 +138,10 @@ class Offers:
         for name in HASHES:
             self._put(f"HMAC-{name}", None, name in facts.hmac, f"the TPM does not do HMAC with {name}")
 
+        hmac = "SHA256" in facts.hmac
+        for name, cost in _KDFS.items():
+            self._put(name, None, hmac, "the TPM does not do HMAC with SHA256", cost)
+
     def _rsa(self) -> None:
         facts = self.facts
         rsa = bool(facts.rsa_bits)
@@ -161,7 +172,11 @@ class Offers:
     def capabilities(self) -> Capabilities:
         operations: dict[tuple[str, str], Support] = {}
         reasons: dict[tuple[str, str], str] = {}
-        whole = {"RNG": "random", "AES-CMAC": "MAC", "AES-GMAC": "MAC"} | {f"HMAC-{name}": "MAC" for name in HASHES}
+        whole = (
+            {"RNG": "random", "AES-CMAC": "MAC", "AES-GMAC": "MAC"}
+            | dict.fromkeys(_KDFS, "derive")
+            | {f"HMAC-{name}": "MAC" for name in HASHES}
+        )
         for (algorithm, operation), support in self._offers.items():
             shown = operation if operation is not None else whole.get(algorithm)
             if shown is None or (algorithm == "RSA" and shown in ("PKCS1", "PSS", "OAEP")):

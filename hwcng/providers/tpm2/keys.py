@@ -24,6 +24,7 @@ from hwcng.providers.base import (
     EcdsaSpec,
     EcPublicKey,
     GmacSpec,
+    HkdfSpec,
     MacSpec,
     PairSpec,
     PublicKeyMaterial,
@@ -46,6 +47,7 @@ from hwcng.providers.tpm2.commands import KeyHandle
 from hwcng.providers.tpm2.connection import Connection
 from hwcng.providers.tpm2.constants import ALG, HASH_IDS, RC
 from hwcng.providers.tpm2.errors import TpmError, TransportError, decryption_error
+from hwcng.providers.tpm2.keying import TpmKeyingMaterial
 from hwcng.providers.tpm2.objects import TpmObject
 from hwcng.providers.tpm2.tsskey import TssKey
 from hwcng.providers.tpm2.wire import Reader, u16
@@ -216,6 +218,11 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
             raise _unsupported(f"HMAC-{spec.hash_name}: {self._offers.reason(f'HMAC-{spec.hash_name}')}")
         return f"HMAC-{spec.hash_name}"
 
+    def keying_material(self) -> TpmKeyingMaterial:
+        if self.spec.family is not SecretFamily.HMAC or self.spec.hash_name is not None:
+            raise _unsupported(f"a {self.spec.hash_name or self.spec.family.value} key of a TPM derives no keys")
+        return TpmKeyingMaterial(self.mac, self.spec.bits // 8)
+
     def duplicate(self) -> Tpm2SecretKey:
         """The same blob as an object of its own: it comes and goes without the other."""
         self._check()
@@ -258,6 +265,11 @@ class HostSecret(base.AgreedSecret):
         value = self._octets()
         size = (len(value) + 1) // 2
         return HASHES[hash_name].hmac(value[-size:] if half else value[:size], data)
+
+    def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
+        hash_function, value = HASHES[spec.hash_name], self._octets()
+        key = value if spec.salt is None else hash_function.hmac(spec.salt, value)
+        return compose.hkdf_expand(lambda data: hash_function.hmac(key, data), spec.info, length)
 
     def raw(self) -> bytes:
         if not self._allow_raw:

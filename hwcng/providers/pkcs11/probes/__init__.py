@@ -9,6 +9,7 @@ from hwcng.providers.base import Capabilities, Provider
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.probes.base import Probe
 from hwcng.providers.pkcs11.probes.curves import curves
+from hwcng.providers.pkcs11.probes.derivations import derivations
 from hwcng.providers.pkcs11.probes.rsa import rsa
 from hwcng.providers.pkcs11.probes.secrets import aes, macs
 
@@ -19,16 +20,16 @@ def random(probe: Probe) -> None:
     probe.attempt("RNG", "random", probe.offered.offers("RNG"), lambda: len(probe.provider.random(32)) == 32)
 
 
-_PASSES = (random, aes, macs, rsa, curves)
+_PASSES = (random, aes, macs, rsa, curves, derivations)
 
-_probed: dict[tuple[str, ...], Capabilities] = {}
+_probed: dict[tuple[object, ...], Capabilities] = {}
 _probing = ProcessLock()
 
 
 def probe(provider: Provider, offered: MechanismSet) -> Capabilities:
     """Tries everything once; remembered per kind of token for the life of the process."""
     token = provider.token
-    kind = (token.manufacturer, token.model, token.firmware, token.library)
+    kind = (token.manufacturer, token.model, token.firmware, token.library, offered.listed)
     with _probing.held():
         if kind not in _probed:
             run = Probe(provider, offered)

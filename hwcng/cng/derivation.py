@@ -1,0 +1,241 @@
+"""The derivation algorithms of CNG: their base keys, in the token, and BCryptKeyDerivation.
+
+Standards: RFC 8018, 5.2 (PBKDF2); SP 800-108 r1, 4.1 (counter mode); SP 800-56A r3, 5.8.2 (concatenation); RFC 2246 and
+RFC 5246, 5 (TLS PRF); RFC 5869 (HKDF); wincrypt.h (CryptDeriveKey).
+
+The base key never reaches the host. What does, beside the result: the digest of the base key (CAPI_KDF), every U of a
+block (PBKDF2), the A values of P_hash (TLS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from hwcng.cng import capi_kdf
+from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy
+from hwcng.cng.blobs import BCRYPT_KEY_DATA_BLOB, BCRYPT_OPAQUE_KEY_BLOB, parse_key_data
+from hwcng.cng.handles import holding, invalid_parameter, not_supported
+from hwcng.cng.hkdf import HkdfState
+from hwcng.cng.kdf import expanded, no_flags, other_info, p_hash
+from hwcng.cng.padding import Octets
+from hwcng.cng.parameters import BufferType, ParameterList, Parameters
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.providers.base import CounterKdfSpec, SecretFamily, SecretKey, SecretSpec, Usage
+from hwcng.providers.compose import xor
+
+__all__ = ["BCRYPT_CAPI_AES_FLAG", "KdfKey", "counter_spec", "generate", "import_blob", "import_secret", "made"]
+
+BCRYPT_CAPI_AES_FLAG = 0x10
+
+DEFAULT_ITERATIONS = 10000
+ITERATION_COUNT_SIZE = 8
+COUNTER_SIZE = 4
+
+
+class KdfKey(SymmetricKey):
+    """The base key of a derivation algorithm. hkdf: HKDF's settings."""
+
+    def __init__(self, handle: AlgorithmHandle, token_key: SecretKey, key_object: memoryview | None) -> None:
+        super().__init__(handle, token_key, key_object, chaining_mode=None)
+        self.hkdf = HkdfState()
+
+    def duplicate(self, key_object: Octets | None = None) -> KdfKey:
+        """A base key of the same value and settings, with a life of its own."""
+        with holding(key_object, self.algorithm.object_length or 0, "pbKeyObject") as held:
+            copy = KdfKey(self.algorithm_handle, self.token_key.duplicate(), held)
+        copy.hkdf = self.hkdf.copy()
+        return copy
+
+    def derive(self, parameters: ParameterList | None, length: int, flags: int = 0) -> bytes:
+        """BCryptKeyDerivation: `length` bytes.
+
+        Raises STATUS_INVALID_PARAMETER for parameters that are missing or malformed, flags of another algorithm and a
+        length that the algorithm does not reach, and what the token says where it cannot do its part.
+        """
+        if not isinstance(length, int) or length <= 0:
+            raise invalid_parameter(f"cbDerivedKey is {length!r}")
+        return _FUNCTIONS[self.algorithm.name](self, Parameters(parameters), length, flags)
+
+    def derive_to_key(self, handle: AlgorithmHandle, parameters: ParameterList | None, bits: int) -> SymmetricKey:
+        """A key of the algorithm `handle`, `bits` long, derived into the token: by HKDF or SP800_108_CTR_HMAC.
+
+        Raises STATUS_NOT_SUPPORTED for another algorithm and where the token has no mechanism for it.
+        """
+        from hwcng.cng import derived_keys
+
+        return derived_keys.from_base_key(self, parameters, handle, bits)
+
+
+def counter_spec(parameters: Parameters) -> CounterKdfSpec:
+    """Label and context of SP800_108_CTR_HMAC, by themselves or as label || 00 || context in one."""
+    hash_name = parameters.required_hash().name
+    if BufferType.KDF_GENERIC_PARAMETER not in parameters:
+        label, context = parameters.required(BufferType.KDF_LABEL), parameters.required(BufferType.KDF_CONTEXT)
+        return CounterKdfSpec(hash_name, label, context)
+    label, zero, context = parameters.octets(BufferType.KDF_GENERIC_PARAMETER).partition(b"\0")
+    if not zero:
+        raise invalid_parameter("KDF_GENERIC_PARAMETER of SP800_108_CTR_HMAC is label, a zero octet, context")
+    return CounterKdfSpec(hash_name, label, context)
+
+
+def _counter(number: int) -> bytes:
+    return number.to_bytes(COUNTER_SIZE, "big")
+
+
+def _blocks(block: Callable[[int], bytes], length: int) -> bytes:
+    """Blocks 1, 2, ... until there are `length` bytes."""
+    output, number = b"", 0
+    while len(output) < length:
+        number += 1
+        output += block(number)
+    return output[:length]
+
+
+def _pbkdf2(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
+    no_flags(flags)
+    hash_name = parameters.required_hash().name
+    generic = BufferType.KDF_GENERIC_PARAMETER in parameters
+    salt = parameters.octets(BufferType.KDF_GENERIC_PARAMETER if generic else BufferType.KDF_SALT)
+    iterations = parameters.number(BufferType.KDF_ITERATION_COUNT, DEFAULT_ITERATIONS, ITERATION_COUNT_SIZE)
+    if not iterations:
+        raise invalid_parameter("KDF_ITERATION_COUNT is 0")
+    material = key.token_key.keying_material()
+
+    def block(number: int) -> bytes:
+        step = material.hmac(hash_name, salt + _counter(number))
+        result = int.from_bytes(step, "big")
+        for _ in range(iterations - 1):
+            step = material.hmac(hash_name, step)
+            result ^= int.from_bytes(step, "big")
+        return result.to_bytes(len(step), "big")
+
+    return _blocks(block, length)
+
+
+def _sp800_108(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
+    no_flags(flags)
+    spec = counter_spec(parameters)
+    material = key.token_key.keying_material()
+    fixed = spec.label + b"\0" + spec.context + (8 * length).to_bytes(COUNTER_SIZE, "big")
+    return _blocks(lambda number: material.hmac(spec.hash_name, _counter(number) + fixed), length)
+
+
+def _sp800_56a(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
+    no_flags(flags)
+    hash_name = parameters.required_hash().name
+    if BufferType.KDF_GENERIC_PARAMETER in parameters:
+        info = parameters.octets(BufferType.KDF_GENERIC_PARAMETER)
+    else:
+        info = other_info(parameters)
+    material = key.token_key.keying_material()
+    return _blocks(lambda number: material.digest(hash_name, _counter(number), info), length)
+
+
+def _capi(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
+    if flags & ~BCRYPT_CAPI_AES_FLAG:
+        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+    hash_function = parameters.required_hash()
+    capi_kdf.check_length(hash_function, length)
+    digest = key.token_key.keying_material().digest(hash_function.name, b"", b"")
+    return capi_kdf.expand(hash_function, digest, length, for_block_cipher=bool(flags))
+
+
+def _seed(parameters: Parameters) -> bytes:
+    return parameters.required(BufferType.KDF_TLS_PRF_LABEL) + parameters.required(BufferType.KDF_TLS_PRF_SEED)
+
+
+def _tls1_1(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
+    no_flags(flags)
+    seed, material = _seed(parameters), key.token_key.keying_material()
+    md5 = p_hash(lambda data: material.half_hmac(0, "MD5", data), seed, length)
+    return xor(md5, p_hash(lambda data: material.half_hmac(1, "SHA1", data), seed, length))
+
+
+def _tls1_2(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
+    no_flags(flags)
+    seed, hash_name = _seed(parameters), parameters.required_hash().name
+    material = key.token_key.keying_material()
+    return p_hash(lambda data: material.hmac(hash_name, data), seed, length)
+
+
+def _hkdf(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
+    no_flags(flags)
+    spec = key.hkdf.spec(parameters.octets(BufferType.KDF_HKDF_INFO))
+    return expanded(key.token_key.keying_material(), spec, length)
+
+
+_FUNCTIONS: Mapping[str, Callable[[KdfKey, Parameters, int, int], bytes]] = MappingProxyType(
+    {
+        "PBKDF2": _pbkdf2,
+        "SP800_108_CTR_HMAC": _sp800_108,
+        "SP800_56A_CONCAT": _sp800_56a,
+        "CAPI_KDF": _capi,
+        "TLS1_1_KDF": _tls1_1,
+        "TLS1_2_KDF": _tls1_2,
+        "HKDF": _hkdf,
+    }
+)
+
+_ANY_HMAC = SecretFamily.HMAC, Usage.SIGN
+_EXACT = SecretFamily.KDF, Usage.DERIVE
+
+_BASE_KEYS: Mapping[str, tuple[SecretFamily, Usage]] = MappingProxyType(
+    {
+        "PBKDF2": _ANY_HMAC,
+        "SP800_108_CTR_HMAC": (SecretFamily.HMAC, Usage.SIGN | Usage.DERIVE),
+        "SP800_56A_CONCAT": _EXACT,
+        "CAPI_KDF": _EXACT,
+        "TLS1_1_KDF": _EXACT,
+        "TLS1_2_KDF": _ANY_HMAC,
+        "HKDF": (SecretFamily.KDF, Usage.SIGN | Usage.DERIVE),
+    }
+)
+
+
+def _spec(handle: AlgorithmHandle, bits: int) -> SecretSpec:
+    lengths = handle.algorithm.key_lengths
+    if lengths is None or bits not in lengths:
+        raise invalid_parameter(f"{handle.name} has no keys of {bits} bits ({bits // 8} bytes)")
+    exportable = bool(handle.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
+    family, usage = _BASE_KEYS[handle.name]
+    return SecretSpec(family, bits, usage, exportable)
+
+
+def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> KdfKey:
+    """A base key that `make` brings about in the token."""
+    return KdfKey(handle, make(_spec(handle, bits)), None)
+
+
+def import_secret(handle: AlgorithmHandle, secret: bytes, key_object: Octets | None) -> KdfKey:
+    """BCryptGenerateSymmetricKey: a base key of the caller's bytes, 0 to 2048 of them, all kept."""
+    spec = _spec(handle, 8 * len(secret))
+    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
+        return KdfKey(handle, handle.provider.import_secret(spec, secret), held)
+
+
+def generate(handle: AlgorithmHandle, bits: int, key_object: Octets | None) -> KdfKey:
+    """A base key that the token makes itself."""
+    spec = _spec(handle, bits)
+    if not bits:
+        raise invalid_parameter("a token makes no empty key")
+    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
+        return KdfKey(handle, handle.provider.generate_secret(spec), held)
+
+
+def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes, key_object: Octets | None) -> KdfKey:
+    """BCryptImportKey: KeyDataBlob or OpaqueKeyBlob."""
+    if blob_type == BCRYPT_KEY_DATA_BLOB:
+        return import_secret(handle, parse_key_data(blob).key, key_object)
+    if blob_type != BCRYPT_OPAQUE_KEY_BLOB:
+        raise not_supported(f"{blob_type!r} is not a blob type of {handle.name}")
+    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
+        token_key = handle.provider.reload_opaque(blob)
+        if (
+            not isinstance(token_key, SecretKey)
+            or token_key.spec.hash_name is not None
+            or (token_key.spec.family, token_key.spec.usage) != _BASE_KEYS[handle.name]
+        ):
+            token_key.destroy()
+            raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
+        return KdfKey(handle, token_key, held)

@@ -1,0 +1,99 @@
+"""Keys derived from a secret into the token itself, which CNG lacks: neither secret nor key is ever on the host.
+
+Functions: HASH and SP800_56A_CONCAT of up to one digest, HKDF, and SP800_108_CTR_HMAC of a base key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hwcng.cng import derivation, hashing, symmetric
+from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.derivation import KdfKey, counter_spec
+from hwcng.cng.handles import invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.hkdf import HkdfState
+from hwcng.cng.kdf import (
+    BCRYPT_KDF_HASH,
+    BCRYPT_KDF_HKDF,
+    BCRYPT_SP80056A_CONCAT_KDF,
+    concat_hash,
+    hkdf_spec,
+    other_info,
+)
+from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.hashes import HASHES
+from hwcng.providers.base import DigestKdfSpec, KdfSpec, KeyingMaterial, SecretKey, SecretSpec
+
+__all__ = ["from_base_key", "from_secret", "resident_key"]
+
+SP800_108_CTR_HMAC = "SP800_108_CTR_HMAC"
+_FIRST = (1).to_bytes(4, "big")
+
+
+def _require_bits(bits: int) -> None:
+    if not isinstance(bits, int) or bits <= 0 or bits % 8:
+        raise invalid_parameter(f"a key of {bits!r} bits is not whole bytes")
+
+
+def resident_key(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
+    """A key of the algorithm `handle`, `bits` long, that `make` brings about in the token."""
+    if not isinstance(handle, AlgorithmHandle) or not handle.alive:
+        raise invalid_handle("the algorithm handle is closed")
+    _require_bits(bits)
+    if handle.algorithm.derives:
+        return derivation.made(handle, bits, make)
+    if handle.keyed_hash:
+        return hashing.made(handle, bits, make)
+    return symmetric.made(handle, bits, make)
+
+
+def from_secret(
+    material: KeyingMaterial,
+    group_bits: int,
+    hkdf: HkdfState,
+    function: str,
+    pairs: ParameterList | None,
+    handle: AlgorithmHandle,
+    bits: int,
+) -> SymmetricKey:
+    """A key of an agreed secret, by HASH, SP800_56A_CONCAT or HKDF."""
+    _require_bits(bits)
+    parameters = Parameters(pairs)
+    kdf: KdfSpec
+    if function == BCRYPT_KDF_HASH:
+        hash_name = require_hash(parameters.hash_function("SHA1")).name
+        prefix = parameters.octets(BufferType.KDF_SECRET_PREPEND)
+        kdf = _one_digest(DigestKdfSpec(hash_name, prefix, parameters.octets(BufferType.KDF_SECRET_APPEND)), bits)
+    elif function == BCRYPT_SP80056A_CONCAT_KDF:
+        hash_name = concat_hash(parameters, group_bits)
+        kdf = _one_digest(DigestKdfSpec(hash_name, _FIRST, other_info(parameters)), bits)
+    elif function == BCRYPT_KDF_HKDF:
+        kdf = hkdf_spec(parameters, hkdf)
+    else:
+        raise not_supported(
+            f"no token makes a key of {function!r} inside: use {BCRYPT_KDF_HASH}, {BCRYPT_SP80056A_CONCAT_KDF} or "
+            f"{BCRYPT_KDF_HKDF}"
+        )
+    return resident_key(handle, bits, lambda spec: material.derive_key(kdf, spec))
+
+
+def _one_digest(kdf: DigestKdfSpec, bits: int) -> DigestKdfSpec:
+    size = HASHES[kdf.hash_name].digest_size
+    if bits > 8 * size:
+        raise not_supported(f"a key inside the token has at most the {8 * size} bits of one {kdf.hash_name} digest")
+    return kdf
+
+
+def from_base_key(key: KdfKey, pairs: ParameterList | None, handle: AlgorithmHandle, bits: int) -> SymmetricKey:
+    """A key of a base key of HKDF or SP800_108_CTR_HMAC."""
+    parameters = Parameters(pairs)
+    kdf: KdfSpec
+    if key.algorithm.name == BCRYPT_KDF_HKDF:
+        kdf = key.hkdf.spec(parameters.octets(BufferType.KDF_HKDF_INFO))
+    elif key.algorithm.name == SP800_108_CTR_HMAC:
+        kdf = counter_spec(parameters)
+    else:
+        raise not_supported(f"no token makes a key of {key.algorithm.name} inside: use HKDF or {SP800_108_CTR_HMAC}")
+    material = key.token_key.keying_material()
+    return resident_key(handle, bits, lambda spec: material.derive_key(kdf, spec))

@@ -1,0 +1,161 @@
+"""Values in a PKCS#11 token that keys are derived from: digested, keying HMACs, halved and derived from inside.
+
+Mechanisms: OASIS PKCS#11 3.2, sections 6.20 (HMAC, digests and key derivation by them), 6.42 (SP 800-108), 6.43 (simple
+derivations) and 6.62 (HKDF). HKDF's expansion is HMAC by HMAC (RFC 5869, section 2.3), because a token turns a
+sensitive key into sensitive ones only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from pkcs11 import Mechanism
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.hashes import HASHES
+from hwcng.providers import base, compose
+from hwcng.providers.base import CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretKey, SecretSpec, Support
+from hwcng.providers.pkcs11 import mechanisms, objects, templates
+from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.mechanisms import CKM, MechanismCall
+from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
+from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
+
+__all__ = ["Pkcs11KeyingMaterial"]
+
+
+class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
+    """length: bytes of the value. readable: whether what is derived from it to be used again may be read."""
+
+    noun = "a base key"
+
+    def __init__(self, held: SessionObject, offered: MechanismSet, length: int, readable: bool) -> None:
+        super().__init__(held, offered)
+        self.length = length
+        self.readable = readable
+
+    def _require(self, mechanism: int, what: str) -> None:
+        if not self.offered.has(mechanism):
+            raise not_supported(f"token {self.connection.token_name!r} has no {what}")
+
+    def digest(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
+        mechanism = mechanisms.DIGEST_MECHANISMS[hash_name]
+        self._require(mechanism, hash_name)
+        connection, cryptoki = self.connection, self.connection.cryptoki
+        room = HASHES[hash_name].digest_size
+        with connection.working() as session:
+            output = session.output_of(room)
+            rv = cryptoki.C_DigestInit(session.handle, session.set_mechanism(mechanisms.call(mechanism)))
+            if rv == CKR.OK and prefix:
+                rv = cryptoki.C_DigestUpdate(session.handle, prefix, len(prefix))
+            if rv == CKR.OK:
+                rv = cryptoki.C_DigestKey(session.handle, self.held.handle)
+            if rv == CKR.OK and suffix:
+                rv = cryptoki.C_DigestUpdate(session.handle, suffix, len(suffix))
+            if rv == CKR.OK:
+                rv = cryptoki.C_DigestFinal(session.handle, output, session.length)
+            if rv != CKR.OK:
+                raise connection.error(rv, f"the {hash_name} digest of {self.noun} failed")
+            return bytes(ffi.buffer(output, session.length[0]))
+
+    def hmac(self, hash_name: str, data: bytes) -> bytes:
+        return self._hmac(self.held, hash_name, data)
+
+    def _hmac(self, key: SessionObject, hash_name: str, data: bytes) -> bytes:
+        if self.offered.offers(f"HMAC-{hash_name}") is Support.REFUSED:
+            raise not_supported(f"token {self.connection.token_name!r} has no HMAC-{hash_name}")
+        return self.connection.crypt(
+            "C_SignInit",
+            "C_Sign",
+            mechanisms.call(mechanisms.HMAC_MECHANISMS[hash_name]),
+            key.handle,
+            data,
+            HASHES[hash_name].digest_size,
+            f"HMAC-{hash_name} under {self.noun} of {self.length} bytes",
+        )
+
+    def half_hmac(self, half: int, hash_name: str, data: bytes) -> bytes:
+        if not self.offered.has(int(Mechanism.EXTRACT_KEY_FROM_KEY)):
+            raise not_supported(
+                f"token {self.connection.token_name!r} cannot halve a secret (CKM_EXTRACT_KEY_FROM_KEY), "
+                "which the TLS 1.0 and 1.1 PRF begins with"
+            )
+        size = (self.length + 1) // 2
+        first = 0 if half == 0 else self.length - size
+        part = objects.derive(
+            self.connection,
+            mechanisms.extract(8 * first),
+            self.held.handle,
+            templates.agreed_secret(size, self.readable),
+            "halving the secret",
+        )
+        try:
+            return self._hmac(part, hash_name, data)
+        finally:
+            part.release()
+
+    def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
+        with self._pseudorandom_key(spec) as key:
+            return compose.hkdf_expand(lambda data: self._hmac(key, spec.hash_name, data), spec.info, length)
+
+    @contextmanager
+    def _pseudorandom_key(self, spec: HkdfSpec) -> Iterator[SessionObject]:
+        if spec.salt is None:
+            yield self.held
+            return
+        size = HASHES[spec.hash_name].digest_size
+        self._require(CKM.HKDF_DERIVE, "HKDF whose pseudorandom key stays inside (CKM_HKDF_DERIVE)")
+        call = mechanisms.hkdf(spec, expand=False)
+        key = objects.derive(
+            self.connection, call, self.held.handle, templates.agreed_secret(size, False), "HKDF's extraction"
+        )
+        try:
+            yield key
+        finally:
+            key.release()
+
+    def derive_key(self, kdf: KdfSpec, spec: SecretSpec) -> SecretKey:
+        from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
+
+        template = templates.secret(spec, length=SECRET_KINDS[spec.family].says_length)
+        with ExitStack() as temporary:
+            held, call = self._last_step(kdf, spec, temporary)
+            asked = f"deriving a {spec.bits}-bit {spec.family.value} key"
+            key = objects.derive(self.connection, call, held.handle, template, asked)
+        return Pkcs11SecretKey(key, self.offered, spec)
+
+    def _last_step(self, kdf: KdfSpec, spec: SecretSpec, temporary: ExitStack) -> tuple[SessionObject, MechanismCall]:
+        """The object that the key is derived from, and how. What is made on the way ends with `temporary`."""
+        if isinstance(kdf, HkdfSpec):
+            self._require(CKM.HKDF_DERIVE, "CKM_HKDF_DERIVE")
+            return self.held, mechanisms.hkdf(kdf, expand=True)
+        if isinstance(kdf, CounterKdfSpec):
+            self._require(CKM.SP800_108_COUNTER_KDF, "CKM_SP800_108_COUNTER_KDF")
+            return self.held, mechanisms.counter_kdf(kdf)
+        mechanism = mechanisms.KEY_DERIVATION_MECHANISMS.get(kdf.hash_name)
+        if mechanism is None or not self.offered.has(mechanism):
+            raise not_supported(f"token {self.connection.token_name!r} derives no keys by {kdf.hash_name}")
+        if spec.bits > 8 * HASHES[kdf.hash_name].digest_size:
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"{kdf.hash_name} makes no {spec.bits} bits")
+        return self._joined(kdf, temporary), mechanisms.call(mechanism)
+
+    def _joined(self, kdf: DigestKdfSpec, temporary: ExitStack) -> SessionObject:
+        """prefix || Z || suffix."""
+        held, length = self.held, self.length
+        for mechanism, data in (
+            (Mechanism.CONCATENATE_DATA_AND_BASE, kdf.prefix),
+            (Mechanism.CONCATENATE_BASE_AND_DATA, kdf.suffix),
+        ):
+            if not data:
+                continue
+            self._require(int(mechanism), f"CKM_{mechanism.name}")
+            length += len(data)
+            template = templates.agreed_secret(length, False)
+            call = mechanisms.string_data(int(mechanism), data)
+            held = objects.derive(self.connection, call, held.handle, template, "joining data to the secret")
+            temporary.callback(held.release)
+        return held

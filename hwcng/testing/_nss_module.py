@@ -1,0 +1,25 @@
+"""Looking at a libsoftokn3.so from a child process, so that this one stays free to initialise it as it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwcng.providers.pkcs11.quirks import NSS_WITHOUT_DATABASE
+from hwcng.testing._provisioning import ask_child
+
+__all__ = ["NssError", "look_at"]
+
+
+class NssError(RuntimeError):
+    """NSS is not there, could not be had, or refused. The message says what failed and holds no PIN."""
+
+
+def look_at(module: Path) -> Sequence[int]:
+    """The mechanisms (CKM numbers) that the module lists. Raises NssError where it cannot be loaded."""
+    request = {"module": str(module), "reserved": NSS_WITHOUT_DATABASE}
+    answer = ask_child("hwcng.testing._init_nss_database", request, NssError)
+    if "error" in answer:
+        raise NssError(f"{module} does not work here: {answer['error']}")
+    mechanisms: list[int] = answer["mechanisms"]
+    return mechanisms
