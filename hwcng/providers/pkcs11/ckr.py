@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from pkcs11 import exceptions
 
-from hwcng.errors import NTSTATUS, CngError, TokenCode
+from hwcng.errors import HRESULT, NTSTATUS, CngError, TokenCode
 
-__all__ = ["CKR", "CONNECTION_LOST", "token_code", "token_error"]
+__all__ = ["CKR", "CONNECTION_LOST", "HANDLE_GONE", "token_code", "token_error"]
 
 _ROWS: tuple[tuple[int, str, NTSTATUS], ...] = (
     (0x001, "CANCEL", NTSTATUS.STATUS_CANCELLED),
@@ -113,6 +113,7 @@ class CKR:
     ATTRIBUTE_TYPE_INVALID = 0x012
     ACTION_PROHIBITED = 0x01B
     DEVICE_ERROR = 0x030
+    DEVICE_MEMORY = 0x031
     DEVICE_REMOVED = 0x032
     DATA_INVALID = 0x020
     DATA_LEN_RANGE = 0x021
@@ -120,6 +121,8 @@ class CKR:
     ENCRYPTED_DATA_LEN_RANGE = 0x041
     AEAD_DECRYPT_FAILED = 0x042
     FUNCTION_NOT_SUPPORTED = 0x054
+    KEY_HANDLE_INVALID = 0x060
+    OBJECT_HANDLE_INVALID = 0x082
     PIN_INCORRECT = 0x0A0
     SESSION_CLOSED = 0x0B0
     SESSION_COUNT = 0x0B1
@@ -128,10 +131,12 @@ class CKR:
     TOKEN_NOT_PRESENT = 0x0E0
     TOKEN_NOT_RECOGNIZED = 0x0E1
     TOKEN_WRITE_PROTECTED = 0x0E2
+    UNWRAPPING_KEY_HANDLE_INVALID = 0x0F0
     USER_ALREADY_LOGGED_IN = 0x100
     USER_NOT_LOGGED_IN = 0x101
     WRAPPED_KEY_INVALID = 0x110
     WRAPPED_KEY_LEN_RANGE = 0x112
+    WRAPPING_KEY_HANDLE_INVALID = 0x113
     BUFFER_TOO_SMALL = 0x150
     CRYPTOKI_NOT_INITIALIZED = 0x190
     CRYPTOKI_ALREADY_INITIALIZED = 0x191
@@ -151,6 +156,16 @@ CONNECTION_LOST = frozenset(
     }
 )
 """After one of these the sessions and the keys made in them are gone; a new login can still succeed."""
+
+HANDLE_GONE = frozenset(
+    {
+        CKR.KEY_HANDLE_INVALID,
+        CKR.OBJECT_HANDLE_INVALID,
+        CKR.UNWRAPPING_KEY_HANDLE_INVALID,
+        CKR.WRAPPING_KEY_HANDLE_INVALID,
+    }
+)
+"""After one of these a named key may be found again under another handle."""
 
 
 # python-pkcs11's exceptions whose names are not the value's in camel case.
@@ -176,7 +191,7 @@ def _python_pkcs11_exception(code: TokenCode) -> exceptions.PKCS11Error:
     return kind(repr(code))
 
 
-def token_error(rv: int, message: str, verdicts: Mapping[int, NTSTATUS] | None = None) -> CngError:
+def token_error(rv: int, message: str, verdicts: Mapping[int, NTSTATUS | HRESULT] | None = None) -> CngError:
     """The error for CK_RV `rv`. verdicts: what particular values mean in this operation, before the general table.
 
     Its cause is python-pkcs11's exception for the value, which programs that come from there know.

@@ -21,9 +21,8 @@ from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.mechanisms import CKM, MechanismCall
-from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
-from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
+from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11KeyingMaterial"]
 
@@ -33,7 +32,7 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
 
     noun = "a base key"
 
-    def __init__(self, held: SessionObject, offered: MechanismSet, length: int, readable: bool) -> None:
+    def __init__(self, held: HeldObject, offered: MechanismSet, length: int, readable: bool) -> None:
         super().__init__(held, offered)
         self.length = length
         self.readable = readable
@@ -65,7 +64,7 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         return self._hmac(self.held, hash_name, data)
 
-    def _hmac(self, key: SessionObject, hash_name: str, data: bytes) -> bytes:
+    def _hmac(self, key: HeldObject, hash_name: str, data: bytes) -> bytes:
         if self.offered.offers(f"HMAC-{hash_name}") is Support.REFUSED:
             raise not_supported(f"token {self.connection.token_name!r} has no HMAC-{hash_name}")
         return self.connection.crypt(
@@ -103,7 +102,7 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             return compose.hkdf_expand(lambda data: self._hmac(key, spec.hash_name, data), spec.info, length)
 
     @contextmanager
-    def _pseudorandom_key(self, spec: HkdfSpec) -> Iterator[SessionObject]:
+    def _pseudorandom_key(self, spec: HkdfSpec) -> Iterator[HeldObject]:
         if spec.salt is None:
             yield self.held
             return
@@ -128,7 +127,7 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             key = objects.derive(self.connection, call, held.handle, template, asked)
         return Pkcs11SecretKey(key, self.offered, spec)
 
-    def _last_step(self, kdf: KdfSpec, spec: SecretSpec, temporary: ExitStack) -> tuple[SessionObject, MechanismCall]:
+    def _last_step(self, kdf: KdfSpec, spec: SecretSpec, temporary: ExitStack) -> tuple[HeldObject, MechanismCall]:
         """The object that the key is derived from, and how. What is made on the way ends with `temporary`."""
         if isinstance(kdf, HkdfSpec):
             self._require(CKM.HKDF_DERIVE, "CKM_HKDF_DERIVE")
@@ -143,7 +142,7 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"{kdf.hash_name} makes no {spec.bits} bits")
         return self._joined(kdf, temporary), mechanisms.call(mechanism)
 
-    def _joined(self, kdf: DigestKdfSpec, temporary: ExitStack) -> SessionObject:
+    def _joined(self, kdf: DigestKdfSpec, temporary: ExitStack) -> HeldObject:
         """prefix || Z || suffix."""
         held, length = self.held, self.length
         for mechanism, data in (

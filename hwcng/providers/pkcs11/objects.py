@@ -35,6 +35,8 @@ class SessionObject:
 
     __slots__ = ("_holders", "connection", "handle")
 
+    persistent = False
+
     def __init__(self, connection: Connection, handle: int) -> None:
         self.connection = connection
         self.handle = handle
@@ -186,9 +188,9 @@ def hold_to_template(key: SessionObject, template: Template) -> None:
         raise
 
 
-def find(connection: Connection, template: Template) -> list[int]:
-    """The handles of all objects that match."""
-    batch = ffi.new("CK_ULONG[]", FIND_BATCH)
+def find(connection: Connection, template: Template, batch_size: int = FIND_BATCH) -> list[int]:
+    """The handles of all objects that match. batch_size: how many one C_FindObjects may give."""
+    batch = ffi.new("CK_ULONG[]", batch_size)
     count = ffi.new("CK_ULONG *")
     handles: list[int] = []
     cryptoki = connection.cryptoki
@@ -196,10 +198,10 @@ def find(connection: Connection, template: Template) -> list[int]:
         if (rv := cryptoki.C_FindObjectsInit(session.handle, attributes, length)) != CKR.OK:
             raise connection.error(rv, "searching objects failed")
         while True:
-            if (rv := cryptoki.C_FindObjects(session.handle, batch, FIND_BATCH, count)) != CKR.OK:
+            if (rv := cryptoki.C_FindObjects(session.handle, batch, batch_size, count)) != CKR.OK:
                 raise connection.error(rv, "searching objects failed")
             handles += [int(handle) for handle in batch[0 : count[0]]]
-            if count[0] < FIND_BATCH:
+            if count[0] < batch_size:
                 break
         if (rv := cryptoki.C_FindObjectsFinal(session.handle)) != CKR.OK:
             raise connection.error(rv, "searching objects failed")

@@ -24,7 +24,7 @@ from hwcng.providers.pkcs11.kinds import PAIR_KINDS
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
-from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
+from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11PrivateKey"]
 
@@ -46,7 +46,7 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
 
     def __init__(
         self,
-        held: SessionObject,
+        held: HeldObject,
         offered: MechanismSet,
         spec: PairSpec,
         public: PublicKeyMaterial,

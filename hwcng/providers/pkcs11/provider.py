@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace as replaced
 from functools import partial
 from typing import Any, NoReturn
 
@@ -12,9 +14,12 @@ from hwcng.forking import ProcessLock
 from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     Capabilities,
+    KeyRecord,
     PairSpec,
+    PrivateKey,
     PrivateKeyMaterial,
     Provider,
+    PublicKeyMaterial,
     SecretFamily,
     SecretKey,
     SecretSpec,
@@ -26,6 +31,7 @@ from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
 from hwcng.providers.pkcs11.kinds import PAIR_KINDS, PairKind
 from hwcng.providers.pkcs11.module import Module, load_module, module_search
+from hwcng.providers.pkcs11.named_objects import NamedObject
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
@@ -33,6 +39,7 @@ from hwcng.providers.pkcs11.quirks import quirks_of
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offered_as
 from hwcng.providers.pkcs11.sessions import Connection
+from hwcng.providers.pkcs11.store import KeyStore
 from hwcng.providers.pkcs11.tokens import FoundToken, find_token
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
 
@@ -67,6 +74,7 @@ class Pkcs11Provider(Provider):
         self._connecting = ProcessLock()
         self.closed = False
         self._current = self._connect()
+        self._store = KeyStore(lambda: self._connection, self._named_key)
         self.uri = uri.to_uri()
 
     def __repr__(self) -> str:
@@ -278,6 +286,38 @@ class Pkcs11Provider(Provider):
         if public is None:
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the opaque blob has no public key")
         return Pkcs11PrivateKey(held, self._offered, spec, public, None, self._allow_raw_secret)
+
+    def _named_key(
+        self, held: NamedObject, spec: SecretSpec | PairSpec, public: PublicKeyMaterial | None
+    ) -> Pkcs11SecretKey | Pkcs11PrivateKey:
+        if isinstance(spec, SecretSpec):
+            return Pkcs11SecretKey(held, self._offered, spec)
+        if public is None:
+            raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "a pair without its public half")
+        return Pkcs11PrivateKey(held, self._offered, spec, public, None, self._allow_raw_secret)
+
+    def persist_key(
+        self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False
+    ) -> Pkcs11SecretKey | Pkcs11PrivateKey:
+        """Copies the key inside the token. Raises STATUS_NOT_SUPPORTED where the token keeps or copies no keys."""
+        if not isinstance(key, (Pkcs11SecretKey, Pkcs11PrivateKey)):
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another kind of token")
+        return self._store.persist_key(key, name, replace)
+
+    def open_key(self, name: str) -> Pkcs11SecretKey | Pkcs11PrivateKey:
+        return self._store.open_key(name)
+
+    def list_keys(self) -> Iterator[KeyRecord]:
+        return self._store.list_keys()
+
+    def delete_key(self, name: str) -> None:
+        self._store.delete_key(name)
+
+    def key_uri(self, name: str) -> str:
+        """Raises NTE_BAD_KEYSET where there is no such key."""
+        kind = self._store.class_of(name)
+        token = replaced(self._requested, token=self.token.label, object=name, type=kind, id=None, pin_value=None)
+        return (replaced(token, serial=self.token.serial) if self.token.serial else token).to_uri()
 
     def close(self) -> None:
         with self._connecting.held():

@@ -35,7 +35,7 @@ from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import AES_BLOCK
 from hwcng.providers.pkcs11.objects import SessionObject
-from hwcng.providers.pkcs11.token_key import TokenKey, not_supported
+from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11SecretKey"]
 
@@ -52,7 +52,7 @@ WRAP_OVERHEAD = 8
 
 
 class Pkcs11SecretKey(TokenKey, base.SecretKey):
-    def __init__(self, held: SessionObject, offered: MechanismSet, spec: SecretSpec) -> None:
+    def __init__(self, held: HeldObject, offered: MechanismSet, spec: SecretSpec) -> None:
         super().__init__(held, offered)
         self.spec = spec
 
@@ -140,6 +140,9 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
     def duplicate(self) -> Pkcs11SecretKey:
         connection = self.connection
         connection.require_alive()
+        if self.held.persistent:
+            # A copy would be a second key of its name.
+            return Pkcs11SecretKey(self.held.share(), self.offered, self.spec)
         handle = ffi.new("CK_ULONG *")
         # SoftHSM refuses a null pointer even for an empty template.
         template = ffi.new("CK_ATTRIBUTE[]", 1)

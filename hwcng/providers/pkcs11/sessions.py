@@ -15,9 +15,9 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import at_work, foreign_work, foreign_work_begins, forks_under_way
-from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
+from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
@@ -78,7 +78,10 @@ class Session:
 
 
 class Connection:
-    """A logged-in connection with one token. Safe for any number of threads. Dead after a loss, a fork or `close`."""
+    """A logged-in connection with one token. Safe for any number of threads. Dead after a loss, a fork or `close`.
+
+    stale_handles: how often the token knew a handle no more; one that was found before may be stale since.
+    """
 
     def __init__(
         self, module: Module, slot: int, token_flags: int, token_name: str, serial: str, pin: Pin | None
@@ -87,6 +90,7 @@ class Connection:
         self.cryptoki = module.cryptoki
         self.slot = slot
         self.token_name = token_name
+        self.stale_handles = 0
         self._end: tuple[str, NTSTATUS] | None = None
         self._inherited = False
         self._generation = module.generation
@@ -146,7 +150,7 @@ class Connection:
             reason, status = self._end
             raise CngError(status, f"{what} of token {self.token_name!r} is gone: {reason}")
 
-    def error(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS] | None = None) -> CngError:
+    def error(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS | HRESULT] | None = None) -> CngError:
         """The error for `rv`; where it says that the connection is lost, the connection is dead from now on.
 
         Where the connection ended during the call, that is the error, whatever the token made of it.
@@ -154,6 +158,8 @@ class Connection:
         if self._end is not None:
             reason, status = self._end
             return token_error(rv, f"{message} on token {self.token_name!r}: {reason}", {rv: status})
+        if rv in HANDLE_GONE:
+            self.stale_handles += 1
         if rv in CONNECTION_LOST:
             self._lose()
         return token_error(rv, f"{message} on token {self.token_name!r}", verdicts)

@@ -23,6 +23,7 @@ __all__ = [
     "packed",
     "private",
     "secret",
+    "stored_public",
 ]
 
 Template = Mapping[Attribute, Any]
@@ -152,3 +153,11 @@ def private(spec: PairSpec) -> dict[Attribute, Any]:
 def imported_private(spec: PairSpec, material: PrivateKeyMaterial) -> Template:
     """The private half with its value."""
     return private(spec) | PAIR_KINDS[spec.kind].private_values(material)
+
+
+def stored_public(spec: PairSpec, numbers: Template, name: str, identifier: bytes) -> Template:
+    """The public token object beside a named private key."""
+    public: dict[Attribute, Any] = dict(generated_pair(spec)[0])
+    public.pop(Attribute.MODULUS_BITS, None)
+    named: Template = {Attribute.TOKEN: True, Attribute.LABEL: name, Attribute.ID: identifier}
+    return {**public, **named, **numbers}

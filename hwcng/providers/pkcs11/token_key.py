@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.capabilities import MechanismSet
-from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.sessions import Connection
 
-__all__ = ["TokenKey", "not_supported"]
+__all__ = ["HeldObject", "TokenKey", "not_supported"]
 
 
 def not_supported(message: str) -> CngError:
     return CngError(NTSTATUS.STATUS_NOT_SUPPORTED, message)
 
 
+class HeldObject(Protocol):
+    """What a key holds: an object of this process' (`SessionObject`) or a named one (`NamedObject`).
+
+    persistent: whether the object outlives its holders.
+    """
+
+    @property
+    def persistent(self) -> bool: ...
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def handle(self) -> int: ...
+    def share(self) -> HeldObject: ...
+    def release(self) -> None: ...
+
+
 class TokenKey:
-    def __init__(self, held: SessionObject, offered: MechanismSet) -> None:
+    def __init__(self, held: HeldObject, offered: MechanismSet) -> None:
         self.held = held
         self.offered = offered
         self._ended = False
@@ -23,6 +40,10 @@ class TokenKey:
     @property
     def connection(self) -> Connection:
         return self.held.connection
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
 
     def destroy(self) -> None:
         if not self._ended:

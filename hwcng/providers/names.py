@@ -1,0 +1,36 @@
+"""Names of keys, as NCryptCreatePersistedKey takes them (ncrypt.h): any Unicode, compared exactly."""
+
+from __future__ import annotations
+
+from hwcng.errors import HRESULT, CngError
+
+__all__ = ["LONGEST_NAME", "LONGEST_NAME_OCTETS", "check_key_name", "is_key_name", "no_such_key"]
+
+LONGEST_NAME = 512
+"""NCRYPT_MAX_KEY_NAME_LENGTH, in UTF-16 code units."""
+LONGEST_NAME_OCTETS = 3 * LONGEST_NAME
+"""The longest name in UTF-8: a code unit takes at most three octets."""
+
+
+def is_key_name(name: str) -> bool:
+    """Whether a key can have this name: 1 to 512 UTF-16 code units, no NUL, no half of a surrogate pair."""
+    if not name or "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        return False
+    return len(name.encode("utf-16-le")) <= 2 * LONGEST_NAME
+
+
+def check_key_name(name: str) -> str:
+    """`name`, where a key can have it, else NTE_INVALID_PARAMETER. Slashes, dots and blanks mean nothing."""
+    if not isinstance(name, str):
+        raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"a key's name is a str, not {type(name).__name__}")
+    if not is_key_name(name):
+        raise CngError(
+            HRESULT.NTE_INVALID_PARAMETER,
+            f"a key's name has 1 to {LONGEST_NAME} UTF-16 code units, none of them NUL or half a character; "
+            f"this one is {name[:40]!r} of {len(name)} characters",
+        )
+    return name
+
+
+def no_such_key(name: str, where: str) -> CngError:
+    return CngError(HRESULT.NTE_BAD_KEYSET, f"there is no key named {name!r} in {where}")

@@ -1,0 +1,89 @@
+"""CKA_ID of the named keys that hwcng stores: which name, which key, and which earlier key it takes the place of.
+
+Layout, 26 octets: SHA-256 of the name (8), purpose (1), length in bits (2), seconds since 1970 (5), random (4), tag of
+the key that it replaces (6, zeros for none); numbers big-endian. Private, public and certificate object share it. No
+two keys do: NSS writes a new object over one of the same class and CKA_ID.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from hwcng.providers.base import PairSpec, SecretFamily, SecretSpec
+
+__all__ = ["ID_OCTETS", "KeyId", "make_id", "parse_id", "tag_of"]
+
+ID_OCTETS = 26
+_NAME, _TAG, _RANDOM = 8, 6, 4
+_MASK_40 = (1 << 40) - 1
+
+_HASHES = ("MD5", "SHA1", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-384", "SHA3-512")
+# What CKA_KEY_TYPE does not tell. The numbers are stored: never change one.
+_PURPOSES: Mapping[tuple[SecretFamily, str | None], int] = MappingProxyType(
+    {
+        (SecretFamily.AES, None): 1,
+        (SecretFamily.CMAC, None): 2,
+        (SecretFamily.GMAC, None): 3,
+        (SecretFamily.DES, None): 4,
+        (SecretFamily.DESX, None): 5,
+        (SecretFamily.DES3, None): 6,
+        (SecretFamily.DES3_112, None): 7,
+        (SecretFamily.RC2, None): 8,
+        (SecretFamily.RC4, None): 9,
+        (SecretFamily.XTS, None): 10,
+        (SecretFamily.CHACHA20_POLY1305, None): 11,
+        (SecretFamily.KDF, None): 12,
+        (SecretFamily.HMAC, None): 32,
+        **{(SecretFamily.HMAC, name): 33 + index for index, name in enumerate(_HASHES)},
+    }
+)
+_FAMILIES = MappingProxyType({number: purpose for purpose, number in _PURPOSES.items()})
+_PAIR = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyId:
+    """family, hash_name, bits: of a secret key; family is None for a pair. replaces: a tag, or zeros."""
+
+    family: SecretFamily | None
+    hash_name: str | None
+    bits: int
+    created: int
+    replaces: bytes
+
+
+def _name_hash(name: str) -> bytes:
+    return hashlib.sha256(b"hwcng key " + name.encode()).digest()[:_NAME]
+
+
+def tag_of(object_class: int, identifier: bytes) -> bytes:
+    """By which a replacement's CKA_ID names the key that gives way."""
+    return hashlib.sha256(object_class.to_bytes(8, "big") + identifier).digest()[:_TAG]
+
+
+def make_id(name: str, spec: SecretSpec | PairSpec, replaces: bytes | None) -> bytes:
+    """A CKA_ID for a new key. replaces: the tag of the key that gives way to it."""
+    purpose, bits = _PAIR, 0
+    if isinstance(spec, SecretSpec):
+        purpose, bits = _PURPOSES[spec.family, spec.hash_name], spec.bits
+    created = int(time.time()) & _MASK_40
+    described = purpose.to_bytes(1, "big") + bits.to_bytes(2, "big") + created.to_bytes(5, "big")
+    return _name_hash(name) + described + os.urandom(_RANDOM) + (replaces or bytes(_TAG))
+
+
+def parse_id(name: str, identifier: bytes) -> KeyId | None:
+    """What a CKA_ID says, None where hwcng did not make it for this name."""
+    if len(identifier) != ID_OCTETS or not identifier.startswith(_name_hash(name)):
+        return None
+    purpose = identifier[_NAME]
+    if purpose not in _FAMILIES and purpose != _PAIR:
+        return None
+    family, hash_name = _FAMILIES.get(purpose, (None, None))
+    bits = int.from_bytes(identifier[_NAME + 1 : _NAME + 3], "big")
+    created = int.from_bytes(identifier[_NAME + 3 : _NAME + 8], "big")
+    return KeyId(family, hash_name, bits, created, identifier[-_TAG:])

@@ -1,0 +1,190 @@
+"""The named keys of a token: token objects whose CKA_LABEL is the name (PKCS#11 3.2, section 4.4).
+
+Beside a private key lies its public object and maybe a certificate, of the same CKA_ID. Keys that other software made
+are opened by their label too. `stored_objects` says which objects count after a process was killed.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace as replaced
+from typing import TypeAlias
+
+from pkcs11 import Attribute, ObjectClass
+
+from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.forking import ProcessLock
+from hwcng.providers.base import KeyRecord, PairSpec, PublicKeyMaterial, SecretSpec
+from hwcng.providers.names import check_key_name, no_such_key
+from hwcng.providers.pkcs11.key_ids import make_id
+from hwcng.providers.pkcs11.named_objects import NamedObject, Place
+from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
+from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
+from hwcng.providers.pkcs11.sessions import Connection
+from hwcng.providers.pkcs11.stored_objects import RESERVED_NAMES, AttributeReader, shelf_of, shelves
+from hwcng.providers.pkcs11.stored_publics import public_half
+from hwcng.providers.pkcs11.stored_specs import number, spec_of
+from hwcng.providers.pkcs11.stored_writes import TakenMeanwhileError, delete, write
+from hwcng.providers.pkcs11.turns import in_turn
+
+__all__ = ["KeyStore"]
+
+TokenKeys: TypeAlias = Pkcs11SecretKey | Pkcs11PrivateKey
+MakeKey: TypeAlias = Callable[[NamedObject, "SecretSpec | PairSpec", "PublicKeyMaterial | None"], TokenKeys]
+
+ATTEMPTS = 5
+SHORTEST_PAUSE_SECONDS = 0.05
+REMEMBERED = 4096
+_IDENTITY = {Attribute.CLASS: 8, Attribute.LABEL: 2048, Attribute.ID: 256}
+
+
+class KeyStore:
+    """connection: gives the provider's living connection. make: the key over a place in the token."""
+
+    def __init__(self, connection: Callable[[], Connection], make: MakeKey) -> None:
+        self._connection = connection
+        self._make = make
+        self._places: dict[str, Place] = {}
+        self._placing = ProcessLock()
+
+    # Opening.
+
+    def open_key(self, name: str) -> TokenKeys:
+        """Costs one call where the name was opened before, else three and one for each object of that name.
+
+        Raises NTE_BAD_KEYSET, NTE_KEYSET_ENTRY_BAD (several keys, or no public half), NTE_NOT_SUPPORTED (a kind of key
+        that is not served).
+        """
+        return self._key_at(check_key_name(name), self._place_of(name))
+
+    def class_of(self, name: str) -> str:
+        """RFC 7512's type of the key's object. Raises as `open_key` does."""
+        place = self._place_of(check_key_name(name))
+        return "private" if place.object_class == int(ObjectClass.PRIVATE_KEY) else "secret-key"
+
+    def _key_at(self, name: str, place: Place) -> TokenKeys:
+        return self._make(NamedObject(name, place, self._find_again), place.spec, place.public)
+
+    def _place_of(self, name: str) -> Place:
+        place = self._places.get(name)
+        verified = self._verified(name, place, self._connection()) if place is not None else None
+        return verified or self._remember(name, self._find(name))
+
+    def _remember(self, name: str, place: Place) -> Place:
+        with self._placing.held():
+            if len(self._places) >= REMEMBERED:
+                self._places.clear()
+            self._places[name] = place
+        return place
+
+    def _forget(self, name: str) -> None:
+        with self._placing.held():
+            self._places.pop(name, None)
+
+    @staticmethod
+    def _verified(name: str, place: Place, connection: Connection) -> Place | None:
+        """`place`, where the same object is still there: one call. Tokens give handles away again."""
+        if place.connection is not connection:
+            return None
+        stale_handles = connection.stale_handles
+        values = AttributeReader(_IDENTITY).read(connection, place.handle)
+        if (
+            values is None
+            or values[Attribute.LABEL] != name.encode()
+            or (values[Attribute.ID] or b"") != place.identifier
+            or number(values, Attribute.CLASS) != place.object_class
+        ):
+            return None
+        return replaced(place, stale_handles=stale_handles)
+
+    def _find_again(self, name: str, place: Place) -> Place:
+        """Where a key that was opened is. Raises NTE_BAD_KEYSET where it is gone or another one has its name."""
+        verified = self._verified(name, place, self._connection())
+        if verified is not None:
+            return verified
+        found = self._remember(name, self._find(name))
+        if not found.same_key(place):
+            raise CngError(HRESULT.NTE_BAD_KEYSET, f"the key named {name!r} was replaced by another one: open it again")
+        return found
+
+    def _find(self, name: str) -> Place:
+        connection = self._connection()
+        stale_handles = connection.stale_handles
+        shelf = shelf_of(connection, name)
+        stored = shelf.current()
+        if stored is None:
+            self._forget(name)
+            raise no_such_key(name, f"token {connection.token_name!r}")
+        spec = spec_of(stored.values, stored.own)
+        public = public_half(connection, shelf, stored, spec) if isinstance(spec, PairSpec) else None
+        return Place(connection, stale_handles, stored.handle, stored.object_class, stored.identifier, spec, public)
+
+    # Storing.
+
+    def persist_key(self, key: TokenKeys, name: str, replace: bool) -> TokenKeys:
+        """Raises STATUS_DEVICE_BUSY where other hosts keep storing keys of that name.
+
+        Hosts that store one name at the same time see each other's objects before either counts its own as stored:
+        both take theirs back then, and try again.
+        """
+        check_key_name(name)
+        if name in RESERVED_NAMES:
+            raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"{name!r} is what hwcng calls its own objects")
+        connection = self._connection()
+        if key.ended:
+            raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the key is destroyed")
+        key.connection.require_alive()
+        if key.connection is not connection:
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another provider")
+        for attempt in range(ATTEMPTS):
+            try:
+                with in_turn(connection.module.path):
+                    place = self._store(connection, key, name, replace)
+                return self._key_at(name, self._remember(name, place))
+            except TakenMeanwhileError:
+                time.sleep(random.uniform(0, SHORTEST_PAUSE_SECONDS * 2**attempt))  # noqa: S311 - a pause, no secret
+        raise CngError(
+            NTSTATUS.STATUS_DEVICE_BUSY, f"others keep storing keys named {name!r} in token {connection.token_name!r}"
+        )
+
+    def _store(self, connection: Connection, key: TokenKeys, name: str, replace: bool) -> Place:
+        shelf = shelf_of(connection, name)
+        current = shelf.current()
+        if current is not None and not replace:
+            raise CngError(HRESULT.NTE_EXISTS, f"token {connection.token_name!r} has a key named {name!r} already")
+        if current is not None and key.held.handle == current.handle:
+            # It is the key that it is to replace.
+            return self._find(name)
+        identifier = make_id(name, key.spec, current.tag if current is not None else None)
+        stale_handles = connection.stale_handles
+        handle = write(connection, key, shelf, current, identifier)
+        pair = isinstance(key, Pkcs11PrivateKey)
+        object_class = int(ObjectClass.PRIVATE_KEY if pair else ObjectClass.SECRET_KEY)
+        public = key.public if isinstance(key, Pkcs11PrivateKey) else None
+        return Place(connection, stale_handles, handle, object_class, identifier, key.spec, public)
+
+    # Listing and ending.
+
+    def list_keys(self) -> Iterator[KeyRecord]:
+        """One search, and one call for each token object. Kinds of keys that are not served are left out."""
+        for shelf in shelves(self._connection()):
+            for key in shelf.candidates():
+                try:
+                    spec = spec_of(key.values, key.own)
+                except CngError:
+                    continue
+                certificate = any(other.identifier == key.identifier for other in shelf.certificates)
+                yield KeyRecord(shelf.name, spec, key.own.created if key.own is not None else None, certificate)
+
+    def delete_key(self, name: str) -> None:
+        check_key_name(name)
+        connection = self._connection()
+        with in_turn(connection.module.path):
+            self._forget(name)
+            shelf = shelf_of(connection, name)
+            current = shelf.current()
+            delete(connection, shelf, current)
+        if current is None:
+            raise no_such_key(name, f"token {connection.token_name!r}")

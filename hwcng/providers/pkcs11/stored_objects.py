@@ -1,0 +1,182 @@
+"""Token objects by name, and which of several is the key (PKCS#11 3.2, sections 4.4 and 5.7).
+
+A key is stored by one call that makes its private or secret object, whose CKA_ID names the key that it replaces. So
+there is no moment without a key and none with half of one: what another object replaces is a leftover, and so is a
+public object of hwcng's that no private one belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pkcs11 import Attribute, ObjectClass
+
+from hwcng.errors import HRESULT, CngError
+from hwcng.providers.names import is_key_name
+from hwcng.providers.pkcs11 import objects
+from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.key_ids import KeyId, parse_id, tag_of
+from hwcng.providers.pkcs11.opaque import AUTHENTICATION_LABEL, WRAPPING_LABEL
+from hwcng.providers.pkcs11.sessions import Connection
+from hwcng.providers.pkcs11.stored_specs import READ, Values, number
+
+__all__ = ["AttributeReader", "RESERVED_NAMES", "Shelf", "Stored", "find_named", "shelf_of", "shelves"]
+
+RESERVED_NAMES = frozenset({WRAPPING_LABEL, AUTHENTICATION_LABEL})
+"""Labels of hwcng's own token objects, which are nobody's keys."""
+
+_KEYS = frozenset({int(ObjectClass.PRIVATE_KEY), int(ObjectClass.SECRET_KEY)})
+_PUBLIC, _CERTIFICATE = int(ObjectClass.PUBLIC_KEY), int(ObjectClass.CERTIFICATE)
+_CLASSES = _KEYS | {_PUBLIC, _CERTIFICATE}
+_LIST_BATCH = 4096
+_TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE, CKR.BUFFER_TOO_SMALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A token object and what was read of it. own: what its CKA_ID says where hwcng made it."""
+
+    handle: int
+    object_class: int
+    name: str
+    identifier: bytes
+    values: Values = field(repr=False)
+    own: KeyId | None = None
+
+    @property
+    def tag(self) -> bytes:
+        return tag_of(self.object_class, self.identifier)
+
+
+class AttributeReader:
+    """Reads a set of attributes of one object after another into the same memory, one C_GetAttributeValue each."""
+
+    def __init__(self, rooms: Mapping[Attribute, int]) -> None:
+        self._rooms = rooms
+        self._attributes = ffi.new("CK_ATTRIBUTE[]", len(rooms))
+        self._memory = [ffi.new("unsigned char[]", room) for room in rooms.values()]
+
+    def read(self, connection: Connection, handle: int) -> dict[Attribute, bytes | None] | None:
+        """None where there is no such object. What the token does not say, or has no room here, is None."""
+        for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True):
+            attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), memory, room
+        with connection.working() as session:
+            rv = connection.cryptoki.C_GetAttributeValue(session.handle, handle, self._attributes, len(self._rooms))
+            if rv not in _TOLD and rv != CKR.OBJECT_HANDLE_INVALID:
+                raise connection.error(rv, "reading the attributes of a stored key failed")
+        if rv == CKR.OBJECT_HANDLE_INVALID:
+            return None
+        return {
+            kind: bytes(ffi.buffer(memory, attribute.ulValueLen)) if attribute.ulValueLen <= room else None
+            for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True)
+        }
+
+
+@dataclass(slots=True)
+class Shelf:
+    """What a token holds under one name. keys: private and secret objects."""
+
+    name: str
+    keys: list[Stored] = field(default_factory=list)
+    publics: list[Stored] = field(default_factory=list)
+    certificates: list[Stored] = field(default_factory=list)
+
+    def add(self, stored: Stored) -> None:
+        if stored.object_class in _KEYS:
+            self.keys.append(stored)
+        elif stored.object_class == _PUBLIC:
+            self.publics.append(stored)
+        elif stored.object_class == _CERTIFICATE:
+            self.certificates.append(stored)
+
+    @property
+    def handles(self) -> frozenset[int]:
+        return frozenset(stored.handle for stored in (*self.keys, *self.publics, *self.certificates))
+
+    def candidates(self) -> list[Stored]:
+        """The keys that no other one replaces."""
+        given_way = []
+        for key in self.keys:
+            replaced = [other for other in self.keys if key.own and other is not key and other.tag == key.own.replaces]
+            # A replacement takes the place of one key, so of two that fit neither has given way for sure.
+            given_way += replaced if len(replaced) == 1 else []
+        return [key for key in self.keys if key not in given_way]
+
+    def current(self) -> Stored | None:
+        """The key of this name, None where there is none. Raises NTE_KEYSET_ENTRY_BAD where there are several."""
+        candidates = self.candidates()
+        if len(candidates) > 1:
+            identifiers = ", ".join(key.identifier.hex() or "none" for key in candidates)
+            raise CngError(
+                HRESULT.NTE_KEYSET_ENTRY_BAD,
+                f"the token has {len(candidates)} keys named {self.name!r} (CKA_ID: {identifiers}); "
+                "rename or remove all but one with the tool that made them",
+            )
+        return candidates[0] if candidates else None
+
+    def leftovers(self) -> list[Stored]:
+        """The keys that gave way to the current one and are still there, oldest first: nothing else may end sooner."""
+        chain: list[Stored] = []
+        newest = self.current()
+        while newest is not None and newest.own is not None:
+            replaces = newest.own.replaces
+            newest = next((key for key in self.keys if key.tag == replaces and key not in chain), None)
+            chain += [newest] if newest is not None else []
+        return chain[::-1]
+
+    def companions(self, key: Stored) -> list[Stored]:
+        """The public and certificate objects that go with a key."""
+        return [other for other in (*self.publics, *self.certificates) if other.identifier == key.identifier]
+
+    def orphans(self) -> list[Stored]:
+        """What hwcng stored beside a key that is not there."""
+        identifiers = {key.identifier for key in self.keys}
+        beside = (*self.publics, *self.certificates)
+        return [other for other in beside if other.own is not None and other.identifier not in identifiers]
+
+
+def _stored(handle: int, values: dict[Attribute, bytes | None]) -> Stored | None:
+    object_class, label = number(values, Attribute.CLASS), values[Attribute.LABEL]
+    if object_class not in _CLASSES or not label:
+        return None
+    try:
+        name = label.decode()
+    except UnicodeDecodeError:
+        return None
+    if not is_key_name(name) or name in RESERVED_NAMES:
+        return None
+    identifier = values[Attribute.ID] or b""
+    return Stored(handle, object_class, name, identifier, values, parse_id(name, identifier))
+
+
+def _read_all(connection: Connection, handles: Sequence[int]) -> Iterator[Stored]:
+    reader = AttributeReader(READ)
+    for handle in handles:
+        values = reader.read(connection, handle)
+        stored = _stored(handle, values) if values is not None else None
+        if stored is not None:
+            yield stored
+
+
+def find_named(connection: Connection, name: str) -> list[int]:
+    """The handles of all token objects of a name: three calls."""
+    return objects.find(connection, {Attribute.TOKEN: True, Attribute.LABEL: name})
+
+
+def shelf_of(connection: Connection, name: str) -> Shelf:
+    """One search, and one read for each object found."""
+    shelf = Shelf(name)
+    for stored in _read_all(connection, find_named(connection, name)):
+        if stored.name == name:
+            shelf.add(stored)
+    return shelf
+
+
+def shelves(connection: Connection) -> list[Shelf]:
+    """Everything that has a name: one search, and one read for each token object."""
+    found: dict[str, Shelf] = {}
+    for stored in _read_all(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)):
+        found.setdefault(stored.name, Shelf(stored.name)).add(stored)
+    return list(found.values())
