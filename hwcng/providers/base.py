@@ -600,6 +600,10 @@ class PrivateKey(abc.ABC):
     def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         """Every failure of padding raises STATUS_INVALID_PARAMETER with one and the same message."""
 
+    def session_copy(self) -> PrivateKey:
+        """A key of the same value that is this process' alone: it lives on when a named key is replaced or deleted."""
+        raise _refused("copy private keys")
+
     def unwrap_secret(
         self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec
     ) -> SecretKey:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pkcs11 import Attribute
+
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers import base, compose
 from hwcng.providers.base import (
@@ -100,6 +102,18 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
             if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
                 raise compose.decryption_error() from error.__cause__
             raise
+
+    def session_copy(self) -> Pkcs11PrivateKey:
+        connection = self.connection
+        with templates.packed({Attribute.TOKEN: False, Attribute.LABEL: ""}) as (attributes, count):
+            held = objects.make(
+                connection,
+                "copying the private key",
+                lambda session, handle: connection.cryptoki.C_CopyObject(
+                    session.handle, self.held.handle, attributes, count, handle
+                ),
+            )
+        return Pkcs11PrivateKey(held, self.offered, self.spec, self.public, None, self._readable_secrets)
 
     def unwrap_secret(
         self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec
