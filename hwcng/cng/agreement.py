@@ -20,7 +20,8 @@ __all__ = ["Secret"]
 class Secret(Handle):
     """A secret that two keys agreed on. It outlives both keys.
 
-    group: the name of the curve, or "DH". bits: the length of its field in bits.
+    group: the name of the curve, or "DH". bits: the length of its field in bits; of DH, that of a curve of the same
+    strength.
     """
 
     def __init__(self, handle: AlgorithmHandle, agreed: AgreedSecret, group: str, bits: int) -> None:

@@ -17,6 +17,20 @@ from math import gcd
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from hwcng.cng.dh_blobs import (
+    BCRYPT_DH_PRIVATE_BLOB,
+    BCRYPT_DH_PUBLIC_BLOB,
+    LEGACY_DH_PRIVATE_BLOB,
+    LEGACY_DH_PUBLIC_BLOB,
+)
+from hwcng.cng.dsa_blobs import (
+    BCRYPT_DSA_PRIVATE_BLOB,
+    BCRYPT_DSA_PUBLIC_BLOB,
+    LEGACY_DSA_PRIVATE_BLOB,
+    LEGACY_DSA_PUBLIC_BLOB,
+    LEGACY_DSA_V2_PRIVATE_BLOB,
+    LEGACY_DSA_V2_PUBLIC_BLOB,
+)
 from hwcng.curves import CURVES, DOMAINS, Curve
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
@@ -469,6 +483,8 @@ class BlobFamily(Enum):
     SYMMETRIC = "symmetric"
     RSA = "RSA"
     ECC = "ECC"
+    DH = "DH"
+    DSA = "DSA"
     PAIR = "pair"
 
 
@@ -476,7 +492,7 @@ class BlobFamily(Enum):
 class BlobType:
     """One blob type. private: whether it holds a secret. parse: None where only the token, or nobody, can read it.
 
-    A PAIR blob is read by `parse_rsa` or `parse_ecc`, as the algorithm says.
+    A PAIR blob is read as the algorithm says; DH and DSA have their readers in modules of their own.
     """
 
     name: str
@@ -503,6 +519,16 @@ BLOB_TYPES: Mapping[str, BlobType] = MappingProxyType(
             BlobType(BCRYPT_ECCPRIVATE_BLOB, BlobFamily.ECC, True, parse_ecc),
             BlobType(BCRYPT_ECCFULLPUBLIC_BLOB, BlobFamily.ECC, False, parse_ecc),
             BlobType(BCRYPT_ECCFULLPRIVATE_BLOB, BlobFamily.ECC, True, parse_ecc),
+            BlobType(BCRYPT_DH_PUBLIC_BLOB, BlobFamily.DH, False, None),
+            BlobType(BCRYPT_DH_PRIVATE_BLOB, BlobFamily.DH, True, None),
+            BlobType(LEGACY_DH_PUBLIC_BLOB, BlobFamily.DH, False, None),
+            BlobType(LEGACY_DH_PRIVATE_BLOB, BlobFamily.DH, True, None),
+            BlobType(BCRYPT_DSA_PUBLIC_BLOB, BlobFamily.DSA, False, None),
+            BlobType(BCRYPT_DSA_PRIVATE_BLOB, BlobFamily.DSA, True, None),
+            BlobType(LEGACY_DSA_PUBLIC_BLOB, BlobFamily.DSA, False, None),
+            BlobType(LEGACY_DSA_PRIVATE_BLOB, BlobFamily.DSA, True, None),
+            BlobType(LEGACY_DSA_V2_PUBLIC_BLOB, BlobFamily.DSA, False, None),
+            BlobType(LEGACY_DSA_V2_PRIVATE_BLOB, BlobFamily.DSA, True, None),
         )
     }
 )

@@ -107,6 +107,20 @@ class KeyPair(Handle):
             raise not_supported(f"{self.algorithm.name} has its own curve")
         self.curve, self.curve_name = check_curve(name), name
 
+    def set_domain(self, name: str, blob: bytes) -> None:
+        """DHParameters or DSAParameters of an empty pair."""
+        if self.family.domain_property != name:
+            raise not_supported(f"{self.algorithm.name} keys have no {name}")
+        self.require_empty()
+        self.domain = self.family.parse_domain(blob, self.requested_bits)
+
+    def set_private_value(self, value: bytes) -> None:
+        """PrivKeyVal of an empty pair, big-endian; kept until the token has it."""
+        if not self.family.domain_property:
+            raise not_supported(f"{self.algorithm.name} keys have no PrivKeyVal")
+        self.require_empty()
+        self.private_value = value
+
     def set_export_policy(self, policy: int) -> None:
         self.require_empty()
         self.export_policy = check_export_policy(policy)
@@ -117,6 +131,7 @@ class KeyPair(Handle):
             self.require_empty()
             private = self.family.generate(self)
             self._private, self._public = private, private.public
+            self.private_value = None
 
     def adopt(self, public: PublicKeyMaterial, private: PrivateKey | None) -> KeyPair:
         """Makes this empty pair the one that was imported."""
@@ -163,7 +178,7 @@ class KeyPair(Handle):
         if self._private is None:
             raise invalid_handle("hPrivKey has no private half")
         group = self.family.check_peer(ours, theirs)
-        return Secret(self.algorithm_handle, self._private.agree(theirs), group, self.bits)
+        return Secret(self.algorithm_handle, self._private.agree(theirs), group, self.family.field_bits(ours))
 
     def encapsulate(self) -> tuple[bytes, bytes]:
         """BCryptEncapsulate: the shared secret and the ciphertext that carries it."""
@@ -209,6 +224,7 @@ class KeyPair(Handle):
     def destroy(self) -> None:
         if self._alive:
             super().destroy()
+            self.private_value = None
             if self._private is not None:
                 self._private.destroy()
 

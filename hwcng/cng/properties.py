@@ -22,6 +22,8 @@ from hwcng.cng.algorithm import (
 )
 from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
 from hwcng.cng.derivation import KdfKey
+from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
+from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.hkdf import HkdfState
@@ -57,6 +59,7 @@ BCRYPT_PUBLIC_KEY_LENGTH = "PublicKeyLength"
 BCRYPT_ECC_CURVE_NAME = "ECCCurveName"
 BCRYPT_ECC_CURVE_NAME_LIST = "ECCCurveNameList"
 BCRYPT_ECC_PARAMETERS = "ECCParameters"
+BCRYPT_PRIVATE_KEY = "PrivKeyVal"
 BCRYPT_PRIMITIVE_TYPE = "PrimitiveType"
 BCRYPT_IS_IFX_TPM_WEAK_KEY = "IsIfxTpmWeakKey"
 BCRYPT_HKDF_HASH_ALGORITHM = "HkdfHashAlgorithm"
@@ -65,6 +68,10 @@ BCRYPT_HKDF_PRK_AND_FINALIZE = "HkdfPrkAndFinalize"
 NCRYPT_EXPORT_POLICY_PROPERTY = "Export Policy"
 
 DWORD_SIZE = 4
+
+
+Getter = Callable[[Any], Any]
+Setter = Callable[[Any, Any], None]
 
 
 class AuthTagLengths(NamedTuple):
@@ -157,6 +164,20 @@ def _finalized(pair: KeyPair) -> KeyPair:
     return pair
 
 
+def _domain_parameters(name: str) -> Getter:
+    def get(pair: KeyPair) -> bytes | None:
+        return pair.family.build_domain(pair.public) if pair.family.domain_property == name else None
+
+    return get
+
+
+def _set_domain_parameters(name: str) -> Setter:
+    def set_(pair: KeyPair, value: Any) -> None:
+        pair.set_domain(name, octets(value, name))
+
+    return set_
+
+
 def _signature_length(pair: KeyPair) -> int | None:
     return None if _finalized(pair).algorithm.agrees else pair.family.signature_length(pair.public)
 
@@ -180,9 +201,6 @@ def _is_roca(pair: KeyPair) -> int | None:
             return 0
     return 1
 
-
-Getter = Callable[[Any], Any]
-Setter = Callable[[Any, Any], None]
 
 _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
     {
@@ -236,6 +254,8 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_ECC_PARAMETERS: lambda pair: (
                 build_ecc_parameters(pair.curve.name) if _finalized(pair).curve is not None else None
             ),
+            BCRYPT_DH_PARAMETERS: _domain_parameters(BCRYPT_DH_PARAMETERS),
+            BCRYPT_DSA_PARAMETERS: _domain_parameters(BCRYPT_DSA_PARAMETERS),
             BCRYPT_IS_IFX_TPM_WEAK_KEY: _is_roca,
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda pair: _finalized(pair).export_policy,
         },
@@ -327,6 +347,10 @@ def _set_pair_parameters(pair: KeyPair, value: Any) -> None:
     pair.set_curve(parse_ecc_parameters(octets(value, BCRYPT_ECC_PARAMETERS)))
 
 
+def _set_private_value(pair: KeyPair, value: Any) -> None:
+    pair.set_private_value(octets(value, BCRYPT_PRIVATE_KEY))
+
+
 def _set_pair_policy(pair: KeyPair, value: object) -> None:
     pair.set_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
@@ -383,6 +407,9 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
             BCRYPT_KEY_LENGTH: _set_pair_bits,
             BCRYPT_ECC_CURVE_NAME: _set_pair_curve,
             BCRYPT_ECC_PARAMETERS: _set_pair_parameters,
+            BCRYPT_DH_PARAMETERS: _set_domain_parameters(BCRYPT_DH_PARAMETERS),
+            BCRYPT_DSA_PARAMETERS: _set_domain_parameters(BCRYPT_DSA_PARAMETERS),
+            BCRYPT_PRIVATE_KEY: _set_private_value,
             BCRYPT_INITIALIZATION_VECTOR: _refuse_pair_iv,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_pair_policy,
         },

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from hwcng.cng.families.base import PairFamily
+from hwcng.cng.families.dh import DhFamily
+from hwcng.cng.families.dsa import DsaFamily
 from hwcng.cng.families.ec import EcFamily
 from hwcng.cng.families.rsa import RsaFamily
 
@@ -18,6 +20,8 @@ FAMILIES: Mapping[str, PairFamily[Any]] = MappingProxyType(
         for family in (
             RsaFamily(),
             EcFamily(),
+            DhFamily(),
+            DsaFamily(),
         )
     }
 )

@@ -10,7 +10,16 @@ from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.curves import Curve
 from hwcng.hashes import HASHES, HashFunction
-from hwcng.providers.base import PairSpec, PrivateKey, PrivateKeyMaterial, PublicKeyMaterial, SignSpec, Usage
+from hwcng.providers.base import (
+    DhDomain,
+    DsaDomain,
+    PairSpec,
+    PrivateKey,
+    PrivateKeyMaterial,
+    PublicKeyMaterial,
+    SignSpec,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair
@@ -36,6 +45,9 @@ class PairFamily(abc.ABC, Generic[Public]):
 
     blobs: ClassVar[BlobFamily]
 
+    domain_property: ClassVar[str] = ""
+    """The property that is the domain parameters; empty where the pairs have none of their own."""
+
     def check_length(self, algorithm: Algorithm, curve: Curve | None, bits: int) -> None:
         """Raises STATUS_INVALID_PARAMETER for a dwLength that the algorithm does not have."""
         if algorithm.key_lengths is None or bits not in algorithm.key_lengths:
@@ -57,8 +69,23 @@ class PairFamily(abc.ABC, Generic[Public]):
         """
 
     def generate(self, pair: KeyPair) -> PrivateKey:
-        """Has the token make the pair."""
-        return pair.algorithm_handle.provider.generate_pair(self.spec(pair))
+        """Has the token make the pair, or take it where the caller set PrivKeyVal."""
+        spec, provider = self.spec(pair), pair.algorithm_handle.provider
+        if pair.private_value is None:
+            return provider.generate_pair(spec)
+        return provider.import_pair(spec, self.material(spec, pair.private_value))
+
+    def material(self, spec: PairSpec, private_value: bytes) -> PrivateKeyMaterial:
+        """The pair of a caller's big-endian private value. Raises STATUS_INVALID_PARAMETER for one out of range."""
+        raise not_supported(f"{self.kind} keys have no PrivKeyVal")
+
+    def parse_domain(self, blob: bytes, bits: int) -> DhDomain | DsaDomain:
+        """The checked domain parameters of a value of `domain_property`, for a key of `bits` bits."""
+        raise not_supported(f"{self.kind} keys have no domain parameters")
+
+    def build_domain(self, public: Public) -> bytes:
+        """The value of `domain_property`."""
+        raise not_supported(f"{self.kind} keys have no domain parameters")
 
     def adopt(self, pair: KeyPair, public: Public) -> None:
         """Sets what an imported key says of itself on its handle."""
@@ -94,6 +121,10 @@ class PairFamily(abc.ABC, Generic[Public]):
     def check_peer(self, ours: Public, theirs: Public) -> str:
         """The name of the group that both keys are of. Raises STATUS_INVALID_PARAMETER where they are not of one."""
         raise not_supported(f"{self.kind} keys do not agree on secrets")
+
+    def field_bits(self, public: Public) -> int:
+        """The bits of an elliptic curve's field of the same strength."""
+        return self.bits(public)
 
     def signature_length(self, public: Public) -> int | None:
         """Bytes of a signature, None where the keys make none."""

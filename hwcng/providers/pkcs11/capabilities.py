@@ -88,6 +88,8 @@ _RULES: tuple[Rule, ...] = (
             Mechanism.CONCATENATE_DATA_AND_BASE,
         ),
     ),
+    Rule("DH", None, (Mechanism.DH_PKCS_DERIVE,)),
+    Rule("DSA", None, (Mechanism.DSA,)),
 )
 
 RSA_COMPOSITIONS = {rule.operation: rule.composition for rule in _RULES if rule.algorithm == "RSA"}
@@ -103,6 +105,8 @@ RELEVANT_MECHANISMS = frozenset(
             Mechanism.GENERIC_SECRET_KEY_GEN,
             Mechanism.RSA_PKCS_KEY_PAIR_GEN,
             Mechanism.EC_KEY_PAIR_GEN,
+            Mechanism.DH_PKCS_KEY_PAIR_GEN,
+            Mechanism.DSA_KEY_PAIR_GEN,
             Mechanism.EXTRACT_KEY_FROM_KEY,
             Mechanism.AES_KEY_WRAP_KWP,
             Mechanism.AES_KEY_WRAP_PAD,
@@ -178,5 +182,7 @@ class MechanismSet:
         )
 
     def key_range(self, mechanism: Mechanism) -> tuple[int, int] | None:
+        if (measured := self.quirks.key_ranges.get(int(mechanism))) is not None and self.has(mechanism):
+            return measured
         info = self.infos.get(int(mechanism))
         return (info.min_key_size, info.max_key_size) if info else None

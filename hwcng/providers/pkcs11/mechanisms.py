@@ -27,6 +27,7 @@ __all__ = [
     "call",
     "cipher",
     "counter_kdf",
+    "dh",
     "ecdh",
     "extract",
     "hkdf",
@@ -177,6 +178,11 @@ def ecdh(point: bytes, *, der: bool) -> MechanismCall:
     parameters.kdf = CKD_NULL
     parameters.pPublicData, parameters.ulPublicDataLen = pointer, len(point)
     return _structured(int(Mechanism.ECDH1_DERIVE), parameters, pointer)
+
+
+def dh(public_value: bytes) -> MechanismCall:
+    """public_value: the peer's, big-endian."""
+    return with_iv(int(Mechanism.DH_PKCS_DERIVE), public_value)
 
 
 def extract(first_bit: int) -> MechanismCall:

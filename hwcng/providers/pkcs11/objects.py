@@ -76,13 +76,16 @@ def make(
     return SessionObject(connection, int(handle[0]))
 
 
-def create(connection: Connection, template: Template, asked: str) -> SessionObject:
+def create(
+    connection: Connection, template: Template, asked: str, verdicts: Mapping[int, NTSTATUS] | None = None
+) -> SessionObject:
     """C_CreateObject."""
     with packed(template) as (attributes, count):
         return make(
             connection,
             asked,
             lambda session, handle: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle),
+            verdicts,
         )
 
 

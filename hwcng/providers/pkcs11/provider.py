@@ -251,7 +251,7 @@ class Pkcs11Provider(Provider):
                 private_handle,
             )
         if rv != CKR.OK:
-            raise connection.error(rv, f"generating {kind.describe(spec)} failed")
+            raise connection.error(rv, f"generating {kind.describe(spec)} failed", kind.refusals)
         public_object = SessionObject(connection, int(public_handle[0]))
         held = SessionObject(connection, int(private_handle[0]))
         material = kind.read_public(
@@ -262,7 +262,7 @@ class Pkcs11Provider(Provider):
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Pkcs11PrivateKey:
         kind = self._kind_of(spec)
         template = templates.imported_private(spec, material)
-        held = objects.create(self._connection, template, f"importing {kind.describe(spec)}")
+        held = objects.create(self._connection, template, f"importing {kind.describe(spec)}", kind.refusals)
         return Pkcs11PrivateKey(held, self._offered, spec, material.public, None, self._allow_raw_secret)
 
     def _kind_of(self, spec: PairSpec) -> PairKind[Any, Any]:

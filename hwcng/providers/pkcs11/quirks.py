@@ -8,8 +8,11 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from pkcs11 import Mechanism
 
 from hwcng.hashes import HASHES
 
@@ -32,6 +35,7 @@ class Quirks:
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
+    key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
 
     oaep_hashes: frozenset[str] = _PSS_HASHES
@@ -41,14 +45,22 @@ class Quirks:
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
     slots_share_mechanisms: bool = False
+    key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label. It takes
     # bare points for DER whose x begins with 0x37 (nistP224) or 0x7F (brainpoolP512r1), and answers GENERAL_ERROR.
+    # It says that DSA ends at 1024 bits, and holds longer keys all the same.
     (
         re.compile(r"SoftHSM"),
-        Quirks(oaep_hashes=frozenset({"SHA1"}), oaep_label=False, key_wrap_pad_is_rfc5649=True, der_peer_point=True),
+        Quirks(
+            oaep_hashes=frozenset({"SHA1"}),
+            oaep_label=False,
+            key_wrap_pad_is_rfc5649=True,
+            der_peer_point=True,
+            key_ranges=MappingProxyType({int(Mechanism.DSA_KEY_PAIR_GEN): (512, 3072)}),
+        ),
     ),
     # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1. A database's slot lists no digest, no RC4 and no
     # CKM_EXTRACT_KEY_FROM_KEY, and takes them all.

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from hwcng.providers.pkcs11.kinds.base import PairKind
+from hwcng.providers.pkcs11.kinds.dh import DhKind
+from hwcng.providers.pkcs11.kinds.dsa import DsaKind
 from hwcng.providers.pkcs11.kinds.ec import EcKind
 from hwcng.providers.pkcs11.kinds.rsa import RsaKind
 
@@ -18,6 +20,8 @@ PAIR_KINDS: Mapping[str, PairKind[Any, Any]] = MappingProxyType(
         for kind in (
             RsaKind(),
             EcKind(),
+            DhKind(),
+            DsaKind(),
         )
     }
 )

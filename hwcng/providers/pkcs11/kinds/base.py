@@ -5,18 +5,20 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pkcs11 import Attribute, KeyType, Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import DecryptSpec, PairSpec, PublicKeyMaterial, SignSpec
+from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 
-__all__ = ["Agreement", "Attributes", "PairKind", "Reader", "unsigned"]
+__all__ = ["REFUSED_DOMAIN", "Agreement", "Attributes", "PairKind", "Reader", "unsigned"]
 
 Public = TypeVar("Public", bound=PublicKeyMaterial)
 Private = TypeVar("Private")
@@ -24,6 +26,12 @@ Private = TypeVar("Private")
 Attributes: TypeAlias = dict[Attribute, Any]
 Reader: TypeAlias = Callable[[Sequence[Attribute], int], Mapping[Attribute, "bytes | None"]]
 """Attributes of the public object, each of at most so many bytes, in one C_GetAttributeValue."""
+
+
+REFUSED_DOMAIN: Mapping[int, NTSTATUS] = MappingProxyType(
+    dict.fromkeys((CKR.GENERAL_ERROR, CKR.ARGUMENTS_BAD), NTSTATUS.STATUS_NOT_SUPPORTED)
+)
+"""SoftHSM's and NSS's answers to sound DSA parameters of a length that they list but make no keys of."""
 
 
 def unsigned(value: int) -> bytes:
@@ -49,6 +57,9 @@ class PairKind(abc.ABC, Generic[Public, Private]):
 
     kind: ClassVar[str]
     key_type: ClassVar[KeyType]
+
+    refusals: ClassVar[Mapping[int, NTSTATUS]] = MappingProxyType({})
+    """What a failed generation or import means, where the number alone does not say it."""
 
     @abc.abstractmethod
     def generation(self, spec: PairSpec) -> Mechanism:
