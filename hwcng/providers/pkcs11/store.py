@@ -34,7 +34,7 @@ __all__ = ["KeyStore"]
 TokenKeys: TypeAlias = Pkcs11SecretKey | Pkcs11PrivateKey
 MakeKey: TypeAlias = Callable[[NamedObject, "SecretSpec | PairSpec", "PublicKeyMaterial | None"], TokenKeys]
 
-ATTEMPTS = 5
+ATTEMPTS = 6
 SHORTEST_PAUSE_SECONDS = 0.05
 REMEMBERED = 4096
 _IDENTITY = {Attribute.CLASS: 8, Attribute.LABEL: 2048, Attribute.ID: 256}
@@ -113,6 +113,11 @@ class KeyStore:
         connection = self._connection()
         stale_handles = connection.stale_handles
         shelf = shelf_of(connection, name)
+        for pause in _pauses():
+            if not shelf.contested:
+                break
+            time.sleep(pause)
+            shelf = shelf_of(connection, name)
         stored = shelf.current()
         if stored is None:
             self._forget(name)
@@ -138,19 +143,22 @@ class KeyStore:
         key.connection.require_alive()
         if key.connection is not connection:
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another provider")
-        for attempt in range(ATTEMPTS):
+        for pause in _pauses():
             try:
                 with in_turn(connection.module.path):
                     place = self._store(connection, key, name, replace)
                 return self._key_at(name, self._remember(name, place))
             except TakenMeanwhileError:
-                time.sleep(random.uniform(0, SHORTEST_PAUSE_SECONDS * 2**attempt))  # noqa: S311 - a pause, no secret
+                time.sleep(pause)
+        shelf_of(connection, name).current()
         raise CngError(
             NTSTATUS.STATUS_DEVICE_BUSY, f"others keep storing keys named {name!r} in token {connection.token_name!r}"
         )
 
     def _store(self, connection: Connection, key: TokenKeys, name: str, replace: bool) -> Place:
         shelf = shelf_of(connection, name)
+        if shelf.contested:
+            raise TakenMeanwhileError
         current = shelf.current()
         if current is not None and not replace:
             raise CngError(HRESULT.NTE_EXISTS, f"token {connection.token_name!r} has a key named {name!r} already")
@@ -188,3 +196,9 @@ class KeyStore:
             delete(connection, shelf, current)
         if current is None:
             raise no_such_key(name, f"token {connection.token_name!r}")
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait before another attempt, of other lengths on every host."""
+    for attempt in range(ATTEMPTS):
+        yield random.uniform(0, SHORTEST_PAUSE_SECONDS * 2**attempt)  # noqa: S311 - no secret

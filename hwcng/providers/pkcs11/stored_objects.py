@@ -60,18 +60,33 @@ class AttributeReader:
 
     def read(self, connection: Connection, handle: int) -> dict[Attribute, bytes | None] | None:
         """None where there is no such object. What the token does not say, or has no room here, is None."""
-        for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True):
-            attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), memory, room
-        with connection.working() as session:
-            rv = connection.cryptoki.C_GetAttributeValue(session.handle, handle, self._attributes, len(self._rooms))
-            if rv not in _TOLD and rv != CKR.OBJECT_HANDLE_INVALID:
-                raise connection.error(rv, "reading the attributes of a stored key failed")
+        rv = self._call(connection, handle)
+        if rv == CKR.GENERAL_ERROR:
+            # SoftHSM's answer where somebody removes the object at this moment.
+            rv = self._call(connection, handle)
         if rv == CKR.OBJECT_HANDLE_INVALID:
             return None
+        if rv not in _TOLD:
+            raise connection.error(rv, "reading the attributes of a stored key failed")
         return {
             kind: bytes(ffi.buffer(memory, attribute.ulValueLen)) if attribute.ulValueLen <= room else None
             for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True)
         }
+
+    def _call(self, connection: Connection, handle: int) -> int:
+        for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True):
+            attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), memory, room
+        session = connection.borrow()
+        try:
+            rv = connection.cryptoki.C_GetAttributeValue(session.handle, handle, self._attributes, len(self._rooms))
+        except BaseException:
+            connection.discard(session)
+            raise
+        if rv in _TOLD:
+            connection.give_back(session)
+        else:
+            connection.discard(session)
+        return rv
 
 
 @dataclass(slots=True)
@@ -103,6 +118,13 @@ class Shelf:
             # A replacement takes the place of one key, so of two that fit neither has given way for sure.
             given_way += replaced if len(replaced) == 1 else []
         return [key for key in self.keys if key not in given_way]
+
+    @property
+    def contested(self) -> bool:
+        """Whether several hosts have just stored keys of this name, all but one of whom take theirs back soon."""
+        candidates = self.candidates()
+        rivals = {key.own.replaces if key.own is not None else None for key in candidates}
+        return len(candidates) > 1 and len(rivals) == 1 and None not in rivals
 
     def current(self) -> Stored | None:
         """The key of this name, None where there is none. Raises NTE_KEYSET_ENTRY_BAD where there are several."""

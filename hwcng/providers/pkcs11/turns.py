@@ -1,6 +1,7 @@
-"""Processes of one host that write named keys take turns (flock of the folder that the module lies in).
+"""Threads and processes of one host that write named keys take turns (flock of the folder that the module lies in).
 
-Without it two of them could both find a name free. Hosts that share a network HSM have no such lock: see
+Without it two of them could both find a name free; SoftHSM does not show a process at once what another one stored, and
+NSS hangs where two threads write to its database. Hosts that share a network HSM have no such lock: see
 `KeyStore.persist_key` for what they do.
 """
 
@@ -14,15 +15,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hwcng.forking import ProcessLock
+
 __all__ = ["in_turn"]
 
 PATIENCE_SECONDS = 5.0
 POLL_SECONDS = 0.001
 
+_writing = ProcessLock()
+
 
 @contextmanager
 def in_turn(module_path: str) -> Iterator[None]:
-    """Keeps other processes of hwcng from writing named keys; where one is stopped meanwhile, not for ever."""
+    """Keeps other writers of named keys off; a process that is stopped meanwhile does not hold others for ever."""
+    with _writing.held(), _locked(module_path):
+        yield
+
+
+@contextmanager
+def _locked(module_path: str) -> Iterator[None]:
     try:
         descriptor = os.open(os.path.dirname(module_path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:

@@ -163,6 +163,17 @@ class Esys:
                 with self._calling(CC.FlushContext) as context:
                     context.flush_context(made)
 
+    def evict(self, handle: int, persistent: int, owner_auth: bytes, template: bytes) -> None:
+        """TPM2_EvictControl: makes the object at `handle` persistent, or removes it where both handles are one.
+
+        template: TPMT_PUBLIC of a throw-away key that hides the owner's authorization value.
+        """
+        with self._calling(CC.EvictControl) as context:
+            shown = context.tr_from_tpmpublic(handle)
+        public = tss.TPM2B_PUBLIC(tss.TPMT_PUBLIC.unmarshal(template)[0])
+        with self._authorization(public, owner_auth) as session, self._calling(CC.EvictControl) as context:
+            context.evict_control(tss.ESYS_TR.OWNER, shown, persistent, session1=session)
+
     @contextmanager
     def _authorization(self, public: Any, owner_auth: bytes) -> Iterator[Any]:
         if not owner_auth:

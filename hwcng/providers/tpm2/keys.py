@@ -79,9 +79,13 @@ class Realm:
 
 
 class TpmKey:
-    """What secret and private keys share: the object, the line to its TPM, and an end."""
+    """What secret and private keys share: the object, the line to its TPM, and an end.
+
+    name: under which it is in the store; a forked child may then use it too.
+    """
 
     def __init__(self, realm: Realm, held: TpmObject, origin: Origin | None) -> None:
+        self.name: str | None = None
         self._realm = realm
         self._connection = realm.connection
         self._offers = realm.offers
@@ -95,6 +99,11 @@ class TpmKey:
             what = "key is destroyed" if self._destroyed else "provider is closed"
             raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, f"the {what}")
         if self._generation != self._connection.generation:
+            if self.name is not None:
+                # Its blob is this process' too; slots and contexts are the parent's.
+                self._held = replace(self._held, handle=0, context=None)
+                self._generation = self._connection.generation
+                return
             raise CngError(
                 NTSTATUS.STATUS_INVALID_HANDLE,
                 "the key belongs to the process that this one was forked from; make it anew, or load its opaque blob",
@@ -103,6 +112,15 @@ class TpmKey:
     def _use(self, asked: str, work: Callable[[Connection, KeyHandle], T]) -> T:
         self._check()
         return self._connection.use(asked, self._held, work)
+
+    def blob(self) -> tuple[TpmObject, Origin | None]:
+        """What is stored of the key."""
+        self._check()
+        return self._held, self._origin
+
+    def of(self, realm: Realm) -> bool:
+        """Whether the key is of that provider's TPM."""
+        return self._realm.connection is realm.connection
 
     def opaque(self) -> bytes:
         """The key as a TSS2 PRIVATE KEY file (PEM): only this TPM can load it. Costs no command."""

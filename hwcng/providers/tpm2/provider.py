@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace as replaced
 from pathlib import Path
+from weakref import WeakSet
 
 from hwcng.curves import CURVES
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     Capabilities,
     EcPrivateKey,
     EcPublicKey,
+    KeyRecord,
     PairSpec,
+    PrivateKey,
     PrivateKeyMaterial,
     Provider,
     PublicKeyMaterial,
@@ -32,6 +37,7 @@ from hwcng.providers.tpm2.commands import Created
 from hwcng.providers.tpm2.connection import Connection, release, share
 from hwcng.providers.tpm2.constants import RC, RH
 from hwcng.providers.tpm2.errors import FOREIGN_BLOB, TpmError
+from hwcng.providers.tpm2.key_store import KeyStore
 from hwcng.providers.tpm2.keys import Realm, Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.objects import TpmObject
 from hwcng.providers.tpm2.sessions import Parent
@@ -70,6 +76,7 @@ class Tpm2Provider(Provider):
 
     def __init__(self, uri: Tpm2Uri, pin: Pin | None, allow_raw_secret: bool) -> None:
         self.uri = uri.to_uri()
+        self._requested = uri
         self.closed = False
         self._store = Store(Path(uri.store) if uri.store else default_directory(uri.tcti))
         self.connection = share(uri.tcti, _timeout(uri))
@@ -81,6 +88,8 @@ class Tpm2Provider(Provider):
         except BaseException:
             release(self.connection)
             raise
+        self._keys = KeyStore(self._store.directory, self.connection)
+        self._opened: WeakSet[Tpm2SecretKey | Tpm2PrivateKey] = WeakSet()
         attestor = Attestor(self.connection, self._store)
         self._realm = Realm(self.connection, self._offers, attestor, allow_raw_secret)
         self.token: TokenInfo = self._offers.facts.token
@@ -318,6 +327,77 @@ class Tpm2Provider(Provider):
         if not isinstance(public.material, (RsaPublicKey, EcPublicKey)):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the blob has no public key")
         return self._private(held, spec, public.material)
+
+    # Named keys.
+
+    def persist_key(
+        self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False
+    ) -> Tpm2SecretKey | Tpm2PrivateKey:
+        """Writes the key's blob to the store. An object that a replaced key had at a persistent handle is removed."""
+        parent = self._parent
+        if not isinstance(key, (Tpm2SecretKey, Tpm2PrivateKey)) or not key.of(self._realm):
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another provider")
+        for file in self._keys.persist(key, name, parent, replace):
+            self._keys.clean(file, self._owner_auth)
+        return self.open_key(name, pin=key.blob()[0].auth)
+
+    def open_key(self, name: str, *, pin: str | bytes | None = None) -> Tpm2SecretKey | Tpm2PrivateKey:
+        """pin: the key's authorization value, for keys that need one.
+
+        An open key stays usable where another process deletes or replaces it.
+        """
+        opened = self._keys.open(name, self._parent, pin.encode() if isinstance(pin, str) else pin or b"")
+        held, spec = opened.held, opened.spec
+        try:
+            self.connection.perform("loading the key", lambda connection: _load(connection, held))
+        except CngError as error:
+            if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
+                raise
+            raise CngError(
+                HRESULT.NTE_KEYSET_ENTRY_BAD, f"the TPM does not load the key named {name!r}: its file is damaged"
+            ) from error
+        key: Tpm2SecretKey | Tpm2PrivateKey
+        if isinstance(spec, SecretSpec):
+            key = Tpm2SecretKey(self._realm, held, spec, opened.file.origin)
+        elif opened.public is not None:
+            key = Tpm2PrivateKey(self._realm, held, spec, opened.public, opened.file.origin)
+        else:
+            raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "a pair without its public half")
+        key.name = name
+        self._opened.add(key)
+        return key
+
+    def list_keys(self) -> Iterator[KeyRecord]:
+        """Costs no command. Files that are damaged or foreign are left out."""
+        return self._keys.list_keys()
+
+    def delete_key(self, name: str) -> None:
+        """Removes the file, even one that is damaged, and the object at a persistent handle; open keys of it end."""
+        self._check_open()
+        self._keys.delete(name, self._owner_auth)
+        for key in list(self._opened):
+            if key.name == name:
+                key.destroy()
+
+    def make_persistent(self, name: str, handle: int | None = None) -> int:
+        """Keeps a named key in the TPM's own memory too, for software that has no access to the store.
+
+        handle: 0x81020000 to 0x817fffff, None: the first that is free. Needs the owner's authorization value, from the
+        URI's owner-auth-source. The TPM has room for few. `delete_key` removes the object. Returns the handle.
+
+        Raises NTE_BAD_KEYSET, NTE_EXISTS (the handle is taken, or the key has another), NTE_INVALID_PARAMETER.
+        """
+        opened = self._keys.open(name, self._parent, b"")
+        return self._keys.make_persistent(name, opened, handle, self._owner_auth)
+
+    def key_uri(self, name: str) -> str:
+        """Names the store by its path. Raises NTE_BAD_KEYSET where there is no such key."""
+        self._keys.require(name)
+        store = str(self._store.directory.absolute())
+        return replaced(self._requested, store=store, object=name).to_uri()
+
+    def _owner_auth(self) -> bytes:
+        return _owner_auth(self._requested, None)
 
     def close(self) -> None:
         """Frees slots and session where no other provider of this process uses the TPM. A second call does nothing."""

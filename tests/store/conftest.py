@@ -1,0 +1,81 @@
+"""Tokens that keep keys: SoftHSM, and NSS with a database where the tests of tokens provide one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from support import missing
+
+if TYPE_CHECKING:
+    from hwcng.providers.pkcs11.provider import Pkcs11Provider
+
+NAMES = (
+    "a name",
+    "../../etc/passwd",
+    ".hidden",
+    "dir/with/slashes",
+    "a.b.c",
+    "ключ 鍵 🔑",
+    "e\u0301",
+    "\u00e9",
+    "x" * 512,
+)
+
+
+class KeepingToken(NamedTuple):
+    uri: str
+    pin: str
+
+
+@pytest.fixture(scope="session", params=["softhsm", "nss-db"])
+def keeping_token(request: pytest.FixtureRequest) -> KeepingToken:
+    if request.param == "softhsm":
+        return KeepingToken(request.getfixturevalue("token_uri"), request.getfixturevalue("token_pin"))
+    try:
+        database = request.getfixturevalue("nss_database")
+    except pytest.FixtureLookupError:
+        missing("NSS database")
+    return KeepingToken(database.uri, request.getfixturevalue("nss_pin"))
+
+
+@pytest.fixture
+def keeper(keeping_token: KeepingToken) -> Iterator[Pkcs11Provider]:
+    """A provider of this test's own on a token that keeps keys; what it keeps is removed at the end."""
+    import hwcng
+
+    with hwcng.open_provider(keeping_token.uri, pin=keeping_token.pin) as opened:
+        yield opened  # type: ignore[misc]
+        objects_of(opened, destroy=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def another(keeping_token: KeepingToken) -> Iterator[Callable[[], Pkcs11Provider]]:
+    """More providers on the same token."""
+    import hwcng
+
+    opened = []
+
+    def open_another() -> Pkcs11Provider:
+        opened.append(hwcng.open_provider(keeping_token.uri, pin=keeping_token.pin))
+        return opened[-1]  # type: ignore[return-value]
+
+    yield open_another
+    for provider in opened:
+        provider.close()
+
+
+def objects_of(provider: Pkcs11Provider, name: str | None = None, *, destroy: bool = False) -> list[int]:
+    """Handles of the token objects of a name, or of all."""
+    from pkcs11 import Attribute
+
+    from hwcng.providers.pkcs11 import objects
+
+    connection = provider._connection
+    template = {Attribute.TOKEN: True} | ({Attribute.LABEL: name} if name is not None else {})
+    handles = objects.find(connection, template, 4096)
+    for handle in handles if destroy else ():
+        with connection.owning() as session:
+            assert connection.cryptoki.C_DestroyObject(session.handle, handle) == 0
+    return handles
