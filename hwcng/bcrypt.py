@@ -206,8 +206,8 @@ def _require_symmetric(handle: AlgorithmHandle) -> None:
 def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: int, dwFlags: int = 0) -> KeyPair:
     """An empty key pair: set its properties, then BCryptFinalizeKeyPair. Nothing reaches the token before.
 
-    dwLength: bits; 512 to 16384 in steps of 64 for RSA, the curve's bits for ECDSA and ECDH (0 too for the generic
-    ones).
+    dwLength: bits; 512 to 16384 in steps of 64 for RSA, 512 to 4096 for DH, 512 to 3072 for DSA, the curve's bits for
+    ECDSA and ECDH (0 too for the generic ones).
 
     Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for an algorithm without key pairs, STATUS_INVALID_PARAMETER for
     a length that the algorithm does not have and for flags: BCRYPT_NO_KEY_VALIDATION is for ML-KEM alone.
@@ -222,10 +222,13 @@ def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: 
 def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
     """Has the token make the pair. A failure leaves it empty.
 
+    DH without DHParameters is in a well-known group. DSA without DSAParameters first makes parameters on the host,
+    which takes seconds from 2048 bits on; those of one pair, read and set, serve any number.
+
     dwFlags: 0 or a BCRYPT_KEY_VALIDATION_ value: a token validates what it makes in any case.
 
-    Raises STATUS_INVALID_HANDLE for anything but an empty pair, STATUS_INVALID_PARAMETER where a curve is missing,
-    STATUS_NOT_SUPPORTED where the token does not make such keys.
+    Raises STATUS_INVALID_HANDLE for anything but an empty pair, STATUS_INVALID_PARAMETER where a curve is missing or
+    PrivKeyVal or the parameters do not fit, STATUS_NOT_SUPPORTED where the token does not make such keys.
     """
     pair = _alive(hKey, KeyPair, "hKey")
     if pair.finalized:
@@ -367,10 +370,10 @@ def _padding(flags: int) -> bool:
 
 
 def BCryptSignHash(hKey: KeyPair, pPaddingInfo: object, pbInput: Octets, dwFlags: int = 0) -> bytes:
-    """A signature of a digest, made in the token: RSA big-endian of modulus length, ECDSA r || s.
+    """A signature of a digest, made in the token: RSA big-endian of modulus length, ECDSA and DSA r || s.
 
     pPaddingInfo: BCRYPT_PKCS1_PADDING_INFO with BCRYPT_PAD_PKCS1 or BCRYPT_PSS_PADDING_INFO with BCRYPT_PAD_PSS for
-    RSA; None and no flags for ECDSA.
+    RSA; None and no flags for ECDSA and DSA, which take the leftmost bits of a long digest.
 
     Raises STATUS_INVALID_HANDLE, also for an empty pair; STATUS_NOT_SUPPORTED for a key that does not sign and for an
     unknown hash; STATUS_INVALID_PARAMETER for a public key, a digest of wrong length and wrong padding parameters.
@@ -385,7 +388,7 @@ def BCryptVerifySignature(
 
     dwFlags: BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID also accepts a PKCS #1 signature without DigestInfo.
 
-    Raises STATUS_INVALID_SIGNATURE, STATUS_INVALID_PARAMETER (an ECDSA signature of wrong length too),
+    Raises STATUS_INVALID_SIGNATURE, STATUS_INVALID_PARAMETER (an ECDSA or DSA signature of wrong length too),
     STATUS_NOT_SUPPORTED, STATUS_INVALID_HANDLE.
     """
     pair = _alive(hKey, KeyPair, "hKey")
@@ -396,7 +399,7 @@ def BCryptSecretAgreement(hPrivKey: KeyPair, hPubKey: KeyPair, dwFlags: int = 0)
     """The secret of two keys, held by the private key's token; hPubKey may be of another provider.
 
     Raises STATUS_INVALID_HANDLE (also: empty pairs, different algorithms, no private half), STATUS_NOT_SUPPORTED for
-    keys that do not agree, STATUS_INVALID_PARAMETER for keys on different curves and flags.
+    keys that do not agree, STATUS_INVALID_PARAMETER for keys on different curves or parameters and for flags.
     """
     private, public = _alive(hPrivKey, KeyPair, "hPrivKey"), _alive(hPubKey, KeyPair, "hPubKey")
     _no_flags(dwFlags)

@@ -31,8 +31,23 @@ REMOTE_TOKEN = "hwcng-remote"
 CURRENT_NSS_SECONDS = 120
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--wine", action="store_true", help="also run tests/wine, against the DLLs of Wine")
+    parser.addoption("--write-docs", action="store_true", help="make docs/conformance.md anew from what runs")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if session.config.getoption("--write-docs") and exitstatus == pytest.ExitCode.OK:
+        from conformance import report
+
+        report.save(session.config.stash[report.RESULTS])
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    from conformance import report
+
     config.pluginmanager.register(Ledger(), PLUGIN_NAME)
+    config.stash[report.RESULTS] = {}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,9 +30,14 @@ def name_token(token: Provider, name: str) -> Provider:
     return token
 
 
+def token_name(token: Provider) -> str:
+    """The name under which the ledger counts."""
+    return _token_names.get(token, token.token.label)
+
+
 def missing_on(token: Provider, what: str) -> NoReturn:
     """Skips this test, which needs what this token does not do."""
-    missing(f"{_token_names.get(token, token.token.label)}: {what}")
+    missing(f"{token_name(token)}: {what}")
 
 
 def needs(token: Provider, algorithm: str, operation: str | None = None) -> None:

@@ -1,4 +1,6 @@
-"""GCM and CCM with BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, in one call or chained (SP 800-38C, SP 800-38D).
+"""GCM, CCM and ChaCha20-Poly1305 with BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, in one call or chained.
+
+Standards: SP 800-38C (CCM), SP 800-38D (GCM), RFC 8439 (ChaCha20-Poly1305).
 
 A chained GCM message is kept until its last call: its keystream comes from AES-ECB of the counter blocks, call by call,
 and the tag from one GCM call over the whole message at the end, because tokens differ in what they do between the two.
@@ -21,8 +23,16 @@ from hwcng.providers.compose import ctr_keystream, xor
 __all__ = ["TAG_LENGTHS", "crypt"]
 
 BLOCK = 16
-NONCE_LENGTHS = {CipherMode.GCM: range(12, 13), CipherMode.CCM: range(7, 14)}
-TAG_LENGTHS = {CipherMode.GCM: range(12, 17), CipherMode.CCM: range(4, 17, 2)}
+NONCE_LENGTHS = {
+    CipherMode.GCM: range(12, 13),
+    CipherMode.CCM: range(7, 14),
+    CipherMode.POLY1305: range(12, 13),
+}
+TAG_LENGTHS = {
+    CipherMode.GCM: range(12, 17),
+    CipherMode.CCM: range(4, 17, 2),
+    CipherMode.POLY1305: range(16, 17),
+}
 LARGEST_TAG = 16
 GCM_COUNTER_SIZE = 4
 # The counter block of a 12-byte nonce starts at 1, which masks the tag; the first keystream block has 2.
@@ -78,7 +88,7 @@ def _chained(
     encrypting: bool,
 ) -> bytes:
     if mode is not CipherMode.GCM:
-        raise not_supported("CCM must know the whole length first: its calls cannot be chained")
+        raise not_supported(f"calls of {mode.value} cannot be chained: only those of GCM can")
     chain = _chain_of(info, nonce, encrypting)
     if more and len(data) % BLOCK:
         raise CngError(

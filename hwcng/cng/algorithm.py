@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CFB, Algorithm, PseudoHandle
+from hwcng.cng.algorithms import Algorithm, PseudoHandle
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.padding import Octets
 from hwcng.curves import CURVES, Curve, canonical_curve_name
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from hwcng.cng.symmetric import SymmetricKey
 
 __all__ = [
-    "CHAIN_MODE_TO_CIPHER_MODE",
     "AlgorithmHandle",
     "ExportPolicy",
     "check_chaining_mode",
     "check_curve",
     "check_export_policy",
+    "cipher_mode",
 ]
 
 BCRYPT_PROV_DISPATCH = 0x1
@@ -36,12 +36,22 @@ _IGNORED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
 _FOR_HASHES = BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG
 _REFUSED = BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG | BCRYPT_MULTI_FLAG
 
-CHAIN_MODE_TO_CIPHER_MODE = {
+_CIPHER_MODES = {
     "ChainingModeECB": CipherMode.ECB,
     "ChainingModeCBC": CipherMode.CBC,
     "ChainingModeGCM": CipherMode.GCM,
     "ChainingModeCCM": CipherMode.CCM,
 }
+_ONLY_MODES = {
+    "RC4": CipherMode.STREAM,
+    "XTS-AES": CipherMode.XTS,
+    "CHACHA20_POLY1305": CipherMode.POLY1305,
+}
+
+
+def cipher_mode(algorithm: Algorithm, chaining_mode: str | None) -> CipherMode | None:
+    """The mode that a chaining mode is; None for CFB, whose segment is a property of the key, and for no cipher."""
+    return _ONLY_MODES.get(algorithm.name) or _CIPHER_MODES.get(chaining_mode or "")
 
 
 class ExportPolicy(enum.IntFlag):
@@ -69,10 +79,9 @@ def check_chaining_mode(algorithm: Algorithm, mode: str, provider: Provider) -> 
     """Raises STATUS_NOT_SUPPORTED for a mode that the algorithm or the token does not have."""
     if mode not in algorithm.chaining_modes:
         raise not_supported(f"{algorithm.name} has no chaining mode {mode!r}")
-    if mode != BCRYPT_CHAIN_MODE_CFB:
-        cipher_mode = CHAIN_MODE_TO_CIPHER_MODE[mode].value
-        if provider.offers(algorithm.offered_as, cipher_mode) is Support.REFUSED:
-            raise not_supported(f"token {provider.token.label!r} has no AES {cipher_mode}")
+    known = cipher_mode(algorithm, mode)
+    if known is not None and provider.offers(algorithm.offered_as, known.value) is Support.REFUSED:
+        raise not_supported(f"token {provider.token.label!r} has no {algorithm.name} {known.value}")
     return mode
 
 
@@ -86,6 +95,8 @@ def check_curve(name: str) -> Curve:
 
 class AlgorithmHandle(Handle):
     """An algorithm, open. What is set here is inherited by keys made later, and by no earlier one.
+
+    effective_bits: EffectiveKeyLength of RC2 keys, None for the length that they have.
 
     provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.
     """
@@ -106,6 +117,7 @@ class AlgorithmHandle(Handle):
         self.reusable = reusable
         self.pseudo = pseudo
         self.chaining_mode = chaining_mode or algorithm.chaining_mode
+        self.effective_bits: int | None = None
         self.curve: Curve | None = CURVES[algorithm.curve] if algorithm.curve else None
         self.curve_name: str | None = algorithm.curve
         self.export_policy = 0
@@ -181,7 +193,7 @@ class AlgorithmHandle(Handle):
             return derivation.generate(self, bits, key_object)
         if not self.algorithm.chaining_modes:
             raise not_supported(f"{self.name} has no secret keys")
-        return symmetric.generate(self, bits, symmetric.CIPHER_USAGE if usage is None else usage, key_object)
+        return symmetric.generate(self, bits, usage, key_object)
 
     def __repr__(self) -> str:
         return f"<AlgorithmHandle {self.name}{' HMAC' if self.hmac else ''}{'' if self.alive else ' closed'}>"

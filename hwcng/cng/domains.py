@@ -95,7 +95,7 @@ def _generator(p: int, q: int) -> int:
 def dsa_domain(bits: int) -> DsaDomain:
     """New domain parameters with a prime of `bits` bits, a multiple of 64 from 512 to 3072.
 
-    Takes some 0.3 s for 1024 bits, 3 s for 2048 and 10 s for 3072, with much variation.
+    Takes some 0.2 s for 1024 bits, 1 s for 2048 and 5 s for 3072, with much variation.
     """
     recipe = FIPS_186_2 if bits <= FIPS_186_2_BITS else FIPS_186_4
     while True:

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from hwcng.cng import aead
 from hwcng.cng.agreement import Secret
 from hwcng.cng.algorithm import (
-    CHAIN_MODE_TO_CIPHER_MODE,
     AlgorithmHandle,
     check_chaining_mode,
     check_curve,
     check_export_policy,
+    cipher_mode,
 )
+from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CFB
 from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
 from hwcng.cng.derivation import KdfKey
 from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
@@ -28,10 +29,10 @@ from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_sup
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.pairs import KeyPair
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.symmetric import SymmetricKey, check_effective_bits
 from hwcng.curves import CURVE_ALIASES, CURVES
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import RsaPublicKey, Support
+from hwcng.providers.base import CipherMode, RsaPublicKey, Support
 
 __all__ = ["AuthTagLengths", "get_property", "require_settable", "set_property"]
 
@@ -53,6 +54,7 @@ BCRYPT_HASH_BLOCK_LENGTH = "HashBlockLength"
 BCRYPT_HASH_OID_LIST = "HashOIDList"
 BCRYPT_IS_KEYED_HASH = "IsKeyedHash"
 BCRYPT_IS_REUSABLE_HASH = "IsReusableHash"
+BCRYPT_EFFECTIVE_KEY_LENGTH = "EffectiveKeyLength"
 BCRYPT_PADDING_SCHEMES = "PaddingSchemes"
 BCRYPT_SIGNATURE_LENGTH = "SignatureLength"
 BCRYPT_PUBLIC_KEY_LENGTH = "PublicKeyLength"
@@ -111,11 +113,21 @@ def _only_key_length(handle: AlgorithmHandle) -> int | None:
 
 
 def _tag_lengths(handle: AlgorithmHandle) -> AuthTagLengths:
-    mode = CHAIN_MODE_TO_CIPHER_MODE.get(handle.chaining_mode or "")
+    mode = cipher_mode(handle.algorithm, handle.chaining_mode)
     lengths = aead.TAG_LENGTHS.get(mode) if mode else None
     if lengths is None:
         raise not_supported(f"{handle.name} in {handle.chaining_mode} makes no tags")
     return AuthTagLengths(lengths[0], lengths[-1], lengths.step)
+
+
+def _has_blocks(handle: AlgorithmHandle) -> bool:
+    """Whether it is a block cipher, whose keys have CFB segments."""
+    return BCRYPT_CHAIN_MODE_CFB in handle.algorithm.chaining_modes
+
+
+def _has_units(key: SymmetricKey) -> bool:
+    """Whether the key's data goes in CFB segments or XTS data units."""
+    return key.chaining_mode is not None and key.mode not in (CipherMode.STREAM, CipherMode.POLY1305)
 
 
 def _hash_length(handle: AlgorithmHandle) -> int | None:
@@ -218,7 +230,10 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_KEY_LENGTH: _only_key_length,
             BCRYPT_KEY_LENGTHS: lambda handle: handle.algorithm.key_lengths,
             BCRYPT_AUTH_TAG_LENGTH: _tag_lengths,
-            BCRYPT_MESSAGE_BLOCK_LENGTH: lambda handle: 1 if handle.algorithm.chaining_modes else None,
+            BCRYPT_MESSAGE_BLOCK_LENGTH: lambda handle: 1 if _has_blocks(handle) else None,
+            BCRYPT_EFFECTIVE_KEY_LENGTH: lambda handle: (
+                (handle.effective_bits or handle.algorithm.key_lengths.dwMaxLength) if handle.name == "RC2" else None
+            ),
             BCRYPT_HASH_LENGTH: _hash_length,
             BCRYPT_HASH_BLOCK_LENGTH: _hash_block_length,
             BCRYPT_HASH_OID_LIST: _hash_oids,
@@ -239,7 +254,8 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_BLOCK_LENGTH: lambda key: key.algorithm.block_length,
             BCRYPT_KEY_LENGTH: lambda key: key.bits,
             BCRYPT_KEY_STRENGTH: lambda key: key.bits,
-            BCRYPT_MESSAGE_BLOCK_LENGTH: lambda key: key.message_block_length if key.chaining_mode else None,
+            BCRYPT_MESSAGE_BLOCK_LENGTH: lambda key: key.message_block_length if _has_units(key) else None,
+            BCRYPT_EFFECTIVE_KEY_LENGTH: lambda key: key.effective_bits if key.algorithm.name == "RC2" else None,
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda key: key.export_policy,
         },
         KeyPair: {
@@ -307,7 +323,7 @@ def _set_algorithm_policy(handle: AlgorithmHandle, value: object) -> None:
 
 
 def _refuse_message_block_length(handle: AlgorithmHandle, _value: object) -> None:
-    if not handle.algorithm.chaining_modes:
+    if not _has_blocks(handle):
         raise not_supported(f"{handle.name} has no MessageBlockLength")
     raise invalid_parameter("MessageBlockLength is set on a key")
 
@@ -321,8 +337,17 @@ def _require_cipher_key(key: SymmetricKey) -> None:
         raise not_supported("a key that only authenticates has neither chaining nor an IV")
 
 
+def _set_algorithm_effective_bits(handle: AlgorithmHandle, value: object) -> None:
+    handle.effective_bits = check_effective_bits(handle.name, _dword(value, BCRYPT_EFFECTIVE_KEY_LENGTH))
+
+
+def _set_key_effective_bits(key: SymmetricKey, value: object) -> None:
+    key.set_effective_bits(_dword(value, BCRYPT_EFFECTIVE_KEY_LENGTH))
+
+
 def _set_key_message_block_length(key: SymmetricKey, value: object) -> None:
-    _require_cipher_key(key)
+    if not _has_units(key):
+        raise not_supported(f"{key.algorithm.name} has no MessageBlockLength")
     key.set_message_block_length(_dword(value, BCRYPT_MESSAGE_BLOCK_LENGTH))
 
 
@@ -396,11 +421,13 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
             BCRYPT_ECC_CURVE_NAME: _set_algorithm_curve,
             BCRYPT_ECC_PARAMETERS: _set_algorithm_parameters,
             BCRYPT_MESSAGE_BLOCK_LENGTH: _refuse_message_block_length,
+            BCRYPT_EFFECTIVE_KEY_LENGTH: _set_algorithm_effective_bits,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_algorithm_policy,
         },
         SymmetricKey: {
             BCRYPT_CHAINING_MODE: _set_key_mode,
             BCRYPT_MESSAGE_BLOCK_LENGTH: _set_key_message_block_length,
+            BCRYPT_EFFECTIVE_KEY_LENGTH: _set_key_effective_bits,
             BCRYPT_INITIALIZATION_VECTOR: _set_key_iv,
         },
         KeyPair: {

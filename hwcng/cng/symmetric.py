@@ -1,6 +1,7 @@
 """Symmetric keys: chaining mode, running IV, block padding and authenticated modes over a key in a token.
 
-Standards: SP 800-38A (modes), RFC 5652, section 6.3 (block padding), SP 800-38C and D (CCM, GCM), RFC 3394 (key wrap).
+Standards: SP 800-38A (modes), RFC 5652, section 6.3 (block padding), SP 800-38C and D (CCM, GCM), RFC 8439, IEEE 1619
+(XTS), RFC 2268 (RC2), RFC 3394 (key wrap).
 Calls: BCryptGenerateSymmetricKey, BCryptImportKey, BCryptDuplicateKey, BCryptExportKey, BCryptEncrypt, BCryptDecrypt.
 """
 
@@ -10,13 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hwcng.cng import aead
-from hwcng.cng.algorithm import CHAIN_MODE_TO_CIPHER_MODE, AlgorithmHandle, ExportPolicy, check_chaining_mode
-from hwcng.cng.algorithms import (
-    BCRYPT_CHAIN_MODE_CCM,
-    BCRYPT_CHAIN_MODE_CFB,
-    BCRYPT_CHAIN_MODE_ECB,
-    BCRYPT_CHAIN_MODE_GCM,
-)
+from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy, check_chaining_mode, cipher_mode
 from hwcng.cng.blobs import (
     BCRYPT_AES_WRAP_KEY_BLOB,
     BCRYPT_KEY_DATA_BLOB,
@@ -32,19 +27,27 @@ from hwcng.providers.base import CipherMode, CipherSpec, SecretFamily, SecretKey
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
 
-__all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret", "made"]
+__all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret", "made", "check_effective_bits"]
 
 CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT | Usage.WRAP | Usage.UNWRAP
 """What an AES key of CNG may do: it has no usage restrictions, and may be the key of a wrapped blob."""
 
-BLOCK = 16
 SMALLEST_WRAPPED_KEY = 24
 WRAP_OVERHEAD = 8
-CFB8_UNIT, CFB128_UNIT = 1, BLOCK
+CFB8_UNIT = 1
+AEAD_MODES = frozenset((CipherMode.GCM, CipherMode.CCM, CipherMode.POLY1305))
+WHOLE_BLOCK_MODES = frozenset((CipherMode.ECB, CipherMode.CBC))
+CFB_MODES = {8: CipherMode.CFB64, 16: CipherMode.CFB128}
+EFFECTIVE_BITS = range(1, 1025)
+SHORT_UNIT_NUMBER = 8
 
 
 class SymmetricKey(Handle):
-    """An AES key. Any number of threads may use one; calls without an IV take their turn at the running one."""
+    """A cipher's key. Any number of threads may use one; calls without an IV take their turn at the running one.
+
+    message_block_length: bytes of a CFB segment, or of an XTS data unit, 0 until it is set. effective_bits: RC2's.
+    stream_offset: bytes of the RC4 key stream that are used up.
+    """
 
     def __init__(
         self,
@@ -53,8 +56,10 @@ class SymmetricKey(Handle):
         key_object: memoryview | None,
         *,
         chaining_mode: str | None,
-        message_block_length: int = CFB8_UNIT,
-        running_iv: bytes = bytes(BLOCK),
+        message_block_length: int | None = None,
+        running_iv: bytes | None = None,
+        effective_bits: int | None = None,
+        stream_offset: int = 0,
     ) -> None:
         super().__init__()
         self.algorithm_handle = handle
@@ -63,8 +68,12 @@ class SymmetricKey(Handle):
         self.token_key = token_key
         self._key_object = key_object
         self.chaining_mode = chaining_mode
-        self.message_block_length = message_block_length
-        self.running_iv = running_iv
+        self.block = handle.algorithm.block_length or 1
+        default_unit = 0 if handle.name == SecretFamily.XTS.value else CFB8_UNIT
+        self.message_block_length = default_unit if message_block_length is None else message_block_length
+        self.running_iv = bytes(self.block) if running_iv is None else running_iv
+        self.effective_bits = effective_bits or handle.effective_bits or token_key.spec.bits
+        self.stream_offset = stream_offset
         self._chaining = ProcessLock()
 
     @property
@@ -83,15 +92,36 @@ class SymmetricKey(Handle):
     def set_chaining_mode(self, mode: str) -> None:
         self.chaining_mode = check_chaining_mode(self.algorithm, mode, self.provider)
 
+    @property
+    def mode(self) -> CipherMode | None:
+        """The mode that the chaining mode is, None for a key that does not encrypt."""
+        if self.chaining_mode is None:
+            return None
+        if (known := cipher_mode(self.algorithm, self.chaining_mode)) is not None:
+            return known
+        return CipherMode.CFB8 if self.message_block_length == CFB8_UNIT else CFB_MODES[self.block]
+
     def set_message_block_length(self, length: int) -> None:
-        """length in bytes: 1 for CFB8, 16 for CFB128. Raises STATUS_INVALID_PARAMETER for any other."""
-        if length not in (CFB8_UNIT, CFB128_UNIT):
-            raise invalid_parameter(f"MessageBlockLength is {CFB8_UNIT} or {CFB128_UNIT} bytes, not {length}")
+        """length in bytes: of a CFB segment, 1 or the block's; of an XTS data unit, 16 or more.
+
+        Raises STATUS_INVALID_PARAMETER for any other.
+        """
+        if self.mode is CipherMode.XTS:
+            if length < self.block:
+                raise invalid_parameter(f"a data unit of at least {self.block} bytes expected, {length} given")
+        elif length not in (CFB8_UNIT, self.block):
+            raise invalid_parameter(f"MessageBlockLength is {CFB8_UNIT} or {self.block} bytes, not {length}")
         self.message_block_length = length
 
+    def set_effective_bits(self, bits: int) -> None:
+        """EffectiveKeyLength of an RC2 key, in bits."""
+        self.effective_bits = check_effective_bits(self.algorithm.name, bits)
+
     def set_iv(self, iv: bytes) -> None:
-        if len(iv) != BLOCK:
-            raise invalid_parameter(f"an IV of {BLOCK} bytes expected, {len(iv)} given")
+        if self.mode is CipherMode.STREAM or self.mode is CipherMode.POLY1305:
+            raise not_supported(f"{self.algorithm.name} has no IV")
+        if len(iv) != self.block:
+            raise invalid_parameter(f"an IV of {self.block} bytes expected, {len(iv)} given")
         self.running_iv = iv
 
     def encrypt(
@@ -102,8 +132,9 @@ class SymmetricKey(Handle):
         padding: bool = False,
         auth_info: object = None,
     ) -> bytes:
-        """iv: 16 bytes, updated in place where it is writable; None: the key's running IV. padding: PKCS #7.
-        auth_info: a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO for GCM and CCM.
+        """iv: one block, updated in place where it is writable; None: the key's running IV. For XTS-AES the number of
+        the first data unit, 8 or 16 bytes, little-endian. padding: PKCS #7. auth_info: a
+        BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO for GCM, CCM and CHACHA20_POLY1305.
 
         Raises STATUS_INVALID_BUFFER_SIZE for a partial block without padding, STATUS_INVALID_PARAMETER for what the
         mode does not take.
@@ -132,66 +163,90 @@ class SymmetricKey(Handle):
         *,
         encrypting: bool,
     ) -> bytes:
-        if self.token_key.spec.family is not SecretFamily.AES:
-            raise not_supported(f"a {self.token_key.spec.family.value} key authenticates and does not encrypt")
-        mode = self.chaining_mode
-        if mode in (BCRYPT_CHAIN_MODE_GCM, BCRYPT_CHAIN_MODE_CCM):
+        mode = self.mode
+        if mode is None:
+            raise not_supported(f"a {self.token_key.spec.family.value} key does not encrypt")
+        if mode in AEAD_MODES:
             if not isinstance(auth_info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
-                raise invalid_parameter(f"{mode} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
+                raise invalid_parameter(f"{mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
             if padding:
-                raise invalid_parameter(f"{mode} takes no BCRYPT_BLOCK_PADDING")
-            return aead.crypt(self.token_key, CHAIN_MODE_TO_CIPHER_MODE[mode], data, auth_info, encrypting=encrypting)
+                raise invalid_parameter(f"{mode.value} takes no BCRYPT_BLOCK_PADDING")
+            return aead.crypt(self.token_key, mode, data, auth_info, encrypting=encrypting)
         if auth_info is not None:
-            raise invalid_parameter(f"{mode} takes no pPaddingInfo")
-        if mode == BCRYPT_CHAIN_MODE_ECB:
-            if iv is not None:
-                raise invalid_parameter("ChainingModeECB takes no pbIV")
-            return self._blocks(CipherSpec(CipherMode.ECB), data, padding, encrypting)[0]
+            raise invalid_parameter(f"{mode.value} takes no pPaddingInfo")
+        if mode in (CipherMode.ECB, CipherMode.STREAM) and iv is not None:
+            raise invalid_parameter(f"{self.algorithm.name} takes no pbIV in {mode.value}")
+        if mode in (CipherMode.XTS, CipherMode.STREAM) and padding:
+            raise invalid_parameter(f"{self.algorithm.name} takes no BCRYPT_BLOCK_PADDING")
+        if mode is CipherMode.ECB:
+            return self._blocks(self._spec(mode), data, padding, encrypting)[0]
+        if mode is CipherMode.STREAM:
+            with self._chaining.held():
+                result = self._apply(CipherSpec(mode, offset=self.stream_offset), data, encrypting)
+                self.stream_offset += len(data)
+            return result
         if iv is None:
             with self._chaining.held():
                 result, self.running_iv = self._chained(mode, self.running_iv, data, padding, encrypting)
             return result
         given, view = octets(iv, "pbIV"), memoryview(iv)
         # Before the token is called: the result of a call whose IV cannot be handed back would be lost.
-        if len(given) != BLOCK or not view.c_contiguous:
-            raise invalid_parameter(f"a pbIV of {BLOCK} bytes in one piece expected, {len(given)} given")
-        result, following = self._chained(mode, given, data, padding, encrypting)
+        lengths = (self.block, SHORT_UNIT_NUMBER) if mode is CipherMode.XTS else (self.block,)
+        if len(given) not in lengths or not view.c_contiguous:
+            raise invalid_parameter(f"a pbIV of {self.block} bytes in one piece expected, {len(given)} given")
+        result, following = self._chained(mode, given.ljust(self.block, b"\0"), data, padding, encrypting)
         if not view.readonly:
-            view.cast("B")[:] = following
+            view.cast("B")[:] = following[: len(given)]
         self.running_iv = following
         return result
 
+    def _spec(self, mode: CipherMode, iv: bytes = b"") -> CipherSpec:
+        effective_bits = self.effective_bits if self.token_key.spec.family is SecretFamily.RC2 else 0
+        return CipherSpec(mode, iv, effective_bits)
+
+    def _apply(self, spec: CipherSpec, data: bytes, encrypting: bool) -> bytes:
+        return self.token_key.encrypt(spec, data) if encrypting else self.token_key.decrypt(spec, data)
+
     def _chained(
-        self, mode: str | None, iv: bytes, data: bytes, padding: bool, encrypting: bool
+        self, mode: CipherMode, iv: bytes, data: bytes, padding: bool, encrypting: bool
     ) -> tuple[bytes, bytes]:
         """The result, and the IV that the next call continues with."""
-        if mode != BCRYPT_CHAIN_MODE_CFB:
-            spec = CipherSpec(CipherMode.CBC, iv)
-        elif self.message_block_length == CFB128_UNIT:
-            spec = CipherSpec(CipherMode.CFB128, iv)
-        else:
-            spec = CipherSpec(CipherMode.CFB8, iv)
-        result, ciphertext = self._blocks(spec, data, padding, encrypting)
-        return result, (iv + ciphertext)[-BLOCK:]
+        if mode is CipherMode.XTS:
+            return self._data_units(iv, data, encrypting)
+        result, ciphertext = self._blocks(self._spec(mode, iv), data, padding, encrypting)
+        return result, (iv + ciphertext)[-self.block :]
+
+    def _data_units(self, first: bytes, data: bytes, encrypting: bool) -> tuple[bytes, bytes]:
+        """Whole data units and perhaps a shorter last one, and the number of the unit behind them."""
+        unit = self.message_block_length
+        if not unit:
+            raise invalid_parameter("XTS-AES needs the length of its data units: set MessageBlockLength on the key")
+        if 0 < len(data) % unit < self.block:
+            raise CngError(
+                NTSTATUS.STATUS_INVALID_BUFFER_SIZE,
+                f"a last data unit of {len(data) % unit} bytes is under one block of {self.block}",
+            )
+        result = self._apply(CipherSpec(CipherMode.XTS, first, data_unit=unit), data, encrypting) if data else b""
+        following = int.from_bytes(first, "little") + -(-len(data) // unit)
+        return result, (following % (1 << 8 * self.block)).to_bytes(self.block, "little")
 
     def _blocks(self, spec: CipherSpec, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
         """The result, and the ciphertext, which chains on in both directions."""
-        whole_blocks = padding or spec.mode in (CipherMode.ECB, CipherMode.CBC)
+        whole_blocks = padding or spec.mode in WHOLE_BLOCK_MODES
         if encrypting:
             if padding:
-                data = pad(data, BLOCK)
+                data = pad(data, self.block)
             self._check_blocks(data, whole_blocks)
             ciphertext = self.token_key.encrypt(spec, data) if data else b""
             return ciphertext, ciphertext
         self._check_blocks(data, whole_blocks)
         plaintext = self.token_key.decrypt(spec, data) if data else b""
-        return (unpad(plaintext, BLOCK) if padding else plaintext), data
+        return (unpad(plaintext, self.block) if padding else plaintext), data
 
-    @staticmethod
-    def _check_blocks(data: bytes, whole_blocks: bool) -> None:
-        if whole_blocks and len(data) % BLOCK:
+    def _check_blocks(self, data: bytes, whole_blocks: bool) -> None:
+        if whole_blocks and len(data) % self.block:
             raise CngError(
-                NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {BLOCK} bytes"
+                NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {self.block} bytes"
             )
 
     def duplicate(self, key_object: Octets | None = None) -> SymmetricKey:
@@ -204,6 +259,8 @@ class SymmetricKey(Handle):
                 chaining_mode=self.chaining_mode,
                 message_block_length=self.message_block_length,
                 running_iv=self.running_iv,
+                effective_bits=self.effective_bits,
+                stream_offset=self.stream_offset,
             )
 
     def export(self, blob_type: str, export_key: SymmetricKey | None = None) -> bytes:
@@ -254,9 +311,23 @@ def _cipher_key(handle: AlgorithmHandle, token_key: SecretKey, held: memoryview 
     return SymmetricKey(handle, token_key, held, chaining_mode=handle.chaining_mode)
 
 
-def _spec(handle: AlgorithmHandle, bits: int, usage: Usage = CIPHER_USAGE) -> SecretSpec:
+def check_effective_bits(name: str, bits: int) -> int:
+    """Raises STATUS_NOT_SUPPORTED for another algorithm than RC2, STATUS_INVALID_PARAMETER for a bad length."""
+    if name != SecretFamily.RC2.value:
+        raise not_supported(f"{name} has no EffectiveKeyLength")
+    if bits not in EFFECTIVE_BITS:
+        raise invalid_parameter(f"EffectiveKeyLength is 1 to {EFFECTIVE_BITS[-1]} bits, not {bits}")
+    return bits
+
+
+def _usage(handle: AlgorithmHandle) -> Usage:
+    """All that keys of the algorithm may do: only AES keys are the keys of wrapped blobs."""
+    return CIPHER_USAGE if handle.name == SecretFamily.AES.value else Usage.ENCRYPT | Usage.DECRYPT
+
+
+def _spec(handle: AlgorithmHandle, bits: int, usage: Usage | None = None) -> SecretSpec:
     exportable = bool(handle.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
-    return SecretSpec(SecretFamily.AES, bits, usage, exportable)
+    return SecretSpec(SecretFamily(handle.name), bits, _usage(handle) if usage is None else usage, exportable)
 
 
 def _require_length(handle: AlgorithmHandle, bits: int) -> None:
@@ -271,16 +342,20 @@ def import_secret(handle: AlgorithmHandle, secret: bytes, key_object: Octets | N
     longest = handle.algorithm.key_lengths.dwMaxLength // 8 if handle.algorithm.key_lengths else 0
     value = secret[:longest]
     _require_length(handle, 8 * len(value))
+    half = len(value) // 2
+    if handle.name == SecretFamily.XTS.value and value[:half] == value[half:]:
+        raise invalid_parameter("the two keys of XTS-AES must differ")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         return _cipher_key(handle, handle.provider.import_secret(_spec(handle, 8 * len(value)), value), held)
 
 
-def generate(handle: AlgorithmHandle, bits: int, usage: Usage, key_object: Octets | None) -> SymmetricKey:
-    """A key that the token makes itself. bits: its length. usage: at most CIPHER_USAGE."""
+def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object: Octets | None) -> SymmetricKey:
+    """A key that the token makes itself. bits: its length. usage: None for all that it can have."""
     _require_cipher(handle)
     _require_length(handle, bits)
-    if usage & ~CIPHER_USAGE or not usage:
-        raise invalid_parameter(f"a cipher key's usage is of {CIPHER_USAGE}, not {usage}")
+    possible = _usage(handle)
+    if usage is not None and (usage & ~possible or not usage):
+        raise invalid_parameter(f"the usage of {handle.name} keys is of {possible}, not {usage}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         return _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
 
@@ -326,7 +401,7 @@ def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object
 def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> SymmetricKey:
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         token_key = handle.provider.reload_opaque(blob)
-        if not isinstance(token_key, SecretKey) or token_key.spec.family is not SecretFamily.AES:
+        if not isinstance(token_key, SecretKey) or token_key.spec.family.value != handle.name:
             token_key.destroy()
             raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
         return _cipher_key(handle, token_key, held)

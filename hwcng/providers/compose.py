@@ -25,8 +25,8 @@ __all__ = [
     "ccm_encrypt",
     "cfb8_decrypt",
     "cfb8_encrypt",
-    "cfb128_decrypt",
-    "cfb128_encrypt",
+    "cfb_decrypt",
+    "cfb_encrypt",
     "ctr_keystream",
     "eme_oaep_decode",
     "eme_oaep_encode",
@@ -41,6 +41,7 @@ __all__ = [
     "rsa_decrypt",
     "rsa_sign",
     "xor",
+    "xts",
 ]
 
 Primitive: TypeAlias = Callable[[bytes], bytes]
@@ -78,30 +79,84 @@ def cfb8_encrypt(ecb: Primitive, iv: bytes, data: bytes) -> bytes:
 
 
 def cfb8_decrypt(ecb: Primitive, iv: bytes, data: bytes) -> bytes:
-    """One `ecb` call over all shift registers, 16 bytes for each byte of data."""
+    """One `ecb` call over all shift registers, a block for each byte of data."""
     if not data:
         return b""
-    stream = iv + data
-    registers = b"".join(stream[start : start + BLOCK] for start in range(len(data)))
-    return xor(data, ecb(registers)[::BLOCK])
+    stream, block = iv + data, len(iv)
+    registers = b"".join(stream[start : start + block] for start in range(len(data)))
+    return xor(data, ecb(registers)[::block])
 
 
-def cfb128_encrypt(ecb: Primitive, iv: bytes, data: bytes) -> bytes:
-    """CFB with 128-bit segments: one `ecb` call per block. A last short segment takes the leading keystream bytes."""
-    register, segments = iv, []
-    for start in range(0, len(data), BLOCK):
-        segment = data[start : start + BLOCK]
+def cfb_encrypt(ecb: Primitive, iv: bytes, data: bytes) -> bytes:
+    """CFB with segments of a block: one `ecb` call each. A last short segment takes the leading keystream bytes."""
+    register, segments, block = iv, [], len(iv)
+    for start in range(0, len(data), block):
+        segment = data[start : start + block]
         register = xor(segment, ecb(register)[: len(segment)])
         segments.append(register)
     return b"".join(segments)
 
 
-def cfb128_decrypt(ecb: Primitive, iv: bytes, data: bytes) -> bytes:
+def cfb_decrypt(ecb: Primitive, iv: bytes, data: bytes) -> bytes:
     """One `ecb` call. A last short segment takes the leading keystream bytes."""
     if not data:
         return b""
-    whole_before_last = (len(data) - 1) // BLOCK * BLOCK
+    block = len(iv)
+    whole_before_last = (len(data) - 1) // block * block
     return xor(data, ecb(iv + data[:whole_before_last])[: len(data)])
+
+
+_XTS_POLYNOMIAL = 0x87
+
+
+def xts(
+    tweak_ecb: Primitive, data_ecb: Primitive, first_unit: int, data_unit: int, data: bytes, *, encrypting: bool
+) -> bytes:
+    """XTS-AES (IEEE 1619, section 5.3) of consecutive data units, the last of which may be shorter, by two calls.
+
+    tweak_ecb: encryption under the tweak key; data_ecb: encryption or decryption under the data key. data_unit: bytes,
+    at least 16; what is left for the last unit is at least 16 too. The tweaks are seen here, no key is.
+    """
+    units = [data[start : start + data_unit] for start in range(0, len(data), data_unit)]
+    numbers = b"".join((first_unit + step).to_bytes(BLOCK, "little") for step in range(len(units)))
+    first_tweaks = tweak_ecb(numbers)
+    tweaks = [_xts_tweaks(first_tweaks[BLOCK * step : BLOCK * (step + 1)], unit) for step, unit in enumerate(units)]
+    # With a partial block, the one before it waits for what it lends: the rest of all units goes in one call.
+    lending = [len(unit) % BLOCK != 0 for unit in units]
+    heads = [
+        unit[: len(unit) // BLOCK * BLOCK - (BLOCK if lends else 0)] for unit, lends in zip(units, lending, strict=True)
+    ]
+    masks = [tweak[: len(head)] for tweak, head in zip(tweaks, heads, strict=True)]
+    mask = b"".join(masks)
+    done = xor(data_ecb(xor(b"".join(heads), mask)), mask) if mask else b""
+    output, start = [], 0
+    for unit, head, tweak, lends in zip(units, heads, tweaks, lending, strict=True):
+        output.append(done[start : start + len(head)])
+        start += len(head)
+        if lends:
+            output.append(_xts_steal(data_ecb, unit[len(head) :], tweak[len(head) :], encrypting))
+    return b"".join(output)
+
+
+def _xts_tweaks(first: bytes, unit: bytes) -> bytes:
+    """The tweak of every block of a unit: each is the one before times x in GF(2^128), little-endian."""
+    tweak, tweaks = int.from_bytes(first, "little"), []
+    for _ in range(-(-len(unit) // BLOCK)):
+        tweaks.append(tweak.to_bytes(BLOCK, "little"))
+        tweak <<= 1
+        if tweak >> 128:
+            tweak = tweak & ((1 << 128) - 1) ^ _XTS_POLYNOMIAL
+    return b"".join(tweaks)
+
+
+def _xts_steal(data_ecb: Primitive, tail: bytes, tweaks: bytes, encrypting: bool) -> bytes:
+    """Ciphertext stealing over the last whole block and the partial one behind it (IEEE 1619, 5.3.2 and 5.4.2)."""
+    one, other = tweaks[:BLOCK], tweaks[BLOCK:]
+    if not encrypting:
+        one, other = other, one
+    whole, partial = tail[:BLOCK], tail[BLOCK:]
+    lent = xor(data_ecb(xor(whole, one)), one)
+    return xor(data_ecb(xor(partial + lent[len(partial) :], other)), other) + lent[: len(partial)]
 
 
 def ctr_keystream(ecb: Primitive, counter_block: bytes, counter_size: int, length: int) -> bytes:

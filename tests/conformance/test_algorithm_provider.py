@@ -62,9 +62,12 @@ ASYMMETRIC = (
     "ECDH_P521",
     "ECDSA",
     "ECDH",
+    "DH",
+    "DSA",
 )
 KDFS = {"PBKDF2", "SP800_108_CTR_HMAC", "SP800_56A_CONCAT", "CAPI_KDF", "TLS1_2_KDF", "HKDF"}
-ALGORITHMS = ("AES", "AES-CMAC", "AES-GMAC", *HASHES, *ASYMMETRIC, "RNG")
+CIPHERS = {"AES", "3DES", "3DES_112", "XTS-AES"}
+ALGORITHMS = (*sorted(CIPHERS), "AES-CMAC", "AES-GMAC", *HASHES, *ASYMMETRIC, "RNG")
 ACCEPTED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
 DEFINED = ACCEPTED | 0x4 | BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG | 0x40
 
@@ -306,13 +309,13 @@ def test_enumeration_lists_each_algorithm_once_per_class(default_provider, calls
 @pytest.mark.parametrize(
     ("operation", "names"),
     [
-        (0x01, {"AES"}),
+        (0x01, CIPHERS),
         (0x02, {*HASHES, "AES-CMAC", "AES-GMAC"}),
         (0x04, {"RSA"}),
-        (0x08, {"ECDH_P256", "ECDH_P384", "ECDH_P521", "ECDH"}),
-        (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA"}),
+        (0x08, {"ECDH_P256", "ECDH_P384", "ECDH_P521", "ECDH", "DH"}),
+        (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA", "DSA"}),
         (0x20, {"RNG"}),
-        (0x21, {"AES", "RNG"}),
+        (0x21, CIPHERS | {"RNG"}),
         (0x40, KDFS),
         (0x80, set()),
     ],

@@ -78,10 +78,6 @@ ALL = ("AES", *MACS, *HASHES, *RSA, *CURVES, *GENERIC, "RNG")
 CLASSES = {"RSA": 3, "RSA_SIGN": 5, "AES": 1, "RNG": 6} | dict.fromkeys((*HASHES, *MACS), 2)
 CLASSES |= {name: 5 if name.startswith("ECDSA") else 4 for name in (*CURVES, *GENERIC)}
 LATER = (
-    "EffectiveKeyLength",
-    "PrivKeyVal",
-    "DHParameters",
-    "DSAParameters",
     "ParameterSetName",
     "KEMSharedSecretLength",
     "KEMCiphertextLength",

@@ -457,6 +457,11 @@ class TestTable:
             "CAPIPUBLICBLOB",
             "ECCPUBLICBLOB",
             "ECCFULLPUBLICBLOB",
+            "DHPUBLICBLOB",
+            "CAPIDHPUBLICBLOB",
+            "DSAPUBLICBLOB",
+            "CAPIDSAPUBLICBLOB",
+            "V2CAPIDSAPUBLICBLOB",
         }
 
     @pytest.mark.row("IKP-09")

@@ -530,7 +530,7 @@ def test_offers_agree_with_the_probe(token: Provider, calls: Callable[..., CallC
             some = {support for (name, way), support in operations.items() if name == "RSA" and way.startswith(scheme)}
             assert (token.offers("RSA", scheme) is REFUSED) == (some == {REFUSED})
         assert token.offers("RNG") is NATIVE and token.offers("AES") is NATIVE and token.offers("RSA") is NATIVE
-        assert token.offers("DES") is REFUSED and token.offers("AES", "XTS") is REFUSED
+        assert token.offers("DESX") is REFUSED and token.offers("AES", "XTS") is REFUSED
     assert counter.names == []
 
 

@@ -62,6 +62,12 @@ def test_without_root_or_sudo_it_prints_the_line_to_run(checkout, release):
     assert not (checkout / ".venv").exists()
 
 
+def test_wine_is_installed_on_request(checkout):
+    assert "wine64" not in setup(checkout).stderr
+    line = setup(checkout, "--wine").stderr.splitlines()[-1]
+    assert line.split()[-2:] == ["wine64", "gcc-mingw-w64-x86-64"]
+
+
 @pytest.mark.parametrize(
     ("release", "name"),
     [

@@ -51,6 +51,29 @@ _RULES: tuple[Rule, ...] = (
     Rule("AES", "GCM", (Mechanism.AES_GCM,)),
     Rule("AES", "CCM", (), (Mechanism.AES_ECB, Mechanism.AES_CBC), "AES-CBC for the tag, AES-ECB for the key stream"),
     Rule("AES", "WRAP", (Mechanism.AES_KEY_WRAP,)),
+    *(
+        rule
+        for name, ecb, cbc in (
+            ("DES", Mechanism._DES_ECB, Mechanism._DES_CBC),
+            ("3DES", Mechanism.DES3_ECB, Mechanism.DES3_CBC),
+            ("3DES_112", Mechanism.DES3_ECB, Mechanism.DES3_CBC),
+        )
+        for rule in (
+            Rule(name, "ECB", (ecb,)),
+            Rule(name, "CBC", (cbc,)),
+            Rule(name, "CFB8", (), (ecb,), "one ECB call per byte encrypted"),
+            Rule(name, "CFB64", (), (ecb,), "one ECB call per block encrypted"),
+        )
+    ),
+    Rule("RC2", "CBC", (Mechanism._RC2_CBC,)),
+    Rule("RC2", "ECB", (), (Mechanism._RC2_CBC,), "one RC2-CBC call per block encrypted"),
+    Rule("RC2", "CFB8", (), (Mechanism._RC2_CBC,), "one RC2-CBC call per byte"),
+    Rule("RC2", "CFB64", (), (Mechanism._RC2_CBC,), "one RC2-CBC call per block"),
+    Rule("RC4", "STREAM", (Mechanism._RC4,)),
+    Rule(
+        "XTS-AES", "XTS", (), (Mechanism.AES_ECB,), "AES-ECB under two keys: the tweaks are on the host, no key byte is"
+    ),
+    Rule("CHACHA20_POLY1305", "POLY1305", (CKM.CHACHA20_POLY1305,)),
     Rule("AES-CMAC", None, (Mechanism.AES_CMAC,)),
     Rule("AES-GMAC", None, (), (Mechanism.AES_GCM,), "AES-GCM of an empty plaintext"),
     *(Rule(f"HMAC-{name}", None, (Mechanism(mechanism),)) for name, mechanism in HMAC_MECHANISMS.items()),
@@ -93,7 +116,7 @@ _RULES: tuple[Rule, ...] = (
 )
 
 RSA_COMPOSITIONS = {rule.operation: rule.composition for rule in _RULES if rule.algorithm == "RSA"}
-CIPHERS = ("AES",)
+CIPHERS = ("AES", "DES", "3DES", "3DES_112", "RC2", "RC4", "XTS-AES", "CHACHA20_POLY1305")
 """The algorithms that a token offers where it offers one of their modes."""
 
 RELEVANT_MECHANISMS = frozenset(
@@ -124,7 +147,7 @@ class MechanismSet:
     ) -> None:
         self.infos = infos
         self.quirks = quirks
-        self.listed = frozenset(listed)
+        self.listed = frozenset(listed) - quirks.unusable_mechanisms
         self._offers: dict[tuple[str, str | None], Support] = {}
         self.reasons: dict[tuple[str, str | None], str] = {}
         for rule in _RULES:
@@ -133,6 +156,9 @@ class MechanismSet:
             modes = {self.offers(algorithm, mode.value) for mode in CipherMode}
             best = (support for support in (Support.NATIVE, Support.COMPOSED) if support in modes)
             self._offers[algorithm, None] = next(best, Support.REFUSED)
+            if self._offers[algorithm, None] is not Support.NATIVE:
+                reasons = (self.reasons.get((algorithm, mode.value)) for mode in CipherMode)
+                self.reasons[algorithm, None] = next(filter(None, reasons))
         self._offers["RNG", None] = Support.NATIVE if has_rng else Support.REFUSED
         for algorithm in ("ECDSA", "ECDH"):
             for curve in CURVES:

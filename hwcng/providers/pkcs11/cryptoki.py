@@ -49,6 +49,10 @@ typedef struct { const char *pInterfaceName; const void *pFunctionList; CK_ULONG
 typedef struct {
     const CK_BYTE *pIv; CK_ULONG ulIvLen; CK_ULONG ulIvBits; const CK_BYTE *pAAD; CK_ULONG ulAADLen; CK_ULONG ulTagBits;
 } CK_GCM_PARAMS;
+typedef struct {
+    const CK_BYTE *pNonce; CK_ULONG ulNonceLen; const CK_BYTE *pAAD; CK_ULONG ulAADLen;
+} CK_SALSA20_CHACHA20_POLY1305_PARAMS;
+typedef struct { CK_ULONG ulEffectiveBits; CK_BYTE iv[8]; } CK_RC2_CBC_PARAMS;
 typedef struct { CK_ULONG hashAlg; CK_ULONG mgf; CK_ULONG sLen; } CK_RSA_PKCS_PSS_PARAMS;
 typedef struct {
     CK_ULONG hashAlg; CK_ULONG mgf; CK_ULONG source; const void *pSourceData; CK_ULONG ulSourceDataLen;

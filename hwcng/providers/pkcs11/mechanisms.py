@@ -13,7 +13,16 @@ from types import MappingProxyType
 from asn1crypto.core import OctetString
 from pkcs11 import MGF, Mechanism
 
-from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, CounterKdfSpec, HkdfSpec, RsaOaepSpec, RsaPssSpec
+from hwcng.providers.base import (
+    AeadSpec,
+    CipherMode,
+    CipherSpec,
+    CounterKdfSpec,
+    HkdfSpec,
+    RsaOaepSpec,
+    RsaPssSpec,
+    SecretFamily,
+)
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 
 __all__ = [
@@ -39,13 +48,39 @@ __all__ = [
 
 AES_BLOCK = 16
 
-CIPHER_MECHANISMS: Mapping[CipherMode, int] = MappingProxyType(
+
+class CKM(enum.IntEnum):
+    """Mechanisms that python-pkcs11 has no name for."""
+
+    SP800_108_COUNTER_KDF = 0x3AC
+    CHACHA20_KEY_GEN = 0x1225
+    CHACHA20_POLY1305 = 0x4021
+    HKDF_DERIVE = 0x402A
+
+
+_AES_MECHANISMS: Mapping[CipherMode, int] = MappingProxyType(
     {
         CipherMode.ECB: int(Mechanism.AES_ECB),
         CipherMode.CBC: int(Mechanism.AES_CBC),
         CipherMode.CFB8: int(Mechanism.AES_CFB8),
         CipherMode.CFB128: int(Mechanism.AES_CFB128),
         CipherMode.GCM: int(Mechanism.AES_GCM),
+    }
+)
+_DES3_MECHANISMS: Mapping[CipherMode, int] = MappingProxyType(
+    {CipherMode.ECB: int(Mechanism.DES3_ECB), CipherMode.CBC: int(Mechanism.DES3_CBC)}
+)
+
+CIPHER_MECHANISMS: Mapping[SecretFamily, Mapping[CipherMode, int]] = MappingProxyType(
+    {
+        SecretFamily.AES: _AES_MECHANISMS,
+        SecretFamily.GMAC: _AES_MECHANISMS,
+        SecretFamily.DES3: _DES3_MECHANISMS,
+        SecretFamily.DES3_112: _DES3_MECHANISMS,
+        SecretFamily.DES: {CipherMode.ECB: int(Mechanism._DES_ECB), CipherMode.CBC: int(Mechanism._DES_CBC)},
+        SecretFamily.RC2: {CipherMode.CBC: int(Mechanism._RC2_CBC)},
+        SecretFamily.RC4: {CipherMode.STREAM: int(Mechanism._RC4)},
+        SecretFamily.CHACHA20_POLY1305: {CipherMode.POLY1305: int(CKM.CHACHA20_POLY1305)},
     }
 )
 
@@ -97,13 +132,6 @@ KEY_DERIVATION_MECHANISMS: Mapping[str, int] = MappingProxyType(
 )
 
 
-class CKM(enum.IntEnum):
-    """Mechanisms that python-pkcs11 has no name for."""
-
-    SP800_108_COUNTER_KDF = 0x3AC
-    HKDF_DERIVE = 0x402A
-
-
 CKZ_DATA_SPECIFIED = 1
 CKD_NULL = 1
 CKF_HKDF_SALT_NULL = 1
@@ -140,16 +168,32 @@ def _structured(mechanism: int, parameter: CData, *alive: CData) -> MechanismCal
     return MechanismCall(mechanism, parameter, ffi.sizeof(ffi.typeof(parameter).item), (parameter, *alive))
 
 
-def cipher(spec: CipherSpec | AeadSpec) -> MechanismCall:
-    """For a spec whose mode is in CIPHER_MECHANISMS."""
-    mechanism = CIPHER_MECHANISMS[spec.mode]
-    if isinstance(spec, CipherSpec):
-        return with_iv(mechanism, spec.iv) if spec.iv else MechanismCall(mechanism)
+def cipher(family: SecretFamily, spec: CipherSpec | AeadSpec) -> MechanismCall:
+    """For a family and a mode in CIPHER_MECHANISMS."""
+    mechanism = CIPHER_MECHANISMS[family][spec.mode]
+    if isinstance(spec, AeadSpec):
+        return _chacha20_poly1305(mechanism, spec) if spec.mode is CipherMode.POLY1305 else _gcm(mechanism, spec)
+    if family is SecretFamily.RC2:
+        parameters = ffi.new("CK_RC2_CBC_PARAMS *")
+        parameters.ulEffectiveBits, parameters.iv = spec.effective_bits, spec.iv
+        return _structured(mechanism, parameters)
+    return with_iv(mechanism, spec.iv) if spec.iv else MechanismCall(mechanism)
+
+
+def _gcm(mechanism: int, spec: AeadSpec) -> MechanismCall:
     nonce, aad = ffi.from_buffer(spec.nonce), ffi.from_buffer(spec.aad)
     parameters = ffi.new("CK_GCM_PARAMS *")
     parameters.pIv, parameters.ulIvLen, parameters.ulIvBits = nonce, len(spec.nonce), 8 * len(spec.nonce)
     parameters.pAAD, parameters.ulAADLen = (aad, len(spec.aad)) if spec.aad else (ffi.NULL, 0)
     parameters.ulTagBits = 8 * spec.tag_length
+    return _structured(mechanism, parameters, nonce, aad)
+
+
+def _chacha20_poly1305(mechanism: int, spec: AeadSpec) -> MechanismCall:
+    nonce, aad = ffi.from_buffer(spec.nonce), ffi.from_buffer(spec.aad)
+    parameters = ffi.new("CK_SALSA20_CHACHA20_POLY1305_PARAMS *")
+    parameters.pNonce, parameters.ulNonceLen = nonce, len(spec.nonce)
+    parameters.pAAD, parameters.ulAADLen = (aad, len(spec.aad)) if spec.aad else (ffi.NULL, 0)
     return _structured(mechanism, parameters, nonce, aad)
 
 

@@ -195,6 +195,9 @@ def build(
     """The blob of an exportable key. Raises STATUS_NOT_SUPPORTED where the token cannot wrap it."""
     connection.require_alive()
     private = isinstance(spec, PairSpec)
+    wrapped_kinds = offered.quirks.wrapped_kinds
+    if isinstance(spec, PairSpec) and wrapped_kinds is not None and spec.kind not in wrapped_kinds:
+        raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"token {connection.token_name!r} wraps no {spec.kind} keys")
     iv = os.urandom(16)
     call = _wrapping_call(connection, offered, private, None, iv)
     identifier, (wrapping_key, authentication_key) = _own_protecting_keys(connection, offered)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace as replaced
 from functools import partial
 from typing import Any, NoReturn
@@ -24,6 +24,7 @@ from hwcng.providers.base import (
     SecretKey,
     SecretSpec,
     Support,
+    Usage,
 )
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
@@ -41,6 +42,7 @@ from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offere
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.store import KeyStore
 from hwcng.providers.pkcs11.tokens import FoundToken, find_token
+from hwcng.providers.pkcs11.xts_keys import Pkcs11XtsKey
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
 
 __all__ = ["Pkcs11Provider", "open_uri"]
@@ -194,7 +196,23 @@ class Pkcs11Provider(Provider):
         self._require(offered_as(spec))
         return SECRET_KINDS[spec.family]
 
+    def _xts(self, spec: SecretSpec, make: Callable[[SecretSpec, int], SecretKey]) -> SecretKey:
+        """An XTS key of two AES keys, which `make` makes given their spec and which of the two it is."""
+        self._kind_of_secret(spec)
+        half = SecretSpec(SecretFamily.AES, spec.bits // 2, Usage.ENCRYPT | Usage.DECRYPT)
+        data_key = make(half, 0)
+        try:
+            tweak_key = make(half, 1)
+        except BaseException:
+            data_key.destroy()
+            raise
+        if not isinstance(data_key, Pkcs11SecretKey) or not isinstance(tweak_key, Pkcs11SecretKey):
+            raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "the halves of an XTS key are no keys of the token")
+        return Pkcs11XtsKey(data_key, tweak_key, spec)
+
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
+        if spec.family is SecretFamily.XTS:
+            return self._xts(spec, lambda half, _: self.generate_secret(half))
         kind = self._kind_of_secret(spec)
         held = objects.generate(
             self._connection,
@@ -206,6 +224,10 @@ class Pkcs11Provider(Provider):
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._kind_of_secret(spec)
+        if spec.family is SecretFamily.XTS:
+            size = spec.bits // 16
+            halves = value[:size], value[size:]
+            return self._xts(spec, lambda half, which: self.import_secret(half, halves[which]))
         if spec.family is SecretFamily.HMAC:
             value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"

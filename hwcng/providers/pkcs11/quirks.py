@@ -32,9 +32,11 @@ class Quirks:
     arrive.
 
     named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
+    unusable_mechanisms: what the token lists and then refuses.
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
+    wrapped_kinds: kinds of pairs that survive C_WrapKey and C_UnwrapKey, None where every kind may be tried.
     key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
 
@@ -44,13 +46,16 @@ class Quirks:
     named_curves: frozenset[str] | None = None
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
+    unusable_mechanisms: frozenset[int] = frozenset()
     slots_share_mechanisms: bool = False
+    wrapped_kinds: frozenset[str] | None = None
     key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label. It takes
     # bare points for DER whose x begins with 0x37 (nistP224) or 0x7F (brainpoolP512r1), and answers GENERAL_ERROR.
+    # It lists single DES, which OpenSSL 3 keeps in a provider that SoftHSM does not load.
     # It says that DSA ends at 1024 bits, and holds longer keys all the same.
     (
         re.compile(r"SoftHSM"),
@@ -59,12 +64,17 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
             oaep_label=False,
             key_wrap_pad_is_rfc5649=True,
             der_peer_point=True,
+            unusable_mechanisms=frozenset({int(Mechanism._DES_ECB), int(Mechanism._DES_CBC)}),
             key_ranges=MappingProxyType({int(Mechanism.DSA_KEY_PAIR_GEN): (512, 3072)}),
         ),
     ),
-    # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1. A database's slot lists no digest, no RC4 and no
-    # CKM_EXTRACT_KEY_FROM_KEY, and takes them all.
-    (re.compile(r"NSS|Mozilla"), Quirks(named_curves=_NIST_CURVES, slots_share_mechanisms=True)),
+    # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1. It wraps EC and DSA keys, which it then refuses to
+    # unwrap (TEMPLATE_INCOMPLETE), and its DEVICE_ERROR to the wrapping of a DH key would pass for a lost connection.
+    # A database's slot lists no digest, no RC4 and no CKM_EXTRACT_KEY_FROM_KEY, and takes them all.
+    (
+        re.compile(r"NSS|Mozilla"),
+        Quirks(named_curves=_NIST_CURVES, wrapped_kinds=frozenset({"RSA"}), slots_share_mechanisms=True),
+    ),
     # opencryptoki takes SHA-3 in PSS too.
     (re.compile(r"opencryptoki|Opencryptoki|IBM"), Quirks(pss_hashes=frozenset(HASHES) - {"MD5"})),
 )

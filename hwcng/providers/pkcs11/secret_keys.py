@@ -7,6 +7,7 @@ Everything composed keeps every key bit in the token.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from pkcs11 import Mechanism
 
@@ -39,6 +40,8 @@ from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11SecretKey"]
 
+RC2_BLOCK = 8
+_CIPHERS = {SecretFamily.CMAC: "AES", SecretFamily.GMAC: "AES"}
 _ECB = CipherSpec(CipherMode.ECB)
 _CBC_ZERO_IV = CipherSpec(CipherMode.CBC, bytes(AES_BLOCK))
 
@@ -64,36 +67,51 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         return self.connection.crypt(
             "C_EncryptInit",
             "C_Encrypt",
-            mechanisms.cipher(spec),
+            mechanisms.cipher(self.spec.family, spec),
             self.held.handle,
             data,
             room,
-            f"AES {spec.mode.value} encryption",
+            f"{self.cipher} {spec.mode.value} encryption",
         )
 
     def _decrypt(self, spec: CipherSpec | AeadSpec, data: bytes, verdicts: Mapping[int, NTSTATUS] | None) -> bytes:
         return self.connection.crypt(
             "C_DecryptInit",
             "C_Decrypt",
-            mechanisms.cipher(spec),
+            mechanisms.cipher(self.spec.family, spec),
             self.held.handle,
             data,
             len(data),
-            f"AES {spec.mode.value} decryption",
+            f"{self.cipher} {spec.mode.value} decryption",
             verdicts,
             wipe=True,
         )
 
-    def _ecb(self, blocks: bytes) -> bytes:
-        return self._encrypt(_ECB, blocks, len(blocks)) if blocks else b""
+    @property
+    def cipher(self) -> str:
+        """The algorithm that the key is asked for as."""
+        return _CIPHERS.get(self.spec.family, self.spec.family.value)
+
+    def _ecb(self, blocks: bytes, effective_bits: int = 0) -> bytes:
+        if self.spec.family is not SecretFamily.RC2:
+            return self._encrypt(_ECB, blocks, len(blocks)) if blocks else b""
+        cbc = CipherSpec(CipherMode.CBC, bytes(RC2_BLOCK), effective_bits)
+        pieces = (blocks[start : start + RC2_BLOCK] for start in range(0, len(blocks), RC2_BLOCK))
+        return b"".join(self._encrypt(cbc, piece, RC2_BLOCK) for piece in pieces)
+
+    def _ecb_decrypt(self, blocks: bytes, effective_bits: int) -> bytes:
+        """RC2's: in CBC every plaintext block is masked by the ciphertext block before it."""
+        iv = bytes(RC2_BLOCK)
+        plaintext = self._decrypt(CipherSpec(CipherMode.CBC, iv, effective_bits), blocks, None)
+        return compose.xor(plaintext, (iv + blocks)[: len(blocks)])
 
     def _cbc_zero_iv(self, blocks: bytes) -> bytes:
         return self._encrypt(_CBC_ZERO_IV, blocks, len(blocks))
 
     def _support(self, mode: CipherMode) -> Support:
-        support = self.offered.offers("AES", mode.value)
+        support = self.offered.offers(self.cipher, mode.value)
         if support is Support.REFUSED:
-            raise not_supported(f"token {self.connection.token_name!r} has no AES {mode.value}")
+            raise not_supported(f"token {self.connection.token_name!r} has no {self.cipher} {mode.value}")
         return support
 
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
@@ -103,11 +121,18 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             if native:
                 return self._encrypt(spec, data, len(data) + spec.tag_length)
             return compose.ccm_encrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
+        if not data:
+            return b""
+        if spec.mode is CipherMode.STREAM:
+            return self._key_stream(spec.offset, data)
         if native:
             # opencryptoki reports the buffer's size as CFB's output length.
-            return self._encrypt(spec, data, len(data))[: len(data)] if data else b""
-        composed = compose.cfb8_encrypt if spec.mode is CipherMode.CFB8 else compose.cfb128_encrypt
-        return composed(self._ecb, spec.iv, data)
+            return self._encrypt(spec, data, len(data))[: len(data)]
+        ecb = partial(self._ecb, effective_bits=spec.effective_bits)
+        if spec.mode is CipherMode.ECB:
+            return ecb(data)
+        composed = compose.cfb8_encrypt if spec.mode is CipherMode.CFB8 else compose.cfb_encrypt
+        return composed(ecb, spec.iv, data)
 
     def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         self._allow(Usage.DECRYPT, "decrypt")
@@ -116,10 +141,22 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             if native:
                 return self._decrypt(spec, data, _BAD_TAG)
             return compose.ccm_decrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
+        if not data:
+            return b""
+        if spec.mode is CipherMode.STREAM:
+            return self._key_stream(spec.offset, data)
         if native:
-            return self._decrypt(spec, data, None)[: len(data)] if data else b""
-        composed = compose.cfb8_decrypt if spec.mode is CipherMode.CFB8 else compose.cfb128_decrypt
-        return composed(self._ecb, spec.iv, data)
+            return self._decrypt(spec, data, None)[: len(data)]
+        if spec.mode is CipherMode.ECB:
+            return self._ecb_decrypt(data, spec.effective_bits)
+        ecb = partial(self._ecb, effective_bits=spec.effective_bits)
+        composed = compose.cfb8_decrypt if spec.mode is CipherMode.CFB8 else compose.cfb_decrypt
+        return composed(ecb, spec.iv, data)
+
+    def _key_stream(self, offset: int, data: bytes) -> bytes:
+        """RC4 from a place in its key stream on: the token runs through what went before."""
+        padded = bytes(offset) + data
+        return self._encrypt(CipherSpec(CipherMode.STREAM), padded, len(padded))[offset:]
 
     def mac(self, spec: MacSpec, data: bytes) -> bytes:
         if isinstance(spec, GmacSpec):

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from pkcs11 import KeyType, Mechanism
 
 from hwcng.providers.base import SecretFamily, SecretSpec
+from hwcng.providers.pkcs11.mechanisms import CKM
 
 __all__ = ["SECRET_KINDS", "SecretKind", "offered_as"]
 
@@ -17,12 +18,14 @@ __all__ = ["SECRET_KINDS", "SecretKind", "offered_as"]
 class SecretKind:
     """says_length: whether CKA_VALUE_LEN belongs into the template of a generation."""
 
-    key_type: KeyType
-    generation: Mechanism
+    key_type: int
+    generation: int
     says_length: bool = True
 
 
 _AES = SecretKind(KeyType.AES, Mechanism.AES_KEY_GEN)
+CKK_CHACHA20 = 0x33
+
 _GENERIC = SecretKind(KeyType.GENERIC_SECRET, Mechanism.GENERIC_SECRET_KEY_GEN)
 
 SECRET_KINDS: Mapping[SecretFamily, SecretKind] = MappingProxyType(
@@ -30,6 +33,13 @@ SECRET_KINDS: Mapping[SecretFamily, SecretKind] = MappingProxyType(
         SecretFamily.AES: _AES,
         SecretFamily.CMAC: _AES,
         SecretFamily.GMAC: _AES,
+        SecretFamily.XTS: _AES,
+        SecretFamily.DES: SecretKind(KeyType._DES, Mechanism._DES_KEY_GEN, says_length=False),
+        SecretFamily.DES3: SecretKind(KeyType.DES3, Mechanism.DES3_KEY_GEN, says_length=False),
+        SecretFamily.DES3_112: SecretKind(KeyType.DES2, Mechanism.DES2_KEY_GEN, says_length=False),
+        SecretFamily.RC2: SecretKind(KeyType._RC2, Mechanism._RC2_KEY_GEN),
+        SecretFamily.RC4: SecretKind(KeyType._RC4, Mechanism._RC4_KEY_GEN),
+        SecretFamily.CHACHA20_POLY1305: SecretKind(CKK_CHACHA20, CKM.CHACHA20_KEY_GEN, says_length=False),
         SecretFamily.HMAC: _GENERIC,
         SecretFamily.KDF: _GENERIC,
     }

@@ -158,6 +158,8 @@ class Tpm2Provider(Provider):
             )
 
     def _require_pair(self, spec: PairSpec) -> None:
+        if spec.kind not in ("EC", "RSA"):
+            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"a TPM has no {spec.kind} keys")
         if not spec.usage & (Usage.DERIVE | Usage.SIGN if spec.kind == "EC" else Usage.DECRYPT | Usage.SIGN):
             raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{_pair_name(spec)} without a use that a TPM has")
         if spec.kind == "EC":

@@ -8,6 +8,7 @@ from hwcng.forking import ProcessLock
 from hwcng.providers.base import Capabilities, Provider
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.probes.base import Probe
+from hwcng.providers.pkcs11.probes.ciphers import ciphers
 from hwcng.providers.pkcs11.probes.curves import curves
 from hwcng.providers.pkcs11.probes.derivations import derivations
 from hwcng.providers.pkcs11.probes.finite_fields import dh, dsa
@@ -21,7 +22,7 @@ def random(probe: Probe) -> None:
     probe.attempt("RNG", "random", probe.offered.offers("RNG"), lambda: len(probe.provider.random(32)) == 32)
 
 
-_PASSES = (random, aes, macs, rsa, curves, dh, dsa, derivations)
+_PASSES = (random, aes, ciphers, macs, rsa, curves, dh, dsa, derivations)
 
 _probed: dict[tuple[object, ...], Capabilities] = {}
 _probing = ProcessLock()

@@ -1,0 +1,62 @@
+"""The other ciphers: each mode there and back, once; each key length made, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, SecretFamily, SecretSpec, Support, Usage
+from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
+
+__all__ = ["ciphers"]
+
+_USAGE = Usage.ENCRYPT | Usage.DECRYPT
+_BLOCK = 8
+_BLOCK_MODES: tuple[CipherSpec | AeadSpec, ...] = (
+    CipherSpec(CipherMode.ECB),
+    *(CipherSpec(mode, bytes(_BLOCK)) for mode in (CipherMode.CBC, CipherMode.CFB8, CipherMode.CFB64)),
+)
+_RC2_MODES: tuple[CipherSpec | AeadSpec, ...] = (
+    CipherSpec(CipherMode.ECB, b"", 128),
+    *(CipherSpec(mode, bytes(_BLOCK), 128) for mode in (CipherMode.CBC, CipherMode.CFB8, CipherMode.CFB64)),
+)
+# Family -> the key lengths to make, the first of which is used, and its modes.
+_PROBED: Mapping[SecretFamily, tuple[tuple[int, ...], tuple[CipherSpec | AeadSpec, ...]]] = {
+    SecretFamily.DES: ((64,), _BLOCK_MODES),
+    SecretFamily.DES3: ((192,), _BLOCK_MODES),
+    SecretFamily.DES3_112: ((128,), _BLOCK_MODES),
+    SecretFamily.RC2: ((128, 40, 56, 64), _RC2_MODES),
+    SecretFamily.RC4: ((128, 40, 56, 64), (CipherSpec(CipherMode.STREAM),)),
+    SecretFamily.XTS: ((256, 512), (CipherSpec(CipherMode.XTS, bytes(16), data_unit=len(SAMPLE)),)),
+    SecretFamily.CHACHA20_POLY1305: ((256,), (AeadSpec(CipherMode.POLY1305, bytes(12), b"aad", 16),)),
+}
+
+
+def ciphers(probe: Probe) -> None:
+    for family, (lengths, modes) in _PROBED.items():
+        name = family.value
+        made = []
+        for bits in lengths:
+            operation = f"generate {bits}"
+            probe.attempt(name, operation, probe.offered.offers(name), partial(_generates, probe, family, bits))
+            if probe.operations[name, operation] is not Support.REFUSED:
+                made.append(bits)
+        probe.key_bits[name] = tuple(sorted(made))
+        for spec in modes:
+            mode = spec.mode.value
+            works = partial(_round_trip, probe, family, lengths[0], spec)
+            probe.attempt(name, mode, probe.offered.offers(name, mode), works)
+
+
+def _generates(probe: Probe, family: SecretFamily, bits: int) -> bool:
+    probe.provider.generate_secret(SecretSpec(family, bits, _USAGE)).destroy()
+    return True
+
+
+def _round_trip(probe: Probe, family: SecretFamily, bits: int, spec: CipherSpec | AeadSpec) -> bool:
+    value = bytes(range(1, bits // 8 + 1))
+    key = probe.provider.import_secret(SecretSpec(family, bits, _USAGE), value)
+    try:
+        return key.decrypt(spec, key.encrypt(spec, SAMPLE)) == SAMPLE
+    finally:
+        key.destroy()

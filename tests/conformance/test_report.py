@@ -1,0 +1,32 @@
+"""The generated documents are those of this tree."""
+
+from __future__ import annotations
+
+import pytest
+from conformance import report
+from conformance.matrix import CELLS
+
+
+@pytest.fixture(autouse=True)
+def _unless_they_are_being_made(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--write-docs"):
+        pytest.skip("capability missing: documents that stand still while --write-docs makes them")
+
+
+def test_the_document_is_up_to_date() -> None:
+    assert report.DOCUMENT.read_text() == report.render(report.load())
+
+
+def test_every_cell_is_in_the_data() -> None:
+    served, refused = {"native", "composed", "works"}, {"STATUS_NOT_FOUND", "STATUS_NOT_SUPPORTED"}
+    for name, token in report.load().items():
+        assert list(token["cells"]) == [str(cell) for cell in CELLS], name
+        assert set(token["cells"].values()) <= served | refused
+
+
+def test_every_cell_works_on_a_token() -> None:
+    results = report.load().values()
+    for cell in map(str, CELLS):
+        working = [token for token in results if not token["cells"][cell].startswith("STATUS_")]
+        # DESX would put its whiteners on the host.
+        assert bool(working) is not cell.startswith("DESX"), cell
