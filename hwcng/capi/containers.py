@@ -146,16 +146,23 @@ class TokenContainer(Container):
 
     def require(self) -> None:
         """Raises NTE_BAD_KEYSET where there is no such container."""
-        self._provider.open_key(self._marker).destroy()
+        if not self._exists():
+            raise failure(
+                HRESULT.NTE_BAD_KEYSET, f"token {self._provider.token.label!r} has no container {self.name!r}"
+            )
+
+    def _exists(self) -> bool:
+        try:
+            self._provider.open_key(self._marker).destroy()
+        except CngError as error:
+            if error.status is HRESULT.NTE_BAD_KEYSET:
+                return False
+            raise
+        return True
 
     def create(self) -> None:
         """Raises NTE_EXISTS where there is one."""
-        try:
-            self.require()
-        except CngError as error:
-            if error.status is not HRESULT.NTE_BAD_KEYSET:
-                raise
-        else:
+        if self._exists():
             raise failure(HRESULT.NTE_EXISTS, f"there is a container {self.name!r} already")
         self._delete_pairs()
         marker = self._provider.generate_secret(_MARKER)

@@ -6,6 +6,7 @@ Standards: PKCS#11 3.2, sections 6.1.6 and 6.1.8 (CKM_RSA_PKCS and CKM_RSA_PKCS_
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
@@ -14,6 +15,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPublicKey, SecretFamily, SecretSpec, Usage
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.kinds.base import unsigned
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
@@ -22,6 +24,8 @@ from hwcng.providers.pkcs11.token_key import not_supported
 
 __all__ = ["followed_by", "unwrap", "wrapped_for"]
 
+# NSS says of a key that is too long or too short for its type that its size is out of range.
+_REFUSED = opaque.WRAPPED_KEY_REFUSED | {CKR.KEY_SIZE_RANGE: NTSTATUS.STATUS_INVALID_PARAMETER}
 _MEASURING_KEY = SecretSpec(SecretFamily.AES, 256, Usage.WRAP)
 _WRAP_OVERHEAD = 8
 _LONGEST_SECRET = 2048
@@ -78,11 +82,9 @@ def unwrap(
     template = dict(templates.secret(spec))
     # A length that the token does not tell is measured by wrapping the key once more.
     template[Attribute.EXTRACTABLE] = True
-    key = objects.unwrap(
-        connection, call, private_key, wrapped, template, "unwrapping the key", opaque.WRAPPED_KEY_REFUSED
-    )
+    key = objects.unwrap(connection, call, private_key, wrapped, template, "unwrapping the key", _REFUSED)
     try:
-        bits = 8 * _length(connection, offered, key)
+        bits = 8 * _length(connection, offered, key, spec)
         if not bits or spec.bits not in (0, bits):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "unwrapping the key failed")
         spec = replace(spec, bits=bits)
@@ -93,12 +95,14 @@ def unwrap(
     return key, spec
 
 
-def _length(connection: Connection, offered: MechanismSet, key: SessionObject) -> int:
+def _length(connection: Connection, offered: MechanismSet, key: SessionObject, spec: SecretSpec) -> int:
     """Bytes of a secret key. SoftHSM says 0 of unwrapped keys and takes any length for any type, 2.6.1 and before."""
     said = objects.read_attributes(connection, key.handle, [Attribute.VALUE_LEN], 8)[Attribute.VALUE_LEN]
-    length = int.from_bytes(said or b"", "little")
+    length = int.from_bytes(said or b"", sys.byteorder)
     if length:
         return length
+    if said is None and offered.quirks.types_have_their_length:
+        return spec.bits // 8
     if not offered.has(Mechanism.AES_KEY_WRAP):
         raise not_supported(f"token {connection.token_name!r} does not tell the lengths of the keys it unwraps")
     measuring = objects.generate(
