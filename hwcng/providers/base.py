@@ -414,7 +414,7 @@ class PairSpec:
 
     kind: "RSA", "EC", "DH", "DSA", "ML-DSA" or "ML-KEM". bits: length of the modulus or prime (RSA, DH, DSA).
     curve: CNG curve name (EC). domain: the parameters to make the pair on (DH, DSA). parameter_set: such as "65".
-    usage: SIGN and/or DECRYPT for RSA; SIGN for ECDSA, DSA, ML-DSA; DERIVE for ECDH, DH; DECAPSULATE for ML-KEM.
+    usage: SIGN, DECRYPT, UNWRAP for RSA; SIGN for ECDSA, DSA, ML-DSA; DERIVE for ECDH, DH; DECAPSULATE for ML-KEM.
     """
 
     kind: str
@@ -548,6 +548,17 @@ class SecretKey(abc.ABC):
         """The derivation verbs of a KDF key, or an HMAC key for every hash; they end with this key."""
         raise _refused("derive keys")
 
+    def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
+        """This key encrypted inside the token to whoever has the private half of `public`: modulus-length, big-endian.
+
+        Raises STATUS_NOT_SUPPORTED for a key that is not exportable.
+        """
+        raise _refused("wrap keys under RSA keys")
+
+    def followed_by(self, data: bytes, spec: SecretSpec) -> SecretKey:
+        """A key of this one's value and then `data`, joined inside the token. It needs Usage.DERIVE."""
+        raise _refused("join keys and data")
+
     @abc.abstractmethod
     def opaque(self) -> bytes:
         """The token's own protected form of this key, for `Provider.reload_opaque`."""
@@ -592,6 +603,20 @@ class PrivateKey(abc.ABC):
     @abc.abstractmethod
     def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         """Every failure of padding raises STATUS_INVALID_PARAMETER with one and the same message."""
+
+    def session_copy(self) -> PrivateKey:
+        """A key of the same value that is this process' alone: it lives on when a named key is replaced or deleted."""
+        raise _refused("copy private keys")
+
+    def unwrap_secret(
+        self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec
+    ) -> SecretKey:
+        """The key that was encrypted to this pair, undone inside the token. It needs Usage.UNWRAP.
+
+        spec.bits: the length that the key must have, 0 for any. Everything that can be wrong with `wrapped` raises
+        STATUS_INVALID_PARAMETER with one and the same message.
+        """
+        raise _refused("unwrap keys with RSA keys")
 
     @abc.abstractmethod
     def agree(self, peer: PublicKeyMaterial) -> AgreedSecret:

@@ -25,6 +25,7 @@ __all__ = [
     "configure",
     "configured_names",
     "default_provider",
+    "is_configured",
     "open_now",
     "open_provider",
     "resolve_implementation",
@@ -227,6 +228,11 @@ def _not_an_implementation(value: object) -> CngError:
         NTSTATUS.STATUS_INVALID_PARAMETER,
         f"an implementation is a URI, a configured name or a Provider, not {type(value).__name__}",
     )
+
+
+def is_configured(name: str) -> bool:
+    """Whether an implementation name stands for a URI, by `configure` or by the configuration file."""
+    return _configured(name) is not None
 
 
 def _configured(name: str) -> ProviderUri | None:

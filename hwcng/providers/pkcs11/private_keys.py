@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pkcs11 import Attribute
+
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers import base, compose
@@ -12,12 +14,14 @@ from hwcng.providers.base import (
     MlDsaSpec,
     PairSpec,
     PublicKeyMaterial,
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
     SecretSpec,
     SignSpec,
     Support,
     Usage,
 )
-from hwcng.providers.pkcs11 import objects, opaque, secret_kinds, templates
+from hwcng.providers.pkcs11 import key_transport, objects, opaque, secret_kinds, templates
 from hwcng.providers.pkcs11.agreed_secrets import Pkcs11AgreedSecret
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
@@ -101,6 +105,33 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
             if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
                 raise compose.decryption_error() from error.__cause__
             raise
+
+    def session_copy(self) -> Pkcs11PrivateKey:
+        connection = self.connection
+        with templates.packed({Attribute.TOKEN: False, Attribute.LABEL: ""}) as (attributes, count):
+            held = objects.make(
+                connection,
+                "copying the private key",
+                lambda session, handle: connection.cryptoki.C_CopyObject(
+                    session.handle, self.held.handle, attributes, count, handle
+                ),
+            )
+        return Pkcs11PrivateKey(held, self.offered, self.spec, self.public, None, self._readable_secrets)
+
+    def unwrap_secret(
+        self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec
+    ) -> Pkcs11SecretKey:
+        self._allow(Usage.UNWRAP, "unwrap keys")
+        # The one message: why a wrapped key was refused is nobody's business.
+        try:
+            held, spec = key_transport.unwrap(
+                self.connection, self.offered, self.held.handle, spec, wrapped, encryption
+            )
+        except CngError as error:
+            if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
+                raise compose.decryption_error() from error.__cause__
+            raise
+        return Pkcs11SecretKey(held, self.offered, spec)
 
     def agree(self, peer: PublicKeyMaterial) -> Pkcs11AgreedSecret:
         self._allow(Usage.DERIVE, "agree on secrets")

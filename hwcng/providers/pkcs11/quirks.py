@@ -37,6 +37,7 @@ class Quirks:
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
     wrapped_kinds: kinds of pairs that survive C_WrapKey and C_UnwrapKey, None where every kind may be tried.
+    types_have_their_length: whether a key of a type of one length, such as DES, cannot be unwrapped with another.
     key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
 
@@ -49,6 +50,7 @@ class Quirks:
     unusable_mechanisms: frozenset[int] = frozenset()
     slots_share_mechanisms: bool = False
     wrapped_kinds: frozenset[str] | None = None
+    types_have_their_length: bool = False
     key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -74,7 +76,10 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     (
         re.compile(r"NSS|Mozilla"),
         Quirks(
-            named_curves=_NIST_CURVES, wrapped_kinds=frozenset({"RSA", "ML-DSA", "ML-KEM"}), slots_share_mechanisms=True
+            named_curves=_NIST_CURVES,
+            wrapped_kinds=frozenset({"RSA", "ML-DSA", "ML-KEM"}),
+            types_have_their_length=True,
+            slots_share_mechanisms=True,
         ),
     ),
     # opencryptoki takes SHA-3 in PSS too.

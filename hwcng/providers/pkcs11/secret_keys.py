@@ -21,12 +21,15 @@ from hwcng.providers.base import (
     CmacSpec,
     GmacSpec,
     MacSpec,
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
+    RsaPublicKey,
     SecretFamily,
     SecretSpec,
     Support,
     Usage,
 )
-from hwcng.providers.pkcs11 import mechanisms, opaque
+from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
@@ -206,6 +209,16 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             key.held.handle,
             key.spec.bits // 8 + WRAP_OVERHEAD,
         )
+
+    def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
+        if not self.spec.exportable:
+            raise not_supported("the key's export policy forbids its export")
+        return key_transport.wrapped_for(self.connection, self.offered, self.held.handle, public, spec)
+
+    def followed_by(self, data: bytes, spec: SecretSpec) -> Pkcs11SecretKey:
+        self._allow(Usage.DERIVE, "be joined with data")
+        held = key_transport.followed_by(self.connection, self.offered, self.held.handle, data, spec)
+        return Pkcs11SecretKey(held, self.offered, spec)
 
     def keying_material(self) -> Pkcs11KeyingMaterial:
         any_hmac = self.spec.family is SecretFamily.HMAC and self.spec.hash_name is None

@@ -80,7 +80,7 @@ _USAGES: Mapping[Attribute, Usage] = MappingProxyType(
 )
 _PAIR_USAGES: Mapping[str, Usage] = MappingProxyType(
     {
-        "RSA": Usage.SIGN | Usage.DECRYPT,
+        "RSA": Usage.SIGN | Usage.DECRYPT | Usage.UNWRAP,
         "EC": Usage.SIGN | Usage.DERIVE,
         "DH": Usage.DERIVE,
         "DSA": Usage.SIGN,

@@ -44,7 +44,7 @@ _PRIVATE_USAGES: tuple[tuple[Attribute, Usage], ...] = (
     (Attribute.DECRYPT, Usage.DECRYPT),
     (Attribute.SIGN, Usage.SIGN),
     (Attribute.SIGN_RECOVER, Usage.NONE),
-    (Attribute.UNWRAP, Usage.NONE),
+    (Attribute.UNWRAP, Usage.UNWRAP),
     (Attribute.DERIVE, Usage.DERIVE),
 )
 

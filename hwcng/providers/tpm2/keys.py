@@ -321,6 +321,11 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
         kind = self.spec.curve or f"RSA {self.spec.bits} bits"
         return f"<Tpm2PrivateKey {kind}{' destroyed' if self._destroyed else ''}>"
 
+    def session_copy(self) -> Tpm2PrivateKey:
+        """The same blob as an object of its own."""
+        self._check()
+        return Tpm2PrivateKey(self._realm, replace(self._held, handle=0), self.spec, self.public, self._origin)
+
     def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes:
         if not self.spec.usage & Usage.SIGN:
             raise _unsupported("the key was not made for signing")

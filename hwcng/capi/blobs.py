@@ -1,0 +1,300 @@
+"""The layouts of wincrypt.h's key blobs: BLOBHEADER, then what its type has. All numbers are little-endian.
+
+SIMPLEBLOB, PUBLICKEYBLOB of RSA, DSS and Diffie-Hellman in versions 2 and 3, PLAINTEXTKEYBLOB. Private blobs are read
+by `hwcng.cng.blobs` and its sisters, and never written.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from hwcng.capi import constants as c
+from hwcng.capi.errors import Code, failing_as, failure
+from hwcng.cng.blobs import BCRYPT_RSAPUBLIC_MAGIC, LEGACY_RSAPRIVATE_BLOB, parse_rsa
+from hwcng.cng.dh_blobs import parse_capi_dh_private
+from hwcng.cng.dsa_blobs import parse_capi_dsa_private
+from hwcng.cng.finite_fields import check_dh, check_dsa
+from hwcng.cng.host import check_private, check_public
+from hwcng.cng.legacy_blobs import Fields, seed_of
+from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.providers.base import (
+    DhDomain,
+    DhPrivateKey,
+    DhPublicKey,
+    DsaDomain,
+    DsaPublicKey,
+    PrivateKeyMaterial,
+    PublicKeyMaterial,
+    RsaPrivateKey,
+    RsaPublicKey,
+)
+
+__all__ = [
+    "HEADER_SIZE",
+    "Blob",
+    "build",
+    "build_public",
+    "parse",
+    "parse_plaintext",
+    "parse_private",
+    "parse_public",
+    "parse_public_parameters",
+    "parse_simple",
+]
+
+_HEADER = struct.Struct("<BBHI")
+_RSA = struct.Struct("<3I")
+_V2 = struct.Struct("<2I")
+_V3 = struct.Struct("<4II20s")
+_DWORD = struct.Struct("<I")
+HEADER_SIZE = _HEADER.size
+
+DSS1_MAGIC, DSS3_MAGIC = 0x31535344, 0x33535344
+DH1_MAGIC, DH3_MAGIC = 0x31484400, 0x33484400
+NO_COUNTER = 0xFFFFFFFF
+SUBPRIME_SIZE = SEED_SIZE = 20
+VERSIONS = (2, 3)
+LONGEST_RSA_BITS = 16384
+
+_BAD_DATA: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA})
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob behind its header. body: may hold a key, so no repr shows it."""
+
+    kind: int
+    version: int
+    algid: int
+    body: bytes = field(repr=False)
+
+
+def parse(blob: bytes) -> Blob:
+    """Raises NTE_BAD_DATA for one without a header, NTE_BAD_VER for an unknown version."""
+    if len(blob) < _HEADER.size:
+        raise failure(HRESULT.NTE_BAD_DATA, f"a key blob has {_HEADER.size} bytes or more, {len(blob)} given")
+    kind, version, _, algid = _HEADER.unpack_from(blob)
+    if version not in VERSIONS:
+        raise failure(HRESULT.NTE_BAD_VER, f"a key blob is of version 2 or 3, not {version}")
+    return Blob(kind, version, algid, blob[_HEADER.size :])
+
+
+def build(kind: int, algid: int, body: bytes, version: int = c.CUR_BLOB_VERSION) -> bytes:
+    return _HEADER.pack(kind, version, 0, algid) + body
+
+
+def _little(value: int, size: int) -> bytes:
+    return value.to_bytes(size, "little")
+
+
+def _bad(message: str) -> Exception:
+    return failure(HRESULT.NTE_BAD_DATA, message)
+
+
+def parse_plaintext(body: bytes) -> bytes:
+    """The key of a PLAINTEXTKEYBLOB."""
+    if len(body) < _DWORD.size or _DWORD.unpack_from(body)[0] != len(body) - _DWORD.size:
+        raise _bad("PLAINTEXTKEYBLOB: its length is not that of the key that follows")
+    return body[_DWORD.size :]
+
+
+def parse_simple(body: bytes, size: int) -> bytes:
+    """The wrapped key of a SIMPLEBLOB, big-endian. size: bytes of the exchange key's modulus."""
+    if len(body) != _DWORD.size + size:
+        raise _bad(f"SIMPLEBLOB: {_DWORD.size + size} bytes expected behind the header, {len(body)} given")
+    (algid,) = _DWORD.unpack_from(body)
+    if algid != c.CALG_RSA_KEYX:
+        raise failure(HRESULT.NTE_BAD_ALGID, f"SIMPLEBLOB: wrapped by ALG_ID {algid:#06x}, not by CALG_RSA_KEYX")
+    return body[_DWORD.size :][::-1]
+
+
+def build_public(key: PublicKeyMaterial, algid: int, flags: int = 0) -> bytes:
+    """PUBLICKEYBLOB. flags: CRYPT_BLOB_VER3 for the version that has the parameters of Diffie-Hellman."""
+    version3 = bool(flags & c.CRYPT_BLOB_VER3)
+    if isinstance(key, RsaPublicKey):
+        if key.public_exponent >> 32:
+            raise failure(HRESULT.NTE_BAD_KEY, "an exponent of over 32 bits has no place in a PUBLICKEYBLOB")
+        bits = key.modulus.bit_length()
+        body = _RSA.pack(BCRYPT_RSAPUBLIC_MAGIC, bits, key.public_exponent) + _little(key.modulus, (bits + 7) // 8)
+        return build(c.PUBLICKEYBLOB, algid, body)
+    if isinstance(key, DsaPublicKey):
+        body = _dss3(key) if version3 else _dss1(key)
+    elif isinstance(key, DhPublicKey):
+        body = _dh3(key) if version3 else _dh1(key)
+    else:
+        raise failure(HRESULT.NTE_BAD_TYPE, "the key has no PUBLICKEYBLOB")
+    return build(c.PUBLICKEYBLOB, algid, body, 3 if version3 else c.CUR_BLOB_VERSION)
+
+
+def _seed(domain: DsaDomain) -> tuple[int, bytes]:
+    if domain.seed is None or domain.counter is None or len(domain.seed) != SEED_SIZE:
+        return NO_COUNTER, b"\xff" * SEED_SIZE
+    return domain.counter, domain.seed[::-1]
+
+
+def _dss1(key: DsaPublicKey) -> bytes:
+    domain = key.domain
+    bits = domain.prime.bit_length()
+    size = bits // 8
+    if domain.subprime.bit_length() > 8 * SUBPRIME_SIZE:
+        raise failure(HRESULT.NTE_BAD_KEY, "a DSS key with a subprime of over 160 bits has a version 3 blob only")
+    counter, seed = _seed(domain)
+    return (
+        _V2.pack(DSS1_MAGIC, bits)
+        + _little(domain.prime, size)
+        + _little(domain.subprime, SUBPRIME_SIZE)
+        + _little(domain.generator, size)
+        + _little(key.value, size)
+        + _DWORD.pack(counter)
+        + seed
+    )
+
+
+def _dss3(key: DsaPublicKey) -> bytes:
+    domain = key.domain
+    bits, subprime_bits = domain.prime.bit_length(), domain.subprime.bit_length()
+    size = bits // 8
+    return (
+        _V3.pack(DSS3_MAGIC, bits, subprime_bits, 0, *_seed(domain))
+        + _little(domain.prime, size)
+        + _little(domain.subprime, subprime_bits // 8)
+        + _little(domain.generator, size)
+        + _little(key.value, size)
+    )
+
+
+def _dh1(key: DhPublicKey) -> bytes:
+    bits = key.domain.prime.bit_length()
+    return _V2.pack(DH1_MAGIC, bits) + _little(key.value, bits // 8)
+
+
+def _dh3(key: DhPublicKey) -> bytes:
+    bits = key.domain.prime.bit_length()
+    size = bits // 8
+    numbers = _little(key.domain.prime, size) + _little(key.domain.generator, size) + _little(key.value, size)
+    return _V3.pack(DH3_MAGIC, bits, 0, 0, NO_COUNTER, b"\xff" * SEED_SIZE) + numbers
+
+
+def _parse_rsa(blob: Blob, _: DhDomain | None) -> RsaPublicKey:
+    if len(blob.body) < _RSA.size:
+        raise _bad("PUBLICKEYBLOB: its RSAPUBKEY is cut short")
+    magic, bits, exponent = _RSA.unpack_from(blob.body)
+    size = (bits + 7) // 8
+    if magic != BCRYPT_RSAPUBLIC_MAGIC or bits > LONGEST_RSA_BITS or len(blob.body) != _RSA.size + size:
+        raise _bad(f"PUBLICKEYBLOB: magic {magic:#010x} of {bits} bits does not fit its {len(blob.body)} bytes")
+    key = RsaPublicKey(int.from_bytes(blob.body[_RSA.size :], "little"), exponent)
+    if key.modulus.bit_length() != bits:
+        raise _bad(f"PUBLICKEYBLOB: the modulus has {key.modulus.bit_length()} bits, {bits} are announced")
+    check_public(key)
+    return key
+
+
+def _v3_fields(blob: Blob, magic: int) -> tuple[int, int, int, tuple[bytes, int] | None, Fields]:
+    """The sizes of p, q and j, the seed, and what follows."""
+    if len(blob.body) < _V3.size:
+        raise _bad("PUBLICKEYBLOB: its header of version 3 is cut short")
+    found, *bits, counter, seed = _V3.unpack_from(blob.body)
+    if found != magic or any(length % 8 for length in bits):
+        raise _bad(f"PUBLICKEYBLOB: magic {found:#010x} or its lengths are wrong")
+    p, q, j = (length // 8 for length in bits)
+    return p, q, j, seed_of(counter, seed), Fields(blob.body, _V3.size, "little")
+
+
+def _v2_fields(blob: Blob, magic: int) -> tuple[int, Fields]:
+    if len(blob.body) < _V2.size:
+        raise _bad("PUBLICKEYBLOB: its header is cut short")
+    found, bits = _V2.unpack_from(blob.body)
+    if found != magic or bits % 8:
+        raise _bad(f"PUBLICKEYBLOB: magic {found:#010x} or its length is wrong")
+    return bits // 8, Fields(blob.body, _V2.size, "little")
+
+
+def _parse_dss(blob: Blob, _: DhDomain | None) -> DsaPublicKey:
+    if blob.version == 3:
+        size, subprime_size, cofactor_size, seeded, fields = _v3_fields(blob, DSS3_MAGIC)
+        p, q, g = fields.modulus(size), fields.number(subprime_size), fields.number(size)
+        fields.number(cofactor_size)
+        y = fields.number(size)
+    else:
+        size, fields = _v2_fields(blob, DSS1_MAGIC)
+        p, q, g, y = (fields.modulus(size), fields.number(SUBPRIME_SIZE), fields.number(size), fields.number(size))
+        seeded = seed_of(_DWORD.unpack(fields.octets(_DWORD.size))[0], fields.octets(SEED_SIZE))
+    fields.end()
+    seed, counter = seeded or (None, None)
+    key = DsaPublicKey(DsaDomain(p, q, g, seed, counter, "SHA1"), y)
+    check_dsa(key)
+    return key
+
+
+def _parse_dh(blob: Blob, domain: DhDomain | None) -> DhPublicKey:
+    if blob.version == 3:
+        size, subprime_size, cofactor_size, _, fields = _v3_fields(blob, DH3_MAGIC)
+        p = fields.modulus(size)
+        fields.number(subprime_size)
+        g = fields.number(size)
+        fields.number(cofactor_size)
+        domain = DhDomain(p, g)
+    else:
+        size, fields = _v2_fields(blob, DH1_MAGIC)
+        if domain is None:
+            raise failure(
+                HRESULT.NTE_BAD_PUBLIC_KEY, "a Diffie-Hellman PUBLICKEYBLOB of version 2 is only for hPubKey's group"
+            )
+    key = DhPublicKey(domain, fields.number(size))
+    fields.end()
+    check_dh(key)
+    return key
+
+
+_PUBLIC_READERS: Mapping[int, Callable[[Blob, DhDomain | None], PublicKeyMaterial]] = MappingProxyType(
+    {
+        c.CALG_RSA_KEYX: _parse_rsa,
+        c.CALG_RSA_SIGN: _parse_rsa,
+        c.CALG_DSS_SIGN: _parse_dss,
+        c.CALG_DH_SF: _parse_dh,
+        c.CALG_DH_EPHEM: _parse_dh,
+    }
+)
+
+
+def parse_public(blob: Blob, domain: DhDomain | None = None) -> PublicKeyMaterial:
+    """The checked key of a PUBLICKEYBLOB. domain: of the Diffie-Hellman pair that it is imported for.
+
+    Raises NTE_BAD_DATA for whatever is wrong with it.
+    """
+    with failing_as(_BAD_DATA):
+        return _PUBLIC_READERS[blob.algid](blob, domain)
+
+
+def parse_private(blob: Blob, whole: bytes) -> PrivateKeyMaterial:
+    """The checked numbers of a PRIVATEKEYBLOB."""
+    with failing_as(_BAD_DATA):
+        if blob.algid in (c.CALG_RSA_KEYX, c.CALG_RSA_SIGN):
+            rsa = parse_rsa(whole, LEGACY_RSAPRIVATE_BLOB)
+            if not isinstance(rsa, RsaPrivateKey):
+                raise _bad("PRIVATEKEYBLOB: it has no private half")
+            check_private(rsa)
+            return rsa
+        if blob.algid == c.CALG_DSS_SIGN:
+            dss = parse_capi_dsa_private(whole)
+            check_dsa(dss)
+            return dss
+        dh: DhPrivateKey = parse_capi_dh_private(whole)
+        check_dh(dh)
+        return dh
+
+
+def parse_public_parameters(value: bytes, algorithm: str) -> tuple[dict[int, int], tuple[bytes, int] | None]:
+    """KP_PUB_PARAMS: a version 3 PUBLICKEYBLOB of "DSA" or "DH" without y. The numbers by their KP_, and the seed."""
+    blob = parse(value)
+    with failing_as(_BAD_DATA):
+        size, subprime_size, cofactor_size, seeded, fields = _v3_fields(
+            blob, DSS3_MAGIC if algorithm == "DSA" else DH3_MAGIC
+        )
+        numbers = {c.KP_P: fields.modulus(size), c.KP_Q: fields.number(subprime_size), c.KP_G: fields.number(size)}
+        fields.number(cofactor_size)
+        fields.end()
+    return numbers, seeded

@@ -1,0 +1,220 @@
+"""Key containers: up to two pairs under a name ("Key Storage" of the CryptoAPI's documentation).
+
+A container is three named keys of the token at most: a marker, an AES key that nobody uses and whose being there is the
+container's, and the two pairs. Each is stored or replaced by one call that either happened or did not. The marker is
+made first and deleted last, so that what a killed process leaves is a container with fewer pairs, never half of one.
+Pairs that were stored while another process deleted their container are cleaned away before a new one has its name.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from weakref import WeakSet, WeakValueDictionary
+
+from hwcng.capi import constants as c
+from hwcng.capi.errors import failing_as, failure
+from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.pairs import KeyPair
+from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.forking import ProcessLock
+from hwcng.providers.base import PrivateKey, Provider, PublicKeyMaterial, SecretFamily, SecretSpec, Usage
+
+__all__ = ["Container", "MemoryContainer", "SharedPair", "TokenContainer"]
+
+LONGEST_NAME = 260
+"""MAX_PATH: characters of a container's name."""
+
+_ROLES = {c.AT_KEYEXCHANGE: "exchange", c.AT_SIGNATURE: "signature"}
+_MARKER = SecretSpec(SecretFamily.AES, 128, Usage.ENCRYPT)
+
+_counting = ProcessLock()
+
+
+class SharedPair:
+    """A pair that several handles stand for; it ends with the last of them."""
+
+    def __init__(self, handle: AlgorithmHandle, public: PublicKeyMaterial, private: PrivateKey | None) -> None:
+        self._handle = handle
+        self._holders = 1
+        self.pair = KeyPair(handle).adopt(public, private)
+
+    @classmethod
+    def of(cls, handle: AlgorithmHandle, private: PrivateKey) -> SharedPair:
+        return cls(handle, private.public, private)
+
+    def share(self) -> SharedPair:
+        with _counting.held():
+            self._holders += 1
+        return self
+
+    def release(self) -> None:
+        with _counting.held():
+            self._holders -= 1
+            last = self._holders == 0
+        if last:
+            self.pair.destroy()
+
+    def detach(self) -> None:
+        """Goes on with a copy of the named key, which is about to be replaced, where the token makes one."""
+        try:
+            copy = self.pair.private.session_copy()
+        except CngError:
+            return
+        self.pair = KeyPair(self._handle).adopt(copy.public, copy)
+
+
+class Container(abc.ABC):
+    """The two pairs of a context."""
+
+    name: str
+
+    @abc.abstractmethod
+    def load(self, spec: int, handle: AlgorithmHandle) -> SharedPair:
+        """The pair of a key specification. Raises NTE_NO_KEY where there is none."""
+
+    @abc.abstractmethod
+    def store(self, spec: int, pair: SharedPair) -> None:
+        """Makes `pair` the one of its specification. Handles to the one before go on working."""
+
+    def close(self) -> None:
+        """Lets go of what only this process has."""
+        return
+
+
+def _no_key(spec: int) -> CngError:
+    return failure(HRESULT.NTE_NO_KEY, f"the container has no {_ROLES[spec]} pair")
+
+
+class MemoryContainer(Container):
+    """Of a CRYPT_VERIFYCONTEXT context: its pairs are objects of the token that end with the context."""
+
+    name = ""
+
+    def __init__(self) -> None:
+        self._pairs: dict[int, SharedPair] = {}
+
+    def load(self, spec: int, handle: AlgorithmHandle) -> SharedPair:
+        pair = self._pairs.get(spec)
+        if pair is None:
+            raise _no_key(spec)
+        return pair.share()
+
+    def store(self, spec: int, pair: SharedPair) -> None:
+        before, self._pairs[spec] = self._pairs.get(spec), pair.share()
+        if before is not None:
+            before.release()
+
+    def close(self) -> None:
+        pairs, self._pairs = self._pairs, {}
+        for pair in pairs.values():
+            pair.release()
+
+
+_opened: WeakValueDictionary[tuple[int, str], _Opened] = WeakValueDictionary()
+
+
+class _Opened:
+    """The handles of this process to one stored pair."""
+
+    def __init__(self) -> None:
+        self.pairs: WeakSet[SharedPair] = WeakSet()
+
+
+class TokenContainer(Container):
+    """A container of named keys. family: "rsa" or "dss", whose containers are apart; so are machine and user."""
+
+    def __init__(self, provider: Provider, name: str, family: str, *, machine: bool) -> None:
+        self.name = name
+        self._provider = provider
+        self._prefix = f"capi.{'machine' if machine else 'user'}.{family}."
+        self._known = {spec: self._opened_of(self._name_of(role)) for spec, role in _ROLES.items()}
+        if len(name) > LONGEST_NAME or "\0" in name:
+            raise failure(
+                HRESULT.NTE_BAD_KEYSET_PARAM, f"a container's name has up to {LONGEST_NAME} characters without NUL"
+            )
+
+    def _name_of(self, role: str) -> str:
+        return f"{self._prefix}{role}:{self.name}"
+
+    def _opened_of(self, name: str) -> _Opened:
+        return _opened.setdefault((id(self._provider), name), _Opened())
+
+    @property
+    def _marker(self) -> str:
+        return self._name_of("container")
+
+    def require(self) -> None:
+        """Raises NTE_BAD_KEYSET where there is no such container."""
+        if not self._exists():
+            raise failure(
+                HRESULT.NTE_BAD_KEYSET, f"token {self._provider.token.label!r} has no container {self.name!r}"
+            )
+
+    def _exists(self) -> bool:
+        try:
+            self._provider.open_key(self._marker).destroy()
+        except CngError as error:
+            if error.status is HRESULT.NTE_BAD_KEYSET:
+                return False
+            raise
+        return True
+
+    def create(self) -> None:
+        """Raises NTE_EXISTS where there is one."""
+        if self._exists():
+            raise failure(HRESULT.NTE_EXISTS, f"there is a container {self.name!r} already")
+        self._delete_pairs()
+        marker = self._provider.generate_secret(_MARKER)
+        try:
+            self._provider.persist_key(marker, self._marker)
+        finally:
+            marker.destroy()
+
+    def delete(self) -> None:
+        """Raises NTE_BAD_KEYSET where there is none."""
+        self.require()
+        self._delete_pairs()
+        self._provider.delete_key(self._marker)
+
+    def _delete_pairs(self) -> None:
+        for spec in _ROLES:
+            try:
+                self._detach(spec)
+                self._provider.delete_key(self._name_of(_ROLES[spec]))
+            except CngError as error:
+                if error.status is not HRESULT.NTE_BAD_KEYSET:
+                    raise
+
+    def siblings(self) -> Iterator[str]:
+        """The names of all containers of this kind in the token."""
+        prefix = f"{self._prefix}container:"
+        for record in self._provider.list_keys():
+            if record.name.startswith(prefix):
+                yield record.name.removeprefix(prefix)
+
+    def load(self, spec: int, handle: AlgorithmHandle) -> SharedPair:
+        try:
+            key = self._provider.open_key(self._name_of(_ROLES[spec]))
+        except CngError as error:
+            if error.status is HRESULT.NTE_BAD_KEYSET:
+                raise _no_key(spec) from None
+            raise
+        if not isinstance(key, PrivateKey):
+            key.destroy()
+            raise failure(HRESULT.NTE_KEYSET_ENTRY_BAD, f"the {_ROLES[spec]} key of {self.name!r} is no pair")
+        pair = SharedPair.of(handle, key)
+        self._known[spec].pairs.add(pair)
+        return pair
+
+    def store(self, spec: int, pair: SharedPair) -> None:
+        self._detach(spec)
+        with failing_as({NTSTATUS.STATUS_DISK_FULL: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL}):
+            stored = self._provider.persist_key(pair.pair.private, self._name_of(_ROLES[spec]), replace=True)
+        stored.destroy()
+
+    def _detach(self, spec: int) -> None:
+        pairs = self._known[spec].pairs
+        for pair in list(pairs):
+            pairs.discard(pair)
+            pair.detach()

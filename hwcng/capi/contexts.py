@@ -1,0 +1,185 @@
+"""What CryptAcquireContext opens: one of Microsoft's providers over a token, and a container of its pairs."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TypeAlias
+from weakref import WeakSet
+
+from hwcng.capi import constants as c
+from hwcng.capi.algids import AlgId, Kind
+from hwcng.capi.containers import Container, MemoryContainer, TokenContainer
+from hwcng.capi.errors import failing_as, failure
+from hwcng.capi.limits import CSPS, DEFAULT_CSPS, Csp
+from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng.handles import Handle
+from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.providers.base import Provider, Support
+from hwcng.providers.registry import default_provider, is_configured, resolve_implementation
+
+__all__ = ["Context", "ProviderName", "acquire"]
+
+Implementation: TypeAlias = str | Provider
+ProviderName: TypeAlias = Implementation | tuple[str, Implementation] | None
+"""pszProvider: see `hwcng.wincrypt.CryptAcquireContext`."""
+
+_KNOWN_FLAGS = (
+    c.CRYPT_VERIFYCONTEXT
+    | c.CRYPT_NEWKEYSET
+    | c.CRYPT_DELETEKEYSET
+    | c.CRYPT_MACHINE_KEYSET
+    | c.CRYPT_SILENT
+    | c.CRYPT_DEFAULT_CONTAINER_OPTIONAL
+)
+_LONGEST_TYPE = 999
+ANY_HMAC = "HMAC-SHA1"
+
+
+class Context(Handle):
+    """A context. Its keys and hashes end with it.
+
+    provider: the token's. kind: PROV_. verifying, silent: whether CRYPT_VERIFYCONTEXT, CRYPT_SILENT was given.
+    position: what PP_ENUMALGS, PP_ENUMALGS_EX and PP_ENUMCONTAINERS have left to tell.
+    """
+
+    def __init__(
+        self, provider: Provider, csp: Csp, container: Container, *, silent: bool = False, machine: bool = False
+    ) -> None:
+        super().__init__()
+        self.provider = provider
+        self.csp = csp
+        self.container = container
+        self.silent = silent
+        self.machine = machine
+        self.verifying = isinstance(container, MemoryContainer)
+        self.members: WeakSet[Handle] = WeakSet()
+        self.position: dict[int, list[object]] = {}
+        self._references = 1
+        self._algorithms: dict[str, AlgorithmHandle] = {}
+
+    def __repr__(self) -> str:
+        container = f" {self.container.name!r}" if self.container.name else ""
+        return f"<Context {self.csp.name!r}{container}{'' if self.alive else ' released'}>"
+
+    def algorithm(self, name: str) -> AlgorithmHandle:
+        """CNG's algorithm on this context's token."""
+        handle = self._algorithms.get(name)
+        if handle is None:
+            handle = self._algorithms[name] = AlgorithmHandle(ALGORITHMS[name], self.provider)
+        return handle
+
+    def offers(self, row: AlgId) -> bool:
+        """Whether the token has what an ALG_ID of this provider needs. Hashes are the host's."""
+        if row.kind is Kind.HASH or row.algorithm == "MAC":
+            return True
+        name = ALGORITHMS[row.algorithm].offered_as if row.algorithm in ALGORITHMS else ANY_HMAC
+        return self.provider.offers(name) is not Support.REFUSED
+
+    def require_offered(self, row: AlgId) -> AlgId:
+        """Raises NTE_BAD_ALGID for an algorithm that the token lacks."""
+        if not self.offers(row):
+            raise failure(HRESULT.NTE_BAD_ALGID, f"token {self.provider.token.label!r} has no {row.name}")
+        return row
+
+    def add_reference(self) -> None:
+        self._references += 1
+
+    def release(self) -> None:
+        """Ends the context with the last reference to it."""
+        self._references -= 1
+        if not self._references:
+            self.destroy()
+
+    def destroy(self) -> None:
+        if self._alive:
+            super().destroy()
+            for member in list(self.members):
+                member.destroy()
+            self.container.close()
+
+
+def _type_of(kind: object) -> int:
+    if not isinstance(kind, int) or not 0 < kind <= _LONGEST_TYPE:
+        raise failure(HRESULT.NTE_BAD_PROV_TYPE, f"dwProvType {kind!r} is out of range")
+    if kind not in DEFAULT_CSPS:
+        raise failure(HRESULT.NTE_PROV_TYPE_NOT_DEF, f"there is no provider of type {kind}")
+    return kind
+
+
+def _implementation(value: Implementation) -> Provider:
+    with failing_as(
+        {
+            NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_KEYSET_NOT_DEF,
+            NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_PROVIDER,
+        }
+    ):
+        return resolve_implementation(value)
+
+
+def _provider_and_csp(name: ProviderName, kind: int) -> tuple[Provider, Csp]:
+    csp_name, implementation = name if isinstance(name, tuple) and len(name) == 2 else (None, name)
+    if isinstance(implementation, tuple):
+        raise failure(
+            HRESULT.NTE_BAD_PROVIDER, "pszProvider is a name, a URI, a Provider, or a CSP's name and one of these"
+        )
+    if csp_name is None and isinstance(implementation, str) and implementation in CSPS:
+        csp_name, implementation = implementation, implementation if is_configured(implementation) else None
+    csp = CSPS.get(csp_name or DEFAULT_CSPS[kind])
+    if csp is None:
+        raise failure(HRESULT.NTE_KEYSET_NOT_DEF, f"there is no provider {csp_name!r}")
+    if csp.kind != kind:
+        raise failure(HRESULT.NTE_PROV_TYPE_NO_MATCH, f"{csp.name} is of type {csp.kind}, not {kind}")
+    if implementation is not None:
+        return _implementation(implementation), csp
+    with failing_as({NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_KEYSET_NOT_DEF}):
+        return default_provider(), csp
+
+
+def _check_flags(container: str | None, flags: int) -> None:
+    purposes = [bool(flags & flag) for flag in (c.CRYPT_VERIFYCONTEXT, c.CRYPT_NEWKEYSET, c.CRYPT_DELETEKEYSET)]
+    if (
+        flags & ~_KNOWN_FLAGS
+        or flags & c.CRYPT_VERIFYCONTEXT not in (0, c.CRYPT_VERIFYCONTEXT)
+        or sum(purposes) > 1
+        or (flags & c.CRYPT_DEFAULT_CONTAINER_OPTIONAL and any(purposes[1:]))
+    ):
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags:#x} are undefined or contradict each other")
+    if container and flags & (c.CRYPT_VERIFYCONTEXT | c.CRYPT_DEFAULT_CONTAINER_OPTIONAL):
+        raise failure(HRESULT.NTE_BAD_FLAGS, "a context without a container of its own takes no pszContainer")
+
+
+def acquire(container: str | None, provider_name: ProviderName, kind: object, flags: int) -> Context:
+    """CryptAcquireContext. With CRYPT_DELETEKEYSET the context that is returned is released already."""
+    known = _type_of(kind)
+    if container is not None and not isinstance(container, str):
+        raise failure(HRESULT.NTE_BAD_KEYSET_PARAM, f"pszContainer is a str, not {type(container).__name__}")
+    _check_flags(container, flags)
+    provider, csp = _provider_and_csp(provider_name, known)
+    silent, machine = bool(flags & c.CRYPT_SILENT), bool(flags & c.CRYPT_MACHINE_KEYSET)
+    if flags & c.CRYPT_VERIFYCONTEXT:
+        return Context(provider, csp, MemoryContainer(), silent=silent, machine=machine)
+    with failing_as({HRESULT.NTE_INVALID_PARAMETER: HRESULT.NTE_BAD_KEYSET_PARAM}):
+        named = TokenContainer(provider, container or getpass.getuser(), csp.family, machine=machine)
+        context = Context(provider, csp, named, silent=silent, machine=machine)
+        if flags & c.CRYPT_NEWKEYSET:
+            named.create()
+        elif flags & c.CRYPT_DELETEKEYSET:
+            named.delete()
+            context.destroy()
+        elif not flags & c.CRYPT_DEFAULT_CONTAINER_OPTIONAL:
+            named.require()
+        else:
+            context = _optional(context, named)
+    return context
+
+
+def _optional(context: Context, named: TokenContainer) -> Context:
+    """The default container where it exists, else none."""
+    try:
+        named.require()
+    except CngError as error:
+        if error.status is not HRESULT.NTE_BAD_KEYSET:
+            raise
+        return Context(context.provider, context.csp, MemoryContainer(), silent=context.silent, machine=context.machine)
+    return context

@@ -1,0 +1,199 @@
+"""CryptGenKey, CryptGetUserKey and CryptDeriveKey: flags, lengths, and where the new key goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hwcng.capi import constants as c
+from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
+from hwcng.capi.containers import SharedPair
+from hwcng.capi.contexts import Context
+from hwcng.capi.errors import Code, failing_as, failure
+from hwcng.capi.hashes import CapiHash
+from hwcng.capi.keys import CapiKey
+from hwcng.capi.pair_keys import PairKey
+from hwcng.capi.pregen import PregenKey
+from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
+from hwcng.cng import capi_kdf
+from hwcng.cng.pairs import KeyPair
+from hwcng.errors import HRESULT, NTSTATUS, Win32Error
+from hwcng.providers.base import PairSpec, PrivateKey, Usage
+
+__all__ = ["derive", "generate", "stored", "user_key"]
+
+_FLAGS = (
+    c.CRYPT_EXPORTABLE
+    | c.CRYPT_USER_PROTECTED
+    | c.CRYPT_CREATE_SALT
+    | c.CRYPT_NO_SALT
+    | c.CRYPT_PREGEN
+    | c.CRYPT_ONLINE
+    | c.CRYPT_SF
+    | c.CRYPT_CREATE_IV
+    | c.CRYPT_KEK
+    | c.CRYPT_DATA_KEY
+    | c.CRYPT_VOLATILE
+    | c.CRYPT_SGCKEY
+    | c.CRYPT_ARCHIVABLE
+    | c.CRYPT_FORCE_KEY_PROTECTION_HIGH
+)
+_DERIVATION_FLAGS = (
+    c.CRYPT_EXPORTABLE | c.CRYPT_CREATE_SALT | c.CRYPT_NO_SALT | c.CRYPT_UPDATE_KEY | c.CRYPT_SERVER | c.CRYPT_SGCKEY
+)
+_LENGTH_SHIFT = 16
+_LOW_BITS = 0xFFFF
+MAC_KEY_BITS = 512
+"""Of a CALG_HMAC key where none are asked for: no hash has a shorter block."""
+
+_LENGTH_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error.ERROR_INVALID_PARAMETER}
+
+
+def _check_flags(flags: object, known: int) -> int:
+    if not isinstance(flags, int) or not 0 <= flags <= 0xFFFFFFFF or flags & _LOW_BITS & ~known:
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags!r} has undefined bits")
+    return flags
+
+
+def _check_silence(context: Context, flags: int) -> None:
+    if flags & c.CRYPT_USER_PROTECTED and context.silent:
+        raise failure(HRESULT.NTE_SILENT_CONTEXT, "CRYPT_USER_PROTECTED asks the user, whom the context keeps out")
+    if flags & c.CRYPT_FORCE_KEY_PROTECTION_HIGH and (context.silent or context.verifying):
+        raise failure(
+            HRESULT.NTE_SILENT_CONTEXT, "CRYPT_FORCE_KEY_PROTECTION_HIGH asks the user, whom the context keeps out"
+        )
+
+
+def generate(context: Context, algid: int, flags: int) -> CapiKey:
+    """CryptGenKey."""
+    row = context.csp.algid(context.csp.of_spec(algid))
+    flags = _check_flags(flags, _FLAGS)
+    if row.kind is Kind.HASH or row.algorithm == "MAC":
+        raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} has no keys")
+    _check_silence(context, flags)
+    requested = flags >> _LENGTH_SHIFT
+    if row.kind is Kind.MAC:
+        return _mac_key(context, row, requested, flags)
+    bits = context.csp.key_bits(row, requested)
+    context.require_offered(row)
+    if row.kind is Kind.CIPHER:
+        return _session_key(context, row, bits, flags)
+    if row.algorithm in ("DSA", "DH") and flags & c.CRYPT_PREGEN:
+        return PregenKey(context, row, bits, exportable=bool(flags & c.CRYPT_EXPORTABLE), finish=_into_container)
+    with failing_as(_LENGTH_REFUSED):
+        shared = _generated_pair(context, row, bits, flags)
+    return _handle(context, row, shared, flags)
+
+
+def _exportable(flags: int) -> bool:
+    return bool(flags & (c.CRYPT_EXPORTABLE | c.CRYPT_ARCHIVABLE))
+
+
+def _session_key(context: Context, row: AlgId, bits: int, flags: int) -> SessionKey:
+    salt = default_salt(context, row, bits, flags)
+    spec = secret_spec(row, row.stored_bits(bits), exportable=_exportable(flags))
+    with failing_as(_LENGTH_REFUSED):
+        key = context.provider.generate_secret(spec)
+    return SessionKey(context, row, key, salt=salt, archivable=bool(flags & c.CRYPT_ARCHIVABLE))
+
+
+def _mac_key(context: Context, row: AlgId, requested: int, flags: int) -> SessionKey:
+    """Beyond the CryptoAPI: a key that only HMAC uses, which a cipher's key is not in most tokens."""
+    bits = requested or MAC_KEY_BITS
+    if bits % 8 or not 8 <= bits <= MAC_KEY_BITS:
+        raise failure(
+            Win32Error.ERROR_INVALID_PARAMETER, f"HMAC keys have 8 to {MAC_KEY_BITS} bits in steps of 8, not {bits}"
+        )
+    context.require_offered(row)
+    with failing_as(_LENGTH_REFUSED):
+        key = context.provider.generate_secret(secret_spec(row, bits, exportable=_exportable(flags)))
+    return SessionKey(context, row, key)
+
+
+RSA_USAGES = {
+    c.CALG_RSA_KEYX: Usage.SIGN | Usage.DECRYPT | Usage.UNWRAP,
+    c.CALG_RSA_SIGN: Usage.SIGN,
+}
+"""An exchange pair signs too (CryptSignHash takes either key specification)."""
+
+
+def _generated_pair(context: Context, row: AlgId, bits: int, flags: int) -> SharedPair:
+    handle = context.algorithm(row.algorithm)
+    exportable = bool(flags & c.CRYPT_EXPORTABLE)
+    usage = RSA_USAGES.get(row.value)
+    if usage is not None:
+        # Not by KeyPair: CNG has no RSA pairs of 384 to 504 bits, nor steps of 8.
+        return SharedPair.of(
+            handle, context.provider.generate_pair(PairSpec("RSA", usage, bits, exportable=exportable))
+        )
+    pair = KeyPair(handle, bits)
+    pair.export_policy = int(exportable)
+    pair.finalize()
+    return SharedPair.of(handle, pair.private)
+
+
+def stored(context: Context, row: AlgId, shared: SharedPair, flags: int = 0) -> PairKey:
+    """The handle to a pair that is the container's from here on."""
+    return _handle(context, row, shared, flags)
+
+
+def _into_container(context: Context, row: AlgId, private: PrivateKey) -> SharedPair:
+    shared = SharedPair.of(context.algorithm(row.algorithm), private)
+    spec = SPEC_OF_ALGID.get(row.value)
+    if spec is not None:
+        try:
+            context.container.store(spec, shared)
+        except BaseException:
+            shared.release()
+            raise
+    return shared
+
+
+def _handle(context: Context, row: AlgId, shared: SharedPair, flags: int) -> PairKey:
+    spec = SPEC_OF_ALGID.get(row.value)
+    try:
+        if spec is not None:
+            context.container.store(spec, shared)
+        private = shared.pair.private
+        return PairKey(
+            context,
+            row,
+            shared,
+            exportable=private.spec.exportable,
+            archivable=bool(flags & c.CRYPT_ARCHIVABLE),
+        )
+    except BaseException:
+        shared.release()
+        raise
+
+
+def user_key(context: Context, spec: int) -> PairKey:
+    """CryptGetUserKey: the container's pair of a key specification."""
+    if spec not in (c.AT_KEYEXCHANGE, c.AT_SIGNATURE):
+        raise failure(HRESULT.NTE_NO_KEY, f"{spec!r} is no key specification")
+    value = context.csp.exchange if spec == c.AT_KEYEXCHANGE else context.csp.signature
+    if value is None:
+        raise failure(HRESULT.NTE_NO_KEY, f"{context.csp.name} has no pair of key specification {spec}")
+    row = context.csp.algid(value)
+    shared = context.container.load(spec, context.algorithm(row.algorithm))
+    return PairKey(context, row, shared, exportable=shared.pair.private.spec.exportable)
+
+
+def derive(context: Context, algid: int, base: CapiHash, flags: int) -> SessionKey:
+    """CryptDeriveKey: from the value of a hash, which takes no more data afterwards. The key ends in the token."""
+    row = context.csp.algid(algid)
+    if row.kind is not Kind.CIPHER:
+        raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys are not derived from hashes")
+    flags = _check_flags(flags, _DERIVATION_FLAGS)
+    bits = context.csp.key_bits(row, flags >> _LENGTH_SHIFT)
+    context.require_offered(row)
+    function = base.row.hash_function
+    if function is None:
+        raise failure(HRESULT.NTE_BAD_HASH, f"no key is derived from {base.row.name}")
+    digest = base.value()
+    stored_bits = row.stored_bits(bits)
+    for_block_cipher = row.algorithm in ("AES", "3DES", "3DES_112")
+    with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_HASH}):
+        value = capi_kdf.expand(function, digest, stored_bits // 8, for_block_cipher=for_block_cipher)
+    salt = default_salt(context, row, bits, flags, digest[stored_bits // 8 :])
+    spec = secret_spec(row, stored_bits, exportable=bool(flags & c.CRYPT_EXPORTABLE))
+    return SessionKey(context, row, context.provider.import_secret(spec, value), salt=salt)

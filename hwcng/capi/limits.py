@@ -1,0 +1,159 @@
+"""What each of Microsoft's providers has: its type, its algorithms and their key lengths ("Microsoft Cryptographic
+Service Providers" of the Windows documentation, and the table of CryptGenKey).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from hwcng.capi import constants as c
+from hwcng.capi.algids import ALGIDS, AlgId
+from hwcng.capi.errors import failure
+from hwcng.errors import HRESULT, Win32Error
+
+__all__ = ["CSPS", "DEFAULT_CSPS", "Csp", "Limits"]
+
+PAIR_INCREMENTS = {"RSA": 8, "RSA_SIGN": 8, "DSA": 64, "DH": 64}
+SECRET_INCREMENT = 8
+
+
+class Limits(NamedTuple):
+    """Key lengths in bits, without parity."""
+
+    minimum: int
+    default: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Csp:
+    """name: Microsoft's. kind: PROV_. family: whose containers it shares. exchange, signature: what its pairs are."""
+
+    name: str
+    kind: int
+    family: str
+    algorithms: Mapping[int, Limits]
+    exchange: int | None
+    signature: int | None
+
+    def algid(self, value: int) -> AlgId:
+        """The row of an ALG_ID. Raises NTE_BAD_ALGID for one that the provider does not have."""
+        if value not in self.algorithms:
+            raise failure(HRESULT.NTE_BAD_ALGID, f"{self.name} has no ALG_ID {value:#06x}")
+        return ALGIDS[value]
+
+    def of_spec(self, value: int) -> int:
+        """The ALG_ID that AT_KEYEXCHANGE or AT_SIGNATURE means here; any other value is itself."""
+        concrete = {c.AT_KEYEXCHANGE: self.exchange, c.AT_SIGNATURE: self.signature}.get(value, value)
+        if concrete is None:
+            raise failure(HRESULT.NTE_BAD_ALGID, f"{self.name} has no pair of key specification {value}")
+        return concrete
+
+    def increment(self, row: AlgId) -> int:
+        """The step from one length to the next, in bits."""
+        return PAIR_INCREMENTS.get(row.algorithm, SECRET_INCREMENT)
+
+    def key_bits(self, row: AlgId, requested: int) -> int:
+        """The length of a key to make, in bits without parity. requested: the upper half of dwFlags, 0 for the default.
+
+        Raises ERROR_INVALID_PARAMETER for a length that the provider does not have.
+        """
+        limits = self.algorithms[row.value]
+        if not requested:
+            return limits.default
+        if row.fixed and requested in (row.fixed, row.stored_bits(row.fixed)):
+            return row.fixed
+        step = self.increment(row)
+        if row.fixed or not limits.minimum <= requested <= limits.maximum or (requested - limits.minimum) % step:
+            lengths = (
+                f"{row.fixed} bits" if row.fixed else f"{limits.minimum} to {limits.maximum} bits in steps of {step}"
+            )
+            raise failure(
+                Win32Error.ERROR_INVALID_PARAMETER, f"{row.name} of {self.name} has {lengths}, not {requested}"
+            )
+        return requested
+
+
+_ANY = Limits(0, 0, 0)
+
+
+def _fixed(*values: int) -> dict[int, Limits]:
+    return {value: Limits(*(ALGIDS[value].fixed,) * 3) for value in values}
+
+
+def _hashes(*values: int) -> dict[int, Limits]:
+    found = {}
+    for value in values:
+        function = ALGIDS[value].hash_function
+        bits = 8 * function.digest_size if function else 0
+        found[value] = Limits(bits, bits, bits)
+    return found
+
+
+_RC_BASE = {c.CALG_RC2: Limits(40, 40, 56), c.CALG_RC4: Limits(40, 40, 56)}
+_RC_STRONG = {c.CALG_RC2: Limits(40, 128, 128), c.CALG_RC4: Limits(40, 128, 128)}
+_DES = _fixed(c.CALG_DES)
+_TRIPLE_DES = _fixed(c.CALG_3DES_112, c.CALG_3DES)
+_AES = _fixed(c.CALG_AES_128, c.CALG_AES_192, c.CALG_AES_256)
+_OLD_HASHES = _hashes(c.CALG_SHA1, c.CALG_MD5)
+_SHA2 = _hashes(c.CALG_SHA_256, c.CALG_SHA_384, c.CALG_SHA_512)
+_MACS = {c.CALG_SSL3_SHAMD5: Limits(288, 288, 288), c.CALG_MAC: _ANY, c.CALG_HMAC: _ANY}
+_RSA_STRONG = {c.CALG_RSA_SIGN: Limits(384, 1024, 16384), c.CALG_RSA_KEYX: Limits(384, 1024, 16384)}
+_RSA_BASE = {c.CALG_RSA_SIGN: Limits(384, 512, 16384), c.CALG_RSA_KEYX: Limits(384, 512, 1024)}
+_DSS = {c.CALG_DSS_SIGN: Limits(512, 1024, 1024)}
+_DH_BASE = {c.CALG_DH_SF: Limits(512, 512, 1024), c.CALG_DH_EPHEM: Limits(512, 512, 1024)}
+_DH_STRONG = {c.CALG_DH_SF: Limits(512, 1024, 4096), c.CALG_DH_EPHEM: Limits(512, 1024, 4096)}
+
+_BASE = _RC_BASE | _DES | _OLD_HASHES | _MACS | _RSA_BASE
+_STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLD_HASHES | _MACS | _RSA_STRONG
+_RSA_PAIRS = (c.CALG_RSA_KEYX, c.CALG_RSA_SIGN)
+_DSS_PAIRS = (c.CALG_DH_SF, c.CALG_DSS_SIGN)
+_DSS_DH_STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLD_HASHES | _DSS | _DH_STRONG
+
+CSPS: Mapping[str, Csp] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Csp(c.MS_DEF_PROV, c.PROV_RSA_FULL, "rsa", _BASE, *_RSA_PAIRS),
+            Csp(c.MS_STRONG_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS),
+            Csp(c.MS_ENHANCED_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS),
+            Csp(c.MS_SCARD_PROV, c.PROV_RSA_FULL, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
+            Csp(
+                c.MS_DEF_RSA_SIG_PROV,
+                c.PROV_RSA_SIG,
+                "rsa",
+                _OLD_HASHES | {c.CALG_RSA_SIGN: _RSA_STRONG[c.CALG_RSA_SIGN]},
+                None,
+                c.CALG_RSA_SIGN,
+            ),
+            Csp(c.MS_DEF_RSA_SCHANNEL_PROV, c.PROV_RSA_SCHANNEL, "rsa", _STRONG, *_RSA_PAIRS),
+            Csp(c.MS_ENH_RSA_AES_PROV, c.PROV_RSA_AES, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
+            Csp(c.MS_DEF_DSS_PROV, c.PROV_DSS, "dss", _OLD_HASHES | _DSS, None, c.CALG_DSS_SIGN),
+            Csp(
+                c.MS_DEF_DSS_DH_PROV,
+                c.PROV_DSS_DH,
+                "dss",
+                _RC_BASE | _DES | _OLD_HASHES | _DSS | _DH_BASE,
+                *_DSS_PAIRS,
+            ),
+            Csp(c.MS_ENH_DSS_DH_PROV, c.PROV_DSS_DH, "dss", _DSS_DH_STRONG, *_DSS_PAIRS),
+            Csp(c.MS_DEF_DH_SCHANNEL_PROV, c.PROV_DH_SCHANNEL, "dss", _DSS_DH_STRONG, *_DSS_PAIRS),
+        )
+    }
+)
+
+DEFAULT_CSPS: Mapping[int, str] = MappingProxyType(
+    {
+        c.PROV_RSA_FULL: c.MS_STRONG_PROV,
+        c.PROV_RSA_SIG: c.MS_DEF_RSA_SIG_PROV,
+        c.PROV_DSS: c.MS_DEF_DSS_PROV,
+        c.PROV_RSA_SCHANNEL: c.MS_DEF_RSA_SCHANNEL_PROV,
+        c.PROV_DSS_DH: c.MS_ENH_DSS_DH_PROV,
+        c.PROV_DH_SCHANNEL: c.MS_DEF_DH_SCHANNEL_PROV,
+        c.PROV_RSA_AES: c.MS_ENH_RSA_AES_PROV,
+    }
+)
+"""The provider that a type means where none is named."""

@@ -1,0 +1,321 @@
+"""Parameters of keys, hashes and contexts: one row of a table each (CryptGetKeyParam and its sisters)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from hwcng.capi import blobs
+from hwcng.capi import constants as c
+from hwcng.capi.agreed import AgreedKey
+from hwcng.capi.algids import Kind
+from hwcng.capi.containers import TokenContainer
+from hwcng.capi.contexts import Context
+from hwcng.capi.errors import failure, octets
+from hwcng.capi.hashes import CapiHash
+from hwcng.capi.keys import CapiKey, bad_key
+from hwcng.capi.pair_keys import PairKey
+from hwcng.capi.pregen import PregenKey
+from hwcng.capi.sessions import SessionKey
+from hwcng.errors import HRESULT, CngError, Win32Error
+from hwcng.providers.base import DhPublicKey, DsaPublicKey
+
+__all__ = [
+    "PROV_ENUMALGS",
+    "PROV_ENUMALGS_EX",
+    "get_hash_param",
+    "get_key_param",
+    "get_prov_param",
+    "set_hash_param",
+    "set_key_param",
+]
+
+DWORD_SIZE = 4
+VERSION = 0x200
+ANY_DWORD = 0xFFFFFFFF
+
+
+class PROV_ENUMALGS(NamedTuple):
+    """An algorithm of a provider. dwBitLen: the default length of its keys in bits. dwNameLen counts the NUL."""
+
+    aiAlgid: int
+    dwBitLen: int
+    dwNameLen: int
+    szName: str
+
+
+class PROV_ENUMALGS_EX(NamedTuple):
+    """An algorithm of a provider. Lengths of keys are in bits, without parity; lengths of names count the NUL."""
+
+    aiAlgid: int
+    dwDefaultLen: int
+    dwMinLen: int
+    dwMaxLen: int
+    dwProtocols: int
+    dwNameLen: int
+    szName: str
+    dwLongNameLen: int
+    szLongName: str
+
+
+def _unknown(parameter: object, of: str) -> CngError:
+    return failure(HRESULT.NTE_BAD_TYPE, f"{of} has no parameter {parameter!r}")
+
+
+def _dword(value: object, name: str) -> int:
+    """A number, or its four bytes."""
+    if isinstance(value, (bytes, bytearray, memoryview)) and len(value) >= DWORD_SIZE:
+        return int.from_bytes(bytes(value[:DWORD_SIZE]), "little")
+    if not isinstance(value, int) or not 0 <= value <= ANY_DWORD:
+        raise failure(Win32Error.ERROR_INVALID_PARAMETER, f"{name} is a DWORD, not {type(value).__name__}")
+    return value
+
+
+def _no_flags(flags: int) -> None:
+    if flags:
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags must be 0, not {flags!r}")
+
+
+# Keys.
+
+
+def _session(key: CapiKey) -> SessionKey:
+    if not isinstance(key, SessionKey):
+        raise bad_key(f"a {key.row.name} key is no session key")
+    return key
+
+
+def _number(parameter: int, key: CapiKey) -> bytes:
+    """KP_P, KP_Q, KP_G and KP_Y of a Diffie-Hellman or DSS key, little-endian."""
+    public = key.public if isinstance(key, PairKey) else None
+    if not isinstance(public, (DhPublicKey, DsaPublicKey)):
+        raise bad_key(f"a {key.row.name} key has no domain parameters")
+    domain = public.domain
+    if parameter == c.KP_Q:
+        if not isinstance(public, DsaPublicKey):
+            raise failure(HRESULT.NTE_BAD_TYPE, "the token knows no KP_Q of Diffie-Hellman keys")
+        subprime = public.domain.subprime
+        return subprime.to_bytes((subprime.bit_length() + 7) // 8, "little")
+    value = {c.KP_P: domain.prime, c.KP_G: domain.generator, c.KP_Y: public.value}[parameter]
+    return value.to_bytes((domain.prime.bit_length() + 7) // 8, "little")
+
+
+def _effective_bits(key: CapiKey) -> int:
+    session = _session(key)
+    if session.row.value != c.CALG_RC2:
+        raise failure(HRESULT.NTE_BAD_TYPE, f"{key.row.name} has no effective key length")
+    return session.effective_bits
+
+
+def _mode_bits(key: CapiKey) -> int:
+    return _session(key).mode_bits if key.row.block_bits else 0
+
+
+_GET: Mapping[int, Callable[[CapiKey], int | bytes]] = MappingProxyType(
+    {
+        c.KP_ALGID: lambda key: key.row.value,
+        c.KP_BLOCKLEN: lambda key: key.block_bits,
+        c.KP_KEYLEN: lambda key: key.bits,
+        c.KP_PERMISSIONS: lambda key: key.permissions,
+        c.KP_IV: lambda key: _session(key).iv,
+        c.KP_SALT: lambda key: _session(key).salt,
+        c.KP_PADDING: lambda key: c.PKCS5_PADDING if _session(key).row.block_bits else 0,
+        c.KP_MODE: lambda key: _session(key).mode,
+        c.KP_MODE_BITS: _mode_bits,
+        c.KP_EFFECTIVE_KEYLEN: _effective_bits,
+        **{parameter: partial(_number, parameter) for parameter in (c.KP_P, c.KP_Q, c.KP_G, c.KP_Y)},
+    }
+)
+
+
+def _resolved(key: CapiKey) -> CapiKey:
+    """An agreed key that became a session key is that key."""
+    return key.session if isinstance(key, AgreedKey) and key.session is not None else key
+
+
+def get_key_param(key: CapiKey, parameter: int, flags: int) -> int | bytes:
+    """DWORDs are ints."""
+    _no_flags(flags)
+    getter = _GET.get(parameter)
+    if getter is None:
+        raise _unknown(parameter, "a key")
+    return getter(_resolved(key))
+
+
+def _set_algid(key: CapiKey, value: object, flags: int) -> None:
+    if not isinstance(key, AgreedKey):
+        raise failure(HRESULT.NTE_BAD_TYPE, "KP_ALGID is set on agreed keys only")
+    key.become(_dword(value, "KP_ALGID"), flags)
+
+
+def _empty(key: CapiKey) -> PregenKey:
+    if not isinstance(key, PregenKey):
+        raise bad_key("parameters are set on pairs that were made with CRYPT_PREGEN")
+    return key
+
+
+def _set_number(parameter: int, key: CapiKey, value: object, flags: int) -> None:
+    _empty(key).set_parameter(parameter, _octets(value))
+
+
+def _set_domain(key: CapiKey, value: object, flags: int) -> None:
+    pregen = _empty(key)
+    pregen.set_domain(*blobs.parse_public_parameters(_octets(value), pregen.row.algorithm))
+
+
+def _set_x(key: CapiKey, value: object, flags: int) -> None:
+    if value is not None:
+        raise failure(Win32Error.ERROR_INVALID_PARAMETER, "KP_X takes None: the token chooses the private value")
+    _empty(key).generate()
+
+
+def _octets(value: object) -> bytes:
+    return octets(value if isinstance(value, (bytes, bytearray, memoryview)) else None, "pbData")
+
+
+_SetKey = Callable[[CapiKey, object, int], None]
+_SET: Mapping[int, _SetKey] = MappingProxyType(
+    {
+        c.KP_ALGID: _set_algid,
+        c.KP_IV: lambda key, value, _: _session(key).set_iv(_octets(value)),
+        c.KP_SALT: lambda key, value, _: _session(key).set_salt(_octets(value)),
+        c.KP_SALT_EX: lambda key, value, _: _session(key).set_salt_ex(_octets(value)),
+        c.KP_PADDING: lambda key, value, _: _session(key).set_padding(_dword(value, "KP_PADDING")),
+        c.KP_MODE: lambda key, value, _: _session(key).set_mode(_dword(value, "KP_MODE")),
+        c.KP_MODE_BITS: lambda key, value, _: _session(key).set_mode_bits(_dword(value, "KP_MODE_BITS")),
+        c.KP_PERMISSIONS: lambda key, value, _: key.set_permissions(_dword(value, "KP_PERMISSIONS")),
+        c.KP_EFFECTIVE_KEYLEN: lambda key, value, _: _session(key).set_effective_bits(
+            _dword(value, "KP_EFFECTIVE_KEYLEN")
+        ),
+        **{parameter: partial(_set_number, parameter) for parameter in (c.KP_P, c.KP_Q, c.KP_G)},
+        c.KP_X: _set_x,
+        c.KP_PUB_PARAMS: _set_domain,
+    }
+)
+
+
+def set_key_param(key: CapiKey, parameter: int, value: object, flags: int) -> None:
+    """flags: of KP_ALGID, whose upper half is the new key's length in bits; else 0."""
+    setter = _SET.get(parameter)
+    if setter is None:
+        raise _unknown(parameter, "a key")
+    if parameter != c.KP_ALGID:
+        _no_flags(flags)
+    setter(key if parameter == c.KP_ALGID else _resolved(key), value, flags)
+
+
+# Hashes.
+
+_GET_HASH: Mapping[int, Callable[[CapiHash], int | bytes]] = MappingProxyType(
+    {
+        c.HP_ALGID: lambda hash_object: hash_object.row.value,
+        c.HP_HASHSIZE: lambda hash_object: hash_object.size,
+        c.HP_HASHVAL: lambda hash_object: hash_object.value(),
+    }
+)
+
+
+def get_hash_param(hash_object: CapiHash, parameter: int, flags: int) -> int | bytes:
+    _no_flags(flags)
+    getter = _GET_HASH.get(parameter)
+    if getter is None:
+        raise _unknown(parameter, "a hash")
+    return getter(hash_object)
+
+
+def set_hash_param(hash_object: CapiHash, parameter: int, value: object, flags: int) -> None:
+    _no_flags(flags)
+    if parameter == c.HP_HASHVAL:
+        hash_object.set_value(_octets(value))
+    elif parameter == c.HP_HMAC_INFO:
+        hash_object.set_hmac_info(value)
+    else:
+        raise _unknown(parameter, "a hash")
+
+
+# Contexts.
+
+
+def _algorithms(context: Context) -> Iterator[PROV_ENUMALGS]:
+    for extended in _algorithms_ex(context):
+        yield PROV_ENUMALGS(extended.aiAlgid, extended.dwDefaultLen, extended.dwNameLen, extended.szName)
+
+
+def _algorithms_ex(context: Context) -> Iterator[PROV_ENUMALGS_EX]:
+    """What both the provider and its token have."""
+    for value, limits in context.csp.algorithms.items():
+        row = context.csp.algid(value)
+        if context.offers(row):
+            yield PROV_ENUMALGS_EX(
+                value,
+                limits.default,
+                limits.minimum,
+                limits.maximum,
+                row.protocols,
+                len(row.name) + 1,
+                row.name,
+                len(row.long_name) + 1,
+                row.long_name,
+            )
+
+
+def _containers(context: Context) -> Iterator[str]:
+    container = context.container
+    if not isinstance(container, TokenContainer):
+        container = TokenContainer(context.provider, "", context.csp.family, machine=context.machine)
+    return iter(sorted(container.siblings()))
+
+
+_ENUMERATED: Mapping[int, Callable[[Context], Iterator[object]]] = MappingProxyType(
+    {c.PP_ENUMALGS: _algorithms, c.PP_ENUMALGS_EX: _algorithms_ex, c.PP_ENUMCONTAINERS: _containers}
+)
+
+
+def _increment(context: Context, kinds: tuple[Kind, ...]) -> int:
+    for value in (context.csp.exchange, context.csp.signature):
+        row = context.csp.algid(value) if value is not None else None
+        if row is not None and row.kind in kinds:
+            return context.csp.increment(row)
+    raise failure(HRESULT.NTE_BAD_TYPE, f"{context.csp.name} has no such pairs")
+
+
+def _key_specs(context: Context) -> int:
+    exchange = c.AT_KEYEXCHANGE if context.csp.exchange is not None else 0
+    return exchange | (c.AT_SIGNATURE if context.csp.signature is not None else 0)
+
+
+_GET_PROV: Mapping[int, Callable[[Context], int | str]] = MappingProxyType(
+    {
+        c.PP_NAME: lambda context: context.csp.name,
+        c.PP_PROVTYPE: lambda context: context.csp.kind,
+        c.PP_CONTAINER: lambda context: context.container.name,
+        c.PP_UNIQUE_CONTAINER: lambda context: context.container.name,
+        c.PP_VERSION: lambda context: VERSION,
+        c.PP_IMPTYPE: lambda context: c.CRYPT_IMPL_HARDWARE,
+        c.PP_KEYSET_TYPE: lambda context: c.CRYPT_MACHINE_KEYSET if context.machine else 0,
+        c.PP_KEYSPEC: _key_specs,
+        c.PP_SIG_KEYSIZE_INC: lambda context: _increment(context, (Kind.SIGNATURE,)),
+        c.PP_KEYX_KEYSIZE_INC: lambda context: _increment(context, (Kind.EXCHANGE,)),
+    }
+)
+
+
+def get_prov_param(context: Context, parameter: int, flags: int) -> Any:
+    """Of the enumerations one entry a call; ERROR_NO_MORE_ITEMS behind the last. CRYPT_FIRST begins again."""
+    enumerated = _ENUMERATED.get(parameter)
+    if enumerated is None:
+        _no_flags(flags)
+        getter = _GET_PROV.get(parameter)
+        if getter is None:
+            raise _unknown(parameter, "a context")
+        return getter(context)
+    if flags not in (0, c.CRYPT_FIRST, c.CRYPT_NEXT):
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags of an enumeration is CRYPT_FIRST or CRYPT_NEXT, not {flags!r}")
+    if flags == c.CRYPT_FIRST or parameter not in context.position:
+        context.position[parameter] = list(enumerated(context))
+    entries = context.position[parameter]
+    if not entries:
+        raise failure(Win32Error.ERROR_NO_MORE_ITEMS, "the enumeration is at its end")
+    return entries.pop(0)

@@ -1,0 +1,267 @@
+"""Session keys: mode, IV, padding and salt over a key in the token, which makes or takes it.
+
+A salt (RC2 and RC4, "Salt Value Functionality" of the documentation) follows the key's own bytes. The token joins them:
+the key itself is generated or unwrapped there and never on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from hwcng.capi import constants as c
+from hwcng.capi.algids import AlgId
+from hwcng.capi.contexts import Context
+from hwcng.capi.errors import Code, failing_as, failure
+from hwcng.capi.keys import CapiKey, bad_key
+from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.forking import ProcessLock
+from hwcng.providers.base import HmacSpec, SecretFamily, SecretKey, SecretSpec, Usage
+
+__all__ = ["FULL_BITS", "ZERO_SALT_BITS", "SessionKey", "default_salt", "secret_spec"]
+
+FULL_BITS = 128
+"""What a key and its salt make together."""
+ZERO_SALT_BITS = 40
+"""Keys of this length have a salt of zeros unless CRYPT_NO_SALT is given."""
+LONGEST_SALT = 24
+CFB8_BITS = 8
+
+_CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT
+_MODES: Mapping[int, str] = MappingProxyType(
+    {
+        c.CRYPT_MODE_CBC: BCRYPT_CHAIN_MODE_CBC,
+        c.CRYPT_MODE_ECB: BCRYPT_CHAIN_MODE_ECB,
+        c.CRYPT_MODE_CFB: BCRYPT_CHAIN_MODE_CFB,
+    }
+)
+_NAMED_MODES = frozenset({*_MODES, c.CRYPT_MODE_OFB, c.CRYPT_MODE_CTS})
+_BAD_DATA: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA})
+
+
+def secret_spec(row: AlgId, bits: int, *, exportable: bool, mac: bool = False) -> SecretSpec:
+    """What the token is asked for. bits: with parity. mac: a key of HMAC, whatever the ALG_ID.
+
+    A key that can have a salt must be one that data can be joined to, and MSDN's way to an HMAC key is an RC2 or RC4
+    key.
+    """
+    if mac or row.family is None or row.family is SecretFamily.HMAC:
+        return SecretSpec(SecretFamily.HMAC, bits, Usage.SIGN, exportable)
+    usage = _CIPHER_USAGE | Usage.DERIVE | Usage.SIGN if row.salted else _CIPHER_USAGE
+    return SecretSpec(row.family, bits, usage, exportable)
+
+
+def default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: bytes | None = None) -> bytes:
+    """The salt of a new key. leftover: what CRYPT_CREATE_SALT takes instead of random bytes."""
+    length = max(0, FULL_BITS - bits) // 8
+    if not row.salted or flags & c.CRYPT_NO_SALT:
+        return b""
+    if flags & c.CRYPT_CREATE_SALT:
+        return context.provider.random(length) if leftover is None else leftover[:length]
+    return bytes(length) if bits == ZERO_SALT_BITS else b""
+
+
+class SessionKey(CapiKey):
+    """token_key: without the salt; it is this handle's own."""
+
+    def __init__(
+        self,
+        context: Context,
+        row: AlgId,
+        token_key: SecretKey,
+        *,
+        salt: bytes = b"",
+        archivable: bool = False,
+    ) -> None:
+        super().__init__(context, row, exportable=token_key.spec.exportable, archivable=archivable)
+        self.token_key = token_key
+        self.mode = c.CRYPT_MODE_CBC if row.block_bits else 0
+        self.mode_bits = CFB8_BITS
+        self.iv = bytes(row.block_bits // 8)
+        self.salt = b""
+        self.effective_bits = token_key.spec.bits
+        self._cipher: SymmetricKey | None = None
+        self._using = ProcessLock()
+        if not self.for_mac:
+            try:
+                self._take_salt(salt)
+            except BaseException:
+                token_key.destroy()
+                raise
+
+    @property
+    def bits(self) -> int:
+        return self.token_key.spec.bits
+
+    @property
+    def for_mac(self) -> bool:
+        """Whether the token has it as a key of HMAC, which does not encrypt."""
+        return self.token_key.spec.family is SecretFamily.HMAC
+
+    def _require_cipher(self) -> SymmetricKey:
+        if self._cipher is None:
+            raise bad_key("the key authenticates and does not encrypt")
+        return self._cipher
+
+    def _take_salt(self, salt: bytes) -> None:
+        spec = self.token_key.spec
+        working = self.token_key
+        if salt:
+            joined = SecretSpec(spec.family, spec.bits + 8 * len(salt), _CIPHER_USAGE)
+            working = self.token_key.followed_by(salt, joined)
+        before, self.salt = self._cipher, salt
+        self._cipher = SymmetricKey(
+            self.context.algorithm(spec.family.value),
+            working,
+            None,
+            chaining_mode=self.context.algorithm(spec.family.value).algorithm.chaining_mode,
+        )
+        self._apply_state()
+        if before is not None and before.token_key is not self.token_key:
+            before.destroy()
+
+    def _apply_state(self) -> None:
+        """Puts mode, IV and effective length on the cipher, which then is at the beginning of a message."""
+        cipher = self._require_cipher()
+        if self.row.family is SecretFamily.RC2:
+            cipher.set_effective_bits(self.effective_bits)
+        if not self.row.block_bits:
+            cipher.stream_offset = 0
+            return
+        cipher.chaining_mode = _MODES.get(self.mode, cipher.chaining_mode)
+        cipher.set_message_block_length(self.mode_bits // 8)
+        cipher.set_iv(self.iv)
+
+    def _require_block(self) -> None:
+        if not self.row.block_bits:
+            raise failure(HRESULT.NTE_BAD_TYPE, f"{self.row.name} is a stream cipher")
+        self._require_cipher()
+
+    def set_iv(self, iv: bytes) -> None:
+        """iv: a block; what is over it is cut off."""
+        self._require_block()
+        if len(iv) < len(self.iv):
+            raise failure(HRESULT.NTE_BAD_DATA, f"an IV of {len(self.iv)} bytes expected, {len(iv)} given")
+        self.iv = iv[: len(self.iv)]
+        self._apply_state()
+
+    def set_mode(self, mode: int) -> None:
+        """CTS and OFB can be set, but not used."""
+        self._require_block()
+        if mode not in _NAMED_MODES:
+            raise failure(HRESULT.NTE_BAD_DATA, f"{mode} is no CRYPT_MODE_")
+        self.mode = mode
+        self._apply_state()
+
+    def set_mode_bits(self, bits: int) -> None:
+        """The segment of CFB: 8 bits or a block."""
+        self._require_block()
+        if bits not in (CFB8_BITS, self.row.block_bits):
+            raise failure(HRESULT.NTE_BAD_DATA, f"CFB has segments of 8 or {self.row.block_bits} bits, not {bits}")
+        self.mode_bits = bits
+        self._apply_state()
+
+    def set_padding(self, padding: int) -> None:
+        self._require_block()
+        if padding != c.PKCS5_PADDING:
+            raise failure(HRESULT.NTE_BAD_DATA, "the only padding is PKCS5_PADDING")
+
+    def set_salt(self, salt: bytes) -> None:
+        """KP_SALT: of exactly the length that the key has one of."""
+        if len(salt) < len(self.salt) or not self.salt:
+            raise failure(HRESULT.NTE_BAD_DATA, f"the key has a salt of {len(self.salt)} bytes, {len(salt)} given")
+        self.set_salt_ex(salt[: len(self.salt)])
+
+    def set_salt_ex(self, salt: bytes) -> None:
+        """KP_SALT_EX: of 0 to 24 bytes."""
+        if not self.row.salted or self.for_mac:
+            raise bad_key(f"{self.row.name} keys have no salt")
+        if len(salt) > LONGEST_SALT:
+            raise failure(HRESULT.NTE_BAD_DATA, f"a salt has up to {LONGEST_SALT} bytes, {len(salt)} given")
+        with self._using.held():
+            self._take_salt(salt)
+
+    def set_effective_bits(self, bits: int) -> None:
+        """RC2's effective key length (RFC 2268)."""
+        if self.row.family is not SecretFamily.RC2:
+            raise failure(HRESULT.NTE_BAD_TYPE, f"{self.row.name} has no effective key length")
+        limits = self.context.csp.algorithms[self.row.value]
+        if not 0 < bits <= max(limits.maximum, FULL_BITS):
+            raise failure(HRESULT.NTE_BAD_DATA, f"{bits} bits is no effective key length of {self.context.csp.name}")
+        self.effective_bits = bits
+        self._apply_state()
+
+    def encrypt(self, data: bytes, *, final: bool) -> bytes:
+        """final: pads, and begins a new message afterwards; before, only whole blocks come."""
+        self.require(c.CRYPT_ENCRYPT, "encrypt")
+        return self._crypt(data, final, encrypting=True)
+
+    def decrypt(self, data: bytes, *, final: bool) -> bytes:
+        """Everything that is wrong with length or padding is one NTE_BAD_DATA."""
+        self.require(c.CRYPT_DECRYPT, "decrypt")
+        return self._crypt(data, final, encrypting=False)
+
+    def _crypt(self, data: bytes, final: bool, *, encrypting: bool) -> bytes:
+        cipher = self._require_cipher()
+        block = self.row.block_bits // 8
+        with self._using.held(), failing_as(_BAD_DATA):
+            if block and self.mode not in _MODES:
+                raise failure(HRESULT.NTE_BAD_ALGID, f"KP_MODE {self.mode} is not supported")
+            try:
+                if block and len(data) % block and not (final and encrypting):
+                    raise failure(HRESULT.NTE_BAD_DATA, f"{len(data)} bytes are not whole blocks of {block}")
+                crypt = cipher.encrypt if encrypting else cipher.decrypt
+                return crypt(data, padding=final and bool(block))
+            finally:
+                if final:
+                    self._apply_state()
+
+    def mac_block(self, data: bytes) -> bytes:
+        """CALG_MAC: the last block of the data, padded and encrypted in CBC mode from the key's IV."""
+        cipher = self._require_cipher()
+        self._require_block()
+        self.require(c.CRYPT_MAC, "authenticate")
+        mode = cipher.chaining_mode
+        with self._using.held():
+            try:
+                cipher.chaining_mode = BCRYPT_CHAIN_MODE_CBC
+                cipher.set_iv(self.iv)
+                return cipher.encrypt(data, padding=True)[-self.row.block_bits // 8 :]
+            finally:
+                cipher.chaining_mode = mode
+                self._apply_state()
+
+    def hmac(self, hash_name: str, data: bytes) -> bytes:
+        """CALG_HMAC under the key without its salt."""
+        self.require(c.CRYPT_MAC, "authenticate")
+        if not self.token_key.spec.usage & Usage.SIGN:
+            raise bad_key(
+                f"a token's {self.row.name} key is no key of HMAC: import it with CRYPT_IPSEC_HMAC_KEY, or make a "
+                "CALG_HMAC key"
+            )
+        return self.token_key.mac(HmacSpec(hash_name), data)
+
+    def duplicate(self) -> SessionKey:
+        with self._using.held():
+            copy = SessionKey(self.context, self.row, self.token_key.duplicate(), salt=self.salt)
+            copy._like(self)
+            copy.mode, copy.mode_bits, copy.iv = self.mode, self.mode_bits, self.iv
+            copy.effective_bits = self.effective_bits
+            if self._cipher is not None and copy._cipher is not None:
+                copy._apply_state()
+                copy._cipher.running_iv = self._cipher.running_iv
+                copy._cipher.stream_offset = self._cipher.stream_offset
+        return copy
+
+    def require_exportable(self) -> None:
+        if not self.permissions & (c.CRYPT_EXPORT | c.CRYPT_ARCHIVE):
+            raise failure(HRESULT.NTE_BAD_KEY_STATE, "the key was not made with CRYPT_EXPORTABLE")
+
+    def destroy(self) -> None:
+        if self._alive:
+            super().destroy()
+            if self._cipher is not None:
+                self._cipher.destroy()
+            self.token_key.destroy()

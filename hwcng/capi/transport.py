@@ -1,0 +1,237 @@
+"""CryptExportKey and CryptImportKey. No key leaves its token but wrapped inside it.
+
+Private pairs and PLAINTEXTKEYBLOBs are never exported: NTE_BAD_KEY_STATE, which means that the key may not be exported.
+"""
+
+from __future__ import annotations
+
+from hwcng.capi import blobs
+from hwcng.capi import constants as c
+from hwcng.capi.agreed import AgreedKey
+from hwcng.capi.algids import AlgId, Kind
+from hwcng.capi.blobs import Blob
+from hwcng.capi.containers import SharedPair
+from hwcng.capi.contexts import Context
+from hwcng.capi.errors import failing_as, failure
+from hwcng.capi.generation import MAC_KEY_BITS, RSA_USAGES, stored, user_key
+from hwcng.capi.keys import CapiKey, bad_key, bad_state
+from hwcng.capi.pair_keys import OAEP_HASH, PairKey
+from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
+from hwcng.cng.pairs import KeyPair
+from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+from hwcng.providers.base import (
+    DhPublicKey,
+    PairSpec,
+    PrivateKeyMaterial,
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
+    RsaPrivateKey,
+    RsaPublicKey,
+    SecretKey,
+)
+
+__all__ = ["export", "import_blob"]
+
+_EXPORT_FLAGS = c.CRYPT_OAEP | c.CRYPT_BLOB_VER3 | c.CRYPT_DESTROYKEY | c.CRYPT_SSL2_FALLBACK | c.CRYPT_Y_ONLY
+_EXPORT_SERVED = c.CRYPT_OAEP | c.CRYPT_BLOB_VER3
+_IMPORT_FLAGS = c.CRYPT_EXPORTABLE | c.CRYPT_USER_PROTECTED | c.CRYPT_NO_SALT | c.CRYPT_OAEP | c.CRYPT_IPSEC_HMAC_KEY
+
+
+def _encryption(flags: int) -> RsaPkcs1DecryptSpec | RsaOaepSpec:
+    return RsaOaepSpec(OAEP_HASH) if flags & c.CRYPT_OAEP else RsaPkcs1DecryptSpec()
+
+
+def _exchange_public(key: CapiKey | None) -> RsaPublicKey:
+    if key is None:
+        raise failure(HRESULT.NTE_BAD_PUBLIC_KEY, "a SIMPLEBLOB needs an exchange key as hExpKey")
+    if not isinstance(key, PairKey) or key.row.value != c.CALG_RSA_KEYX or not isinstance(key.public, RsaPublicKey):
+        raise bad_key("session keys are wrapped under a CALG_RSA_KEYX key")
+    return key.public
+
+
+def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> bytes:
+    """CryptExportKey."""
+    if flags & ~_EXPORT_SERVED:
+        known = "is not supported" if not flags & ~_EXPORT_FLAGS else "has undefined bits"
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags:#x} {known}")
+    if kind == c.PUBLICKEYBLOB:
+        if not isinstance(key, PairKey):
+            raise bad_key("a session key has no PUBLICKEYBLOB")
+        return blobs.build_public(key.public, key.row.value, flags)
+    if kind == c.PRIVATEKEYBLOB:
+        raise _private_refused(key)
+    if kind == c.OPAQUEKEYBLOB:
+        return _opaque(key)
+    if kind not in (c.SIMPLEBLOB, c.PLAINTEXTKEYBLOB):
+        raise failure(HRESULT.NTE_BAD_TYPE, f"blob type {kind!r} is not supported")
+    if not isinstance(key, SessionKey):
+        raise bad_key("a key pair has no such blob")
+    key.require_exportable()
+    if kind == c.PLAINTEXTKEYBLOB:
+        raise bad_state("the key stays in its token: PLAINTEXTKEYBLOB would be its plaintext")
+    public = _exchange_public(export_key)
+    if key.for_mac:
+        raise failure(HRESULT.NTE_BAD_TYPE, "a SIMPLEBLOB does not say that its key is HMAC's")
+    longest = (public.modulus.bit_length() + 7) // 8 - (42 if flags & c.CRYPT_OAEP else 11)
+    if key.bits // 8 > longest:
+        raise failure(
+            HRESULT.NTE_BAD_LEN, f"a key of {key.bits} bits does not fit under one of {public.modulus.bit_length()}"
+        )
+    wrapped = key.token_key.wrapped_for(public, _encryption(flags))
+    return blobs.build(c.SIMPLEBLOB, key.row.value, c.CALG_RSA_KEYX.to_bytes(4, "little") + wrapped[::-1])
+
+
+def _private_refused(key: CapiKey) -> CngError:
+    if not isinstance(key, PairKey):
+        return bad_key("a session key has no PRIVATEKEYBLOB")
+    if not key.pair.has_private:
+        return failure(HRESULT.NTE_NO_KEY, "the key has no private half")
+    if not key.permissions & (c.CRYPT_EXPORT | c.CRYPT_ARCHIVE):
+        return bad_state("the pair was not made with CRYPT_EXPORTABLE")
+    return bad_state("the private key stays in its token: PRIVATEKEYBLOB would be its plaintext")
+
+
+def _opaque(key: CapiKey) -> bytes:
+    """The token's own protected form, behind the header: it loads in that token alone."""
+    if isinstance(key, SessionKey):
+        key.require_exportable()
+        return blobs.build(c.OPAQUEKEYBLOB, key.row.value, key.token_key.opaque())
+    if not isinstance(key, PairKey) or not key.pair.has_private:
+        raise bad_key("the key has no OPAQUEKEYBLOB")
+    if not key.permissions & c.CRYPT_EXPORT:
+        raise bad_state("the pair was not made with CRYPT_EXPORTABLE")
+    return blobs.build(c.OPAQUEKEYBLOB, key.row.value, key.pair.private.opaque())
+
+
+def import_blob(context: Context, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
+    """CryptImportKey."""
+    if flags & ~_IMPORT_FLAGS:
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags:#x} has undefined bits")
+    if flags & c.CRYPT_USER_PROTECTED and context.silent:
+        raise failure(HRESULT.NTE_SILENT_CONTEXT, "CRYPT_USER_PROTECTED asks the user, whom the context keeps out")
+    blob = blobs.parse(data)
+    importer = _IMPORTERS.get(blob.kind)
+    if importer is None:
+        raise failure(HRESULT.NTE_BAD_TYPE, f"blob type {blob.kind} is not supported")
+    row = context.csp.algid(blob.algid)
+    return importer(context, row, blob, data, key, flags)
+
+
+def _import_public(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
+    if row.kind not in (Kind.SIGNATURE, Kind.EXCHANGE):
+        raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys have no PUBLICKEYBLOB")
+    ours = key.public if isinstance(key, PairKey) and row.algorithm == "DH" else None
+    public = blobs.parse_public(blob, ours.domain if isinstance(ours, DhPublicKey) else None)
+    shared = SharedPair(context.algorithm(row.algorithm), public, None)
+    if isinstance(key, PairKey) and isinstance(ours, DhPublicKey):
+        with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
+            return AgreedKey(context, key.pair.agree(shared.pair))
+    return PairKey(context, row, shared, exportable=False)
+
+
+def _import_private(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
+    if row.kind not in (Kind.SIGNATURE, Kind.EXCHANGE):
+        raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys have no PRIVATEKEYBLOB")
+    if key is not None:
+        raise failure(
+            HRESULT.NTE_NOT_SUPPORTED, "an encrypted PRIVATEKEYBLOB would be decrypted into the host's memory"
+        )
+    material = blobs.parse_private(blob, data)
+    handle = context.algorithm(row.algorithm)
+    spec = _pair_spec(context, row, material, exportable=bool(flags & c.CRYPT_EXPORTABLE))
+    context.require_offered(row)
+    with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error.ERROR_INVALID_PARAMETER}):
+        private = context.provider.import_pair(spec, material)
+    return stored(context, row, SharedPair.of(handle, private))
+
+
+def _pair_spec(context: Context, row: AlgId, material: PrivateKeyMaterial, *, exportable: bool) -> PairSpec:
+    if isinstance(material, RsaPrivateKey):
+        return PairSpec("RSA", RSA_USAGES[row.value], material.modulus.bit_length(), exportable=exportable)
+    pair = KeyPair(context.algorithm(row.algorithm))
+    pair.export_policy = int(exportable)
+    return pair.family.spec(pair, material.public)
+
+
+def _salted(context: Context, row: AlgId, key: SecretKey, flags: int) -> SessionKey:
+    return SessionKey(context, row, key, salt=default_salt(context, row, key.spec.bits, flags))
+
+
+def _import_plaintext(
+    context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int
+) -> CapiKey:
+    value = blobs.parse_plaintext(blob.body)
+    exportable = bool(flags & c.CRYPT_EXPORTABLE)
+    bits = 8 * len(value)
+    if row.kind is Kind.MAC or flags & c.CRYPT_IPSEC_HMAC_KEY:
+        if row.value not in (c.CALG_RC2, c.CALG_HMAC):
+            raise failure(HRESULT.NTE_BAD_ALGID, "the key of an HMAC is imported as CALG_RC2 with CRYPT_IPSEC_HMAC_KEY")
+        if not 0 < bits <= MAC_KEY_BITS:
+            raise failure(HRESULT.NTE_BAD_LEN, f"HMAC keys of up to {MAC_KEY_BITS} bits are taken, not of {bits}")
+        spec = secret_spec(row, bits, exportable=exportable, mac=True)
+        return SessionKey(context, row, context.provider.import_secret(spec, value))
+    _require_cipher_bits(context, row, bits)
+    context.require_offered(row)
+    spec = secret_spec(row, bits, exportable=exportable)
+    return _salted(context, row, context.provider.import_secret(spec, value), flags)
+
+
+def _require_cipher_bits(context: Context, row: AlgId, bits: int) -> None:
+    """Raises NTE_BAD_DATA for a key, with its parity, that the provider does not have."""
+    if row.kind is not Kind.CIPHER:
+        raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys are no session keys")
+    with failing_as({Win32Error.ERROR_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
+        if not bits or row.stored_bits(context.csp.key_bits(row, bits)) != bits:
+            raise failure(HRESULT.NTE_BAD_DATA, f"{row.name} has no keys of {bits} bits")
+
+
+def _import_simple(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
+    if row.kind is not Kind.CIPHER:
+        raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys are no session keys")
+    exchange = user_key(context, c.AT_KEYEXCHANGE) if key is None else key
+    try:
+        public = _exchange_public(exchange)
+        if not isinstance(exchange, PairKey) or not exchange.pair.has_private:
+            raise failure(HRESULT.NTE_NO_KEY, "the exchange key has no private half")
+        context.require_offered(row)
+        wrapped = blobs.parse_simple(blob.body, (public.modulus.bit_length() + 7) // 8)
+        bits = row.stored_bits(row.fixed)
+        spec = secret_spec(row, bits, exportable=bool(flags & c.CRYPT_EXPORTABLE))
+        with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
+            unwrapped = exchange.pair.private.unwrap_secret(spec, wrapped, _encryption(flags))
+    finally:
+        if key is None:
+            exchange.destroy()
+    try:
+        _require_cipher_bits(context, row, unwrapped.spec.bits)
+    except BaseException:
+        unwrapped.destroy()
+        raise
+    return _salted(context, row, unwrapped, flags)
+
+
+def _import_opaque(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
+    with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
+        loaded = context.provider.reload_opaque(blob.body)
+    try:
+        if isinstance(loaded, SecretKey):
+            mac = row.family is not None and loaded.spec.family.value == "HMAC"
+            if not mac and loaded.spec.family is not row.family:
+                raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
+            return SessionKey(context, row, loaded) if mac else _salted(context, row, loaded, flags)
+        handle = context.algorithm(row.algorithm) if row.kind in (Kind.SIGNATURE, Kind.EXCHANGE) else None
+        if handle is None or loaded.spec.kind != handle.algorithm.family:
+            raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
+    except BaseException:
+        loaded.destroy()
+        raise
+    return stored(context, row, SharedPair.of(handle, loaded))
+
+
+_IMPORTERS = {
+    c.SIMPLEBLOB: _import_simple,
+    c.PUBLICKEYBLOB: _import_public,
+    c.PRIVATEKEYBLOB: _import_private,
+    c.PLAINTEXTKEYBLOB: _import_plaintext,
+    c.OPAQUEKEYBLOB: _import_opaque,
+}
