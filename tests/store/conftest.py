@@ -49,6 +49,7 @@ def keeper(keeping_token: KeepingToken) -> Iterator[Pkcs11Provider]:
     import hwcng
 
     with hwcng.open_provider(keeping_token.uri, pin=keeping_token.pin) as opened:
+        objects_of(opened, destroy=True)  # type: ignore[arg-type]
         yield opened  # type: ignore[misc]
         objects_of(opened, destroy=True)  # type: ignore[arg-type]
 

@@ -120,9 +120,20 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from hwcng.providers.pkcs11 import store
 
-# Hosts that share a network HSM have no lock in common, and see each other's objects at once: so do these providers.
+# Hosts that share a network HSM have no lock in common; it does one call at a time, and shows what it did at once.
 store.in_turn = lambda path: contextlib.nullcontext()
 providers = [hwcng.open_provider(URI, pin=sys.argv[2]) for _ in range(3)]
+lock = threading.Lock()
+
+def one_at_a_time(name, function):
+    def locked(*arguments):
+        with lock:
+            result = function(*arguments)
+        time.sleep(0.0005)
+        return result
+    return locked
+
+providers[0].cryptoki.instrument(one_at_a_time)
 kind, replace = sys.argv[3], sys.argv[4] == "replace"
 clear(providers[0])
 

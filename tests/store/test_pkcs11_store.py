@@ -299,6 +299,7 @@ def test_it_works_in_forked_children(keeping_token: KeepingToken) -> None:
 @pytest.fixture
 def softhsm_keeper(token_uri: str, token_pin: str) -> object:
     with hwcng.open_provider(token_uri, pin=token_pin) as opened:
+        objects_of(opened, destroy=True)
         yield opened
         objects_of(opened, destroy=True)
 
