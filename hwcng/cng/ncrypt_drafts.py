@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NoReturn, TypeVar
 
-from hwcng.cng import symmetric
 from hwcng.cng.algorithm import AlgorithmHandle, check_export_policy
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.handles import Handle, invalid_parameter, not_supported
@@ -197,7 +196,7 @@ class SecretDraft(Draft):
 
     def finalize(self, name: str | None, *, replace: bool) -> SymmetricKey:
         handle = self.algorithm_handle
-        made = symmetric.generate(handle, self._bits, CIPHER_USAGE, None) if self._load is None else self._load(handle)
+        made = handle.generate_key(self._bits) if self._load is None else self._load(handle)
         stored = self._store(made.token_key, name, replace)
         self._load = None
         key = SymmetricKey(handle, stored, None, chaining_mode=handle.chaining_mode)

@@ -16,6 +16,7 @@ from hwcng.providers.uri import Pin, Pkcs11Uri, ProviderUri, parse_uri
 __all__ = ["provider_of_key", "same_token"]
 
 _OF_A_TOKEN = ("token", "serial", "model", "manufacturer", "slot_id")
+_PIN_REFUSED = (NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, NTSTATUS.STATUS_SMARTCARD_CARD_BLOCKED)
 _OF_THE_OBJECT = ("object", "id", "type")
 
 
@@ -80,6 +81,9 @@ def _as_configured(token: Pkcs11Uri) -> Provider | None:
         try:
             provider = registry.shared_provider(uri)
         except CngError as error:
+            # One more try, of the same PIN or another, may be the one that locks the token.
+            if error.status in _PIN_REFUSED:
+                raise
             failure = failure or error
             continue
         # What is configured may say less than the key's URI.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conformance.helpers import RESERVED_BITS, refused
+from support import missing
 
 from hwcng import ncrypt
 from hwcng.bcrypt import BCryptSignHash, BCryptVerifySignature
@@ -85,6 +86,37 @@ def test_a_generic_algorithm_with_a_named_curve(
     # A key that has an algorithm of its own is found as one of that.
     assert NCryptGetProperty(again, "Algorithm Name") == {"nistP384": "ECDSA_P384"}.get(curve, "ECDSA")
     NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(again, None, DIGEST))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "properties", "bits"),
+    [
+        ("DSA", {"Length": 1024}, 1024),
+        ("DH", {"Length": 1024}, 1024),
+        ("ML-DSA", {"ParameterSetName": "65"}, None),
+        ("ML-KEM", {"ParameterSetName": "768"}, None),
+        ("3DES", {}, 192),
+        ("RC2", {"Length": 64}, 64),
+    ],
+)
+def test_the_other_algorithms(
+    soft_storage: StorageProvider, made: Make, name: str, algorithm: str, properties: dict[str, Any], bits: int | None
+) -> None:
+    try:
+        ncrypt.NCryptIsAlgSupported(soft_storage, algorithm)
+    except CngError:
+        missing(f"{algorithm} keys that are stored")
+    key = made(soft_storage, algorithm, name, **properties)
+    again = NCryptOpenKey(soft_storage, name)
+    assert NCryptGetProperty(again, "Algorithm Name") == algorithm
+    if bits is not None:
+        assert NCryptGetProperty(again, "Length") == bits
+    if algorithm == "DSA":
+        NCryptVerifySignature(key, None, bytes(range(20)), NCryptSignHash(again, None, bytes(range(20))))
+    elif isinstance(again.key, KeyPair):
+        assert NCryptExportKey(again, None, "PUBLICBLOB") == NCryptExportKey(key, None, "PUBLICBLOB")
+    else:
+        assert NCryptDecrypt(again, NCryptEncrypt(key, bytes(64))) == bytes(64)
 
 
 def test_an_ephemeral_key(storage: StorageProvider, made: Make) -> None:

@@ -172,6 +172,34 @@ def test_a_worker_without_configuration_says_what_is_missing(
     assert "pin" in told.lower(), told
 
 
+WRONG_PIN = """
+from hwcng.testing.calls import CallCounter
+from hwcng.providers import registry
+from pathlib import Path
+uri, pin_file = sys.argv[2], Path(sys.argv[3])
+pin_file.write_text("wrong-pin")
+for words in (("PIN",), ("not tried again",), ("not tried again",)):
+    fails(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, lambda: hwcng.open_key(uri), *words)
+try:
+    hwcng.open_key(uri)
+except CngError as error:
+    assert "wrong-pin" not in str(error) and error.token_code is None
+fails(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, lambda: hwcng.open_key(uri, pin="wrong too"), "PIN")
+pin_file.write_text(PIN)
+print(hwcng.open_key(uri).name)
+"""
+
+
+def test_a_wrong_pin_is_tried_once_by_a_process(
+    worker_configuration: str, pair: KeyPair, token_uri: str, tmp_path: Path, name: str
+) -> None:
+    """Workers that retry their tasks would lock the token."""
+    del worker_configuration
+    pin_file = tmp_path / "pin"
+    pin_file.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    assert run(WRONG_PIN, token_uri, pair.uri, str(pin_file)) == f"{name}\n"
+
+
 @pytest.fixture
 def dask_client(worker_configuration: str) -> Iterator[Any]:
     try:
