@@ -15,7 +15,7 @@ from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, CngError
 from hwcng.providers.base import EcPublicKey, PairSpec, PublicKeyMaterial
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.kinds.base import Reader
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.stored_objects import AttributeReader, Shelf, Stored
@@ -29,13 +29,11 @@ LARGEST_CERTIFICATE = 65536
 def public_half(connection: Connection, shelf: Shelf, stored: Stored, spec: PairSpec) -> PublicKeyMaterial:
     """From the private object itself (RSA), else its public object, else its certificate.
 
-    Raises NTE_KEYSET_ENTRY_BAD where it is nowhere or not clear, NTE_NOT_SUPPORTED for a kind that is not served.
+    Raises NTE_KEYSET_ENTRY_BAD where it is nowhere or not clear.
     """
     if spec.kind == "RSA" and (of_private := rsa_public(stored.values)):
         return of_private
-    kind = PAIR_KINDS.get(spec.kind)
-    if kind is None:
-        raise CngError(HRESULT.NTE_NOT_SUPPORTED, f"the key named {shelf.name!r} is a {spec.kind} key: not served")
+    kind = kind_of(spec)
     readers: list[Reader] = [
         partial(_read, connection, other) for other in shelf.publics if other.identifier == stored.identifier
     ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from asn1crypto.core import OctetString
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
@@ -33,6 +34,7 @@ from hwcng.providers.base import (
 from hwcng.providers.names import LONGEST_NAME_OCTETS
 from hwcng.providers.pkcs11.key_ids import KeyId
 from hwcng.providers.pkcs11.kinds.base import unsigned
+from hwcng.providers.pkcs11.kinds.montgomery import CKK_EC_MONTGOMERY
 
 __all__ = ["READ", "Values", "number", "public_values", "rsa_public", "spec_of"]
 
@@ -154,6 +156,7 @@ _PAIRS: Mapping[int, tuple[str, Callable[[Values], dict[str, Any]]]] = MappingPr
     {
         int(KeyType.RSA): ("RSA", _rsa),
         int(KeyType.EC): ("EC", _ec),
+        CKK_EC_MONTGOMERY: ("EC", _ec),
         int(KeyType.DH): ("DH", _dh),
         int(KeyType.DSA): ("DSA", _dsa),
         int(KeyType.ML_DSA): ("ML-DSA", _parameter_set(_ML_DSA_SETS)),
@@ -218,6 +221,17 @@ def rsa_public(values: Values) -> RsaPublicKey | None:
     return RsaPublicKey(modulus, exponent) if modulus and exponent else None
 
 
+def _point(public: EcPublicKey) -> bytes:
+    """In a DER OCTET STRING, as the standard says: opencryptoki refuses it bare. Of a Montgomery curve bare: NSS."""
+    curve = CURVES[public.curve]
+    width = curve.coordinate_size
+    if curve.montgomery:
+        return public.x.to_bytes(width, "little")
+    point = b"\x04" + public.x.to_bytes(width, "big") + public.y.to_bytes(width, "big")
+    encoded: bytes = OctetString(point).dump()
+    return encoded
+
+
 def public_values(public: PublicKeyMaterial) -> dict[Attribute, Any]:
     """The numbers of a public object, for C_CreateObject."""
     if isinstance(public, RsaPublicKey):
@@ -227,14 +241,7 @@ def public_values(public: PublicKeyMaterial) -> dict[Attribute, Any]:
         }
     if isinstance(public, EcPublicKey):
         curve = CURVES[public.curve]
-        width = curve.coordinate_size
-        point = b"\x04" + public.x.to_bytes(width, "big") + public.y.to_bytes(width, "big")
-        length = bytes([len(point)]) if len(point) < 0x80 else bytes([0x81, len(point)])
-        return {
-            Attribute.EC_PARAMS: encode_named_curve_parameters(curve.oid),
-            # In a DER OCTET STRING, as the standard says; opencryptoki refuses it bare.
-            Attribute.EC_POINT: b"\x04" + length + point,
-        }
+        return {Attribute.EC_PARAMS: encode_named_curve_parameters(curve.oid), Attribute.EC_POINT: _point(public)}
     if isinstance(public, DhPublicKey):
         return {
             Attribute.PRIME: unsigned(public.domain.prime),
