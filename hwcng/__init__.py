@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+    from hwcng.named_keys import open_key
     from hwcng.providers.base import Provider
     from hwcng.providers.registry import open_provider, set_default_provider
 
@@ -16,6 +17,7 @@ __all__ = [
     "Provider",
     "Win32Error",
     "__version__",
+    "open_key",
     "open_provider",
     "set_default_provider",
 ]
@@ -28,6 +30,7 @@ _HOMES = {
     "NTSTATUS": "hwcng.errors",
     "Win32Error": "hwcng.errors",
     "Provider": "hwcng.providers.base",
+    "open_key": "hwcng.named_keys",
     "open_provider": "hwcng.providers.registry",
     "set_default_provider": "hwcng.providers.registry",
 }

@@ -207,16 +207,16 @@ def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: 
     """An empty key pair: set its properties, then BCryptFinalizeKeyPair. Nothing reaches the token before.
 
     dwLength: bits; 512 to 16384 in steps of 64 for RSA, 512 to 4096 for DH, 512 to 3072 for DSA, the curve's bits for
-    ECDSA and ECDH (0 too for the generic ones).
+    ECDSA and ECDH (0 too for the generic ones), 0 for ML-DSA and ML-KEM, which have ParameterSetName instead. dwFlags:
+    BCRYPT_NO_KEY_VALIDATION for ML-KEM: the self-tests of a token are its own affair, so it has no effect.
 
     Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for an algorithm without key pairs, STATUS_INVALID_PARAMETER for
-    a length that the algorithm does not have and for flags: BCRYPT_NO_KEY_VALIDATION is for ML-KEM alone.
+    a length that the algorithm does not have and for any other flag.
     """
     handle = _algorithm(hAlgorithm)
     if not handle.algorithm.asymmetric:
         raise not_supported(f"{handle.name} does not use key pairs")
-    _no_flags(dwFlags)
-    return pairs.create(handle, _length(dwLength, "dwLength"))
+    return pairs.create(handle, _length(dwLength, "dwLength"), dwFlags)
 
 
 def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
@@ -227,8 +227,9 @@ def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
 
     dwFlags: 0 or a BCRYPT_KEY_VALIDATION_ value: a token validates what it makes in any case.
 
-    Raises STATUS_INVALID_HANDLE for anything but an empty pair, STATUS_INVALID_PARAMETER where a curve is missing or
-    PrivKeyVal or the parameters do not fit, STATUS_NOT_SUPPORTED where the token does not make such keys.
+    Raises STATUS_INVALID_HANDLE for anything but an empty pair, STATUS_INVALID_PARAMETER where a curve or a parameter
+    set is missing or PrivKeyVal or the domain parameters do not fit, STATUS_NOT_SUPPORTED where the token does not make
+    such keys.
     """
     pair = _alive(hKey, KeyPair, "hKey")
     if pair.finalized:
@@ -283,8 +284,8 @@ def BCryptImportKeyPair(
 ) -> KeyPair:
     """A public key, or a key pair whose private half goes into the token; finalized at once.
 
-    hImportKey is not used. dwFlags: a validation; public keys are always checked, because a token must never see a bad
-    one.
+    hImportKey is not used. dwFlags: a validation; keys are always checked, because a token must never see a bad one.
+    Blobs of ML-DSA and ML-KEM name their parameter set.
 
     Raises STATUS_INVALID_HANDLE, STATUS_NOT_SUPPORTED for a blob type that the algorithm does not have or an algorithm
     without pairs, NTE_BAD_DATA for an RSA blob of wrong size, STATUS_INVALID_PARAMETER for everything else that is
@@ -370,10 +371,13 @@ def _padding(flags: int) -> bool:
 
 
 def BCryptSignHash(hKey: KeyPair, pPaddingInfo: object, pbInput: Octets, dwFlags: int = 0) -> bytes:
-    """A signature of a digest, made in the token: RSA big-endian of modulus length, ECDSA and DSA r || s.
+    """A signature, made in the token: RSA big-endian of modulus length, ECDSA and DSA r || s, ML-DSA as in FIPS 204.
 
+    pbInput: the digest; for ML-DSA the message itself, save with BCRYPT_MLDSA_EXTERNAL_MU (64 bytes of mu) and with a
+    hash in the padding info (HashML-DSA: that hash's digest), which few tokens do.
     pPaddingInfo: BCRYPT_PKCS1_PADDING_INFO with BCRYPT_PAD_PKCS1 or BCRYPT_PSS_PADDING_INFO with BCRYPT_PAD_PSS for
-    RSA; None and no flags for ECDSA and DSA, which take the leftmost bits of a long digest.
+    RSA; BCRYPT_PQDSA_PADDING_INFO with BCRYPT_PAD_PQDSA, or None for no context, for ML-DSA; None and no flags for
+    ECDSA and DSA, which take the leftmost bits of a long digest.
 
     Raises STATUS_INVALID_HANDLE, also for an empty pair; STATUS_NOT_SUPPORTED for a key that does not sign and for an
     unknown hash; STATUS_INVALID_PARAMETER for a public key, a digest of wrong length and wrong padding parameters.
@@ -510,6 +514,39 @@ def BCryptDestroySecret(hSecret: Secret) -> None:
     _alive(hSecret, Secret, "hSecret").destroy()
 
 
+def BCryptEncapsulate(hKey: KeyPair, dwFlags: int = 0) -> tuple[bytes, bytes]:
+    """A fresh shared secret of 32 bytes and the ciphertext that carries it to the owner of hKey, public or pair.
+
+    The host does this, no secret of a token is involved; where the host's `cryptography` lacks the parameter set, the
+    token does it with the public half.
+
+    Raises STATUS_INVALID_PARAMETER for None and flags, STATUS_INVALID_HANDLE, also for an empty pair,
+    STATUS_NOT_SUPPORTED for a key that does not encapsulate.
+    """
+    if hKey is None:
+        raise invalid_parameter("hKey is None")
+    pair = _alive(hKey, KeyPair, "hKey")
+    _no_flags(dwFlags)
+    return pair.encapsulate()
+
+
+def BCryptDecapsulate(hKey: KeyPair, pbCipherText: Octets, dwFlags: int = 0) -> bytes:
+    """The shared secret of a ciphertext, decapsulated in the token and read out of it: it is the caller's from here on.
+
+    A forged ciphertext gives another secret, no error. `hKey.decapsulate_to_key(hAlgorithm, pbCipherText)` leaves the
+    secret in the token, as a key.
+
+    Raises STATUS_INVALID_PARAMETER for None, a public key and flags, STATUS_INVALID_BUFFER_SIZE for a ciphertext of
+    wrong length, STATUS_INVALID_HANDLE, also for an empty pair, STATUS_NOT_SUPPORTED for a key that does not
+    decapsulate.
+    """
+    if hKey is None:
+        raise invalid_parameter("hKey is None")
+    pair, ciphertext = _alive(hKey, KeyPair, "hKey"), octets(pbCipherText, "pbCipherText")
+    _no_flags(dwFlags)
+    return pair.decapsulate(ciphertext)
+
+
 def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | None, cbBuffer: int, dwFlags: int = 0) -> bytes:
     """`cbBuffer` random bytes: of the token, or with BCRYPT_USE_SYSTEM_PREFERRED_RNG and None of the operating system.
 
@@ -627,6 +664,8 @@ __all__ = [
     "BCryptDeriveKeyPBKDF2",
     "BCryptDeriveKeyCapi",
     "BCryptDestroySecret",
+    "BCryptEncapsulate",
+    "BCryptDecapsulate",
     "BCryptGenRandom",
     "BCryptCreateHash",
     "BCryptHashData",

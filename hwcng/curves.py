@@ -1,6 +1,7 @@
 """Elliptic curves by their CNG names.
 
-Standards: SEC 2, FIPS 186-5, RFC 5639 (Brainpool); names: "CNG Named Elliptic Curves" of the Windows documentation.
+Standards: SEC 2, FIPS 186-5, RFC 5639 (Brainpool), RFC 7748 (curve25519); names: "CNG Named Elliptic
+Curves" of the Windows documentation.
 """
 
 from __future__ import annotations
@@ -18,12 +19,19 @@ __all__ = ["CURVES", "CURVE_ALIASES", "DOMAINS", "Curve", "Domain", "canonical_c
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A short Weierstrass curve over a prime field. bits: of the field, which here is also the length of the order."""
+    """A short Weierstrass curve over a prime field, or curve25519. bits: of the field, which is also the length of the
+    order, save for curve25519. class_name: `cryptography`'s, none for curve25519, whose keys have a class of their own.
+    """
 
     name: str
     bits: int
     oid: str
     class_name: str
+
+    @property
+    def montgomery(self) -> bool:
+        """Whether only the coordinate u counts, and it and scalars are little-endian strings (RFC 7748, section 5)."""
+        return not self.class_name
 
     @property
     def coordinate_size(self) -> int:
@@ -42,6 +50,7 @@ CURVES: Mapping[str, Curve] = MappingProxyType(
     {
         curve.name: curve
         for curve in (
+            Curve("nistP192", 192, "1.2.840.10045.3.1.1", "SECP192R1"),
             Curve("nistP224", 224, "1.3.132.0.33", "SECP224R1"),
             Curve("nistP256", 256, "1.2.840.10045.3.1.7", "SECP256R1"),
             Curve("nistP384", 384, "1.3.132.0.34", "SECP384R1"),
@@ -50,6 +59,7 @@ CURVES: Mapping[str, Curve] = MappingProxyType(
             Curve("brainpoolP256r1", 256, "1.3.36.3.3.2.8.1.1.7", "BrainpoolP256R1"),
             Curve("brainpoolP384r1", 384, "1.3.36.3.3.2.8.1.1.11", "BrainpoolP384R1"),
             Curve("brainpoolP512r1", 512, "1.3.36.3.3.2.8.1.1.13", "BrainpoolP512R1"),
+            Curve("curve25519", 255, "1.3.101.110", ""),
         )
     }
 )
@@ -74,6 +84,14 @@ def _domain(p: str, a: str, b: str, gx: str, gy: str, n: str) -> Domain:
 
 DOMAINS: Mapping[str, Domain] = MappingProxyType(
     {
+        "nistP192": _domain(
+            "fffffffffffffffffffffffffffffffeffffffffffffffff",
+            "-3",
+            "64210519e59c80e70fa7e9ab72243049feb8deecc146b9b1",
+            "188da80eb03090f67cbf20eb43a18800f4ff0afd82ff1012",
+            "07192b95ffc8da78631011ed6b24cdd573f977a11e794811",
+            "ffffffffffffffffffffffff99def836146bc9b1b4d22831",
+        ),
         "nistP224": _domain(
             "ffffffffffffffffffffffffffffffff000000000000000000000001",
             "-3",
@@ -155,6 +173,8 @@ DOMAINS: Mapping[str, Domain] = MappingProxyType(
 
 CURVE_ALIASES: Mapping[str, str] = MappingProxyType(
     {
+        "secP192r1": "nistP192",
+        "x962P192v1": "nistP192",
         "secP224r1": "nistP224",
         "wtls12": "nistP224",
         "secP256r1": "nistP256",

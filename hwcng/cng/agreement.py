@@ -51,7 +51,8 @@ class Secret(Handle):
         """
         from hwcng.cng import derived_keys
 
-        return derived_keys.from_secret(self.agreed, self.bits, self.hkdf, function, parameters, handle, bits)
+        provider = self.algorithm_handle.provider
+        return derived_keys.from_secret(self.agreed, provider, self.bits, self.hkdf, function, parameters, handle, bits)
 
     def destroy(self) -> None:
         if self._alive:

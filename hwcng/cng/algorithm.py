@@ -85,11 +85,13 @@ def check_chaining_mode(algorithm: Algorithm, mode: str, provider: Provider) -> 
     return mode
 
 
-def check_curve(name: str) -> Curve:
-    """Raises STATUS_NOT_SUPPORTED for a curve that is not known here."""
+def check_curve(name: str, algorithm: Algorithm) -> Curve:
+    """Raises STATUS_NOT_SUPPORTED for a curve that is not known here or not the algorithm's."""
     curve = CURVES.get(canonical_curve_name(name))
     if curve is None:
         raise not_supported(f"curve {name!r} is not one of {', '.join(CURVES)}")
+    if curve.montgomery and not algorithm.agrees:
+        raise not_supported(f"{name} is for ECDH alone")
     return curve
 
 

@@ -2,7 +2,8 @@
 
 Standards: bcrypt.h (BCRYPT_KEY_DATA_BLOB_HEADER, BCRYPT_RSAKEY_BLOB, BCRYPT_ECCKEY_BLOB, BCRYPT_ECCFULLKEY_BLOB) and
 wincrypt.h (PRIVATEKEYBLOB); SEC 2, SP 800-186 and RFC 5639 (curves); RFC 8017, section 3.2 (RSA numbers).
-Header fields are little-endian, 32 bits; numbers are big-endian, save in the CAPI blob, where they are little-endian.
+Header fields are little-endian, 32 bits; numbers are big-endian, save in the CAPI blob and for curve25519, where they
+are little-endian.
 
 Only public blobs are built. Private and symmetric ones are read, never written.
 """
@@ -30,6 +31,14 @@ from hwcng.cng.dsa_blobs import (
     LEGACY_DSA_PUBLIC_BLOB,
     LEGACY_DSA_V2_PRIVATE_BLOB,
     LEGACY_DSA_V2_PUBLIC_BLOB,
+)
+from hwcng.cng.pq_blobs import (
+    BCRYPT_MLKEM_PRIVATE_BLOB,
+    BCRYPT_MLKEM_PRIVATE_SEED_BLOB,
+    BCRYPT_MLKEM_PUBLIC_BLOB,
+    BCRYPT_PQDSA_PRIVATE_BLOB,
+    BCRYPT_PQDSA_PRIVATE_SEED_BLOB,
+    BCRYPT_PQDSA_PUBLIC_BLOB,
 )
 from hwcng.curves import CURVES, DOMAINS, Curve
 from hwcng.errors import HRESULT, NTSTATUS, CngError
@@ -385,8 +394,12 @@ def _parse_ecc_named(blob: bytes, private: bool, curve: Curve | None, family: Ec
     sizes = (size,) * (3 if private else 2)
     if size != curve.coordinate_size or len(blob) != _ECC_HEADER.size + sum(sizes):
         raise _refuse(f"EC blob: cbKey {size} in {len(blob)} bytes does not fit {curve.name}")
-    x, y, *scalar = _numbers(blob, _ECC_HEADER.size, sizes)
+    x, y, *scalar = _numbers(blob, _ECC_HEADER.size, sizes, _byte_order(curve))
     return _ec_key(curve.name, x, y, scalar)
+
+
+def _byte_order(curve: Curve) -> Literal["big", "little"]:
+    return "little" if curve.montgomery else "big"
 
 
 def _parse_ecc_full(blob: bytes, private: bool, curve: Curve | None, family: EccFamily, generic: bool) -> EcKey:
@@ -428,7 +441,7 @@ def parse_ecc_parameters(blob: bytes) -> str:
 
 
 def build_ecc_parameters(name: str) -> bytes:
-    """ECCParameters of a curve, without the seed of its generation."""
+    """ECCParameters of a curve, without the seed of its generation. Raises STATUS_NOT_SUPPORTED for curve25519."""
     return _domain_octets(BCRYPT_ECC_PARAMETERS_MAGIC, name)
 
 
@@ -459,8 +472,8 @@ def build_ecc_public(key: EcPublicKey, family: EccFamily, generic: bool) -> byte
     magic = _ECC_MAGICS[family, False].get(_GENERIC if generic else key.curve)
     if magic is None:
         raise _refuse(f"{key.curve} has no ECCPUBLICBLOB of its own", NTSTATUS.STATUS_NOT_SUPPORTED)
-    size = CURVES[key.curve].coordinate_size
-    return _ECC_HEADER.pack(magic, size) + key.x.to_bytes(size, "big") + key.y.to_bytes(size, "big")
+    size, order = CURVES[key.curve].coordinate_size, _byte_order(CURVES[key.curve])
+    return _ECC_HEADER.pack(magic, size) + key.x.to_bytes(size, order) + key.y.to_bytes(size, order)
 
 
 def build_ecc_full_public(key: EcPublicKey, family: EccFamily) -> bytes:
@@ -471,6 +484,8 @@ def build_ecc_full_public(key: EcPublicKey, family: EccFamily) -> bytes:
 
 
 def _domain_octets(magic: int, name: str) -> bytes:
+    if name not in DOMAINS:
+        raise _refuse(f"{name} is not described by its parameters", NTSTATUS.STATUS_NOT_SUPPORTED)
     domain, size = DOMAINS[name], CURVES[name].coordinate_size
     numbers = (domain.p, domain.a, domain.b, domain.gx, domain.gy, domain.n)
     header = _ECC_FULL_HEADER.pack(magic, _ECC_FULL_VERSION, _PRIME_SHORT_WEIERSTRASS, 0, size, size, 1, 0)
@@ -485,6 +500,8 @@ class BlobFamily(Enum):
     ECC = "ECC"
     DH = "DH"
     DSA = "DSA"
+    ML_DSA = "ML-DSA"
+    ML_KEM = "ML-KEM"
     PAIR = "pair"
 
 
@@ -529,6 +546,12 @@ BLOB_TYPES: Mapping[str, BlobType] = MappingProxyType(
             BlobType(LEGACY_DSA_PRIVATE_BLOB, BlobFamily.DSA, True, None),
             BlobType(LEGACY_DSA_V2_PUBLIC_BLOB, BlobFamily.DSA, False, None),
             BlobType(LEGACY_DSA_V2_PRIVATE_BLOB, BlobFamily.DSA, True, None),
+            BlobType(BCRYPT_PQDSA_PUBLIC_BLOB, BlobFamily.ML_DSA, False, None),
+            BlobType(BCRYPT_PQDSA_PRIVATE_BLOB, BlobFamily.ML_DSA, True, None),
+            BlobType(BCRYPT_PQDSA_PRIVATE_SEED_BLOB, BlobFamily.ML_DSA, True, None),
+            BlobType(BCRYPT_MLKEM_PUBLIC_BLOB, BlobFamily.ML_KEM, False, None),
+            BlobType(BCRYPT_MLKEM_PRIVATE_BLOB, BlobFamily.ML_KEM, True, None),
+            BlobType(BCRYPT_MLKEM_PRIVATE_SEED_BLOB, BlobFamily.ML_KEM, True, None),
         )
     }
 )

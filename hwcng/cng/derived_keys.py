@@ -23,7 +23,7 @@ from hwcng.cng.kdf import (
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.hashes import HASHES
-from hwcng.providers.base import DigestKdfSpec, KdfSpec, KeyingMaterial, SecretKey, SecretSpec
+from hwcng.providers.base import DigestKdfSpec, KdfSpec, KeyingMaterial, Provider, SecretKey, SecretSpec
 
 __all__ = ["from_base_key", "from_secret", "resident_key"]
 
@@ -36,11 +36,15 @@ def _require_bits(bits: int) -> None:
         raise invalid_parameter(f"a key of {bits!r} bits is not whole bytes")
 
 
-def resident_key(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
-    """A key of the algorithm `handle`, `bits` long, that `make` brings about in the token."""
+def resident_key(
+    handle: AlgorithmHandle, bits: int, provider: Provider, make: Callable[[SecretSpec], SecretKey]
+) -> SymmetricKey:
+    """A key of the algorithm `handle`, `bits` long, that `make` brings about in the token of `provider`."""
     if not isinstance(handle, AlgorithmHandle) or not handle.alive:
         raise invalid_handle("the algorithm handle is closed")
     _require_bits(bits)
+    if handle.provider is not provider:
+        raise invalid_parameter("the algorithm handle is of another provider than the secret")
     if handle.algorithm.derives:
         return derivation.made(handle, bits, make)
     if handle.keyed_hash:
@@ -50,6 +54,7 @@ def resident_key(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec]
 
 def from_secret(
     material: KeyingMaterial,
+    provider: Provider,
     group_bits: int,
     hkdf: HkdfState,
     function: str,
@@ -75,7 +80,7 @@ def from_secret(
             f"no token makes a key of {function!r} inside: use {BCRYPT_KDF_HASH}, {BCRYPT_SP80056A_CONCAT_KDF} or "
             f"{BCRYPT_KDF_HKDF}"
         )
-    return resident_key(handle, bits, lambda spec: material.derive_key(kdf, spec))
+    return resident_key(handle, bits, provider, lambda spec: material.derive_key(kdf, spec))
 
 
 def _one_digest(kdf: DigestKdfSpec, bits: int) -> DigestKdfSpec:
@@ -96,4 +101,4 @@ def from_base_key(key: KdfKey, pairs: ParameterList | None, handle: AlgorithmHan
     else:
         raise not_supported(f"no token makes a key of {key.algorithm.name} inside: use HKDF or {SP800_108_CTR_HMAC}")
     material = key.token_key.keying_material()
-    return resident_key(handle, bits, lambda spec: material.derive_key(kdf, spec))
+    return resident_key(handle, bits, key.provider, lambda spec: material.derive_key(kdf, spec))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["PaddingFlag"]
+__all__ = ["BCRYPT_NO_KEY_VALIDATION", "PaddingFlag"]
+
+BCRYPT_NO_KEY_VALIDATION = 0x8
 
 
 class PaddingFlag(enum.IntFlag):

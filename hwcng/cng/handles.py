@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hwcng.cng.padding import Octets
 from hwcng.errors import NTSTATUS, CngError
@@ -95,6 +95,12 @@ class Handle:
     def destroy(self) -> None:
         """Ends the handle's life. A second call does nothing."""
         self._alive = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise not_supported(
+            f"a {type(self).__name__} can be neither pickled nor copied: it stands for what this process has open. "
+            "Send a named key, which travels as its URI, and open the rest where it is used"
+        )
 
     def __enter__(self: H) -> H:
         return self

@@ -16,6 +16,7 @@ __all__ = [
     "BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG",
     "BCRYPT_OAEP_PADDING_INFO",
     "BCRYPT_PKCS1_PADDING_INFO",
+    "BCRYPT_PQDSA_PADDING_INFO",
     "BCRYPT_PSS_PADDING_INFO",
     "Octets",
     "pad",
@@ -78,6 +79,19 @@ class BCRYPT_OAEP_PADDING_INFO:
 
     pszAlgId: str
     pbLabel: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class BCRYPT_PQDSA_PADDING_INFO:
+    """ML-DSA signature. pbCtx: the context, 0 to 255 bytes. pszPrehashAlgId: None: pure, the input is the message;
+    "SHA512" and the like: HashML-DSA, the input is the digest.
+
+    deterministic: beyond CNG: sign without fresh randomness (FIPS 204, section 3.4); verification does not care.
+    """
+
+    pbCtx: Octets | None = b""
+    pszPrehashAlgId: str | None = None
+    deterministic: bool = False
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ BCryptVerifySignature, BCryptEncrypt, BCryptDecrypt, BCryptSecretAgreement, BCry
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwcng.cng.agreement import Secret
@@ -14,23 +15,27 @@ from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_OPAQUE_KEY_BLOB
 from hwcng.cng.families import FAMILIES, PairFamily
 from hwcng.cng.flags import PaddingFlag
-from hwcng.cng.handles import Handle, attest, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import attest, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.storable import StorableKey
 from hwcng.curves import CURVES, Curve
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey
+from hwcng.parameter_sets import SHARED_SECRET_SIZE
+from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey, Usage
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
+    from hwcng.cng.symmetric import SymmetricKey
 
 __all__ = ["KeyPair", "create", "import_blob", "serves"]
 
 
-class KeyPair(Handle):
+class KeyPair(StorableKey):
     """A key pair. Empty until `finalize`; a public key has no private half. Any number of threads may use one.
 
-    requested_bits: the length that was asked for. domain, private_value (big-endian), parameter_set: what the
-    properties DHParameters and DSAParameters, PrivKeyVal and ParameterSetName set on an empty pair, else None.
+    requested_bits: the length that was asked for. allowed_usage: what the private half of an empty pair will be
+    restricted to, None for nothing. domain, private_value (big-endian), parameter_set: what the properties DHParameters
+    and DSAParameters, PrivKeyVal and ParameterSetName set on an empty pair, else None.
     """
 
     def __init__(self, handle: AlgorithmHandle, bits: int = 0) -> None:
@@ -45,6 +50,7 @@ class KeyPair(Handle):
         self.private_value: bytes | None = None
         self.parameter_set: str | None = None
         self.requested_bits = bits
+        self.allowed_usage: Usage | None = None
         self._private: PrivateKey | None = None
         self._public: PublicKeyMaterial | None = None
         self._finalizing = ProcessLock()
@@ -78,6 +84,18 @@ class KeyPair(Handle):
         return self._private
 
     @property
+    def usage(self) -> Usage:
+        """What the private half may do, or will be made for."""
+        if self._private is not None:
+            return self._private.spec.usage
+        usage = self.family.usage(self.algorithm)
+        return usage if self.allowed_usage is None else usage & self.allowed_usage
+
+    def _require_usage(self, usage: Usage, what: str) -> None:
+        if self._private is not None and not self._private.spec.usage & usage:
+            raise not_supported(f"this {self.algorithm.name} key was not made to {what}")
+
+    @property
     def has_private(self) -> bool:
         return self._private is not None
 
@@ -85,9 +103,18 @@ class KeyPair(Handle):
     def exportable(self) -> bool:
         return bool(self.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
 
+    def in_token(self) -> PrivateKey:
+        return self.private
+
+    def _why_not_to_pickle(self) -> str:
+        if self.finalized and not self.has_private:
+            return "send its public blob, which BCryptExportKey makes and BCryptImportKeyPair reads"
+        return super()._why_not_to_pickle()
+
     def __repr__(self) -> str:
         kind = "empty" if not self.finalized else "pair" if self.has_private else "public"
-        return f"<KeyPair {self.algorithm.name} {self.bits} bits {kind}{'' if self.alive else ' destroyed'}>"
+        size = self.parameter_set or f"{self.bits} bits"
+        return f"<KeyPair {self.algorithm.name} {size} {kind}{'' if self.alive else ' destroyed'}>"
 
     def require_empty(self) -> None:
         """Raises STATUS_INVALID_HANDLE for a finalized pair."""
@@ -105,7 +132,17 @@ class KeyPair(Handle):
         self.require_empty()
         if not self.algorithm.generic_curve:
             raise not_supported(f"{self.algorithm.name} has its own curve")
-        self.curve, self.curve_name = check_curve(name), name
+        self.curve, self.curve_name = check_curve(name, self.algorithm), name
+
+    def set_parameter_set(self, name: str) -> None:
+        """ParameterSetName of an empty pair. Raises STATUS_INVALID_PARAMETER for a set that there is not."""
+        if not self.algorithm.parameter_sets:
+            raise not_supported(f"{self.algorithm.name} has no parameter sets")
+        self.require_empty()
+        if name not in self.algorithm.parameter_sets:
+            sets = ", ".join(self.algorithm.parameter_sets)
+            raise invalid_parameter(f"{self.algorithm.name} has the parameter sets {sets}, not {name!r}")
+        self.parameter_set = name
 
     def set_domain(self, name: str, blob: bytes) -> None:
         """DHParameters or DSAParameters of an empty pair."""
@@ -146,6 +183,7 @@ class KeyPair(Handle):
         public = self.public
         spec = self.family.sign_spec(self, padding_info, flags)
         private = self.private
+        self._require_usage(Usage.SIGN, "sign")
         return self.family.sign(private, spec, self.family.signable(public, spec, data))
 
     def verify(self, padding_info: object, data: bytes, signature: bytes, flags: int) -> None:
@@ -166,6 +204,7 @@ class KeyPair(Handle):
     def decrypt(self, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
         """BCryptDecrypt in the token. Every failure of padding is the same STATUS_INVALID_PARAMETER."""
         self.public  # noqa: B018
+        self._require_usage(Usage.DECRYPT, "decrypt")
         return self.family.decrypt(self, ciphertext, padding_info, flags)
 
     def agree(self, peer: KeyPair) -> Secret:
@@ -191,6 +230,21 @@ class KeyPair(Handle):
         Raises STATUS_INVALID_BUFFER_SIZE for a ciphertext of another length.
         """
         return self._decapsulating(ciphertext).decapsulate(ciphertext)
+
+    def decapsulate_to_key(self, hAlgorithm: AlgorithmHandle, ciphertext: bytes) -> SymmetricKey:
+        """The shared secret of a ciphertext as a key of 256 bits in the token, which CNG lacks: the host never has it.
+
+        hAlgorithm: AES, a keyed hash, whose key BCryptCreateHash then takes as pbSecret, or a derivation algorithm; of
+        the same provider.
+        Raises as `decapsulate`, and STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER for an algorithm without keys of
+        256 bits and for another provider.
+        """
+        from hwcng.cng.derived_keys import resident_key
+
+        private = self._decapsulating(ciphertext)
+        provider = self.algorithm_handle.provider
+        make = partial(private.decapsulate_key, ciphertext)
+        return resident_key(hAlgorithm, 8 * SHARED_SECRET_SIZE, provider, make)
 
     def _decapsulating(self, ciphertext: bytes) -> PrivateKey:
         length = self.family.ciphertext_length(self.public)
@@ -234,10 +288,12 @@ def _require_pairs(handle: AlgorithmHandle) -> None:
         raise not_supported(f"{handle.name} does not use key pairs")
 
 
-def create(handle: AlgorithmHandle, bits: int) -> KeyPair:
+def create(handle: AlgorithmHandle, bits: int, flags: int = 0) -> KeyPair:
     """BCryptGenerateKeyPair: an empty pair. Nothing reaches the token before `finalize`."""
     _require_pairs(handle)
     pair = KeyPair(handle, bits)
+    if flags & ~pair.family.generation_flags:
+        raise invalid_parameter(f"dwFlags {flags!r} is not for {handle.name}")
     pair.family.check_length(handle.algorithm, handle.curve, bits)
     return pair
 
@@ -270,4 +326,5 @@ def serves(pair: KeyPair, key: PrivateKey) -> bool:
         key.spec.kind == pair.family.kind
         and not pair.family.usage(pair.algorithm) & ~key.spec.usage
         and pair.curve in (None, CURVES.get(key.spec.curve))
+        and key.spec.parameter_set in ("", *pair.algorithm.parameter_sets)
     )

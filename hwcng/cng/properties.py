@@ -20,7 +20,7 @@ from hwcng.cng.algorithm import (
     check_export_policy,
     cipher_mode,
 )
-from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CFB
+from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CFB, Interface
 from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
 from hwcng.cng.derivation import KdfKey
 from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
@@ -32,6 +32,7 @@ from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey, check_effective_bits
 from hwcng.curves import CURVE_ALIASES, CURVES
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers.base import CipherMode, RsaPublicKey, Support
 
 __all__ = ["AuthTagLengths", "get_property", "require_settable", "set_property"]
@@ -62,6 +63,9 @@ BCRYPT_ECC_CURVE_NAME = "ECCCurveName"
 BCRYPT_ECC_CURVE_NAME_LIST = "ECCCurveNameList"
 BCRYPT_ECC_PARAMETERS = "ECCParameters"
 BCRYPT_PRIVATE_KEY = "PrivKeyVal"
+BCRYPT_PARAMETER_SET_NAME = "ParameterSetName"
+BCRYPT_KEM_SHARED_SECRET_LENGTH = "KEMSharedSecretLength"  # noqa: S105
+BCRYPT_KEM_CIPHERTEXT_LENGTH = "KEMCiphertextLength"
 BCRYPT_PRIMITIVE_TYPE = "PrimitiveType"
 BCRYPT_IS_IFX_TPM_WEAK_KEY = "IsIfxTpmWeakKey"
 BCRYPT_HKDF_HASH_ALGORITHM = "HkdfHashAlgorithm"
@@ -167,7 +171,11 @@ def _curve_names(handle: AlgorithmHandle) -> tuple[str, ...] | None:
 
 
 def _key_strength(pair: KeyPair) -> int:
-    return _finalized(pair).bits
+    return _finalized(pair).family.strength(pair.public)
+
+
+def _shared_secret_length(handle: AlgorithmHandle) -> int | None:
+    return SHARED_SECRET_SIZE if handle.algorithm.is_a(Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE) else None
 
 
 def _finalized(pair: KeyPair) -> KeyPair:
@@ -243,6 +251,7 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_ECC_CURVE_NAME: lambda handle: handle.curve_name,
             BCRYPT_ECC_CURVE_NAME_LIST: _curve_names,
             BCRYPT_ECC_PARAMETERS: lambda handle: build_ecc_parameters(handle.curve.name) if handle.curve else None,
+            BCRYPT_KEM_SHARED_SECRET_LENGTH: _shared_secret_length,
             BCRYPT_PRIMITIVE_TYPE: lambda handle: int(handle.algorithm.interfaces[0]),
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda handle: handle.export_policy,
         },
@@ -272,6 +281,9 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             ),
             BCRYPT_DH_PARAMETERS: _domain_parameters(BCRYPT_DH_PARAMETERS),
             BCRYPT_DSA_PARAMETERS: _domain_parameters(BCRYPT_DSA_PARAMETERS),
+            BCRYPT_PARAMETER_SET_NAME: lambda pair: _finalized(pair).parameter_set,
+            BCRYPT_KEM_SHARED_SECRET_LENGTH: lambda pair: _shared_secret_length(_finalized(pair).algorithm_handle),
+            BCRYPT_KEM_CIPHERTEXT_LENGTH: lambda pair: _finalized(pair).family.ciphertext_length(pair.public),
             BCRYPT_IS_IFX_TPM_WEAK_KEY: _is_roca,
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda pair: _finalized(pair).export_policy,
         },
@@ -309,7 +321,7 @@ def _set_algorithm_curve(handle: AlgorithmHandle, value: object) -> None:
     name = _string(value, BCRYPT_ECC_CURVE_NAME)
     if not handle.algorithm.generic_curve:
         raise not_supported(f"{handle.name} has its own curve, or none")
-    handle.curve, handle.curve_name = check_curve(name), name
+    handle.curve, handle.curve_name = check_curve(name, handle.algorithm), name
 
 
 def _set_algorithm_parameters(handle: AlgorithmHandle, value: Any) -> None:
@@ -376,6 +388,10 @@ def _set_private_value(pair: KeyPair, value: Any) -> None:
     pair.set_private_value(octets(value, BCRYPT_PRIVATE_KEY))
 
 
+def _set_pair_parameter_set(pair: KeyPair, value: object) -> None:
+    pair.set_parameter_set(_string(value, BCRYPT_PARAMETER_SET_NAME))
+
+
 def _set_pair_policy(pair: KeyPair, value: object) -> None:
     pair.set_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
@@ -437,6 +453,7 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
             BCRYPT_DH_PARAMETERS: _set_domain_parameters(BCRYPT_DH_PARAMETERS),
             BCRYPT_DSA_PARAMETERS: _set_domain_parameters(BCRYPT_DSA_PARAMETERS),
             BCRYPT_PRIVATE_KEY: _set_private_value,
+            BCRYPT_PARAMETER_SET_NAME: _set_pair_parameter_set,
             BCRYPT_INITIALIZATION_VECTOR: _refuse_pair_iv,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_pair_policy,
         },

@@ -18,8 +18,9 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
-from hwcng.cng.handles import Handle, attest, holding, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import attest, holding, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
+from hwcng.cng.storable import StorableKey
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import CipherMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
@@ -42,7 +43,7 @@ EFFECTIVE_BITS = range(1, 1025)
 SHORT_UNIT_NUMBER = 8
 
 
-class SymmetricKey(Handle):
+class SymmetricKey(StorableKey):
     """A cipher's key. Any number of threads may use one; calls without an IV take their turn at the running one.
 
     message_block_length: bytes of a CFB segment, or of an XTS data unit, 0 until it is set. effective_bits: RC2's.
@@ -84,6 +85,9 @@ class SymmetricKey(Handle):
     @property
     def export_policy(self) -> int:
         return int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG) if self.token_key.spec.exportable else 0
+
+    def in_token(self) -> SecretKey:
+        return self.token_key
 
     def __repr__(self) -> str:
         state = "" if self.alive else " destroyed"

@@ -12,7 +12,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from hwcng.errors import NTSTATUS, CngError
 
@@ -216,11 +216,13 @@ class MlDsaSpec:
     """ML-DSA (FIPS 204, section 5.2) of a message, not of a digest. context: 0 to 255 bytes.
 
     deterministic: the variant without fresh randomness; else hedged. external_mu: the input is the 64-byte mu.
+    prehash: HashML-DSA (section 5.4): the input is this hash's digest of the message.
     """
 
     context: bytes = b""
     deterministic: bool = False
     external_mu: bool = False
+    prehash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,7 +449,7 @@ class Support(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """Who the token is: strings as it reports them."""
+    """Who the token is: strings as it reports them. hardware, removable: as it says of itself."""
 
     label: str
     manufacturer: str
@@ -455,6 +457,8 @@ class TokenInfo:
     serial: str
     firmware: str
     library: str
+    hardware: bool = True
+    removable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -680,6 +684,10 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> PrivateKey: ...
 
+    def encapsulate(self, public: MlKemPublicKey) -> tuple[bytes, bytes]:
+        """A fresh shared secret for the caller and its ciphertext, for parameter sets that the host cannot do."""
+        raise _refused("encapsulate")
+
     @abc.abstractmethod
     def reload_opaque(self, blob: bytes) -> SecretKey | PrivateKey:
         """Raises STATUS_INVALID_PARAMETER for a blob that this token did not make or that was altered."""
@@ -692,8 +700,10 @@ class Provider(abc.ABC):
         """
         raise _refused("keep keys")
 
-    def open_key(self, name: str) -> SecretKey | PrivateKey:
+    def open_key(self, name: str, *, pin: str | bytes | None = None) -> SecretKey | PrivateKey:
         """The key of that name. It comes back by itself after a loss of the token and in a forked child.
+
+        pin: the authorization value of a key that has one of its own, as a TPM's may.
 
         Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged.
         """
@@ -714,6 +724,13 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Ends every key made here and gives everything back. A second call does nothing."""
+
+    def __reduce__(self) -> NoReturn:
+        raise CngError(
+            NTSTATUS.STATUS_NOT_SUPPORTED,
+            "a provider can be neither pickled nor copied: it is this process' connection to a token. Send a named "
+            "key, which travels as its URI, or open the token where it is used",
+        )
 
     def __enter__(self) -> Provider:
         return self

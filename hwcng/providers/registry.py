@@ -21,12 +21,16 @@ __all__ = [
     "BACKENDS",
     "MS_PRIMITIVE_PROVIDER",
     "OpenUri",
+    "chosen_default",
     "configure",
+    "configured_names",
     "default_provider",
     "is_configured",
+    "open_now",
     "open_provider",
     "resolve_implementation",
     "set_default_provider",
+    "shared_provider",
 ]
 
 MS_PRIMITIVE_PROVIDER = "Microsoft Primitive Provider"
@@ -95,6 +99,11 @@ def configure(names: Mapping[str, str]) -> None:
         _names = {**_names, **parsed}
 
 
+def configured_names() -> dict[str, ProviderUri]:
+    """Every implementation name with its URI: those of `configure` first, then the configuration file's."""
+    return {**_names, **{name: uri for name, uri in _names_of_file().items() if name not in _names}}
+
+
 def set_default_provider(provider_or_uri: Provider | str | None) -> None:
     """Sets what pszImplementation=None and pseudo-handles use; None leaves it to HWCNG_PROVIDER again.
 
@@ -105,7 +114,7 @@ def set_default_provider(provider_or_uri: Provider | str | None) -> None:
     global _default
     if isinstance(provider_or_uri, str):
         uri = _uri_of(provider_or_uri)
-        _share(uri)
+        shared_provider(uri)
         new: Provider | ProviderUri | None = uri
     elif provider_or_uri is None or isinstance(provider_or_uri, Provider):
         new = provider_or_uri
@@ -120,19 +129,24 @@ def default_provider() -> Provider:
 
     Raises CngError: STATUS_NOT_FOUND where there is neither, else as `resolve_implementation` does.
     """
-    chosen = _default
+    chosen = chosen_default()
     if isinstance(chosen, Provider):
         return chosen
     if chosen is not None:
-        return _share(chosen)
+        return shared_provider(chosen)
+    raise CngError(
+        NTSTATUS.STATUS_NOT_FOUND,
+        "no default provider: call hwcng.set_default_provider(uri), set HWCNG_PROVIDER to a URI or a configured "
+        "name, or give pszImplementation",
+    )
+
+
+def chosen_default() -> Provider | ProviderUri | None:
+    """The default provider, or its URI, or None where there is none; nothing is opened."""
+    if _default is not None:
+        return _default
     named = os.environ.get("HWCNG_PROVIDER")
-    if not named:
-        raise CngError(
-            NTSTATUS.STATUS_NOT_FOUND,
-            "no default provider: call hwcng.set_default_provider(uri), set HWCNG_PROVIDER to a URI or a configured "
-            "name, or give pszImplementation",
-        )
-    return _share(_uri_of(named))
+    return _uri_of(named) if named else None
 
 
 def resolve_implementation(pszImplementation: Provider | str | None) -> Provider:  # noqa: N803
@@ -152,7 +166,7 @@ def resolve_implementation(pszImplementation: Provider | str | None) -> Provider
         raise _not_an_implementation(pszImplementation)
     if pszImplementation == MS_PRIMITIVE_PROVIDER and _configured(MS_PRIMITIVE_PROVIDER) is None:
         return default_provider()
-    return _share(_uri_of(pszImplementation))
+    return shared_provider(_uri_of(pszImplementation))
 
 
 def _open(uri: ProviderUri, pin: Pin | None, allow_raw_secret: bool) -> Provider:
@@ -172,14 +186,25 @@ def _open(uri: ProviderUri, pin: Pin | None, allow_raw_secret: bool) -> Provider
         raise CngError(NTSTATUS.STATUS_NOT_FOUND, reason) from error
 
 
-def _share(uri: ProviderUri) -> Provider:
+def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
+    """The one provider of this process for a URI, opened where it is not open.
+
+    pin: before the URI's, where it has to be opened. Raises CngError as `open_provider` does.
+    """
     with _lock:
         shared = _shared.setdefault(uri, _Shared())
     with shared.lock:
         provider = shared.provider
         if provider is None or getattr(provider, "closed", False):
-            provider = shared.provider = _open(uri, None, False)
+            provider = shared.provider = _open(uri, pin, False)
         return provider
+
+
+def open_now() -> list[Provider]:
+    """The default provider and the shared ones that are open; nothing is opened."""
+    shared = [entry.provider for entry in list(_shared.values())]
+    candidates = [_default, *shared] if isinstance(_default, Provider) else shared
+    return [there for there in candidates if isinstance(there, Provider) and not getattr(there, "closed", False)]
 
 
 def _uri_of(implementation: str) -> ProviderUri:

@@ -343,9 +343,9 @@ def random(token: Provider) -> None:
 
 
 def key_data(token: Provider) -> None:
-    blob = key_data_blob(SECRET[:16])
-    with bcrypt.BCryptImportKey(opened(token, "AES"), None, bcrypt.BCRYPT_KEY_DATA_BLOB, None, blob) as key:
-        assert bcrypt.BCryptEncrypt(key, DATA, None, IV) == oracle.aes("CBC", SECRET[:16], IV, DATA)
+    blob, handle = key_data_blob(SECRET[:16]), opened(token, "AES", ChainingMode=bcrypt.BCRYPT_CHAIN_MODE_ECB)
+    with bcrypt.BCryptImportKey(handle, None, bcrypt.BCRYPT_KEY_DATA_BLOB, None, blob) as key:
+        assert bcrypt.BCryptEncrypt(key, DATA) == oracle.aes("ECB", SECRET[:16], b"", DATA)
 
 
 def rsa_import(token: Provider) -> None:

@@ -55,6 +55,7 @@ EC_CURVES: dict[str, ec.EllipticCurve] = {
     "nistP256": ec.SECP256R1(),
     "nistP384": ec.SECP384R1(),
     "nistP521": ec.SECP521R1(),
+    "nistP192": ec.SECP192R1(),
     "secP256k1": ec.SECP256K1(),
     "brainpoolP256r1": ec.BrainpoolP256R1(),
 }

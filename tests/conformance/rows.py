@@ -55,8 +55,10 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "GKP-10": "DSA: FIPS 186-2 and version 1 up to 1024 bits, FIPS 186-3 and version 2 above",
     "GKP-11": "each fixed curve has its one length, 521 for P-521",
     "GKP-12": "generic algorithms take ECCCurveName; its length or 0; no curve: INVALID_PARAMETER",
+    "GKP-13": "ML-DSA: length 0, else INVALID_PARAMETER; ParameterSetName before BCryptFinalizeKeyPair",
+    "GKP-14": "ML-KEM: the same",
     "GKP-15": "RSA: 512 to 16384 bits in steps of 64",
-    "GKP-16": "no flag is for these algorithms: INVALID_PARAMETER",
+    "GKP-16": "BCRYPT_NO_KEY_VALIDATION is for ML-KEM; any other flag or algorithm: INVALID_PARAMETER",
     "GKP-17": "every use of an empty pair: INVALID_HANDLE",
     "GKP-18": "KeyLength of an empty pair may be set again by the same rules",
     "GKP-19": "DH and DSA: parameters that are not set are well-known or made, with their seed",
@@ -69,7 +71,7 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "FIN-01": "no pair, or one that is finalized or imported: INVALID_HANDLE",
     "FIN-02": "flags: 0 or a validation",
     "FIN-03": "the token makes the key here; a failure leaves the pair empty",
-    "FIN-04": "a generic curve algorithm without a curve: INVALID_PARAMETER",
+    "FIN-04": "a generic curve algorithm without a curve, ML-DSA or ML-KEM without a set: INVALID_PARAMETER",
     "FIN-05": "the properties are fixed afterwards",
     # BCryptDuplicateKey
     "DUP-01": "an independent key of the same value",
@@ -125,6 +127,7 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "IKP-11": "a point off the curve: INVALID_PARAMETER",
     "IKP-12": "an algorithm without pairs: NOT_SUPPORTED",
     "IKP-14": "DSA: version 1 blobs up to 1024 bits, version 2 above; bad numbers: INVALID_PARAMETER",
+    "IKP-13": "ML-DSA, ML-KEM: the blob names its parameter set; a wrong size: INVALID_PARAMETER",
     # BCryptExportKey
     "EXP-01": "the result has exactly the blob's size",
     "EXP-02": "no key: INVALID_HANDLE; no blob type: INVALID_PARAMETER",
@@ -137,6 +140,15 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "EXP-09": "the documented statuses; no flag is defined",
     "EXP-10": "the exact documented sizes",
     "EXP-11": "of a cut secret only what is in use is exported",
+    # BCryptEncapsulate and BCryptDecapsulate
+    "KEM-01": "no key and no ciphertext: INVALID_PARAMETER",
+    "KEM-02": "there are no output buffers: the sizes are those of the KEM properties",
+    "KEM-03": "secret and ciphertext have exactly their lengths",
+    "KEM-04": "a ciphertext of wrong length: INVALID_BUFFER_SIZE; an altered one: another secret, no error",
+    "KEM-05": "a pair encapsulates too; a public key does not decapsulate: INVALID_PARAMETER",
+    "KEM-06": "an empty pair, or what is no pair: INVALID_HANDLE",
+    "KEM-07": "the shared secret has 32 bytes",
+    "KEM-08": "no flag is defined: INVALID_PARAMETER",
     # BCryptOpenAlgorithmProvider
     "OAP-01": "a handle, until it is closed",
     "OAP-02": "no algorithm name: INVALID_PARAMETER",
@@ -195,6 +207,7 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "CGK-28": "every thread has its own key; calls on a shared one take turns",
     # Sections without row numbers
     "2.5": "pseudo-handles: never set (ACCESS_DENIED), never closed (INVALID_HANDLE), the default provider's",
+    "2.6": "named curves: those that the token serves and the host can check; curve25519 for ECDH alone",
     "3.1": "get and set: INVALID_HANDLE, then the name, then NOT_SUPPORTED, then the value",
     "5.2": "an algorithm handle closes once; what was made from it lives on",
     "5.3": "enumeration: one entry per class; 0 is all; undefined bits: INVALID_PARAMETER",
@@ -227,6 +240,9 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "3.2 PrivKeyVal": "DH and DSA: set on an empty pair, never read",
     "3.2 DHParameters": "set on an empty pair, read of a finalized one; malformed: INVALID_PARAMETER",
     "3.2 DSAParameters": "as DHParameters, in version 1 or 2",
+    "3.2 ParameterSetName": "set on an empty ML-DSA or ML-KEM pair, read on a finalized one",
+    "3.2 KEMSharedSecretLength": "ML-KEM: 32",
+    "3.2 KEMCiphertextLength": "ML-KEM keys: 768, 1088, 1568",
     "3.2 PrimitiveType": "the number of the algorithm's class",
     "3.2 IsIfxTpmWeakKey": "RSA keys: 1 where the modulus has the flawed generator's fingerprint",
     "3.2 HkdfHashAlgorithm": "set first, on HKDF keys and on secrets; an unknown hash: INVALID_PARAMETER",
@@ -238,12 +254,6 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
 }
 
 ROWS_LATER: Mapping[str, str] = {
-    "GKP-13": "ML-DSA",
-    "GKP-14": "ML-KEM",
-    "IKP-13": "ML-DSA, ML-KEM",
-    "3.2 ParameterSetName": "ML-DSA, ML-KEM",
-    "3.2 KEMSharedSecretLength": "ML-KEM",
-    "3.2 KEMCiphertextLength": "ML-KEM",
     "3.2 FunctionNameString": "CSHAKE128, CSHAKE256",
     "3.2 CustomizationString": "CSHAKE128, CSHAKE256, KMAC128, KMAC256",
     "3.2 MultiObjectLength": "multi-hash",
@@ -265,6 +275,7 @@ GROUPS: Mapping[str, int] = {
     "DUP": 18,
     "IMP": 21,
     "IKP": 14,
+    "KEM": 8,
     "EXP": 11,
     "OAP": 8,
     "RND": 5,

@@ -50,6 +50,7 @@ ROWS = (
     ("ECDH_P521", None, "nistP521"),
     ("ECDH", "nistP384", "nistP384"),
     ("ECDH", "x962P256v1", "nistP256"),
+    ("ECDH", "nistP192", "nistP192"),
     ("ECDH", "secP256k1", "secP256k1"),
     ("ECDH", "brainpoolP256r1", "brainpoolP256r1"),
 )

@@ -23,10 +23,18 @@ ROWS = (
     ("ECDSA_P521", None, "nistP521"),
     ("ECDSA", "nistP256", "nistP256"),
     ("ECDSA", "secP521r1", "nistP521"),
+    ("ECDSA", "nistP192", "nistP192"),
     ("ECDSA", "secP256k1", "secP256k1"),
     ("ECDSA", "brainpoolP256r1", "brainpoolP256r1"),
 )
-SIGNATURE_SIZES = {"nistP256": 64, "nistP384": 96, "nistP521": 132, "secP256k1": 64, "brainpoolP256r1": 64}
+SIGNATURE_SIZES = {
+    "nistP256": 64,
+    "nistP384": 96,
+    "nistP521": 132,
+    "nistP192": 48,
+    "secP256k1": 64,
+    "brainpoolP256r1": 64,
+}
 DIGEST_SIZES = (1, 16, 20, 31, 32, 33, 36, 48, 64, 65, 66, 67, 80, 128)
 
 every_row = pytest.mark.parametrize(("name", "curve_name", "curve"), ROWS, ids=lambda part: part or "")

@@ -32,6 +32,8 @@ PARAMETERS = {
     "BCryptSecretAgreement": "hPrivKey, hPubKey, dwFlags=0",
     "BCryptDeriveKey": "hSharedSecret, pwszKDF, pParameterList, cbDerivedKey, dwFlags=0",
     "BCryptDestroySecret": "hSecret",
+    "BCryptEncapsulate": "hKey, dwFlags=0",
+    "BCryptDecapsulate": "hKey, pbCipherText, dwFlags=0",
     "BCryptGenRandom": "hAlgorithm, cbBuffer, dwFlags=0",
     "BCryptCreateHash": "hAlgorithm, pbHashObject=None, pbSecret=None, dwFlags=0",
     "BCryptHashData": "hHash, pbInput, dwFlags=0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,8 @@ from support import missing
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
+    from hwcng.providers.tpm2.provider import Tpm2Provider
+    from hwcng.testing.swtpm import Swtpm
 
 NAMES = (
     "a name",
@@ -79,3 +82,30 @@ def objects_of(provider: Pkcs11Provider, name: str | None = None, *, destroy: bo
         with connection.owning() as session:
             assert connection.cryptoki.C_DestroyObject(session.handle, handle) == 0
     return handles
+
+
+@pytest.fixture(scope="session")
+def swtpm() -> Iterator[Swtpm]:
+    """A software TPM for the tests of its store."""
+    if shutil.which("swtpm") is None:
+        missing("command:swtpm")
+    pytest.importorskip("tpm2_pytss")
+    from hwcng.testing.swtpm import Swtpm
+
+    with Swtpm() as running:
+        yield running
+
+
+@pytest.fixture
+def tpm_uri(swtpm: Swtpm) -> Iterator[str]:
+    """The TPM with an empty store."""
+    yield swtpm.uri
+    shutil.rmtree(swtpm.directory / "store" / "keys", ignore_errors=True)
+
+
+@pytest.fixture
+def tpm_keeper(tpm_uri: str) -> Iterator[Tpm2Provider]:
+    import hwcng
+
+    with hwcng.open_provider(tpm_uri) as opened:
+        yield opened  # type: ignore[misc]

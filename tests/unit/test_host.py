@@ -275,7 +275,7 @@ def textbook_ecdsa(curve: str, scalar: int, digest: bytes, nonce: int) -> bytes:
 
 
 class TestEcdsaVerification:
-    @pytest.mark.parametrize("curve", CURVES)
+    @pytest.mark.parametrize("curve", DOMAINS)
     @pytest.mark.parametrize("name", HASHES)
     def test_signatures_of_cryptography(self, curve: str, name: str) -> None:
         key, public = ec_pair(curve)
@@ -284,7 +284,7 @@ class TestEcdsaVerification:
         host.verify(public, EcdsaSpec(), digest, p1363(signature, CURVES[curve].coordinate_size))
 
     @pytest.mark.row("SIG-06")
-    @pytest.mark.parametrize("curve", CURVES)
+    @pytest.mark.parametrize("curve", DOMAINS)
     @pytest.mark.parametrize("length", [1, 20, 27, 28, 29, 31, 32, 33, 48, 64, 65, 66, 67, 100, 1000])
     def test_a_digest_of_any_length(self, curve: str, length: int) -> None:
         order = DOMAINS[curve].n
@@ -408,7 +408,7 @@ class TestRsaEncryption:
 
 class TestChecks:
     @pytest.mark.row("IKP-11")
-    @pytest.mark.parametrize("curve", CURVES)
+    @pytest.mark.parametrize("curve", DOMAINS)
     def test_points(self, curve: str) -> None:
         _, public = ec_pair(curve)
         p = DOMAINS[curve].p
@@ -428,7 +428,7 @@ class TestChecks:
 
     def test_an_unknown_curve_is_not_supported(self) -> None:
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            host.check_public(EcPublicKey("nistP192", 1, 1))
+            host.check_public(EcPublicKey("secP224k1", 1, 1))
 
     @pytest.mark.parametrize(
         ("modulus", "exponent"),
@@ -442,7 +442,7 @@ class TestChecks:
     def test_rsa_numbers_that_do(self, bits: int, exponent: int) -> None:
         host.check_public(toy_key(bits, exponent).public)
 
-    @pytest.mark.parametrize("curve", CURVES)
+    @pytest.mark.parametrize("curve", DOMAINS)
     def test_a_scalar_must_make_its_point(self, curve: str) -> None:
         key, public = ec_pair(curve)
         scalar, order = key.private_numbers().private_value, DOMAINS[curve].n

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from conformance.tokens import nss_current_provider  # noqa: F401
 from vectors.wycheproof import Token
 
 import hwcng
+from hwcng.providers.base import Provider
 
 
 @pytest.fixture(scope="session", params=["SoftHSM", "NSS"])
@@ -17,3 +19,9 @@ def token(request: pytest.FixtureRequest) -> Iterator[Token]:
         return
     with hwcng.open_provider(request.getfixturevalue("nss_database").services_uri) as provider:
         yield Token("NSS", provider)
+
+
+@pytest.fixture(scope="session")
+def lattice_token(nss_current_provider: Provider) -> Token:  # noqa: F811
+    """One with ML-DSA and ML-KEM."""
+    return Token("current NSS", nss_current_provider)

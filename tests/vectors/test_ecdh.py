@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from vectors.wycheproof import File, Group, NotRun, Token, Vector, check_executed, check_group, groups, refused
 
 from hwcng import bcrypt
-from hwcng.curves import CURVES, Curve
+from hwcng.curves import CURVES, DOMAINS, Curve
 from hwcng.providers.base import Provider
 from hwcng.testing.calls import CallCounter
 
@@ -53,7 +53,7 @@ SUITES = {
 def spki_headers() -> Mapping[str, bytes]:
     """By curve: the DER of an uncompressed public key, up to its coordinates."""
     headers = {}
-    for curve in CURVES.values():
+    for curve in map(CURVES.__getitem__, DOMAINS):
         generator = ec.derive_private_key(1, curve.host()).public_key()
         der = generator.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         headers[curve.name] = der[: -2 * curve.coordinate_size]

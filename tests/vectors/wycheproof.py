@@ -40,11 +40,14 @@ class Vector:
     def __init__(self, fields: dict[str, Any]) -> None:
         self._fields = fields
         self.number: int = fields["tcId"]
-        self.comment: str = fields["comment"]
+        self.comment: str = fields.get("comment", "")
         self.valid: bool = fields["result"] == "valid"
         self.invalid: bool = fields["result"] == "invalid"
         """Neither valid nor invalid is "acceptable": a refusal is as good as the right result."""
         self.flags = frozenset(fields["flags"])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
 
     def __getitem__(self, name: str) -> bytes:
         return bytes.fromhex(self._fields[name])
@@ -52,6 +55,10 @@ class Vector:
     def count(self, name: str) -> int:
         """A field that is a number."""
         return int(self._fields[name])
+
+    def get(self, name: str) -> bytes:
+        """A field that may be absent, and is empty then."""
+        return bytes.fromhex(self._fields.get(name, ""))
 
 
 Group: TypeAlias = dict[str, Any]

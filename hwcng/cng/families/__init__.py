@@ -10,6 +10,8 @@ from hwcng.cng.families.base import PairFamily
 from hwcng.cng.families.dh import DhFamily
 from hwcng.cng.families.dsa import DsaFamily
 from hwcng.cng.families.ec import EcFamily
+from hwcng.cng.families.mldsa import MlDsaFamily
+from hwcng.cng.families.mlkem import MlKemFamily
 from hwcng.cng.families.rsa import RsaFamily
 
 __all__ = ["FAMILIES", "PairFamily"]
@@ -22,6 +24,8 @@ FAMILIES: Mapping[str, PairFamily[Any]] = MappingProxyType(
             EcFamily(),
             DhFamily(),
             DsaFamily(),
+            MlDsaFamily(),
+            MlKemFamily(),
         )
     }
 )

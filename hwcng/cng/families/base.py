@@ -47,6 +47,8 @@ class PairFamily(abc.ABC, Generic[Public]):
 
     domain_property: ClassVar[str] = ""
     """The property that is the domain parameters; empty where the pairs have none of their own."""
+    generation_flags: ClassVar[int] = 0
+    """What BCryptGenerateKeyPair may be given as dwFlags."""
 
     def check_length(self, algorithm: Algorithm, curve: Curve | None, bits: int) -> None:
         """Raises STATUS_INVALID_PARAMETER for a dwLength that the algorithm does not have."""
@@ -56,6 +58,10 @@ class PairFamily(abc.ABC, Generic[Public]):
     @abc.abstractmethod
     def bits(self, public: Public) -> int:
         """KeyLength of a finalized key."""
+
+    def strength(self, public: Public) -> int:
+        """KeyStrength of a finalized key."""
+        return self.bits(public)
 
     @abc.abstractmethod
     def usage(self, algorithm: Algorithm) -> Usage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng import host
+from hwcng.cng import host, montgomery
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import (
     BCRYPT_ECCFULLPUBLIC_BLOB,
@@ -90,6 +90,8 @@ class EcFamily(PairFamily[EcPublicKey]):
         material = parse_ecc(
             blob, blob_type, curve=pair.curve, family=_ecc_family(algorithm), generic=algorithm.generic_curve
         )
+        if pair.curve is not None and pair.curve.montgomery:
+            return montgomery.checked(material)
         if isinstance(material, EcPublicKey):
             host.check_public(material)
         else:

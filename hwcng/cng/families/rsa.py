@@ -57,7 +57,7 @@ class RsaFamily(PairFamily[RsaPublicKey]):
 
     def spec(self, pair: KeyPair, public: RsaPublicKey | None = None) -> PairSpec:
         bits = pair.bits if public is None else self.bits(public)
-        return PairSpec(self.kind, self.usage(pair.algorithm), bits=bits, exportable=pair.exportable)
+        return PairSpec(self.kind, pair.usage, bits=bits, exportable=pair.exportable)
 
     def sign_spec(self, pair: KeyPair, padding_info: object, flags: int) -> SignSpec:
         if flags == PaddingFlag.BCRYPT_PAD_PKCS1 and isinstance(padding_info, BCRYPT_PKCS1_PADDING_INFO):

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pkcs11 import Mechanism
 
 from hwcng.curves import CURVES
+from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 from hwcng.providers.base import (
     CipherMode,
     RsaOaepSpec,
     RsaPssSpec,
     Support,
 )
-from hwcng.providers.pkcs11.mechanisms import CKM, HMAC_MECHANISMS
+from hwcng.providers.pkcs11.mechanisms import CKM, EC_MONTGOMERY_KEY_PAIR_GEN, HMAC_MECHANISMS
 from hwcng.providers.pkcs11.quirks import Quirks
 
 __all__ = ["RELEVANT_MECHANISMS", "MechanismInfo", "MechanismSet"]
@@ -113,6 +114,8 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("DH", None, (Mechanism.DH_PKCS_DERIVE,)),
     Rule("DSA", None, (Mechanism.DSA,)),
+    *(Rule("ML-DSA", name, (Mechanism.ML_DSA_KEY_PAIR_GEN, Mechanism.ML_DSA)) for name in (None, *ML_DSA_SETS)),
+    *(Rule("ML-KEM", name, (Mechanism.ML_KEM_KEY_PAIR_GEN, Mechanism.ML_KEM)) for name in (None, *ML_KEM_SETS)),
 )
 
 RSA_COMPOSITIONS = {rule.operation: rule.composition for rule in _RULES if rule.algorithm == "RSA"}
@@ -179,6 +182,11 @@ class MechanismSet:
     def _curve(self, algorithm: str, curve: str) -> Support:
         """Which curves exist is in no mechanism list: sizes and quirks decide what may be tried."""
         support = self._offers[algorithm, None]
+        if CURVES[curve].montgomery:
+            if algorithm != "ECDH" or not self.has(EC_MONTGOMERY_KEY_PAIR_GEN):
+                support = Support.REFUSED
+                self.reasons[algorithm, curve] = f"the token has no {algorithm} on {curve}"
+            return support
         generation = self.infos.get(int(Mechanism.EC_KEY_PAIR_GEN))
         named = self.quirks.named_curves
         bits = CURVES[curve].bits

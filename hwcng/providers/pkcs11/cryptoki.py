@@ -75,6 +75,10 @@ typedef struct {
     CK_ULONG prfType; CK_ULONG ulNumberOfDataParams; const CK_PRF_DATA_PARAM *pDataParams;
     CK_ULONG ulAdditionalDerivedKeys; void *pAdditionalDerivedKeys;
 } CK_SP800_108_KDF_PARAMS;
+typedef struct { CK_ULONG hedgeVariant; const CK_BYTE *pContext; CK_ULONG ulContextLen; } CK_SIGN_ADDITIONAL_CONTEXT;
+typedef struct {
+    CK_ULONG hedgeVariant; const CK_BYTE *pContext; CK_ULONG ulContextLen; CK_ULONG hash;
+} CK_HASH_SIGN_ADDITIONAL_CONTEXT;
 """
 
 _IN = "const CK_BYTE *, CK_ULONG"
@@ -119,6 +123,8 @@ _CALLED = {
     "C_UnwrapKey": f"CK_ULONG, CK_MECHANISM *, CK_ULONG, {_IN}, {_TEMPLATE}, CK_ULONG *",
     "C_DeriveKey": f"CK_ULONG, CK_MECHANISM *, CK_ULONG, {_TEMPLATE}, CK_ULONG *",
     "C_GenerateRandom": "CK_ULONG, CK_BYTE *, CK_ULONG",
+    "C_EncapsulateKey": f"CK_ULONG, CK_MECHANISM *, CK_ULONG, {_TEMPLATE}, {_OUT}, CK_ULONG *",
+    "C_DecapsulateKey": f"CK_ULONG, CK_MECHANISM *, CK_ULONG, {_TEMPLATE}, {_IN}, CK_ULONG *",
 }
 
 _LIST_2_40 = [
@@ -192,20 +198,56 @@ _LIST_2_40 = [
     "C_WaitForSlotEvent",
 ]
 
+_ADDED_IN_3_0 = [
+    "C_GetInterfaceList",
+    "C_GetInterface",
+    "C_LoginUser",
+    "C_SessionCancel",
+    "C_MessageEncryptInit",
+    "C_EncryptMessage",
+    "C_EncryptMessageBegin",
+    "C_EncryptMessageNext",
+    "C_MessageEncryptFinal",
+    "C_MessageDecryptInit",
+    "C_DecryptMessage",
+    "C_DecryptMessageBegin",
+    "C_DecryptMessageNext",
+    "C_MessageDecryptFinal",
+    "C_MessageSignInit",
+    "C_SignMessage",
+    "C_SignMessageBegin",
+    "C_SignMessageNext",
+    "C_MessageSignFinal",
+    "C_MessageVerifyInit",
+    "C_VerifyMessage",
+    "C_VerifyMessageBegin",
+    "C_VerifyMessageNext",
+    "C_MessageVerifyFinal",
+]
+
+_ADDED_IN_3_2 = ["C_EncapsulateKey", "C_DecapsulateKey"]
+"""The first of them: nothing behind these is called."""
+
 INTERFACE_NAME = b"PKCS 11"
 SUPPORTED_VERSIONS = ((3, 2), (3, 0), (2, 40))
-"""Newest first. Every function this library calls stands in the 2.40 list, which the later lists begin with."""
+"""Newest first. The later lists begin with the 2.40 list; what only the 3.2 list has is not supported elsewhere."""
 
 
-_SLOTS = "\n".join(
-    f"    CK_ULONG (*{name})({_CALLED[name]});" if name in _CALLED else f"    void *{name};" for name in _LIST_2_40
-)
+def _slots(names: list[str]) -> str:
+    return "\n".join(
+        f"    CK_ULONG (*{name})({_CALLED[name]});" if name in _CALLED else f"    void *{name};" for name in names
+    )
+
 
 DECLARATIONS = f"""{_TYPES}
 typedef struct {{
     CK_VERSION version;
-{_SLOTS}
+{_slots(_LIST_2_40)}
 }} CK_FUNCTION_LIST;
+typedef struct {{
+    CK_VERSION version;
+{_slots(_LIST_2_40 + _ADDED_IN_3_0 + _ADDED_IN_3_2)}
+}} CK_FUNCTION_LIST_3_2;
 CK_ULONG C_GetFunctionList(CK_FUNCTION_LIST **);
 CK_ULONG C_GetInterfaceList(CK_INTERFACE *, CK_ULONG *);
 """
@@ -266,15 +308,19 @@ class Cryptoki:
     C_UnwrapKey: CFunction
     C_DeriveKey: CFunction
     C_GenerateRandom: CFunction
+    C_EncapsulateKey: CFunction
+    C_DecapsulateKey: CFunction
 
     def __init__(self, path: str) -> None:
         """path: of the shared object. Raises OSError where it cannot be loaded or is no PKCS#11 module."""
         self._library: CData = ffi.dlopen(path, ffi.RTLD_NOW)
         functions = self._newest_interface() or self._function_list(path)
         self.version: tuple[int, int] = (functions.version.major, functions.version.minor)
+        if self.version >= (3, 2):
+            functions = ffi.cast("CK_FUNCTION_LIST_3_2 *", functions)
         self._functions: dict[str, CFunction] = {}
         for name in _CALLED:
-            pointer = getattr(functions, name)
+            pointer = getattr(functions, name, ffi.NULL)
             self._functions[name] = pointer if pointer != ffi.NULL else _not_supported
         self._instruments: list[Instrument] = []
         self._rebuilding = ProcessLock()

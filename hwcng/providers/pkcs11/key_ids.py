@@ -1,8 +1,8 @@
 """CKA_ID of the named keys that hwcng stores: which name, which key, and which earlier key it takes the place of.
 
-Layout, 26 octets: SHA-256 of the name (8), purpose (1), length in bits (2), seconds since 1970 (5), random (4), tag of
-the key that it replaces (6, zeros for none); numbers big-endian. Private, public and certificate object share it. No
-two keys do: NSS writes a new object over one of the same class and CKA_ID.
+Layout, 27 octets: SHA-256 of the name (8), purpose (1), usage (1), length in bits (2, 0: see CKA_VALUE_LEN), seconds
+since 1970 (5), random (4), tag of the key that it replaces (6, zeros for none); numbers big-endian. Private, public and
+certificate object share it. No two keys do: NSS writes a new object over one of the same class and CKA_ID.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hwcng.providers.base import PairSpec, SecretFamily, SecretSpec
+from hwcng.providers.base import PairSpec, SecretFamily, SecretSpec, Usage
 
 __all__ = ["ID_OCTETS", "KeyId", "make_id", "parse_id", "tag_of"]
 
-ID_OCTETS = 26
+ID_OCTETS = 27
 _NAME, _TAG, _RANDOM = 8, 6, 4
 _MASK_40 = (1 << 40) - 1
+_MOST_BITS = 0xFFFF
 
 _HASHES = ("MD5", "SHA1", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-384", "SHA3-512")
 # What CKA_KEY_TYPE does not tell. The numbers are stored: never change one.
@@ -43,15 +44,18 @@ _PURPOSES: Mapping[tuple[SecretFamily, str | None], int] = MappingProxyType(
     }
 )
 _FAMILIES = MappingProxyType({number: purpose for purpose, number in _PURPOSES.items()})
-_PAIR = 0
+_UNSAID = 0
+# `Usage` by its numbers, which are stored as well.
+_USAGES = range(2 * Usage.DECAPSULATE.value)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyId:
-    """family, hash_name, bits: of a secret key; family is None for a pair. replaces: a tag, or zeros."""
+    """family, hash_name, bits: of a secret key; None and 0 where the attributes say it. replaces: a tag, or zeros."""
 
     family: SecretFamily | None
     hash_name: str | None
+    usage: Usage
     bits: int
     created: int
     replaces: bytes
@@ -68,11 +72,12 @@ def tag_of(object_class: int, identifier: bytes) -> bytes:
 
 def make_id(name: str, spec: SecretSpec | PairSpec, replaces: bytes | None) -> bytes:
     """A CKA_ID for a new key. replaces: the tag of the key that gives way to it."""
-    purpose, bits = _PAIR, 0
+    purpose, bits = _UNSAID, 0
     if isinstance(spec, SecretSpec):
-        purpose, bits = _PURPOSES[spec.family, spec.hash_name], spec.bits
+        purpose = _PURPOSES.get((spec.family, spec.hash_name), _UNSAID)
+        bits = spec.bits if spec.bits <= _MOST_BITS else 0
     created = int(time.time()) & _MASK_40
-    described = purpose.to_bytes(1, "big") + bits.to_bytes(2, "big") + created.to_bytes(5, "big")
+    described = bytes([purpose, spec.usage.value]) + bits.to_bytes(2, "big") + created.to_bytes(5, "big")
     return _name_hash(name) + described + os.urandom(_RANDOM) + (replaces or bytes(_TAG))
 
 
@@ -80,10 +85,11 @@ def parse_id(name: str, identifier: bytes) -> KeyId | None:
     """What a CKA_ID says, None where hwcng did not make it for this name."""
     if len(identifier) != ID_OCTETS or not identifier.startswith(_name_hash(name)):
         return None
-    purpose = identifier[_NAME]
-    if purpose not in _FAMILIES and purpose != _PAIR:
+    purpose, usage, bits, created = (
+        int.from_bytes(identifier[_NAME + start : _NAME + end], "big")
+        for start, end in ((0, 1), (1, 2), (2, 4), (4, 9))
+    )
+    if usage not in _USAGES:
         return None
     family, hash_name = _FAMILIES.get(purpose, (None, None))
-    bits = int.from_bytes(identifier[_NAME + 1 : _NAME + 3], "big")
-    created = int.from_bytes(identifier[_NAME + 3 : _NAME + 8], "big")
-    return KeyId(family, hash_name, bits, created, identifier[-_TAG:])
+    return KeyId(family, hash_name, Usage(usage), bits, created, identifier[-_TAG:])

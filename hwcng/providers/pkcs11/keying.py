@@ -144,7 +144,8 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
 
     def _joined(self, kdf: DigestKdfSpec, temporary: ExitStack) -> HeldObject:
         """prefix || Z || suffix."""
-        held, length = self.held, self.length
+        held: HeldObject = self.held
+        length = self.length
         for mechanism, data in (
             (Mechanism.CONCATENATE_DATA_AND_BASE, kdf.prefix),
             (Mechanism.CONCATENATE_BASE_AND_DATA, kdf.suffix),

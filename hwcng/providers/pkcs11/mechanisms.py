@@ -19,6 +19,7 @@ from hwcng.providers.base import (
     CipherSpec,
     CounterKdfSpec,
     HkdfSpec,
+    MlDsaSpec,
     RsaOaepSpec,
     RsaPssSpec,
     SecretFamily,
@@ -28,6 +29,8 @@ from hwcng.providers.pkcs11.cryptoki import CData, ffi
 __all__ = [
     "AES_BLOCK",
     "CKM",
+    "EC_MONTGOMERY_KEY_PAIR_GEN",
+    "HASH_ML_DSA",
     "CIPHER_MECHANISMS",
     "DIGEST_MECHANISMS",
     "HMAC_MECHANISMS",
@@ -40,6 +43,7 @@ __all__ = [
     "ecdh",
     "extract",
     "hkdf",
+    "ml_dsa",
     "oaep",
     "pss",
     "string_data",
@@ -47,6 +51,10 @@ __all__ = [
 ]
 
 AES_BLOCK = 16
+
+EC_MONTGOMERY_KEY_PAIR_GEN = 0x1056
+HASH_ML_DSA = 0x1F
+CKH_HEDGE_PREFERRED, CKH_DETERMINISTIC_REQUIRED = 0, 2
 
 
 class CKM(enum.IntEnum):
@@ -227,6 +235,19 @@ def ecdh(point: bytes, *, der: bool) -> MechanismCall:
 def dh(public_value: bytes) -> MechanismCall:
     """public_value: the peer's, big-endian."""
     return with_iv(int(Mechanism.DH_PKCS_DERIVE), public_value)
+
+
+def ml_dsa(spec: MlDsaSpec) -> MechanismCall:
+    """CKM_ML_DSA of a message, or CKM_HASH_ML_DSA of a digest; the latter's structure is the former's and the hash."""
+    context = ffi.from_buffer(spec.context)
+    if spec.prehash is None:
+        mechanism, parameters = int(Mechanism.ML_DSA), ffi.new("CK_SIGN_ADDITIONAL_CONTEXT *")
+    else:
+        mechanism, parameters = HASH_ML_DSA, ffi.new("CK_HASH_SIGN_ADDITIONAL_CONTEXT *")
+        parameters.hash = DIGEST_MECHANISMS[spec.prehash]
+    parameters.hedgeVariant = CKH_DETERMINISTIC_REQUIRED if spec.deterministic else CKH_HEDGE_PREFERRED
+    parameters.pContext, parameters.ulContextLen = (context, len(spec.context)) if spec.context else (ffi.NULL, 0)
+    return _structured(mechanism, parameters, context)
 
 
 def extract(first_bit: int) -> MechanismCall:

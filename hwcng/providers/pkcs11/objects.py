@@ -18,7 +18,19 @@ from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.sessions import Connection, Session
 from hwcng.providers.pkcs11.templates import Template, packed
 
-__all__ = ["SessionObject", "create", "derive", "find", "generate", "make", "read_attributes", "unwrap"]
+__all__ = [
+    "SessionObject",
+    "create",
+    "decapsulate",
+    "derive",
+    "encapsulate",
+    "find",
+    "generate",
+    "make",
+    "read_attributes",
+    "read_secret",
+    "unwrap",
+]
 
 UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
 _FALSE, _TRUE = b"\0", b"\1"
@@ -147,6 +159,68 @@ def derive(
     return key
 
 
+def decapsulate(
+    connection: Connection,
+    mechanism: MechanismCall,
+    private_key: int,
+    ciphertext: bytes,
+    template: Template,
+    asked: str,
+) -> SessionObject:
+    """C_DecapsulateKey, and the reading back of what came of it."""
+    with packed(template) as (attributes, count):
+        key = make(
+            connection,
+            asked,
+            lambda session, handle: connection.cryptoki.C_DecapsulateKey(
+                session.handle,
+                session.set_mechanism(mechanism),
+                private_key,
+                attributes,
+                count,
+                ciphertext,
+                len(ciphertext),
+                handle,
+            ),
+        )
+    hold_to_template(key, template)
+    return key
+
+
+def encapsulate(
+    connection: Connection, mechanism: MechanismCall, public_key: int, room: int, template: Template, asked: str
+) -> tuple[SessionObject, bytes]:
+    """C_EncapsulateKey: the shared secret's object and the ciphertext. room: bytes of the ciphertext."""
+    output, length = ffi.new("unsigned char[]", room), ffi.new("CK_ULONG *", room)
+    with packed(template) as (attributes, count):
+        key = make(
+            connection,
+            asked,
+            lambda session, handle: connection.cryptoki.C_EncapsulateKey(
+                session.handle,
+                session.set_mechanism(mechanism),
+                public_key,
+                attributes,
+                count,
+                output,
+                length,
+                handle,
+            ),
+        )
+    return key, bytes(ffi.buffer(output, length[0]))
+
+
+def read_secret(key: SessionObject, length: int, what: str) -> bytes:
+    """The value of a readable secret key, which ends here. length: bytes that it has."""
+    try:
+        value = read_attributes(key.connection, key.handle, [Attribute.VALUE], length)[Attribute.VALUE]
+    finally:
+        key.release()
+    if value is None or len(value) != length:
+        raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"token {key.connection.token_name!r} does not give {what} out")
+    return value
+
+
 def read_attributes(
     connection: Connection, handle: int, kinds: Sequence[Attribute], room: int
 ) -> dict[Attribute, bytes | None]:
@@ -159,10 +233,14 @@ def read_attributes(
         rv = connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds))
         if rv not in (CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE):
             raise connection.error(rv, "reading attributes failed")
-    return {
+    found = {
         kind: None if attribute.ulValueLen == UNAVAILABLE else bytes(ffi.buffer(value, attribute.ulValueLen))
         for attribute, kind, value in zip(attributes, kinds, values, strict=True)
     }
+    # A secret that was made to be read must not stay in freed memory.
+    for value in values:
+        ffi.buffer(value)[:] = bytes(room)
+    return found
 
 
 def hold_to_template(key: SessionObject, template: Template) -> None:

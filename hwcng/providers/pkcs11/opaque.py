@@ -28,7 +28,7 @@ from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
-from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.sessions import Connection
@@ -182,7 +182,7 @@ def _describe(spec: SecretSpec | PairSpec, public: PublicKeyMaterial | None) -> 
     if isinstance(spec, SecretSpec):
         return {"family": spec.family.value, "bits": spec.bits, "usage": spec.usage.value, "hash": spec.hash_name}
     described = {"kind": spec.kind, "bits": spec.bits, "usage": spec.usage.value, "curve": spec.curve}
-    return described | PAIR_KINDS[spec.kind].to_json(public)
+    return described | kind_of(spec).to_json(public)
 
 
 def build(
@@ -230,10 +230,15 @@ def load(
     public: PublicKeyMaterial | None = None
     if private:
         spec = PairSpec(
-            described["kind"], Usage(described["usage"]), described["bits"], described["curve"], exportable=True
+            described["kind"],
+            Usage(described["usage"]),
+            described["bits"],
+            described["curve"],
+            exportable=True,
+            parameter_set=described.get("set", ""),
         )
         template: templates.Template = templates.private(spec)
-        public = PAIR_KINDS[spec.kind].from_json(spec, described)
+        public = kind_of(spec).from_json(spec, described)
     else:
         usage, family = Usage(described["usage"]), SecretFamily(described["family"])
         spec = SecretSpec(family, described["bits"], usage, exportable=True, hash_name=described["hash"])

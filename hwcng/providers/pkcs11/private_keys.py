@@ -7,22 +7,25 @@ from collections.abc import Mapping
 from pkcs11 import Attribute
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers import base, compose
 from hwcng.providers.base import (
     DecryptSpec,
+    MlDsaSpec,
     PairSpec,
     PublicKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     SecretSpec,
     SignSpec,
+    Support,
     Usage,
 )
-from hwcng.providers.pkcs11 import key_transport, objects, opaque, templates
+from hwcng.providers.pkcs11 import key_transport, objects, opaque, secret_kinds, templates
 from hwcng.providers.pkcs11.agreed_secrets import Pkcs11AgreedSecret
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
@@ -58,7 +61,7 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
         super().__init__(held, offered)
         self.spec = spec
         self.public = public
-        self.kind = PAIR_KINDS[spec.kind]
+        self.kind = kind_of(spec)
         self._public_object = public_object
         self._readable_secrets = readable_secrets
 
@@ -144,6 +147,30 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
             agreement.asked,
         )
         return Pkcs11AgreedSecret(held, self.offered, agreement.length, self._readable_secrets)
+
+    def sign_message(self, spec: MlDsaSpec, message: bytes) -> bytes:
+        self._allow(Usage.SIGN, "sign")
+        return self.kind.sign(self, spec, message)
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        return objects.read_secret(
+            self._decapsulated(ciphertext, templates.shared_secret(SHARED_SECRET_SIZE)),
+            SHARED_SECRET_SIZE,
+            "the shared secret",
+        )
+
+    def decapsulate_key(self, ciphertext: bytes, spec: SecretSpec) -> Pkcs11SecretKey:
+        if spec.bits != 8 * SHARED_SECRET_SIZE or self.offered.offers(secret_kinds.offered_as(spec)) is Support.REFUSED:
+            raise not_supported(f"token {self.connection.token_name!r} has no {spec.bits}-bit {spec.family.value} keys")
+        held = self._decapsulated(ciphertext, templates.secret(spec, length=True))
+        return Pkcs11SecretKey(held, self.offered, spec)
+
+    def _decapsulated(self, ciphertext: bytes, template: templates.Template) -> SessionObject:
+        self._allow(Usage.DECAPSULATE, "decapsulate")
+        call = self.kind.decapsulation(self)
+        return objects.decapsulate(
+            self.connection, call, self.held.handle, ciphertext, template, f"{self.kind.kind} decapsulation"
+        )
 
     def opaque(self) -> bytes:
         if not self.spec.exportable:

@@ -12,9 +12,11 @@ from pkcs11 import Mechanism
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.hashes import HASHES
+from hwcng.parameter_sets import ML_KEM_SETS, SHARED_SECRET_SIZE
 from hwcng.providers.base import (
     Capabilities,
     KeyRecord,
+    MlKemPublicKey,
     PairSpec,
     PrivateKey,
     PrivateKeyMaterial,
@@ -30,7 +32,7 @@ from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, template
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
-from hwcng.providers.pkcs11.kinds import PAIR_KINDS, PairKind
+from hwcng.providers.pkcs11.kinds import ML_KEM, PairKind, kind_of
 from hwcng.providers.pkcs11.module import Module, load_module, module_search
 from hwcng.providers.pkcs11.named_objects import NamedObject
 from hwcng.providers.pkcs11.objects import SessionObject
@@ -46,6 +48,9 @@ from hwcng.providers.pkcs11.xts_keys import Pkcs11XtsKey
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
 
 __all__ = ["Pkcs11Provider", "open_uri"]
+
+# What only a later function list can use, whatever the mechanism list says.
+_NEEDS = {int(Mechanism.ML_KEM): (3, 2)}
 
 # CK_INFO of libsoftokn3 needs the database's folder, which RFC 7512 has no attribute for.
 INITIALIZE_RESERVED_ATTRIBUTE = "x-initialize-reserved"
@@ -136,7 +141,8 @@ class Pkcs11Provider(Provider):
         listed = ffi.new("CK_ULONG[]", count[0])
         if (rv := cryptoki.C_GetMechanismList(slot, listed, count)) != CKR.OK:
             self._mechanism_list_failed(rv)
-        return [int(mechanism) for mechanism in listed[0 : count[0]]]
+        usable = (number for number in listed[0 : count[0]] if cryptoki.version >= _NEEDS.get(number, (0, 0)))
+        return [int(mechanism) for mechanism in usable]
 
     def _mechanism_list_failed(self, rv: int) -> NoReturn:
         raise token_error(rv, f"C_GetMechanismList of {self._module.path} failed")
@@ -287,9 +293,26 @@ class Pkcs11Provider(Provider):
         held = objects.create(self._connection, template, f"importing {kind.describe(spec)}", kind.refusals)
         return Pkcs11PrivateKey(held, self._offered, spec, material.public, None, self._allow_raw_secret)
 
+    def encapsulate(self, public: MlKemPublicKey) -> tuple[bytes, bytes]:
+        self._require("ML-KEM", public.parameter_set)
+        connection, asked = self._connection, "ML-KEM encapsulation"
+        held = objects.create(connection, ML_KEM.public_object(public), asked)
+        try:
+            key, ciphertext = objects.encapsulate(
+                connection,
+                mechanisms.call(int(Mechanism.ML_KEM)),
+                held.handle,
+                ML_KEM_SETS[public.parameter_set].ciphertext,
+                templates.shared_secret(SHARED_SECRET_SIZE),
+                asked,
+            )
+        finally:
+            held.release()
+        return objects.read_secret(key, SHARED_SECRET_SIZE, "the shared secret"), ciphertext
+
     def _kind_of(self, spec: PairSpec) -> PairKind[Any, Any]:
         """The kind of a pair that the token can hold, else STATUS_NOT_SUPPORTED."""
-        kind = PAIR_KINDS[spec.kind]
+        kind = kind_of(spec)
         self._require(*kind.offered_as(spec))
         bounding = kind.sized_by(spec)
         sizes = self._offered.key_range(bounding) if bounding is not None else None
@@ -326,7 +349,7 @@ class Pkcs11Provider(Provider):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another kind of token")
         return self._store.persist_key(key, name, replace)
 
-    def open_key(self, name: str) -> Pkcs11SecretKey | Pkcs11PrivateKey:
+    def open_key(self, name: str, *, pin: str | bytes | None = None) -> Pkcs11SecretKey | Pkcs11PrivateKey:
         return self._store.open_key(name)
 
     def list_keys(self) -> Iterator[KeyRecord]:

@@ -77,7 +77,7 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
         re.compile(r"NSS|Mozilla"),
         Quirks(
             named_curves=_NIST_CURVES,
-            wrapped_kinds=frozenset({"RSA"}),
+            wrapped_kinds=frozenset({"RSA", "ML-DSA", "ML-KEM"}),
             types_have_their_length=True,
             slots_share_mechanisms=True,
         ),

@@ -193,18 +193,18 @@ def spec_of(values: Values, own: KeyId | None) -> SecretSpec | PairSpec:
     """
     key_type = number(values, Attribute.KEY_TYPE) or 0
     exportable = values.get(Attribute.EXTRACTABLE) == b"\1"
+    usage = own.usage if own is not None else _usage(values)
     if number(values, Attribute.CLASS) == int(ObjectClass.PRIVATE_KEY):
         if key_type not in _PAIRS:
             raise _unserved(f"a private key of type {key_type}")
         kind, read = _PAIRS[key_type]
-        return PairSpec(kind, _usage(values) & _PAIR_USAGES[kind], exportable=exportable, **read(values))
+        return PairSpec(kind, usage & _PAIR_USAGES[kind], exportable=exportable, **read(values))
     if key_type not in _SECRETS:
         raise _unserved(f"a secret key of type {key_type}")
-    usage = _usage(values)
-    if own is not None and own.family is not None:
-        return SecretSpec(own.family, own.bits, usage, exportable, own.hash_name)
     family, hash_name, bits = _SECRETS[key_type]
     bits = bits or 8 * (number(values, Attribute.VALUE_LEN) or 0)
+    if own is not None and own.family is not None:
+        return SecretSpec(own.family, own.bits or bits, usage, exportable, own.hash_name)
     if family is SecretFamily.AES and usage & Usage.SIGN and not usage & (Usage.ENCRYPT | Usage.DECRYPT):
         family = SecretFamily.CMAC
     if family is SecretFamily.HMAC and usage & Usage.DERIVE and not usage & Usage.SIGN:

@@ -11,7 +11,7 @@ from pkcs11.attributes import AttributeMapper
 
 from hwcng.providers.base import PairSpec, PrivateKeyMaterial, SecretSpec, Usage
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
-from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "packed",
     "private",
     "secret",
+    "shared_secret",
     "stored_public",
 ]
 
@@ -104,6 +105,11 @@ def agreed_secret(length: int, readable: bool) -> Template:
     }
 
 
+def shared_secret(length: int) -> Template:
+    """The result of an encapsulation or a decapsulation that the caller asked for: read once, then destroyed."""
+    return {**agreed_secret(length, readable=True), **_usages(_SECRET_USAGES, Usage.NONE)}
+
+
 def opaque_keys(identifier: bytes, label: str, length: int, usage: Usage, key_type: KeyType) -> Template:
     """A token object that protects opaque blobs: never extractable. length in bytes."""
     return {
@@ -121,7 +127,7 @@ def opaque_keys(identifier: bytes, label: str, length: int, usage: Usage, key_ty
 
 def generated_pair(spec: PairSpec) -> tuple[Template, Template]:
     """Templates of the public and the private half."""
-    kind = PAIR_KINDS[spec.kind]
+    kind = kind_of(spec)
     public = {
         Attribute.CLASS: ObjectClass.PUBLIC_KEY,
         Attribute.KEY_TYPE: kind.key_type,
@@ -138,7 +144,7 @@ def generated_pair(spec: PairSpec) -> tuple[Template, Template]:
 
 def private(spec: PairSpec) -> dict[Attribute, Any]:
     """A session private key of `spec`, without its value."""
-    kind = PAIR_KINDS[spec.kind]
+    kind = kind_of(spec)
     return {
         Attribute.CLASS: ObjectClass.PRIVATE_KEY,
         Attribute.KEY_TYPE: kind.key_type,
@@ -152,7 +158,7 @@ def private(spec: PairSpec) -> dict[Attribute, Any]:
 
 def imported_private(spec: PairSpec, material: PrivateKeyMaterial) -> Template:
     """The private half with its value."""
-    return private(spec) | PAIR_KINDS[spec.kind].private_values(material)
+    return private(spec) | kind_of(spec).private_values(material)
 
 
 def stored_public(spec: PairSpec, numbers: Template, name: str, identifier: bytes) -> Template:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import TokenInfo
@@ -13,6 +14,8 @@ from hwcng.providers.uri import Pkcs11Uri
 
 __all__ = ["FoundToken", "find_token"]
 
+CKF_REMOVABLE_DEVICE = 0x2
+CKF_HW_SLOT = 0x4
 CKF_RNG = 0x1
 CKF_TOKEN_INITIALIZED = 0x400
 
@@ -52,11 +55,23 @@ def _describe(module: Module, slot: int, with_slot: bool) -> FoundToken | None:
     )
     description = manufacturer = ""
     if with_slot:
-        slot_raw = ffi.new("CK_SLOT_INFO *")
-        if (rv := module.cryptoki.C_GetSlotInfo(slot, slot_raw)) != CKR.OK:
-            raise token_error(rv, f"C_GetSlotInfo of slot {slot} failed")
+        slot_raw = _slot_info(module, slot)
         description, manufacturer = text(slot_raw.slotDescription), text(slot_raw.manufacturerID)
     return FoundToken(slot, int(raw.flags), info, description, manufacturer)
+
+
+def _slot_info(module: Module, slot: int) -> Any:
+    raw = ffi.new("CK_SLOT_INFO *")
+    if (rv := module.cryptoki.C_GetSlotInfo(slot, raw)) != CKR.OK:
+        raise token_error(rv, f"C_GetSlotInfo of slot {slot} failed")
+    return raw
+
+
+def _with_kind(module: Module, found: FoundToken) -> FoundToken:
+    """What its slot says of the hardware that it is, or is not."""
+    flags = int(_slot_info(module, found.slot).flags)
+    info = replace(found.info, hardware=bool(flags & CKF_HW_SLOT), removable=bool(flags & CKF_REMOVABLE_DEVICE))
+    return replace(found, info=info)
 
 
 def find_token(module: Module, uri: Pkcs11Uri) -> FoundToken:
@@ -73,7 +88,7 @@ def find_token(module: Module, uri: Pkcs11Uri) -> FoundToken:
     ]
     matching = [token for token in present if _matches(module, token, uri)]
     if len(matching) == 1:
-        return matching[0]
+        return _with_kind(module, matching[0])
     there = ", ".join(str(token) for token in present) or "none"
     if not matching:
         raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"no token matches {uri}; tokens of {module.path}: {there}")

@@ -27,6 +27,8 @@ __all__ = ["Facts", "Offers", "probe"]
 _AES_BITS = (128, 192, 256)
 _RSA_BITS = (1024, 2048, 3072, 4096)
 _FIRST_FIXED_PROPERTY = 0x100
+# The vendor string of libtpms, which swtpm runs.
+_SOFTWARE_MODEL = "SW "
 _DEFAULT_BUFFER = 1024
 _MODES: Mapping[CipherMode, ALG] = MappingProxyType(
     {CipherMode.ECB: ALG.ECB, CipherMode.CBC: ALG.CBC, CipherMode.CFB128: ALG.CFB}
@@ -61,7 +63,7 @@ def _token(properties: Mapping[int, int]) -> TokenInfo:
     revision = properties.get(PT.REVISION, 0)
     family = _text([properties.get(PT.FAMILY_INDICATOR, 0)])
     label = f"TPM {family} revision {revision // 100}.{revision % 100:02}"
-    return TokenInfo(label, manufacturer, model, "", firmware, LIBRARY)
+    return TokenInfo(label, manufacturer, model, "", firmware, LIBRARY, hardware=not model.startswith(_SOFTWARE_MODEL))
 
 
 def probe(esys: Esys) -> Facts:

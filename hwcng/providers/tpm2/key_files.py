@@ -175,10 +175,17 @@ class KeyFiles:
     @staticmethod
     def _content(path: Path) -> tuple[bytes, Stamp]:
         # What is no regular file must neither be followed nor waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                return b"", (0, 0, 0)
+            raise
+        try:
             status = os.fstat(descriptor)
-            content = file.read(LARGEST_FILE + 1) if stat.S_ISREG(status.st_mode) else b""
+            content = os.read(descriptor, LARGEST_FILE + 1) if stat.S_ISREG(status.st_mode) else b""
+        finally:
+            os.close(descriptor)
         return content, (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def read_all(self) -> Iterator[KeyFile]:

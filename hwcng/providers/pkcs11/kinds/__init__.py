@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from hwcng.curves import CURVES
+from hwcng.providers.base import PairSpec
 from hwcng.providers.pkcs11.kinds.base import PairKind
 from hwcng.providers.pkcs11.kinds.dh import DhKind
 from hwcng.providers.pkcs11.kinds.dsa import DsaKind
 from hwcng.providers.pkcs11.kinds.ec import EcKind
+from hwcng.providers.pkcs11.kinds.mldsa import MlDsaKind
+from hwcng.providers.pkcs11.kinds.mlkem import MlKemKind
+from hwcng.providers.pkcs11.kinds.montgomery import MontgomeryKind
 from hwcng.providers.pkcs11.kinds.rsa import RsaKind
 
-__all__ = ["PAIR_KINDS", "PairKind"]
+__all__ = ["ML_KEM", "PAIR_KINDS", "PairKind", "kind_of"]
+
+ML_KEM = MlKemKind()
+_MONTGOMERY = MontgomeryKind()
 
 PAIR_KINDS: Mapping[str, PairKind[Any, Any]] = MappingProxyType(
     {
@@ -22,6 +30,15 @@ PAIR_KINDS: Mapping[str, PairKind[Any, Any]] = MappingProxyType(
             EcKind(),
             DhKind(),
             DsaKind(),
+            MlDsaKind(),
+            ML_KEM,
         )
     }
 )
+
+
+def kind_of(spec: PairSpec) -> PairKind[Any, Any]:
+    """The kind of a pair: curves of Montgomery's form have a key type and an encoding of their own."""
+    if spec.curve and CURVES[spec.curve].montgomery:
+        return _MONTGOMERY
+    return PAIR_KINDS[spec.kind]

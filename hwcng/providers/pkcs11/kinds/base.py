@@ -56,13 +56,13 @@ class PairKind(abc.ABC, Generic[Public, Private]):
     """One per PairSpec.kind. Stateless."""
 
     kind: ClassVar[str]
-    key_type: ClassVar[KeyType]
+    key_type: ClassVar[KeyType | int]
 
     refusals: ClassVar[Mapping[int, NTSTATUS]] = MappingProxyType({})
     """What a failed generation or import means, where the number alone does not say it."""
 
     @abc.abstractmethod
-    def generation(self, spec: PairSpec) -> Mechanism:
+    def generation(self, spec: PairSpec) -> Mechanism | int:
         """The mechanism that makes such a pair."""
 
     @abc.abstractmethod
@@ -108,3 +108,6 @@ class PairKind(abc.ABC, Generic[Public, Private]):
 
     def agreement(self, key: Pkcs11PrivateKey, peer: PublicKeyMaterial) -> Agreement:
         raise _refused(f"{self.kind} keys do not agree on secrets")
+
+    def decapsulation(self, key: Pkcs11PrivateKey) -> MechanismCall:
+        raise _refused(f"{self.kind} keys do not decapsulate")

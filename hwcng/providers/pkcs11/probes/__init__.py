@@ -12,6 +12,7 @@ from hwcng.providers.pkcs11.probes.ciphers import ciphers
 from hwcng.providers.pkcs11.probes.curves import curves
 from hwcng.providers.pkcs11.probes.derivations import derivations
 from hwcng.providers.pkcs11.probes.finite_fields import dh, dsa
+from hwcng.providers.pkcs11.probes.lattices import ml_dsa, ml_kem
 from hwcng.providers.pkcs11.probes.rsa import rsa
 from hwcng.providers.pkcs11.probes.secrets import aes, macs
 
@@ -22,7 +23,7 @@ def random(probe: Probe) -> None:
     probe.attempt("RNG", "random", probe.offered.offers("RNG"), lambda: len(probe.provider.random(32)) == 32)
 
 
-_PASSES = (random, aes, ciphers, macs, rsa, curves, dh, dsa, derivations)
+_PASSES = (random, aes, ciphers, macs, rsa, curves, dh, dsa, ml_dsa, ml_kem, derivations)
 
 _probed: dict[tuple[object, ...], Capabilities] = {}
 _probing = ProcessLock()

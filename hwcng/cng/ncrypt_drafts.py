@@ -1,0 +1,254 @@
+"""Keys before NCryptFinalizeKey: what is set on them, and how the token then makes, takes or keeps them."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NoReturn, TypeVar
+
+from hwcng.cng import symmetric
+from hwcng.cng.algorithm import AlgorithmHandle, check_export_policy
+from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.handles import Handle, invalid_parameter, not_supported
+from hwcng.cng.ncrypt_constants import (
+    NCRYPT_ALLOW_ALL_USAGES,
+    NCRYPT_ALLOW_DECRYPT_FLAG,
+    NCRYPT_ALLOW_KEY_AGREEMENT_FLAG,
+    NCRYPT_ALLOW_SIGNING_FLAG,
+)
+from hwcng.cng.pairs import KeyPair
+from hwcng.cng.symmetric import CIPHER_USAGE, SymmetricKey
+from hwcng.providers.base import PrivateKey, PrivateKeyMaterial, SecretKey, Usage
+
+__all__ = ["DEFAULT_BITS", "Draft", "LoadedDraft", "PairDraft", "SecretDraft", "default_bits", "draft_of", "key_usage"]
+
+T = TypeVar("T", PrivateKey, SecretKey)
+
+DEFAULT_BITS: Mapping[str, int] = MappingProxyType({"RSA": 1024, "DH": 1024, "DSA": 1024, "AES": 256})
+"""Length of a key whose Length nobody set, where the algorithm has several."""
+
+_USAGES = (
+    (NCRYPT_ALLOW_DECRYPT_FLAG, Usage.DECRYPT),
+    (NCRYPT_ALLOW_SIGNING_FLAG, Usage.SIGN),
+    (NCRYPT_ALLOW_KEY_AGREEMENT_FLAG, Usage.DERIVE | Usage.DECAPSULATE),
+)
+
+
+def default_bits(algorithm: Algorithm) -> int:
+    """0 for an algorithm whose keys have no Length."""
+    lengths = algorithm.key_lengths
+    return DEFAULT_BITS.get(algorithm.name, lengths.dwMaxLength if lengths else 0)
+
+
+def key_usage(usage: Usage) -> int:
+    """The property Key Usage of a key that may do this."""
+    return sum(flag for flag, allowed in _USAGES if usage & allowed)
+
+
+def _allowed(flags: int, possible: Usage, algorithm: Algorithm) -> Usage:
+    """What Key Usage leaves of what keys of the algorithm can do."""
+    if flags & ~NCRYPT_ALLOW_ALL_USAGES or not flags:
+        raise invalid_parameter(f"Key Usage {flags:#x} is no combination of NCRYPT_ALLOW_ flags")
+    allowed = Usage.NONE
+    for flag, usage in _USAGES:
+        if flags & flag:
+            allowed |= usage & possible
+    if not allowed:
+        raise not_supported(f"{algorithm.name} keys have no use that Key Usage {flags:#x} allows")
+    return allowed
+
+
+class Draft(abc.ABC):
+    """A key that is not finalized. algorithm_handle: of its own; target: whose properties of bcrypt.h are set."""
+
+    algorithm_handle: AlgorithmHandle
+    target: Handle
+
+    @property
+    def algorithm(self) -> Algorithm:
+        return self.algorithm_handle.algorithm
+
+    @property
+    @abc.abstractmethod
+    def bits(self) -> int: ...
+
+    @abc.abstractmethod
+    def set_bits(self, bits: int) -> None:
+        """Length, in bits. Raises STATUS_INVALID_PARAMETER for one that the algorithm does not have."""
+
+    @property
+    @abc.abstractmethod
+    def export_policy(self) -> int: ...
+
+    @abc.abstractmethod
+    def set_export_policy(self, policy: int) -> None: ...
+
+    @property
+    @abc.abstractmethod
+    def usage(self) -> Usage: ...
+
+    @abc.abstractmethod
+    def set_key_usage(self, flags: int) -> None: ...
+
+    @abc.abstractmethod
+    def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
+        """The key, stored where it has a name. A failure leaves the draft as it was, and an old key of that name."""
+
+    def discard(self) -> None:  # noqa: B027 - most have nothing
+        """Lets go of what an unfinished key has in the token already."""
+
+    def _store(self, made: T, name: str | None, replace: bool) -> T:
+        """The key that `made`, new in the token, becomes."""
+        if name is None:
+            return made
+        try:
+            stored: T = self.algorithm_handle.provider.persist_key(made, name, replace=replace)  # type: ignore[assignment]
+        finally:
+            made.destroy()
+        return stored
+
+
+class PairDraft(Draft):
+    """material: a private key handed over for import, which goes into the token instead of a new one."""
+
+    def __init__(self, pair: KeyPair, material: PrivateKeyMaterial | None = None) -> None:
+        self.algorithm_handle = pair.algorithm_handle
+        self.pair = pair
+        self.target = pair
+        self._material = material
+
+    @property
+    def bits(self) -> int:
+        return self.pair.bits if self._material is None else self.pair.family.bits(self._material.public)
+
+    def _require_new(self) -> None:
+        if self._material is not None:
+            raise invalid_parameter("what an imported key is was decided when it was made")
+
+    def set_bits(self, bits: int) -> None:
+        self._require_new()
+        self.pair.set_bits(bits)
+
+    @property
+    def export_policy(self) -> int:
+        return self.pair.export_policy
+
+    def set_export_policy(self, policy: int) -> None:
+        self.pair.set_export_policy(policy)
+
+    @property
+    def usage(self) -> Usage:
+        return self.pair.usage
+
+    def set_key_usage(self, flags: int) -> None:
+        pair = self.pair
+        pair.allowed_usage = _allowed(flags, pair.family.usage(pair.algorithm), pair.algorithm)
+
+    def _make(self) -> PrivateKey:
+        if self._material is None:
+            return self.pair.family.generate(self.pair)
+        spec = self.pair.family.spec(self.pair, self._material.public)
+        return self.algorithm_handle.provider.import_pair(spec, self._material)
+
+    def finalize(self, name: str | None, *, replace: bool) -> KeyPair:
+        private = self._store(self._make(), name, replace)
+        self._material = None
+        self.pair.name = name
+        return self.pair.adopt(private.public, private)
+
+
+class SecretDraft(Draft):
+    """load: takes over a key from a blob instead of having a new one made; it is then of `bits`."""
+
+    def __init__(
+        self, handle: AlgorithmHandle, bits: int, load: Callable[[AlgorithmHandle], SymmetricKey] | None = None
+    ) -> None:
+        self.algorithm_handle = handle
+        self.target = handle
+        self._bits = bits
+        self._load = load
+
+    @property
+    def bits(self) -> int:
+        return self._bits
+
+    def set_bits(self, bits: int) -> None:
+        if self._load is not None:
+            raise invalid_parameter("the length of an imported key is that of its bytes")
+        lengths = self.algorithm.key_lengths
+        if lengths is None or bits not in lengths:
+            raise invalid_parameter(f"{self.algorithm.name} has no keys of {bits} bits")
+        self._bits = bits
+
+    @property
+    def export_policy(self) -> int:
+        return self.algorithm_handle.export_policy
+
+    def set_export_policy(self, policy: int) -> None:
+        self.algorithm_handle.export_policy = check_export_policy(policy)
+
+    @property
+    def usage(self) -> Usage:
+        return CIPHER_USAGE
+
+    def set_key_usage(self, flags: int) -> None:
+        _allowed(flags, CIPHER_USAGE, self.algorithm)
+
+    def finalize(self, name: str | None, *, replace: bool) -> SymmetricKey:
+        handle = self.algorithm_handle
+        made = symmetric.generate(handle, self._bits, CIPHER_USAGE, None) if self._load is None else self._load(handle)
+        stored = self._store(made.token_key, name, replace)
+        self._load = None
+        key = SymmetricKey(handle, stored, None, chaining_mode=handle.chaining_mode)
+        key.name = name
+        return key
+
+
+class LoadedDraft(Draft):
+    """A key from the token's own protected form: it is in the token already, and what it is is not to be changed."""
+
+    def __init__(self, key: KeyPair | SymmetricKey) -> None:
+        self.algorithm_handle = key.algorithm_handle
+        self.target = key
+        self._key = key
+
+    @property
+    def bits(self) -> int:
+        return self._key.bits
+
+    @property
+    def export_policy(self) -> int:
+        return self._key.export_policy
+
+    @property
+    def usage(self) -> Usage:
+        return self._key.in_token().spec.usage
+
+    def _refuse(self) -> NoReturn:
+        raise invalid_parameter("what the key of an opaque blob is was decided when it was made")
+
+    def set_bits(self, bits: int) -> None:
+        self._refuse()
+
+    def set_export_policy(self, policy: int) -> None:
+        self._refuse()
+
+    def set_key_usage(self, flags: int) -> None:
+        self._refuse()
+
+    def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
+        if name is None:
+            return self._key
+        stored = self._key.persist(name, replace=replace)
+        self._key.destroy()
+        return stored
+
+    def discard(self) -> None:
+        self._key.destroy()
+
+
+def draft_of(handle: AlgorithmHandle) -> Draft:
+    """A new key of the algorithm, as NCryptCreatePersistedKey begins it."""
+    bits = default_bits(handle.algorithm)
+    return PairDraft(KeyPair(handle, bits)) if handle.algorithm.asymmetric else SecretDraft(handle, bits)

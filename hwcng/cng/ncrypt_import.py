@@ -1,0 +1,230 @@
+"""Blobs of NCryptImportKey, which says no algorithm: the blob's type and magic do.
+
+Standards: bcrypt.h and ncrypt.h (blobs), RFC 5958 (PKCS #8), RFC 8018 (its encryption).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from hwcng.cng import blobs, host, named, symmetric
+from hwcng.cng.algorithm import AlgorithmHandle, check_curve
+from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
+from hwcng.cng.families import FAMILIES
+from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.ncrypt_constants import (
+    NCRYPT_CIPHER_KEY_BLOB,
+    NCRYPT_CIPHER_KEY_BLOB_MAGIC,
+    NCRYPT_OPAQUETRANSPORT_BLOB,
+    NCRYPT_PKCS8_PRIVATE_KEY_BLOB,
+    NCRYPTBUFFER_ECC_CURVE_NAME,
+    NCRYPTBUFFER_PKCS_ALG_ID,
+    NCRYPTBUFFER_PKCS_SECRET,
+)
+from hwcng.cng.ncrypt_drafts import Draft, LoadedDraft, PairDraft, SecretDraft
+from hwcng.cng.ncrypt_keys import storable_algorithm
+from hwcng.cng.ncrypt_status import refuse
+from hwcng.cng.padding import Octets
+from hwcng.cng.pairs import KeyPair
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.curves import CURVES
+from hwcng.errors import HRESULT
+from hwcng.providers.base import (
+    EcPrivateKey,
+    EcPublicKey,
+    PairSpec,
+    PrivateKeyMaterial,
+    Provider,
+    PublicKeyMaterial,
+    RsaPrivateKey,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+__all__ = ["Parameters", "parameter", "read_blob", "text_parameter"]
+
+Parameters: TypeAlias = Sequence[tuple[int, Octets | str]] | None
+
+_KEY_BLOB_HEADER = struct.Struct("<4I")
+_CURVE_DIGITS = {b"1": "256", b"2": "256", b"3": "384", b"4": "384", b"5": "521", b"6": "521"}
+_MAGICS: Mapping[bytes, str] = MappingProxyType(
+    {
+        **dict.fromkeys((b"RSA1", b"RSA2", b"RSA3"), "RSA"),
+        **{b"ECS" + digit: f"ECDSA_P{bits}" for digit, bits in _CURVE_DIGITS.items()},
+        **{b"ECK" + digit: f"ECDH_P{bits}" for digit, bits in _CURVE_DIGITS.items()},
+        **dict.fromkeys((b"ECDP", b"ECDV"), "ECDSA"),
+        **dict.fromkeys((b"ECKP", b"ECKV"), "ECDH"),
+        **dict.fromkeys((b"DHPB", b"DHPV"), "DH"),
+        **dict.fromkeys((b"DSPB", b"DSPV", b"DPB2", b"DPV2"), "DSA"),
+        **dict.fromkeys((b"DSPK", b"DSSK", b"DSSS"), "ML-DSA"),
+        **dict.fromkeys((b"MLKP", b"MLKR", b"MLKS"), "ML-KEM"),
+    }
+)
+"""The first four bytes of a blob of a pair -> the algorithm of the key in it."""
+
+
+def parameter(parameters: Parameters, kind: int) -> Octets | str | None:
+    """The value of one buffer type of a parameter list. Raises STATUS_INVALID_PARAMETER for a malformed list."""
+    try:
+        found = [value for buffer_type, value in parameters or () if int(buffer_type) == kind]
+    except (TypeError, ValueError):
+        raise invalid_parameter("pParameterList is a sequence of (buffer type, value) pairs") from None
+    return found[-1] if found else None
+
+
+def text_parameter(parameters: Parameters, kind: int) -> str | None:
+    """A string of a parameter list, as str or as UTF-16."""
+    value = parameter(parameters, kind)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        value = bytes(value).decode("utf-16-le", "replace").split("\0")[0]
+    if value is not None and not isinstance(value, str):
+        raise invalid_parameter(f"the parameter of type {kind} is a string")
+    return value
+
+
+def read_blob(
+    provider: Provider, import_key: object, blob_type: str, parameters: Parameters, blob: bytes
+) -> Draft | KeyPair:
+    """What a blob holds: a key that is still to go into the token, or a public key, which never does.
+
+    Raises NTE_NOT_SUPPORTED for a type that is not imported, NTE_BAD_DATA and STATUS_INVALID_PARAMETER for a malformed
+    blob.
+    """
+    if blob_type == NCRYPT_PKCS8_PRIVATE_KEY_BLOB:
+        return _pkcs8(provider, parameters, blob)
+    if blob_type in (blobs.BCRYPT_OPAQUE_KEY_BLOB, NCRYPT_OPAQUETRANSPORT_BLOB):
+        return LoadedDraft(named.handle_of(provider, provider.reload_opaque(blob), None))
+    if blob_type == NCRYPT_CIPHER_KEY_BLOB:
+        return _cipher_key(provider, blob)
+    row = BLOB_TYPES.get(blob_type)
+    if row is None:
+        raise not_supported(f"{blob_type!r} is not a blob type of key import")
+    if row.family is BlobFamily.SYMMETRIC:
+        return _symmetric(provider, import_key, blob_type, blob)
+    algorithm = storable_algorithm(_algorithm_of(row.family, blob_type, blob), provider)
+    handle = AlgorithmHandle(algorithm, provider)
+    curve = text_parameter(parameters, NCRYPTBUFFER_ECC_CURVE_NAME)
+    if curve is not None and algorithm.generic_curve:
+        handle.curve, handle.curve_name = check_curve(curve, algorithm), curve
+    pair = KeyPair(handle)
+    pair.family.blob_type(algorithm, blob_type)
+    return _pair(pair, pair.family.parse(pair, blob_type, blob))
+
+
+def _pair(pair: KeyPair, material: PublicKeyMaterial | PrivateKeyMaterial) -> PairDraft | KeyPair:
+    if isinstance(material, PublicKeyMaterial):
+        return pair.adopt(material, None)
+    pair.family.adopt(pair, material.public)
+    return PairDraft(pair, material)
+
+
+def _algorithm_of(family: BlobFamily, blob_type: str, blob: bytes) -> str:
+    told = _MAGICS.get(blob[:4])
+    fitting = [row for row in ALGORITHMS.values() if row.family in FAMILIES and FAMILIES[row.family].blobs is family]
+    if told is not None and (family is BlobFamily.PAIR or told in {row.name for row in fitting}):
+        return told
+    # One algorithm needs no telling, and then its own reader finds what is wrong with the magic.
+    if fitting and not fitting[0].elliptic:
+        return fitting[0].name
+    raise invalid_parameter(f"{blob_type}: wrong magic {blob[:4].hex()}")
+
+
+def _symmetric(provider: Provider, import_key: object, blob_type: str, blob: bytes) -> SecretDraft:
+    if blob_type == blobs.BCRYPT_KEY_DATA_BLOB:
+        return _secret(provider, "AES", blobs.parse_key_data(blob).key)
+
+    def unwrap(handle: AlgorithmHandle) -> SymmetricKey:
+        return symmetric.import_blob(handle, import_key, blob_type, blob, None)
+
+    # What AES key wrap adds is one block of 8 bytes; whether the rest is a key is seen when it is unwrapped.
+    bits = 8 * max(len(blob) - symmetric.WRAP_OVERHEAD, 0)
+    return SecretDraft(AlgorithmHandle(storable_algorithm("AES", provider), provider), bits, unwrap)
+
+
+def _secret(provider: Provider, name: str, secret: bytes) -> SecretDraft:
+    algorithm = storable_algorithm(name, provider)
+    if algorithm.key_lengths is None or 8 * len(secret) not in algorithm.key_lengths:
+        raise invalid_parameter(f"{name} has no keys of {8 * len(secret)} bits")
+    return SecretDraft(
+        AlgorithmHandle(algorithm, provider),
+        8 * len(secret),
+        lambda handle: symmetric.import_secret(handle, secret, None),
+    )
+
+
+def _cipher_key(provider: Provider, blob: bytes) -> SecretDraft:
+    """NCRYPT_KEY_BLOB_HEADER, the algorithm's name in UTF-16 with its NUL, the key."""
+    if len(blob) < _KEY_BLOB_HEADER.size:
+        refuse(HRESULT.NTE_BAD_DATA, f"CipherKeyBlob: a header of {_KEY_BLOB_HEADER.size} bytes expected")
+    size, magic, name_size, key_size = _KEY_BLOB_HEADER.unpack_from(blob)
+    if magic != NCRYPT_CIPHER_KEY_BLOB_MAGIC:
+        raise invalid_parameter(f"CipherKeyBlob: wrong magic {magic:#010x}")
+    if size != _KEY_BLOB_HEADER.size or len(blob) != size + name_size + key_size:
+        refuse(HRESULT.NTE_BAD_DATA, f"CipherKeyBlob: its header does not describe {len(blob)} bytes")
+    name = blob[size : size + name_size].decode("utf-16-le", "replace").rstrip("\0")
+    algorithm = ALGORITHMS.get(name)
+    if algorithm is None or not algorithm.chaining_modes:
+        raise not_supported(f"CipherKeyBlob: {name!r} is no cipher")
+    return _secret(provider, name, blob[size + name_size :])
+
+
+def _pkcs8(provider: Provider, parameters: Parameters, blob: bytes) -> Draft | KeyPair:
+    """PrivateKeyInfo or, with NCRYPTBUFFER_PKCS_SECRET, EncryptedPrivateKeyInfo, of an RSA or EC key.
+
+    NCRYPTBUFFER_PKCS_ALG_ID: the algorithm where the format leaves it open; without it an EC key is one of ECDSA.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    password = text_parameter(parameters, NCRYPTBUFFER_PKCS_SECRET)
+    key = None
+    # The refusal comes after the block: an error that is handled would go along as its context.
+    with suppress(ValueError, TypeError, UnsupportedAlgorithm):
+        key = load_der_private_key(blob, None if password is None else password.encode())
+    if key is None:
+        refuse(HRESULT.NTE_BAD_DATA, "PKCS8_PRIVATEKEY: no PKCS #8 key, an unknown algorithm, or the password is wrong")
+    material: PrivateKeyMaterial
+    if isinstance(key, RSAPrivateKey):
+        name, material = "RSA", _rsa_numbers(key)
+    elif isinstance(key, EllipticCurvePrivateKey):
+        ours = next((curve for curve in CURVES.values() if curve.host().name == key.curve.name), None)
+        if ours is None:
+            raise not_supported(f"curve {key.curve.name!r} is not one of {', '.join(CURVES)}")
+        numbers = key.private_numbers()
+        point = numbers.public_numbers
+        material = EcPrivateKey(EcPublicKey(ours.name, point.x, point.y), numbers.private_value)
+        name = named.algorithm_name(PairSpec("EC", Usage.SIGN, curve=ours.name))
+    else:
+        raise not_supported("PKCS8_PRIVATEKEY: only RSA and EC keys are imported")
+    host.check_private(material)
+    name = text_parameter(parameters, NCRYPTBUFFER_PKCS_ALG_ID) or name
+    handle = AlgorithmHandle(storable_algorithm(name, provider), provider)
+    if isinstance(material, EcPrivateKey) and handle.algorithm.generic_curve:
+        handle.curve, handle.curve_name = CURVES[material.public.curve], material.public.curve
+    curve = material.public.curve if isinstance(material, EcPrivateKey) else None
+    if handle.curve_name != curve or (handle.algorithm.family != "RSA") != bool(curve):
+        raise invalid_parameter(f"PKCS8_PRIVATEKEY: the key is not one of {name}")
+    return _pair(KeyPair(handle), material)
+
+
+def _rsa_numbers(key: RSAPrivateKey) -> RsaPrivateKey:
+    numbers = key.private_numbers()
+    return RsaPrivateKey(
+        modulus=numbers.public_numbers.n,
+        public_exponent=numbers.public_numbers.e,
+        private_exponent=numbers.d,
+        prime1=numbers.p,
+        prime2=numbers.q,
+        exponent1=numbers.dmp1,
+        exponent2=numbers.dmq1,
+        coefficient=numbers.iqmp,
+    )

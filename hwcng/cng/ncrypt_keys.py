@@ -1,0 +1,188 @@
+"""The handles of ncrypt.h: storage providers, and keys that are unfinished until NCryptFinalizeKey."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.algorithms import ALGORITHMS, Algorithm
+from hwcng.cng.families import FAMILIES
+from hwcng.cng.handles import Handle, attest, invalid_handle
+from hwcng.cng.ncrypt_drafts import Draft, draft_of, key_usage
+from hwcng.cng.ncrypt_status import refuse
+from hwcng.cng.pairs import KeyPair
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.errors import HRESULT, CngError
+from hwcng.forking import ProcessLock
+from hwcng.providers.base import Provider, Support
+from hwcng.providers.names import check_key_name
+
+if TYPE_CHECKING:
+    from hwcng.attestation import Attestation
+
+__all__ = ["NCryptKey", "StorageProvider", "begin_key", "require_free", "storable_algorithm"]
+
+
+class StorageProvider(Handle):
+    """An open key store: a token. name: by which it was opened. Closing it leaves keys and token as they are."""
+
+    def __init__(self, provider: Provider, name: str) -> None:
+        super().__init__()
+        self.provider = provider
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<StorageProvider {self.name!r}{'' if self.alive else ' closed'}>"
+
+
+class NCryptKey(Handle):
+    """A key of a key store. name: None for one that ends with the process. key_type: NCRYPT_MACHINE_KEY_FLAG or 0."""
+
+    def __init__(
+        self,
+        storage: StorageProvider,
+        *,
+        draft: Draft | None = None,
+        key: KeyPair | SymmetricKey | None = None,
+        name: str | None = None,
+        key_type: int = 0,
+        replace: bool = False,
+    ) -> None:
+        super().__init__()
+        self.storage = storage
+        self.name = name
+        self.key_type = key_type
+        self._draft = draft
+        self._key = key
+        self._replace = replace
+        self._finalizing = ProcessLock()
+
+    @classmethod
+    def of(cls, key: KeyPair | SymmetricKey) -> NCryptKey:
+        """A CNG key, such as `hwcng.open_key` returns, as a key of its token's store."""
+        provider = key.algorithm_handle.provider
+        return cls(StorageProvider(provider, provider.uri), key=key, name=key.name)
+
+    @property
+    def finalized(self) -> bool:
+        return self._key is not None
+
+    @property
+    def draft(self) -> Draft:
+        """What is set before NCryptFinalizeKey. Raises STATUS_INVALID_HANDLE after it."""
+        if self._draft is None or self._key is not None:
+            raise invalid_handle("the key is finalized")
+        return self._draft
+
+    @property
+    def key(self) -> KeyPair | SymmetricKey:
+        """The key as bcrypt.py takes it, as NCryptTranslateHandle hands it out. Raises NTE_BAD_KEY_STATE."""
+        key = self._key
+        if key is None or (isinstance(key, KeyPair) and not key.finalized):
+            refuse(HRESULT.NTE_BAD_KEY_STATE, "the key is not finalized: call NCryptFinalizeKey first")
+        return key
+
+    @property
+    def algorithm(self) -> Algorithm:
+        return self._key.algorithm if self._key is not None else self.draft.algorithm
+
+    @property
+    def key_usage(self) -> int:
+        """NCRYPT_ALLOW_ flags."""
+        if self._key is None:
+            return key_usage(self.draft.usage)
+        return key_usage(self._key.usage if isinstance(self._key, KeyPair) else self._key.token_key.spec.usage)
+
+    @property
+    def uri(self) -> str:
+        """Where the key is found again, for `hwcng.open_key`. Raises NTE_BAD_KEY_STATE, STATUS_NOT_SUPPORTED for a key
+        without a name.
+        """
+        return self.key.uri
+
+    def finalize(self) -> None:
+        """Raises STATUS_INVALID_HANDLE the second time. A failure leaves the key unfinished."""
+        with self._finalizing.held():
+            self._key = self.draft.finalize(self.name, replace=self._replace)
+
+    def attest(self, nonce: bytes) -> Attestation:
+        """The token's statement that it holds the key; see `hwcng.attestation`. nonce: at most 32 bytes.
+
+        Raises STATUS_NOT_SUPPORTED where the token makes none.
+        """
+        return attest(self.key.in_token(), nonce)
+
+    def delete(self) -> None:
+        """Ends the key for good, and the handle. One without a name, or not finalized, is only freed."""
+        if self._key is not None and self.name is not None:
+            self.storage.provider.delete_key(self.name)
+        self.destroy()
+
+    def destroy(self) -> None:
+        if self._alive:
+            super().destroy()
+            if self._key is not None:
+                self._key.destroy()
+            elif self._draft is not None:
+                self._draft.discard()
+            self._draft = None
+
+    def __repr__(self) -> str:
+        if not self.alive:
+            return "<NCryptKey freed>"
+        state = "" if self.finalized else " not finalized"
+        return f"<NCryptKey {self.name!r} {self.algorithm.name}{state}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._require_alive()
+        # The CNG key knows whether it may travel, and how.
+        return NCryptKey.of, (self.key,)
+
+    def __copy__(self) -> NCryptKey:
+        self._require_alive()
+        return NCryptKey(self.storage, key=copy.copy(self.key), name=self.name, key_type=self.key_type)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NCryptKey:
+        return self.__copy__()
+
+    def _require_alive(self) -> None:
+        if not self.alive:
+            raise invalid_handle("the key is freed")
+
+
+def storable_algorithm(name: str, provider: Provider) -> Algorithm:
+    """An algorithm whose keys the provider makes and stores. Raises NTE_NOT_SUPPORTED: hashes, RNG and RSA_SIGN too."""
+    algorithm = ALGORITHMS.get(name)
+    keyed = algorithm is not None and (bool(algorithm.chaining_modes) or algorithm.family in FAMILIES)
+    if algorithm is None or not keyed or name == "RSA_SIGN":
+        refuse(HRESULT.NTE_NOT_SUPPORTED, f"{name!r} is no algorithm of stored keys")
+    if provider.offers(algorithm.offered_as, algorithm.curve) is Support.REFUSED:
+        refuse(HRESULT.NTE_NOT_SUPPORTED, f"token {provider.token.label!r} has no {name}")
+    return algorithm
+
+
+def require_free(provider: Provider, name: str) -> None:
+    """Raises NTE_EXISTS for a name that is taken, be its key sound or not."""
+    try:
+        provider.open_key(name).destroy()
+    except CngError as error:
+        if error.status is HRESULT.NTE_BAD_KEYSET:
+            return
+        if error.status is not HRESULT.NTE_KEYSET_ENTRY_BAD:
+            raise
+    refuse(HRESULT.NTE_EXISTS, f"there is a key of the name {name!r}; NCRYPT_OVERWRITE_KEY_FLAG replaces it")
+
+
+def begin_key(
+    storage: StorageProvider, draft: Draft | str, name: str | None, *, key_type: int, replace: bool
+) -> NCryptKey:
+    """An unfinished key. draft: or the name of an algorithm, for a new key."""
+    provider = storage.provider
+    if isinstance(draft, str):
+        draft = draft_of(AlgorithmHandle(storable_algorithm(draft, provider), provider))
+    if name is not None:
+        check_key_name(name)
+        if not replace:
+            require_free(provider, name)
+    return NCryptKey(storage, draft=draft, name=name, key_type=key_type, replace=replace)

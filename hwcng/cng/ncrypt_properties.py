@@ -1,0 +1,203 @@
+"""Which property exists on a key store and on its keys, and the rules of reading and setting it (NCryptGetProperty,
+NCryptSetProperty, "Key Storage Property Identifiers").
+
+Values are typed as those of `hwcng.cng.properties`, which answers for what both APIs have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import hwcng
+from hwcng.cng import ncrypt_constants as names
+from hwcng.cng import properties
+from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.handles import invalid_parameter
+from hwcng.cng.ncrypt_constants import NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
+from hwcng.cng.ncrypt_drafts import default_bits
+from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
+from hwcng.cng.ncrypt_status import refuse
+from hwcng.errors import HRESULT
+from hwcng.providers.base import Support
+
+__all__ = ["algorithm_group", "get_property", "set_property"]
+
+_GROUPS: Mapping[str, str] = MappingProxyType({"EC": "", "ML-DSA": "MLDSA", "ML-KEM": "MLKEM"})
+_CIPHER_GROUPS = {"DESX": "DES", "3DES_112": "3DES"}
+
+_SHARED: Mapping[str, str] = MappingProxyType(
+    {
+        names.NCRYPT_BLOCK_LENGTH_PROPERTY: "BlockLength",
+        names.NCRYPT_CHAINING_MODE_PROPERTY: "ChainingMode",
+        names.NCRYPT_KEM_SHARED_SECRET_LENGTH_PROPERTY: "KEMSharedSecretLength",
+        names.NCRYPT_KEM_CIPHERTEXT_LENGTH_PROPERTY: "KEMCiphertextLength",
+        **{
+            name: name
+            for name in (
+                names.NCRYPT_AUTH_TAG_LENGTH,
+                names.NCRYPT_INITIALIZATION_VECTOR,
+                names.NCRYPT_ECC_CURVE_NAME_PROPERTY,
+                names.NCRYPT_ECC_PARAMETERS_PROPERTY,
+                names.NCRYPT_DH_PARAMETERS_PROPERTY,
+                names.NCRYPT_DSA_PARAMETERS_PROPERTY,
+                names.NCRYPT_PARAMETER_SET_NAME_PROPERTY,
+                names.NCRYPT_PUBLIC_KEY_LENGTH_PROPERTY,
+                names.NCRYPT_SIGNATURE_LENGTH_PROPERTY,
+                "PrivKeyVal",
+                "MessageBlockLength",
+            )
+        },
+    }
+)
+"""Properties that bcrypt.h has too -> their names there."""
+
+_ABSENT = frozenset(
+    {
+        names.NCRYPT_UI_POLICY_PROPERTY,
+        names.NCRYPT_WINDOW_HANDLE_PROPERTY,
+        names.NCRYPT_USE_CONTEXT_PROPERTY,
+        names.NCRYPT_LAST_MODIFIED_PROPERTY,
+        names.NCRYPT_USE_COUNT_PROPERTY,
+        names.NCRYPT_USE_COUNT_ENABLED_PROPERTY,
+    }
+)
+"""Properties that a key may have, and none of a token's has."""
+
+Getter = Callable[[Any], Any]
+Setter = Callable[[NCryptKey, object], None]
+
+
+def algorithm_group(algorithm: Algorithm) -> str:
+    """Such as "ECDSA" for ECDSA_P256."""
+    if algorithm.elliptic:
+        return algorithm.offered_as
+    return _GROUPS.get(algorithm.family) or algorithm.family or _CIPHER_GROUPS.get(algorithm.name, algorithm.name)
+
+
+def _lengths(key: NCryptKey) -> NCRYPT_SUPPORTED_LENGTHS | None:
+    algorithm = key.algorithm
+    lengths = algorithm.key_lengths
+    return NCRYPT_SUPPORTED_LENGTHS(*lengths, default_bits(algorithm)) if lengths else None
+
+
+def _named(key: NCryptKey) -> str:
+    if key.name is None:
+        refuse(HRESULT.NTE_NOT_FOUND, "the key has no name: it ends with this process")
+    return key.name
+
+
+def _impl_type(storage: StorageProvider) -> int:
+    provider = storage.provider
+    token = provider.token
+    kind = names.NCRYPT_IMPL_HARDWARE_FLAG if token.hardware else names.NCRYPT_IMPL_SOFTWARE_FLAG
+    if token.removable:
+        kind |= names.NCRYPT_IMPL_REMOVABLE_FLAG
+    if token.hardware and provider.offers("RNG") is not Support.REFUSED:
+        kind |= names.NCRYPT_IMPL_HARDWARE_RNG_FLAG
+    return kind
+
+
+def _version(_storage: StorageProvider) -> int:
+    """hwcng's: the major number in the upper 16 bits, the minor one in the lower."""
+    major, minor, *_ = (int(number) for number in hwcng.__version__.split("."))
+    return major << 16 | minor
+
+
+_OF_STORES: Mapping[str, Getter] = MappingProxyType(
+    {
+        names.NCRYPT_NAME_PROPERTY: lambda storage: storage.name,
+        names.NCRYPT_IMPL_TYPE_PROPERTY: _impl_type,
+        names.NCRYPT_VERSION_PROPERTY: _version,
+        names.NCRYPT_MAX_NAME_LENGTH_PROPERTY: lambda _: names.NCRYPT_MAX_KEY_NAME_LENGTH,
+        names.NCRYPT_SECURITY_DESCR_SUPPORT_PROPERTY: lambda _: 0,
+    }
+)
+
+_OF_KEYS: Mapping[str, Getter] = MappingProxyType(
+    {
+        names.NCRYPT_NAME_PROPERTY: _named,
+        names.NCRYPT_UNIQUE_NAME_PROPERTY: lambda key: _named(key) and key.uri,
+        names.NCRYPT_ALGORITHM_PROPERTY: lambda key: key.algorithm.name,
+        names.NCRYPT_ALGORITHM_GROUP_PROPERTY: lambda key: algorithm_group(key.algorithm),
+        names.NCRYPT_LENGTH_PROPERTY: lambda key: key.key.bits if key.finalized else key.draft.bits,
+        names.NCRYPT_LENGTHS_PROPERTY: _lengths,
+        names.NCRYPT_KEY_TYPE_PROPERTY: lambda key: key.key_type,
+        names.NCRYPT_EXPORT_POLICY_PROPERTY: lambda key: (
+            key.key.export_policy if key.finalized else key.draft.export_policy
+        ),
+        names.NCRYPT_KEY_USAGE_PROPERTY: lambda key: key.key_usage,
+        names.NCRYPT_PROVIDER_HANDLE_PROPERTY: lambda key: key.storage,
+    }
+)
+
+
+def _set_length(key: NCryptKey, value: object) -> None:
+    key.draft.set_bits(properties._dword(value, names.NCRYPT_LENGTH_PROPERTY))
+
+
+def _set_export_policy(key: NCryptKey, value: object) -> None:
+    key.draft.set_export_policy(properties._dword(value, names.NCRYPT_EXPORT_POLICY_PROPERTY))
+
+
+def _set_key_usage(key: NCryptKey, value: object) -> None:
+    key.draft.set_key_usage(properties._dword(value, names.NCRYPT_KEY_USAGE_PROPERTY))
+
+
+def _set_ui_policy(key: NCryptKey, value: object) -> None:
+    key.draft  # noqa: B018
+    if not isinstance(value, NCRYPT_UI_POLICY):
+        raise invalid_parameter("UI Policy is an NCRYPT_UI_POLICY")
+    if value.dwFlags:
+        refuse(HRESULT.NTE_NOT_SUPPORTED, "a token asks nobody before a key is used: dwFlags of UI Policy is 0")
+
+
+_SETTERS: Mapping[str, Setter] = MappingProxyType(
+    {
+        names.NCRYPT_LENGTH_PROPERTY: _set_length,
+        names.NCRYPT_EXPORT_POLICY_PROPERTY: _set_export_policy,
+        names.NCRYPT_KEY_USAGE_PROPERTY: _set_key_usage,
+        names.NCRYPT_UI_POLICY_PROPERTY: _set_ui_policy,
+    }
+)
+
+
+def _no_such(name: str) -> NoReturn:
+    refuse(HRESULT.NTE_NOT_SUPPORTED, f"the object has no property {name!r}")
+
+
+def get_property(handle: StorageProvider | NCryptKey, name: str) -> Any:
+    """Raises NTE_NOT_SUPPORTED for a property that such an object never has, NTE_NOT_FOUND for one that this one lacks,
+    NTE_BAD_KEY_STATE for what is known only after NCryptFinalizeKey.
+    """
+    if isinstance(handle, StorageProvider):
+        return (_OF_STORES.get(name) or _no_such(name))(handle)
+    if name in _ABSENT:
+        refuse(HRESULT.NTE_NOT_FOUND, f"the key has no {name}")
+    getter = _OF_KEYS.get(name)
+    if getter is not None:
+        value = getter(handle)
+        return _no_such(name) if value is None else value
+    return properties.get_property(_readable(handle), _SHARED.get(name) or _no_such(name))
+
+
+def _readable(key: NCryptKey) -> Any:
+    # A cipher key that is not finalized answers as the algorithm handle that holds what is set; a pair does not answer.
+    if not key.finalized and not key.algorithm.asymmetric:
+        return key.draft.target
+    return key.key
+
+
+def set_property(handle: StorageProvider | NCryptKey, name: str, value: object) -> None:
+    """Raises NTE_NOT_SUPPORTED for a property that is absent or read-only, STATUS_INVALID_HANDLE for one that
+    NCryptFinalizeKey has fixed, STATUS_INVALID_PARAMETER for a value of the wrong type or outside the rules.
+    """
+    if isinstance(handle, StorageProvider):
+        _no_such(name)
+    setter = _SETTERS.get(name)
+    if setter is not None:
+        setter(handle, value)
+        return
+    target = handle.key if handle.finalized else handle.draft.target
+    properties.set_property(target, _SHARED.get(name) or _no_such(name), value)

@@ -1,0 +1,101 @@
+"""SECURITY_STATUS: what the NCrypt functions answer where the layers below answer NTSTATUS (winerror.h, ntstatus.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from types import MappingProxyType
+from typing import NoReturn, ParamSpec, TypeVar
+
+from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+
+__all__ = ["NTSTATUS_TO_HRESULT", "answering_security_status", "refuse", "security_status"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NTSTATUS_TO_HRESULT: Mapping[NTSTATUS, HRESULT] = MappingProxyType(
+    {
+        NTSTATUS.STATUS_INVALID_HANDLE: HRESULT.NTE_INVALID_HANDLE,
+        NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_INVALID_PARAMETER,
+        NTSTATUS.STATUS_INVALID_BUFFER_SIZE: HRESULT.NTE_INVALID_PARAMETER,
+        NTSTATUS.STATUS_INTEGER_OVERFLOW: HRESULT.NTE_INVALID_PARAMETER,
+        NTSTATUS.STATUS_BUFFER_TOO_SMALL: HRESULT.NTE_BUFFER_TOO_SMALL,
+        NTSTATUS.STATUS_BUFFER_OVERFLOW: HRESULT.NTE_BUFFER_TOO_SMALL,
+        NTSTATUS.STATUS_NO_MEMORY: HRESULT.NTE_NO_MEMORY,
+        NTSTATUS.STATUS_INSUFFICIENT_RESOURCES: HRESULT.NTE_NO_MEMORY,
+        NTSTATUS.STATUS_DISK_FULL: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL,
+        NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_NOT_SUPPORTED,
+        NTSTATUS.STATUS_NOT_IMPLEMENTED: HRESULT.NTE_NOT_SUPPORTED,
+        NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_NOT_FOUND,
+        NTSTATUS.STATUS_OBJECT_NAME_COLLISION: HRESULT.NTE_EXISTS,
+        NTSTATUS.STATUS_ACCESS_DENIED: HRESULT.NTE_PERM,
+        NTSTATUS.STATUS_DATA_ERROR: HRESULT.NTE_BAD_DATA,
+        NTSTATUS.STATUS_AUTH_TAG_MISMATCH: HRESULT.NTE_DECRYPTION_FAILURE,
+        NTSTATUS.STATUS_DECRYPTION_FAILED: HRESULT.NTE_DECRYPTION_FAILURE,
+        NTSTATUS.STATUS_ENCRYPTION_FAILED: HRESULT.NTE_ENCRYPTION_FAILURE,
+        NTSTATUS.STATUS_INVALID_SIGNATURE: HRESULT.NTE_BAD_SIGNATURE,
+        NTSTATUS.STATUS_HMAC_NOT_SUPPORTED: HRESULT.NTE_HMAC_NOT_SUPPORTED,
+        NTSTATUS.STATUS_WRONG_PASSWORD: HRESULT.NTE_INCORRECT_PASSWORD,
+        NTSTATUS.STATUS_ACCOUNT_LOCKED_OUT: HRESULT.NTE_DEVICE_NOT_READY,
+        NTSTATUS.STATUS_DEVICE_BUSY: HRESULT.NTE_DEVICE_NOT_READY,
+        NTSTATUS.STATUS_DEVICE_NOT_READY: HRESULT.NTE_DEVICE_NOT_READY,
+        NTSTATUS.STATUS_INVALID_DEVICE_STATE: HRESULT.NTE_DEVICE_NOT_READY,
+        NTSTATUS.STATUS_IO_TIMEOUT: HRESULT.NTE_DEVICE_NOT_READY,
+        NTSTATUS.STATUS_RETRY: HRESULT.NTE_DEVICE_NOT_READY,
+        NTSTATUS.STATUS_DEVICE_NOT_CONNECTED: HRESULT.NTE_DEVICE_NOT_FOUND,
+        NTSTATUS.STATUS_CANCELLED: HRESULT.NTE_USER_CANCELLED,
+        NTSTATUS.STATUS_SMARTCARD_WRONG_PIN: HRESULT.SCARD_W_WRONG_CHV,
+        NTSTATUS.STATUS_SMARTCARD_CARD_BLOCKED: HRESULT.SCARD_W_CHV_BLOCKED,
+        NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED: HRESULT.SCARD_W_CARD_NOT_AUTHENTICATED,
+        NTSTATUS.STATUS_SMARTCARD_NO_CARD: HRESULT.SCARD_E_NO_SMARTCARD,
+        NTSTATUS.STATUS_SMARTCARD_NO_KEY_CONTAINER: HRESULT.SCARD_E_NO_KEY_CONTAINER,
+        NTSTATUS.STATUS_SMARTCARD_NO_KEYSET: HRESULT.NTE_BAD_KEYSET,
+        NTSTATUS.STATUS_SMARTCARD_NO_CERTIFICATE: HRESULT.NTE_NOT_FOUND,
+        NTSTATUS.STATUS_SMARTCARD_SILENT_CONTEXT: HRESULT.NTE_SILENT_CONTEXT,
+        NTSTATUS.STATUS_SMARTCARD_SUBSYSTEM_FAILURE: HRESULT.NTE_SYS_ERR,
+        NTSTATUS.STATUS_SMARTCARD_IO_ERROR: HRESULT.NTE_SYS_ERR,
+        NTSTATUS.STATUS_IO_DEVICE_ERROR: HRESULT.NTE_SYS_ERR,
+        NTSTATUS.STATUS_CRYPTO_SYSTEM_INVALID: HRESULT.NTE_SYS_ERR,
+        NTSTATUS.STATUS_UNSUCCESSFUL: HRESULT.NTE_FAIL,
+    }
+)
+"""What is not here is NTE_INTERNAL_ERROR."""
+
+
+def refuse(status: HRESULT, message: str) -> NoReturn:
+    raise CngError(status, message)
+
+
+def _translated(status: NTSTATUS | HRESULT | Win32Error) -> HRESULT:
+    if isinstance(status, NTSTATUS):
+        return NTSTATUS_TO_HRESULT.get(status, HRESULT.NTE_INTERNAL_ERROR)
+    return status if isinstance(status, HRESULT) else HRESULT.NTE_FAIL
+
+
+@contextmanager
+def security_status(replacing: Mapping[NTSTATUS, HRESULT] | None = None) -> Iterator[None]:
+    """Has every CngError of the block carry an HRESULT. replacing: rows that go before the table's.
+
+    What the layer below said stays the error's cause, with whatever else it carries.
+    """
+    try:
+        yield
+    except CngError as error:
+        status = error.status
+        if isinstance(status, HRESULT):
+            raise
+        new = replacing.get(status) if replacing and isinstance(status, NTSTATUS) else None
+        raise CngError(new or _translated(status), error.message, error.token_code) from error
+
+
+def answering_security_status(function: Callable[P, R]) -> Callable[P, R]:
+    """A documented function whose every failure carries a SECURITY_STATUS."""
+
+    @wraps(function)
+    def answering(*args: P.args, **kwargs: P.kwargs) -> R:
+        with security_status():
+            return function(*args, **kwargs)
+
+    return answering

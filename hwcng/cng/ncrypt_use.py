@@ -1,0 +1,124 @@
+"""What NCrypt keys do: the operations of bcrypt.h under the flags and statuses of ncrypt.h, and within Key Usage."""
+
+from __future__ import annotations
+
+from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
+from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.ncrypt_constants import (
+    NCRYPT_CIPHER_BLOCK_PADDING_FLAG,
+    NCRYPT_CIPHER_NO_PADDING_FLAG,
+    NCRYPT_CIPHER_OTHER_PADDING_FLAG,
+    NCRYPT_CIPHER_PADDING_INFO,
+    NCRYPT_NO_PADDING_FLAG,
+    NCRYPT_OPAQUETRANSPORT_BLOB,
+    NCRYPT_PAD_CIPHER_FLAG,
+    NCRYPT_PAD_OAEP_FLAG,
+    NCRYPT_PAD_PKCS1_FLAG,
+    NCRYPT_PAD_PSS_FLAG,
+    NCRYPT_PKCS8_PRIVATE_KEY_BLOB,
+    NCRYPT_SILENT_FLAG,
+)
+from hwcng.cng.ncrypt_status import refuse
+from hwcng.cng.padding import Octets
+from hwcng.cng.pairs import KeyPair
+from hwcng.cng.symmetric import SymmetricKey
+from hwcng.errors import HRESULT
+from hwcng.hashes import HASHES
+from hwcng.providers.base import Usage
+
+__all__ = ["decrypt", "encrypt", "export", "sign", "verify"]
+
+_OF_PAIRS = (0, NCRYPT_NO_PADDING_FLAG, NCRYPT_PAD_PKCS1_FLAG, NCRYPT_PAD_OAEP_FLAG)
+_OF_CIPHERS = (0, NCRYPT_PAD_CIPHER_FLAG)
+_PQDSA = 0x20
+_OF_SIGNATURES = (0, NCRYPT_PAD_PKCS1_FLAG, NCRYPT_PAD_PSS_FLAG, _PQDSA)
+_PLAINTEXT_BLOBS = (NCRYPT_PKCS8_PRIVATE_KEY_BLOB,)
+
+Key = KeyPair | SymmetricKey
+
+
+def _padding(flags: int, known: tuple[int, ...]) -> int:
+    """The one padding of dwFlags."""
+    if not isinstance(flags, int) or (padding := int(flags) & ~NCRYPT_SILENT_FLAG) not in known:
+        refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags!r} is not one of the paddings that go with the key")
+    return padding
+
+
+def encrypt(key: Key, plaintext: bytes, padding_info: object, flags: int) -> bytes:
+    if isinstance(key, KeyPair):
+        return key.encrypt(plaintext, padding_info, _padding(flags, _OF_PAIRS))
+    iv, block_padding, auth_info = _cipher_padding(padding_info, _padding(flags, _OF_CIPHERS))
+    return key.encrypt(plaintext, iv=iv, padding=block_padding, auth_info=auth_info)
+
+
+def decrypt(key: Key, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
+    if isinstance(key, KeyPair):
+        padding = _padding(flags, _OF_PAIRS)
+        if key.algorithm.encrypts and key.has_private and not key.usage & Usage.DECRYPT:
+            refuse(HRESULT.NTE_PERM, "the key's Key Usage is without NCRYPT_ALLOW_DECRYPT_FLAG")
+        return key.decrypt(ciphertext, padding_info, padding)
+    iv, block_padding, auth_info = _cipher_padding(padding_info, _padding(flags, _OF_CIPHERS))
+    return key.decrypt(ciphertext, iv=iv, padding=block_padding, auth_info=auth_info)
+
+
+def _cipher_padding(info: object, flags: int) -> tuple[Octets | None, bool, object]:
+    """IV, whether blocks are padded, and the record of an authenticated mode."""
+    if bool(flags) != isinstance(info, NCRYPT_CIPHER_PADDING_INFO) or (info is not None and not flags):
+        raise invalid_parameter("NCRYPT_PAD_CIPHER_FLAG and NCRYPT_CIPHER_PADDING_INFO go together")
+    if not isinstance(info, NCRYPT_CIPHER_PADDING_INFO):
+        return None, False, None
+    if info.dwFlags == NCRYPT_CIPHER_OTHER_PADDING_FLAG:
+        return info.pbIV, False, info.pbOtherInfo
+    if info.dwFlags not in (NCRYPT_CIPHER_NO_PADDING_FLAG, NCRYPT_CIPHER_BLOCK_PADDING_FLAG) or info.pbOtherInfo:
+        raise invalid_parameter("NCRYPT_CIPHER_PADDING_INFO: dwFlags is one of the NCRYPT_CIPHER_ paddings")
+    return info.pbIV, info.dwFlags == NCRYPT_CIPHER_BLOCK_PADDING_FLAG, None
+
+
+def _signing_pair(key: Key) -> KeyPair:
+    if not isinstance(key, KeyPair) or not key.family.usage(key.algorithm) & Usage.SIGN:
+        refuse(HRESULT.NTE_BAD_ALGID, f"{key.algorithm.name} keys make no signatures")
+    return key
+
+
+def _known_hash(padding_info: object) -> None:
+    name = getattr(padding_info, "pszAlgId", None)
+    if name is not None and name not in HASHES:
+        raise invalid_parameter(f"{name!r} is not a hash algorithm")
+
+
+def sign(key: Key, padding_info: object, digest: bytes, flags: int) -> bytes:
+    pair = _signing_pair(key)
+    padding = _padding(flags, _OF_SIGNATURES)
+    if pair.has_private and not pair.usage & Usage.SIGN:
+        refuse(HRESULT.NTE_PERM, "the key's Key Usage is without NCRYPT_ALLOW_SIGNING_FLAG")
+    _known_hash(padding_info)
+    return pair.sign(padding_info, digest, padding)
+
+
+def verify(key: Key, padding_info: object, digest: bytes, signature: bytes, flags: int) -> None:
+    pair = _signing_pair(key)
+    padding = _padding(flags, _OF_SIGNATURES)
+    _known_hash(padding_info)
+    length = pair.family.signature_length(pair.public)
+    if length is not None and len(signature) != length:
+        raise invalid_parameter(f"a signature of {length} bytes expected, {len(signature)} given")
+    pair.verify(padding_info, digest, signature, padding)
+
+
+def export(key: Key, export_key: Key | None, blob_type: str) -> bytes:
+    if blob_type == NCRYPT_OPAQUETRANSPORT_BLOB:
+        blob_type = "OpaqueKeyBlob"
+    if blob_type in _PLAINTEXT_BLOBS:
+        raise not_supported(f"the private key stays in its token: {blob_type} would be its plaintext")
+    if blob_type not in BLOB_TYPES:
+        refuse(HRESULT.NTE_BAD_TYPE, f"{blob_type!r} is not a blob type of key export")
+    family = BLOB_TYPES[blob_type].family
+    if isinstance(key, KeyPair):
+        if family not in (key.family.blobs, BlobFamily.PAIR) and blob_type != "OpaqueKeyBlob":
+            refuse(HRESULT.NTE_BAD_TYPE, f"{blob_type!r} is not a blob type of {key.algorithm.name} keys")
+        return key.export(blob_type)
+    if family is not BlobFamily.SYMMETRIC:
+        refuse(HRESULT.NTE_BAD_TYPE, f"{blob_type!r} is not a blob type of symmetric keys")
+    if isinstance(export_key, KeyPair):
+        raise invalid_parameter("hExportKey is an AES key")
+    return key.export(blob_type, export_key)

@@ -1,0 +1,167 @@
+"""ML-DSA and ML-KEM on the host: verification, encapsulation, and the checks on keys before a token sees them.
+
+Standards: FIPS 204, sections 5.3 and 5.4; FIPS 203, sections 7.2 and 7.3. The arithmetic is `cryptography`'s, where it
+has the parameter set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from hwcng.cng.lattices import ML_KEM_Q, ml_dsa_public, ml_kem_coefficients, ml_kem_public
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.hashes import HASHES
+from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
+from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, MlKemPrivateKey, MlKemPublicKey
+
+__all__ = [
+    "check_ml_kem_public",
+    "encapsulate",
+    "encapsulates",
+    "ml_dsa_private",
+    "ml_kem_private",
+    "verify_ml_dsa",
+]
+
+NEEDED_VERSION = 47
+_PREHASHED = b"\x01"
+_HASH_SIZE = _EK_SEED_SIZE = 32
+
+
+def _invalid(message: str) -> CngError:
+    return CngError(NTSTATUS.STATUS_INVALID_PARAMETER, message)
+
+
+def _missing(what: str) -> CngError:
+    return CngError(
+        NTSTATUS.STATUS_NOT_SUPPORTED,
+        f"the host's `cryptography` has no {what}: version {NEEDED_VERSION} or newer over an OpenSSL that has it",
+    )
+
+
+def _host_class(module: str, name: str) -> Any:
+    """A key class of `cryptography`. Raises STATUS_NOT_SUPPORTED where it has none."""
+    try:
+        return getattr(importlib.import_module(f"cryptography.hazmat.primitives.asymmetric.{module}"), name)
+    except (ImportError, AttributeError):
+        raise _missing(name) from None
+
+
+def _loaded(load: Callable[[bytes], Any], octets: bytes, what: str) -> Any:
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        return load(octets)
+    except UnsupportedAlgorithm:
+        raise _missing(what) from None
+    except ValueError:
+        raise _invalid(f"the {what} key is not one") from None
+
+
+def _ml_dsa_key(public: MlDsaPublicKey) -> Any:
+    host_class = _host_class("mldsa", f"MLDSA{public.parameter_set}PublicKey")
+    return _loaded(host_class.from_public_bytes, public.value, f"ML-DSA-{public.parameter_set}")
+
+
+def prehashed_mu(public: MlDsaPublicKey, context: bytes, hash_name: str, digest: bytes) -> bytes:
+    """mu of HashML-DSA (FIPS 204, algorithm 5, and algorithm 8, line 7)."""
+    prefix = HASHES[hash_name].digest_info_prefix
+    oid = prefix[4 : 6 + prefix[5]]
+    message = _PREHASHED + bytes((len(context),)) + context + oid + digest
+    return hashlib.shake_256(hashlib.shake_256(public.value).digest(64) + message).digest(MU_SIZE)
+
+
+def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signature: bytes) -> None:
+    """Returns where the signature is good. message: mu where the spec says so, the digest where it names a hash.
+
+    Raises STATUS_INVALID_SIGNATURE, also for a signature of wrong length; STATUS_NOT_SUPPORTED where the host's
+    `cryptography` is too old.
+    """
+    from cryptography.exceptions import InvalidSignature
+
+    key = _ml_dsa_key(public)
+    good = len(signature) == ML_DSA_SETS[public.parameter_set].signature
+    try:
+        if good and (spec.external_mu or spec.prehash is not None):
+            mu = message if spec.prehash is None else prehashed_mu(public, spec.context, spec.prehash, message)
+            if not hasattr(key, "verify_mu"):
+                raise _missing("verification of a message representative (verify_mu)")
+            key.verify_mu(signature, mu)
+        elif good:
+            key.verify(signature, message, spec.context)
+    except InvalidSignature:
+        good = False
+    if not good:
+        raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "the signature is not valid")
+
+
+def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlDsaPrivateKey:
+    """A private key with its public half, which a seed makes and an expanded key implies.
+
+    Raises STATUS_INVALID_PARAMETER for an expanded key whose parts do not belong together.
+    """
+    if seed is not None:
+        host_class = _host_class("mldsa", f"MLDSA{parameter_set}PrivateKey")
+        key = _loaded(host_class.from_seed_bytes, seed, f"ML-DSA-{parameter_set}")
+        public: bytes | None = key.public_key().public_bytes_raw()
+    else:
+        public = ml_dsa_public(ML_DSA_SETS[parameter_set], value or b"")
+    if public is None:
+        raise _invalid(f"ML-DSA-{parameter_set}: the parts of the private key do not belong together")
+    return MlDsaPrivateKey(MlDsaPublicKey(parameter_set, public), value, seed)
+
+
+def check_ml_kem_public(public: MlKemPublicKey) -> None:
+    """The modulus check of FIPS 203, section 7.2; the size is checked already."""
+    if any(value >= ML_KEM_Q for value in ml_kem_coefficients(public.value[:-_EK_SEED_SIZE])):
+        raise _invalid(
+            f"ML-KEM-{public.parameter_set}: the encapsulation key has numbers that are not below the modulus"
+        )
+
+
+def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlKemPrivateKey:
+    """A private key with its public half, which a seed makes and an expanded key holds.
+
+    Raises STATUS_INVALID_PARAMETER for an expanded key that fails the hash check of FIPS 203, section 7.3, or whose
+    public half fails the modulus check.
+    """
+    row = ML_KEM_SETS[parameter_set]
+    if value is not None:
+        start = row.private - row.public - 2 * _HASH_SIZE
+        end = start + row.public
+        encoded = value[start:end]
+        if hashlib.sha3_256(encoded).digest() != value[end : end + _HASH_SIZE]:
+            raise _invalid(f"ML-KEM-{parameter_set}: the hash in the private key is not that of its public half")
+    elif encapsulates(parameter_set):
+        host_class = _host_class("mlkem", f"MLKEM{parameter_set}PrivateKey")
+        encoded = (
+            _loaded(host_class.from_seed_bytes, seed or b"", f"ML-KEM-{parameter_set}").public_key().public_bytes_raw()
+        )
+    else:
+        encoded = ml_kem_public(row, seed or b"")
+    public = MlKemPublicKey(parameter_set, encoded)
+    check_ml_kem_public(public)
+    return MlKemPrivateKey(public, value, seed)
+
+
+def encapsulates(parameter_set: str) -> bool:
+    """Whether the host's `cryptography` has the set."""
+    try:
+        _host_class("mlkem", f"MLKEM{parameter_set}PublicKey")
+    except CngError:
+        return False
+    from cryptography.hazmat.backends.openssl.backend import backend
+
+    supported = getattr(backend, "mlkem_supported", None)
+    return bool(supported and supported())
+
+
+def encapsulate(public: MlKemPublicKey) -> tuple[bytes, bytes]:
+    """A shared secret and its ciphertext (FIPS 203, algorithm 20)."""
+    host_class = _host_class("mlkem", f"MLKEM{public.parameter_set}PublicKey")
+    key = _loaded(host_class.from_public_bytes, public.value, f"ML-KEM-{public.parameter_set}")
+    secret, ciphertext = key.encapsulate()
+    return secret, ciphertext

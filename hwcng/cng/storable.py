@@ -1,0 +1,93 @@
+"""Keys that may have a name in their token: what a name gives them, and why a key without one stays in its process."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hwcng.cng.handles import Handle, invalid_handle, not_supported
+from hwcng.providers.base import PrivateKey, SecretKey
+
+if TYPE_CHECKING:
+    from hwcng.cng.algorithm import AlgorithmHandle
+
+__all__ = ["StorableKey"]
+
+K = TypeVar("K", bound="StorableKey")
+
+
+class StorableKey(Handle, abc.ABC):
+    """A key of a token. name: under which the token keeps it, None for a key that ends with the process.
+
+    A named key is pickled as its URI, and copied by being opened once more; its chaining mode, IV and the like are the
+    handle's, not the key's, and begin anew.
+    """
+
+    algorithm_handle: AlgorithmHandle
+    name: str | None = None
+    _uri: str | None = None
+
+    @abc.abstractmethod
+    def in_token(self) -> SecretKey | PrivateKey:
+        """The token's own key. Raises CngError where there is none yet, or only a public half."""
+
+    @property
+    def uri(self) -> str:
+        """Where the key is found again from any process, for `hwcng.open_key`: no PIN is in it.
+
+        Raises STATUS_NOT_SUPPORTED for a key without a name.
+        """
+        if self.name is None:
+            raise not_supported(
+                "a key without a name has no URI: it ends with this process. Store it under a name first, with "
+                "NCryptCreatePersistedKey or key.persist(name)"
+            )
+        # Told once: a name means one key for as long as this object is of it.
+        if self._uri is None:
+            self._uri = self.algorithm_handle.provider.key_uri(self.name)
+        return self._uri
+
+    def persist(self: K, name: str, *, replace: bool = False) -> K:
+        """Stores the key under a name and returns the stored key; this one lives on as it was.
+
+        replace: whether a key of that name gives way, which it does only after this one is stored.
+
+        Raises NTE_EXISTS for a name that is taken, NTE_INVALID_PARAMETER for one that cannot be, STATUS_INVALID_HANDLE
+        for a destroyed or an empty key, STATUS_INVALID_PARAMETER for a public one.
+        """
+        from hwcng.cng import named
+
+        self._require_alive()
+        stored = self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace)
+        key: Any = named.handle_of(self.algorithm_handle.provider, stored, name)
+        return key  # type: ignore[no-any-return]
+
+    def _require_alive(self) -> None:
+        if not self.alive:
+            raise invalid_handle("the key is destroyed")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from hwcng.named_keys import open_key
+
+        self._require_alive()
+        if self.name is None:
+            raise not_supported(f"this {self.algorithm_handle.name} key cannot be pickled: {self._why_not_to_pickle()}")
+        return open_key, (self.uri,)
+
+    def _why_not_to_pickle(self) -> str:
+        return (
+            "it lives in this process' session with the token and has no name. Store it under one, with "
+            "NCryptCreatePersistedKey or key.persist(name), and send the stored key, which travels as its URI"
+        )
+
+    def __copy__(self: K) -> K:
+        from hwcng.cng import named
+
+        self._require_alive()
+        if self.name is None:
+            raise not_supported("a key without a name is not copied: BCryptDuplicateKey duplicates symmetric keys")
+        key: Any = named.open_named(self.algorithm_handle.provider, self.name)
+        return key  # type: ignore[no-any-return]
+
+    def __deepcopy__(self: K, memo: dict[int, Any]) -> K:
+        return self.__copy__()

@@ -1,0 +1,33 @@
+"""Keys by their URI: the one thing about a key that may travel to another process (RFC 7512; tpm2: URIs)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hwcng.cng import named
+from hwcng.providers.addressing import provider_of_key
+from hwcng.providers.uri import scheme_of
+
+if TYPE_CHECKING:
+    from hwcng.cng.keys import KeyPair, SymmetricKey
+    from hwcng.providers.uri import Pin
+
+__all__ = ["open_key"]
+
+
+def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
+    """The key that a URI names, on the one provider that this process shares for its token.
+
+    uri: `key.uri` of a named key: a provider's URI with the attribute object. pin: str, bytes or a callable: the user's
+    PIN of a PKCS#11 token that is not open in this process yet, the authorization value of a TPM's key that has one.
+    Without it the PIN, and the module, are those of the default provider or of the configured name that means the same
+    token, else the URI's.
+
+    Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, NTE_BAD_KEYSET where the
+    token has no such key, NTE_KEYSET_ENTRY_BAD where it has several, and what `open_provider` raises.
+    """
+    if scheme_of(uri) == "pkcs11":
+        provider, name = provider_of_key(uri, pin=pin)
+        return named.open_named(provider, name)
+    provider, name = provider_of_key(uri)
+    return named.open_named(provider, name, pin=pin() if callable(pin) else pin)

@@ -1,0 +1,517 @@
+"""The functions of ncrypt.h over the keys that a token keeps ("Cryptography API: Next Generation" of the Windows
+documentation).
+
+Names and parameter order are the documented ones: out-parameters are return values, sizes come from the buffers, and a
+failure raises `hwcng.CngError` whose status is the documented SECURITY_STATUS. None where a pointer is mandatory is
+0x800706F4 (RPC_X_NULL_REF_POINTER). Every function also takes the keys that `hwcng.open_key` returns; bcrypt.py takes
+`hKey.key` of a key made here. Each function's page in that documentation is its manual.
+
+NCRYPT_SILENT_FLAG is accepted everywhere: nothing here ever shows anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hwcng.cng import named, ncrypt_constants, ncrypt_properties
+from hwcng.cng import ncrypt_constants as names
+from hwcng.cng.algorithms import ALGORITHMS, Operation
+from hwcng.cng.handles import invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.keys import KeyPair, Secret, SymmetricKey
+from hwcng.cng.ncrypt_constants import *  # noqa: F403
+from hwcng.cng.ncrypt_constants import (
+    NCryptAlgorithmName,
+    NCryptKeyName,
+    NCryptProviderName,
+)
+from hwcng.cng.ncrypt_import import Parameters, parameter, read_blob, text_parameter
+from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider, begin_key, storable_algorithm
+from hwcng.cng.ncrypt_status import answering_security_status, refuse, security_status
+from hwcng.cng.ncrypt_use import decrypt, encrypt, export, sign, verify
+from hwcng.cng.padding import (
+    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
+    BCRYPT_OAEP_PADDING_INFO,
+    BCRYPT_PKCS1_PADDING_INFO,
+    BCRYPT_PSS_PADDING_INFO,
+    Octets,
+)
+from hwcng.cng.parameters import ParameterList
+from hwcng.errors import HRESULT, CngError
+from hwcng.providers import registry
+from hwcng.providers.base import Provider
+
+if TYPE_CHECKING:
+    from hwcng.attestation import Attestation
+
+_SILENT = names.NCRYPT_SILENT_FLAG
+_OPEN_FLAGS = names.NCRYPT_MACHINE_KEY_FLAG
+_CREATE_FLAGS = names.NCRYPT_MACHINE_KEY_FLAG | names.NCRYPT_OVERWRITE_KEY_FLAG
+_IMPORT_FLAGS = _CREATE_FLAGS | names.NCRYPT_DO_NOT_FINALIZE_FLAG | names.NCRYPT_NO_KEY_VALIDATION
+_LEGACY_KEY_SPECS = (0, names.AT_KEYEXCHANGE, names.AT_SIGNATURE)
+_SECURITY_INFORMATION = 0xF
+_CLAIM_TYPES = (names.NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT,)
+
+T = TypeVar("T")
+
+NCryptHandle = StorageProvider | NCryptKey | KeyPair | SymmetricKey | Secret
+
+
+def _given(value: T | None, name: str) -> T:
+    if value is None:
+        refuse(HRESULT.RPC_X_NULL_REF_POINTER, f"{name} must not be None")
+    return value
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(_given(value, name), str):
+        raise invalid_parameter(f"{name} must be a string, not {type(value).__name__}")
+    return str(value)
+
+
+def _data(value: Octets | None, name: str) -> bytes:
+    _given(value, name)
+    return octets(value, name)
+
+
+def _flags(flags: int, known: int = 0) -> None:
+    # As ints: ~ of an IntFlag has no undefined bits.
+    if not isinstance(flags, int) or int(flags) & ~(int(known) | _SILENT):
+        refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags!r} has flags that this function does not have")
+
+
+def _storage(handle: object) -> StorageProvider:
+    if isinstance(handle, StorageProvider) and handle.alive:
+        return handle
+    raise invalid_handle("hProvider is not a key storage provider, or it is freed")
+
+
+def _key(handle: object, name: str = "hKey") -> NCryptKey:
+    if isinstance(handle, NCryptKey) and handle.alive:
+        return handle
+    if isinstance(handle, (KeyPair, SymmetricKey)) and handle.alive:
+        return NCryptKey.of(handle)
+    raise invalid_handle(f"{name} is not a key, or it is freed")
+
+
+def _legacy_key_spec(spec: int) -> None:
+    if spec not in _LEGACY_KEY_SPECS:
+        raise invalid_parameter(f"dwLegacyKeySpec is 0, AT_KEYEXCHANGE or AT_SIGNATURE, not {spec!r}")
+
+
+def _key_type(flags: int) -> int:
+    return flags & names.NCRYPT_MACHINE_KEY_FLAG
+
+
+@answering_security_status
+def NCryptOpenStorageProvider(pszProviderName: str | Provider | None = None, dwFlags: int = 0) -> StorageProvider:
+    """Opens a token's key store.
+
+    pszProviderName: None or MS_KEY_STORAGE_PROVIDER for the default provider, a configured name, a URI or a Provider.
+    MS_PLATFORM_CRYPTO_PROVIDER and MS_SMART_CARD_KEY_STORAGE_PROVIDER mean what the configuration says.
+
+    Raises NTE_NOT_FOUND for a name that is not configured, a token that is not there or a backend that is not
+    installed, NTE_INVALID_PARAMETER for a malformed URI, NTE_BAD_FLAGS, and what the token answers.
+    """
+    _flags(dwFlags)
+    if pszProviderName is None or isinstance(pszProviderName, Provider):
+        provider = registry.resolve_implementation(pszProviderName)
+        return StorageProvider(provider, provider.uri)
+    name = _text(pszProviderName, "pszProviderName")
+    if name == names.MS_KEY_STORAGE_PROVIDER and name not in registry.configured_names():
+        return StorageProvider(registry.default_provider(), name)
+    provider = registry.resolve_implementation(name)
+    # A URI may hold a PIN, the provider's own never does.
+    return StorageProvider(provider, name if name in registry.configured_names() else provider.uri)
+
+
+@answering_security_status
+def NCryptEnumStorageProviders(dwFlags: int = 0) -> list[NCryptProviderName]:
+    """The configured names. Raises NTE_BAD_FLAGS, NTE_INVALID_PARAMETER for a malformed configuration file."""
+    _flags(dwFlags)
+    return [NCryptProviderName(name, str(uri)) for name, uri in registry.configured_names().items()]
+
+
+@answering_security_status
+def NCryptIsAlgSupported(hProvider: StorageProvider, pszAlgId: str, dwFlags: int = 0) -> None:
+    """Returns where the token makes and keeps keys of the algorithm.
+
+    Raises NTE_NOT_SUPPORTED: hashes, RNG and RSA_SIGN too; NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    storage, name = _storage(hProvider), _text(pszAlgId, "pszAlgId")
+    _flags(dwFlags)
+    storable_algorithm(name, storage.provider)
+
+
+@answering_security_status
+def NCryptEnumAlgorithms(
+    hProvider: StorageProvider, dwAlgOperations: int = 0, dwFlags: int = 0
+) -> list[NCryptAlgorithmName]:
+    """The algorithms whose keys the token makes and keeps. dwAlgOperations: NCRYPT_*_OPERATION bits, 0 for all.
+
+    Raises NTE_INVALID_HANDLE, NTE_BAD_FLAGS, NTE_INVALID_PARAMETER for undefined bits.
+    """
+    storage = _storage(hProvider)
+    _flags(dwFlags)
+    if dwAlgOperations & ~sum(Operation):
+        raise invalid_parameter(f"dwAlgOperations {dwAlgOperations:#x} has undefined bits")
+    found = []
+    for algorithm in ALGORITHMS.values():
+        operations = sum(1 << (interface - 1) for interface in algorithm.interfaces)
+        if dwAlgOperations and not dwAlgOperations & operations:
+            continue
+        try:
+            storable_algorithm(algorithm.name, storage.provider)
+        except CngError:
+            continue
+        found.append(NCryptAlgorithmName(algorithm.name, int(algorithm.interfaces[0]), operations))
+    return found
+
+
+@answering_security_status
+def NCryptCreatePersistedKey(
+    hProvider: StorageProvider, pszAlgId: str, pszKeyName: str | None, dwLegacyKeySpec: int = 0, dwFlags: int = 0
+) -> NCryptKey:
+    """A key that is not finalized: set its properties, then NCryptFinalizeKey. Nothing is made or replaced before.
+
+    pszAlgId: such as NCRYPT_RSA_ALGORITHM, whose default Length is 1024 bits: set it. pszKeyName: 1 to 512 UTF-16
+    units; None: the key ends with the process. dwLegacyKeySpec: checked, without effect. dwFlags:
+    NCRYPT_OVERWRITE_KEY_FLAG has a key of that name give way at NCryptFinalizeKey; NCRYPT_MACHINE_KEY_FLAG only shows
+    in Key Type, because a token has one set of keys, for whoever may log in.
+
+    Raises NTE_EXISTS, NTE_NOT_SUPPORTED for an algorithm that the token does not have, NTE_INVALID_PARAMETER for an
+    impossible name, NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    storage, algorithm = _storage(hProvider), _text(pszAlgId, "pszAlgId")
+    name = None if pszKeyName is None else _text(pszKeyName, "pszKeyName")
+    _flags(dwFlags, _CREATE_FLAGS)
+    _legacy_key_spec(dwLegacyKeySpec)
+    replace = bool(dwFlags & names.NCRYPT_OVERWRITE_KEY_FLAG)
+    return begin_key(storage, algorithm, name, key_type=_key_type(dwFlags), replace=replace)
+
+
+@answering_security_status
+def NCryptFinalizeKey(hKey: NCryptKey, dwFlags: int = 0) -> None:
+    """Has the token make the key, and store it where it has a name. A failure leaves it unfinished, and an old key of
+    that name untouched.
+
+    dwFlags: NCRYPT_NO_KEY_VALIDATION is accepted, and a token validates all the same.
+
+    Raises NTE_INVALID_HANDLE, the second time too; NTE_EXISTS where the name was taken meanwhile, NTE_BAD_FLAGS,
+    NTE_INVALID_PARAMETER where a property is missing, NTE_NOT_SUPPORTED for a key that the token does not make or for
+    NCRYPT_WRITE_KEY_TO_LEGACY_STORE_FLAG.
+    """
+    key = _key(hKey)
+    _flags(dwFlags, names.NCRYPT_NO_KEY_VALIDATION | names.NCRYPT_WRITE_KEY_TO_LEGACY_STORE_FLAG)
+    if dwFlags & names.NCRYPT_WRITE_KEY_TO_LEGACY_STORE_FLAG:
+        raise not_supported("a token has no second store for legacy keys")
+    key.finalize()
+
+
+@answering_security_status
+def NCryptOpenKey(hProvider: StorageProvider, pszKeyName: str, dwLegacyKeySpec: int = 0, dwFlags: int = 0) -> NCryptKey:
+    """The key that the token keeps under a name.
+
+    Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged,
+    NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    storage, name = _storage(hProvider), _text(pszKeyName, "pszKeyName")
+    _flags(dwFlags, _OPEN_FLAGS)
+    _legacy_key_spec(dwLegacyKeySpec)
+    return NCryptKey(storage, key=named.open_named(storage.provider, name), name=name, key_type=_key_type(dwFlags))
+
+
+@answering_security_status
+def NCryptEnumKeys(hProvider: StorageProvider, dwFlags: int = 0) -> Iterator[NCryptKeyName]:
+    """The keys that the token keeps, in no order; the iterator's end is NTE_NO_MORE_ITEMS.
+
+    Raises NTE_INVALID_HANDLE, NTE_BAD_FLAGS.
+    """
+    storage = _storage(hProvider)
+    _flags(dwFlags, _OPEN_FLAGS)
+    return _listed(storage.provider, _key_type(dwFlags))
+
+
+def _listed(provider: Provider, key_type: int) -> Iterator[NCryptKeyName]:
+    with security_status():
+        for record in provider.list_keys():
+            yield NCryptKeyName(record.name, named.algorithm_name(record.spec), 0, key_type)
+
+
+@answering_security_status
+def NCryptDeleteKey(hKey: NCryptKey | KeyPair | SymmetricKey, dwFlags: int = 0) -> None:
+    """Ends a key for good and frees the handle. A key without a name, or not finalized, is only freed.
+
+    Raises NTE_INVALID_HANDLE, NTE_BAD_FLAGS, NTE_BAD_KEYSET where the key is gone already; the handle then lives on.
+    """
+    key = _key(hKey)
+    _flags(dwFlags)
+    key.delete()
+
+
+@answering_security_status
+def NCryptFreeObject(hObject: NCryptHandle) -> None:
+    """Frees a handle; the stored key, and the token, stay. Raises NTE_INVALID_HANDLE for what is none, and twice."""
+    if not isinstance(hObject, (StorageProvider, NCryptKey, KeyPair, SymmetricKey, Secret)) or not hObject.alive:
+        raise invalid_handle("hObject is not a handle, or it is freed")
+    hObject.destroy()
+
+
+@answering_security_status
+def NCryptIsKeyHandle(hKey: object) -> bool:
+    """Whether it is a key that is not freed."""
+    return isinstance(hKey, (NCryptKey, KeyPair, SymmetricKey)) and hKey.alive
+
+
+def _object(handle: object) -> StorageProvider | NCryptKey:
+    if isinstance(handle, StorageProvider):
+        return _storage(handle)
+    return _key(handle, "hObject")
+
+
+def _property(name: object) -> str:
+    if len(text := _text(name, "pszProperty")) > names.NCRYPT_MAX_PROPERTY_NAME:
+        raise invalid_parameter(f"a property's name has at most {names.NCRYPT_MAX_PROPERTY_NAME} characters")
+    return text
+
+
+@answering_security_status
+def NCryptGetProperty(hObject: NCryptHandle, pszProperty: str, dwFlags: int = 0) -> Any:
+    """The value of a property: int, str, bytes, tuple, a named tuple or a handle, by the property's type.
+
+    dwFlags: NCRYPT_PERSIST_ONLY_FLAG is accepted; Security Descr takes the SECURITY_INFORMATION bits.
+
+    Raises NTE_NOT_SUPPORTED for a property that such an object does not have, NTE_NOT_FOUND for one that is not there,
+    NTE_BAD_KEY_STATE for one that a key has when it is finalized, NTE_BAD_FLAGS, NTE_INVALID_HANDLE,
+    RPC_X_NULL_REF_POINTER.
+    """
+    handle, name = _object(hObject), _property(pszProperty)
+    if name == names.NCRYPT_SECURITY_DESCR_PROPERTY and isinstance(handle, NCryptKey):
+        _flags(dwFlags, names.NCRYPT_PERSIST_ONLY_FLAG | _SECURITY_INFORMATION)
+        if not dwFlags & _SECURITY_INFORMATION:
+            refuse(HRESULT.NTE_BAD_FLAGS, "Security Descr needs the SECURITY_INFORMATION that is wanted")
+        raise not_supported("a token's keys have no security descriptors: who can log in may use them")
+    _flags(dwFlags, names.NCRYPT_PERSIST_ONLY_FLAG)
+    return ncrypt_properties.get_property(handle, name)
+
+
+@answering_security_status
+def NCryptSetProperty(hObject: NCryptHandle, pszProperty: str, pbInput: object, dwFlags: int = 0) -> None:
+    """Sets a property of a key, most of them before NCryptFinalizeKey.
+
+    dwFlags: NCRYPT_PERSIST_FLAG is accepted: what a stored key keeps is part of it in any case.
+
+    Raises NTE_NOT_SUPPORTED for a property that is absent, read-only or a program's own; NTE_INVALID_HANDLE for one
+    that NCryptFinalizeKey has fixed, NTE_INVALID_PARAMETER for a wrong value, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    handle, name = _object(hObject), _property(pszProperty)
+    _flags(dwFlags, names.NCRYPT_PERSIST_FLAG)
+    ncrypt_properties.set_property(handle, name, _given(pbInput, "pbInput"))
+
+
+@answering_security_status
+def NCryptImportKey(
+    hProvider: StorageProvider,
+    hImportKey: NCryptKey | SymmetricKey | None,
+    pszBlobType: str,
+    pParameterList: Parameters,
+    pbData: Octets,
+    dwFlags: int = 0,
+) -> NCryptKey:
+    """A key from a blob; a private or secret one goes into the token, a public one stays on the host.
+
+    hImportKey: the AES key of BCRYPT_AES_WRAP_KEY_BLOB. pszBlobType: the pair and symmetric types of bcrypt.h,
+    BCRYPT_OPAQUE_KEY_BLOB and NCRYPT_OPAQUETRANSPORT_BLOB, NCRYPT_CIPHER_KEY_BLOB, NCRYPT_PKCS8_PRIVATE_KEY_BLOB.
+    pParameterList: (buffer type, value) pairs: NCRYPTBUFFER_PKCS_KEY_NAME stores the key under that name,
+    NCRYPTBUFFER_PKCS_SECRET is the password of a PKCS #8 blob, NCRYPTBUFFER_PKCS_ALG_ID an algorithm for its EC key,
+    NCRYPTBUFFER_ECC_CURVE_NAME the curve of a blob that names none. dwFlags: NCRYPT_OVERWRITE_KEY_FLAG,
+    NCRYPT_MACHINE_KEY_FLAG; NCRYPT_DO_NOT_FINALIZE_FLAG leaves Export Policy and Key Usage to be set.
+
+    Raises NTE_NOT_SUPPORTED for a blob type that is not imported, NTE_BAD_DATA for a blob of wrong size,
+    NTE_INVALID_PARAMETER for one that is malformed and for a public key with a name, NTE_EXISTS, NTE_INVALID_HANDLE,
+    NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    storage, blob_type, blob = _storage(hProvider), _text(pszBlobType, "pszBlobType"), _data(pbData, "pbData")
+    _flags(dwFlags, _IMPORT_FLAGS)
+    import_key = None if hImportKey is None else _key(hImportKey, "hImportKey").key
+    name = text_parameter(pParameterList, names.NCRYPTBUFFER_PKCS_KEY_NAME)
+    read = read_blob(storage.provider, import_key, blob_type, pParameterList, blob)
+    if isinstance(read, KeyPair):
+        if name is not None:
+            raise invalid_parameter("a public key stays on the host and is not stored under a name")
+        return NCryptKey(storage, key=read, key_type=_key_type(dwFlags))
+    replace = bool(dwFlags & names.NCRYPT_OVERWRITE_KEY_FLAG)
+    key = begin_key(storage, read, name, key_type=_key_type(dwFlags), replace=replace)
+    if not dwFlags & names.NCRYPT_DO_NOT_FINALIZE_FLAG:
+        key.finalize()
+    return key
+
+
+@answering_security_status
+def NCryptExportKey(
+    hKey: NCryptKey | KeyPair | SymmetricKey,
+    hExportKey: NCryptKey | SymmetricKey | None,
+    pszBlobType: str,
+    pParameterList: Parameters = None,
+    dwFlags: int = 0,
+) -> bytes:
+    """A blob of a key: public ones always, opaque and AES-wrapped ones where Export Policy allows it, others never.
+
+    Raises NTE_BAD_KEY_STATE for a key that is not finalized, NTE_BAD_TYPE for a blob type that it does not have,
+    NTE_NOT_SUPPORTED for one that would hold a secret in plaintext or that the policy forbids, NTE_INVALID_HANDLE,
+    NTE_INVALID_PARAMETER, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    key, blob_type = _key(hKey), _text(pszBlobType, "pszBlobType")
+    _flags(dwFlags)
+    if pParameterList:
+        raise invalid_parameter("no blob that is exported takes parameters")
+    export_key = None if hExportKey is None else _key(hExportKey, "hExportKey").key
+    return export(key.key, export_key, blob_type)
+
+
+@answering_security_status
+def NCryptEncrypt(
+    hKey: NCryptKey | KeyPair | SymmetricKey, pbInput: Octets, pPaddingInfo: object = None, dwFlags: int = 0
+) -> bytes:
+    """The ciphertext: of a symmetric key in the token, of an RSA key on the host.
+
+    pPaddingInfo: BCRYPT_OAEP_PADDING_INFO with NCRYPT_PAD_OAEP_FLAG, NCRYPT_CIPHER_PADDING_INFO with
+    NCRYPT_PAD_CIPHER_FLAG for a symmetric key, else None. dwFlags: one padding; none is NCRYPT_NO_PADDING_FLAG.
+
+    Raises NTE_BAD_KEY_STATE for a key that is not finalized, NTE_BAD_FLAGS for another key's padding or for two,
+    NTE_NOT_SUPPORTED for a key that does not encrypt, NTE_INVALID_PARAMETER, NTE_INVALID_HANDLE,
+    RPC_X_NULL_REF_POINTER.
+    """
+    return encrypt(_key(hKey).key, _data(pbInput, "pbInput"), pPaddingInfo, dwFlags)
+
+
+@answering_security_status
+def NCryptDecrypt(
+    hKey: NCryptKey | KeyPair | SymmetricKey, pbInput: Octets, pPaddingInfo: object = None, dwFlags: int = 0
+) -> bytes:
+    """The plaintext, made in the token. Parameters and failures as NCryptEncrypt.
+
+    Raises too NTE_PERM for a key whose Key Usage is without NCRYPT_ALLOW_DECRYPT_FLAG, NTE_DECRYPTION_FAILURE for a
+    wrong tag and NTE_BAD_DATA for malformed block padding; everything that can be wrong with an RSA padding is one
+    NTE_INVALID_PARAMETER.
+    """
+    return decrypt(_key(hKey).key, _data(pbInput, "pbInput"), pPaddingInfo, dwFlags)
+
+
+@answering_security_status
+def NCryptSignHash(hKey: NCryptKey | KeyPair, pPaddingInfo: object, pbHashValue: Octets, dwFlags: int = 0) -> bytes:
+    """A signature of a digest, made in the token: RSA big-endian of modulus length, ECDSA r || s.
+
+    pPaddingInfo: BCRYPT_PKCS1_PADDING_INFO with NCRYPT_PAD_PKCS1_FLAG or BCRYPT_PSS_PADDING_INFO with
+    NCRYPT_PAD_PSS_FLAG for RSA; None and no flags for ECDSA.
+
+    Raises NTE_BAD_KEY_STATE for a key that is not finalized, NTE_BAD_ALGID for one that cannot sign, NTE_PERM for one
+    whose Key Usage is without NCRYPT_ALLOW_SIGNING_FLAG, NTE_INVALID_PARAMETER for a public key, an unknown hash, a
+    digest of wrong length and wrong padding parameters, NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    return sign(_key(hKey).key, pPaddingInfo, _data(pbHashValue, "pbHashValue"), dwFlags)
+
+
+@answering_security_status
+def NCryptVerifySignature(
+    hKey: NCryptKey | KeyPair, pPaddingInfo: object, pbHashValue: Octets, pbSignature: Octets, dwFlags: int = 0
+) -> None:
+    """Returns where the signature is good; the host does this. Parameters as NCryptSignHash.
+
+    Raises NTE_BAD_SIGNATURE, NTE_INVALID_PARAMETER for a signature or digest of wrong length, NTE_BAD_ALGID for a key
+    of another kind, NTE_BAD_KEY_STATE, NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    key = _key(hKey).key
+    verify(key, pPaddingInfo, _data(pbHashValue, "pbHashValue"), _data(pbSignature, "pbSignature"), dwFlags)
+
+
+@answering_security_status
+def NCryptSecretAgreement(hPrivKey: NCryptKey | KeyPair, hPubKey: NCryptKey | KeyPair, dwFlags: int = 0) -> Secret:
+    """The secret of two keys, held by the private key's token; NCryptFreeObject ends it.
+
+    Raises NTE_INVALID_HANDLE (also: different algorithms, no private half), NTE_BAD_KEY_STATE, NTE_NOT_SUPPORTED for
+    keys that do not agree, NTE_INVALID_PARAMETER for keys on different curves, NTE_BAD_FLAGS.
+    """
+    private, public = _key(hPrivKey, "hPrivKey").key, _key(hPubKey, "hPubKey").key
+    _flags(dwFlags)
+    if not isinstance(private, KeyPair) or not isinstance(public, KeyPair):
+        raise not_supported("symmetric keys do not agree on secrets")
+    return private.agree(public)
+
+
+@answering_security_status
+def NCryptDeriveKey(
+    hSharedSecret: Secret,
+    pwszKDF: str,
+    pParameterList: ParameterList | None = None,
+    cbDerivedKey: int | None = None,
+    dwFlags: int = 0,
+) -> bytes:
+    """Key material from an agreed secret, as BCryptDeriveKey makes it, whose parameters these are.
+
+    dwFlags: KDF_USE_SECRET_AS_HMAC_KEY_FLAG.
+
+    Raises NTE_INVALID_HANDLE, NTE_NOT_SUPPORTED for an unknown function or hash and for what the token cannot do,
+    NTE_INVALID_PARAMETER, RPC_X_NULL_REF_POINTER.
+    """
+    if not isinstance(hSharedSecret, Secret) or not hSharedSecret.alive:
+        raise invalid_handle("hSharedSecret is not a secret, or it is freed")
+    function = _text(pwszKDF, "pwszKDF")
+    return hSharedSecret.derive(function, pParameterList, cbDerivedKey, dwFlags & ~_SILENT)
+
+
+@answering_security_status
+def NCryptCreateClaim(
+    hSubjectKey: NCryptKey | KeyPair | SymmetricKey,
+    hAuthorityKey: None,
+    dwClaimType: int,
+    pParameterList: Parameters,
+    dwFlags: int = 0,
+) -> Attestation:
+    """The token's statement that it holds the key and how it was made, for `hwcng.attestation.verify_attestation`.
+
+    hAuthorityKey: None, the token's own attestation key. dwClaimType: NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT.
+    pParameterList: NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE, at most 32 bytes of the verifier's choice.
+
+    Raises NTE_NOT_SUPPORTED where the token makes none, for another claim and another authority,
+    NTE_INVALID_PARAMETER without a nonce, NTE_BAD_KEY_STATE, NTE_INVALID_HANDLE, NTE_BAD_FLAGS.
+    """
+    key = _key(hSubjectKey, "hSubjectKey")
+    _flags(dwFlags)
+    if dwClaimType not in _CLAIM_TYPES or hAuthorityKey is not None:
+        raise not_supported("the one claim is NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT by the token's own attestation key")
+    nonce = parameter(pParameterList, names.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE)
+    if isinstance(nonce, str):
+        raise invalid_parameter("NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE is bytes")
+    return key.attest(octets(nonce, "NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE"))
+
+
+__all__ = [
+    "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO",
+    "BCRYPT_OAEP_PADDING_INFO",
+    "BCRYPT_PKCS1_PADDING_INFO",
+    "BCRYPT_PSS_PADDING_INFO",
+    "NCryptOpenStorageProvider",
+    "NCryptEnumStorageProviders",
+    "NCryptIsAlgSupported",
+    "NCryptEnumAlgorithms",
+    "NCryptCreatePersistedKey",
+    "NCryptFinalizeKey",
+    "NCryptOpenKey",
+    "NCryptEnumKeys",
+    "NCryptDeleteKey",
+    "NCryptFreeObject",
+    "NCryptIsKeyHandle",
+    "NCryptGetProperty",
+    "NCryptSetProperty",
+    "NCryptImportKey",
+    "NCryptExportKey",
+    "NCryptEncrypt",
+    "NCryptDecrypt",
+    "NCryptSignHash",
+    "NCryptVerifySignature",
+    "NCryptSecretAgreement",
+    "NCryptDeriveKey",
+    "NCryptCreateClaim",
+]
+__all__ += ncrypt_constants.__all__

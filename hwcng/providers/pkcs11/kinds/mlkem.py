@@ -1,0 +1,51 @@
+"""ML-KEM pairs (PKCS#11 3.2; FIPS 203)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+
+from hwcng.parameter_sets import ML_KEM_SETS
+from hwcng.providers.base import MlKemPrivateKey, MlKemPublicKey, PairSpec
+from hwcng.providers.pkcs11 import mechanisms
+from hwcng.providers.pkcs11.kinds.base import Attributes
+from hwcng.providers.pkcs11.kinds.parameterized import PARAMETER_SET_NUMBERS, ParameterizedKind
+
+if TYPE_CHECKING:
+    from hwcng.providers.pkcs11.mechanisms import MechanismCall
+    from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
+
+__all__ = ["MlKemKind"]
+
+
+class MlKemKind(ParameterizedKind[MlKemPublicKey, MlKemPrivateKey]):
+    kind = "ML-KEM"
+    key_type = KeyType.ML_KEM
+    generation_mechanism = Mechanism.ML_KEM_KEY_PAIR_GEN
+    material = MlKemPublicKey
+    sets = ML_KEM_SETS
+
+    def public_attributes(self, spec: PairSpec) -> Attributes:
+        return {**super().public_attributes(spec), Attribute.ENCAPSULATE: True}
+
+    def private_attributes(self, spec: PairSpec) -> Attributes:
+        return {**super().private_attributes(spec), Attribute.DECAPSULATE: True}
+
+    def private_values(self, material: MlKemPrivateKey) -> Attributes:
+        return self.values(material.value, material.seed)
+
+    def public_object(self, public: MlKemPublicKey) -> Attributes:
+        """A session object to encapsulate with."""
+        return {
+            Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+            Attribute.KEY_TYPE: self.key_type,
+            Attribute.TOKEN: False,
+            Attribute.PRIVATE: False,
+            Attribute.PARAMETER_SET: PARAMETER_SET_NUMBERS[public.parameter_set],
+            Attribute.ENCAPSULATE: True,
+            Attribute.VALUE: public.value,
+        }
+
+    def decapsulation(self, key: Pkcs11PrivateKey) -> MechanismCall:
+        return mechanisms.call(int(Mechanism.ML_KEM))

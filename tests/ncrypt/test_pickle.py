@@ -1,0 +1,197 @@
+"""Pickling and copying: a named key is its URI, everything else stays in its process and says so."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+from conformance.helpers import refused
+from conftest import TOKEN_PIN
+
+import hwcng
+from hwcng import bcrypt
+from hwcng.cng.keys import KeyPair, SymmetricKey
+from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
+from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.ncrypt import (
+    NCryptCreatePersistedKey,
+    NCryptDeleteKey,
+    NCryptExportKey,
+    NCryptFreeObject,
+    NCryptGetProperty,
+    NCryptOpenKey,
+    NCryptSetProperty,
+    NCryptSignHash,
+    NCryptVerifySignature,
+)
+from hwcng.providers.base import Provider
+
+Make = Callable[..., NCryptKey]
+DIGEST = bytes(range(32))
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
+
+@pytest.fixture(autouse=True)
+def _default(storage: StorageProvider) -> object:
+    """The worker's own configuration: here, the provider that is open already."""
+    hwcng.set_default_provider(storage.provider)
+    yield
+    hwcng.set_default_provider(None)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_named_pair(storage: StorageProvider, made: Make, name: str, protocol: int) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    for thing in (key, key.key):
+        pickled = pickle.dumps(thing, protocol)
+        assert key.uri.encode() in pickled
+        assert TOKEN_PIN.encode() not in pickled
+        again = pickle.loads(pickled)
+        assert type(again) is type(thing)
+        assert (again.name, again.uri) == (name, key.uri)
+        NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(again, None, DIGEST))
+        NCryptFreeObject(again)
+    NCryptSignHash(key, None, DIGEST)
+
+
+def test_a_pickle_holds_the_uri_and_nothing_of_the_key(storage: StorageProvider, made: Make, name: str) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    public = NCryptExportKey(key, None, "ECCPUBLICBLOB")[8:]
+    pickled = pickle.dumps(key.key)
+    assert len(pickled) < len(key.uri) + 100
+    assert public[:32] not in pickled
+    assert pickle.loads(pickled).algorithm.name == "ECDSA_P256"
+
+
+def test_a_named_symmetric_key(storage: StorageProvider, made: Make, name: str) -> None:
+    key = made(storage, "AES", name, Length=128)
+    NCryptSetProperty(key, "Chaining Mode", "ChainingModeECB")
+    again = pickle.loads(pickle.dumps(key.key))
+    assert isinstance(again, SymmetricKey)
+    # Mode and IV are the handle's.
+    assert again.chaining_mode == "ChainingModeCBC"
+    again.set_chaining_mode("ChainingModeECB")
+    assert again.encrypt(bytes(16)) == key.key.encrypt(bytes(16))  # type: ignore[call-arg]
+
+
+def test_a_structure_with_keys(storage: StorageProvider, made: Make, new_name: Callable[[], str]) -> None:
+    keys = {name: made(storage, "ECDSA_P256", name).key for name in (new_name(), new_name())}
+    again = pickle.loads(pickle.dumps(keys))
+    for name, key in keys.items():
+        NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(again[name], None, DIGEST))
+
+
+@pytest.mark.parametrize("copying", [copy.copy, copy.deepcopy])
+def test_copies_of_named_keys(
+    storage: StorageProvider, made: Make, name: str, copying: Callable[..., NCryptKey]
+) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    for original in (key, key.key):
+        twin = copying(original)
+        assert twin is not original
+        assert twin.name == name
+        NCryptFreeObject(twin)
+        NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(original, None, DIGEST))  # type: ignore[arg-type]
+    twin = copying(key)
+    assert twin.storage is key.storage
+    NCryptFreeObject(key)
+    NCryptSignHash(twin, None, DIGEST)
+
+
+def test_session_keys_say_why_not(storage: StorageProvider, made: Make) -> None:
+    for algorithm in ("ECDSA_P256", "AES"):
+        key = made(storage, algorithm)
+        for thing in (key, key.key, {"in": [key.key]}):
+            for act in (pickle.dumps, copy.deepcopy):
+                with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
+                    act(thing)
+                assert "name" in error.value.message
+        with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
+            pickle.dumps(key.key)
+        for word in (algorithm, "cannot be pickled", "session", "NCryptCreatePersistedKey", "persist", "URI"):
+            assert word in error.value.message
+        with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
+            copy.copy(key.key)
+        assert "BCryptDuplicateKey" in error.value.message
+
+
+def test_other_handles_say_why_not(storage: StorageProvider, made: Make) -> None:
+    ecdh = made(storage, "ECDH_P256")
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("SHA256", storage.provider)
+    handles = [
+        storage,
+        algorithm,
+        bcrypt.BCryptCreateHash(algorithm),
+        bcrypt.BCryptSecretAgreement(ecdh.key, ecdh.key),  # type: ignore[arg-type]
+    ]
+    for handle in handles:
+        for act in (pickle.dumps, copy.copy, copy.deepcopy):
+            with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
+                act(handle)
+            assert type(handle).__name__ in error.value.message
+            assert "named key" in error.value.message
+
+
+def test_a_provider_says_why_not(storage: StorageProvider) -> None:
+    for act in (pickle.dumps, copy.copy, copy.deepcopy):
+        with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
+            act(storage.provider)
+        assert "named key" in error.value.message
+
+
+def test_an_unfinished_key(storage: StorageProvider, name: str) -> None:
+    key = NCryptCreatePersistedKey(storage, "ECDSA_P256", name)
+    for act in (pickle.dumps, copy.copy, copy.deepcopy):
+        with refused(HRESULT.NTE_BAD_KEY_STATE):
+            act(key)
+
+
+def test_a_freed_key(storage: StorageProvider, made: Make, name: str) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    pair = key.key
+    NCryptFreeObject(key)
+    for thing in (key, pair):
+        for act in (pickle.dumps, copy.copy, copy.deepcopy):
+            with refused(NTSTATUS.STATUS_INVALID_HANDLE):
+                act(thing)
+
+
+def test_a_key_that_is_gone_when_it_arrives(storage: StorageProvider, made: Make, name: str) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    pickled = pickle.dumps(key)
+    NCryptDeleteKey(key)
+    with refused(HRESULT.NTE_BAD_KEYSET):
+        pickle.loads(pickled)
+
+
+def test_a_refusal_travels(storage: StorageProvider, made: Make) -> None:
+    """What a worker raises comes back as it is."""
+    with pytest.raises(CngError) as error:
+        pickle.dumps(made(storage, "AES").key)
+    again = pickle.loads(pickle.dumps(error.value))
+    assert (again.status, again.message) == (error.value.status, error.value.message)
+
+
+def test_a_public_key_stays(storage: StorageProvider, made: Make) -> None:
+    from hwcng.ncrypt import NCryptImportKey
+
+    blob = NCryptExportKey(made(storage, "ECDSA_P256"), None, "ECCPUBLICBLOB")
+    public = NCryptImportKey(storage, None, "ECCPUBLICBLOB", None, blob)
+    assert isinstance(public.key, KeyPair)
+    with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
+        pickle.dumps(public.key)
+    assert "BCryptExportKey" in error.value.message
+    with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+        public.key.persist("public")
+
+
+def test_the_handle_of_a_pickled_key_is_of_the_shared_provider(
+    storage: StorageProvider, provider: Provider, made: Make, name: str
+) -> None:
+    made(storage, "ECDSA_P256", name)
+    key = pickle.loads(pickle.dumps(NCryptOpenKey(storage, name)))
+    assert key.storage.provider is storage.provider
+    assert NCryptGetProperty(key, "Provider Handle") is key.storage
+    assert provider.token.label
