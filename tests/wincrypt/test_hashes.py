@@ -406,7 +406,7 @@ def derived(algid: int, digest: bytes, hash_name: str) -> bytes:
     """The key by the documented steps, counted out byte by byte."""
     length = KEY_BYTES[algid]
     sha2 = hash_name in ("sha256", "sha384", "sha512")
-    if length <= len(digest) and (sha2 or algid in (w.CALG_RC2, w.CALG_RC4, w.CALG_DES)):
+    if length <= len(digest) and (sha2 or algid in (w.CALG_RC2, w.CALG_RC4, w.CALG_DES, w.CALG_3DES_112)):
         return digest[:length]
     inner, outer = bytearray([0x36] * 64), bytearray([0x5C] * 64)
     for position, octet in enumerate(digest):
