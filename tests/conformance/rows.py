@@ -189,7 +189,7 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "CGK-10": "without CRYPT_EXPORTABLE no export: NTE_BAD_KEY_STATE; plaintext never; public keys always",
     "CGK-11": "CRYPT_CREATE_SALT: 11 random bytes for 40 bits, read as KP_SALT, kept beside a SIMPLEBLOB",
     "CGK-12": "keys of exactly 40 bits have a salt of 11 zeros, with CRYPT_NO_SALT none; zeros are not none",
-    "CGK-13": "CRYPT_PREGEN: a Diffie-Hellman or DSS pair is made when KP_X is set, after parameters that fit its length",
+    "CGK-13": "CRYPT_PREGEN: a DH or DSS pair is made when KP_X is set, after parameters that fit its length",
     "CGK-14": "USER_PROTECTED in a silent context, PROTECTION_HIGH in a silent or verifying one: NTE_SILENT_CONTEXT",
     "CGK-15": "CRYPT_ARCHIVABLE: exportable until the handle is destroyed",
     "CGK-16": "flags called unused are accepted, undefined ones are NTE_BAD_FLAGS",

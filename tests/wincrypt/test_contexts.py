@@ -419,3 +419,19 @@ def test_a_process_that_is_killed_leaves_a_whole_container(provider: Pkcs11Provi
         if not killed:
             break
     assert step > 4
+
+
+def test_a_context_in_a_forked_child(provider: Provider) -> None:
+    """The container's pairs come back there by themselves; what was this process' alone does not."""
+    with w.CryptAcquireContext("forked", provider, w.PROV_RSA_AES, NEW) as context:
+        w.CryptGenKey(context, w.AT_SIGNATURE, 512 << 16)
+        session = w.CryptGenKey(context, w.CALG_AES_128, 0)
+
+        def use() -> None:
+            assert w.CryptSignHash(hashed(context, w.CALG_SHA1), w.AT_SIGNATURE)
+            with refused(INVALID_HANDLE):
+                w.CryptEncrypt(session, None, FINAL, 0, TEXT)
+
+        in_child(use)
+        assert w.CryptEncrypt(session, None, FINAL, 0, TEXT)
+    w.CryptAcquireContext("forked", provider, w.PROV_RSA_AES, DELETE)
