@@ -57,6 +57,8 @@ class SharedPair:
 
     def detach(self) -> None:
         """Goes on with a copy of the named key, which is about to be replaced, where the token makes one."""
+        if not self._holders:
+            return
         try:
             copy = self.pair.private.session_copy()
         except CngError:

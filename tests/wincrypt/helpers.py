@@ -105,13 +105,33 @@ def encrypted(algid: int, key: bytes, data: bytes, *, iv: bytes | None = None, e
     if block:
         padder = PKCS7(8 * block).padder()
         data = padder.update(data) + padder.finalize()
-    mode = None if not block else modes.ECB() if ecb else modes.CBC(bytes(block) if iv is None else iv)  # noqa: S305
+    if ecb:
+        return b"".join(one_block(algid, key, data[start : start + block]) for start in range(0, len(data), block))
+    mode = modes.CBC(bytes(block) if iv is None else iv) if block else None
     encryptor = oracle(algid, key, mode).encryptor()
     return encryptor.update(data) + encryptor.finalize()
 
 
+def one_block(algid: int, key: bytes, data: bytes) -> bytes:
+    """One block by itself: `cryptography` has RC2 in CBC mode only."""
+    return oracle(algid, key, modes.CBC(bytes(len(data)))).encryptor().update(data)
+
+
+def cfb8(algid: int, key: bytes, data: bytes) -> bytes:
+    """CFB mode with segments of 8 bits from an IV of zeros (SP 800-38A, section 6.3)."""
+    register, ciphertext = bytes(ALGIDS[algid].block_bits // 8), b""
+    for octet in data:
+        ciphertext += bytes([octet ^ one_block(algid, key, register)[0]])
+        register = register[1:] + ciphertext[-1:]
+    return ciphertext
+
+
 def key_of(algid: int) -> bytes:
-    return bytes(range(0x31, 0x31 + KEY_BYTES[algid]))
+    """A key of the algorithm, with the odd parity that some tokens give to DES keys."""
+    octets = range(0x31, 0x31 + KEY_BYTES[algid])
+    if not ALGIDS[algid].parity:
+        return bytes(octets)
+    return bytes(octet ^ (1 - octet.bit_count() % 2) for octet in octets)
 
 
 def rsa_public_numbers(blob: bytes) -> tuple[int, int]:

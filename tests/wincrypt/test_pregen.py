@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -196,10 +196,12 @@ def test_a_private_dss_blob_becomes_the_containers_pair(dss: Context) -> None:
 
 class TestAgreement:
     @pytest.fixture
-    def parties(self, raw_secret_token: Provider) -> tuple[Context, Context]:
+    def parties(self, raw_secret_token: Provider) -> Iterator[tuple[Context, Context]]:
         csp = (w.MS_ENH_DSS_DH_PROV, raw_secret_token)
         one, other = (w.CryptAcquireContext(None, csp, w.PROV_DSS_DH, w.CRYPT_VERIFYCONTEXT) for _ in range(2))
-        return one, other
+        yield one, other
+        one.destroy()
+        other.destroy()
 
     @pytest.mark.parametrize("version", [0, w.CRYPT_BLOB_VER3])
     @pytest.mark.parametrize("algid", [w.CALG_RC4, w.CALG_3DES], ids=name_of)

@@ -76,15 +76,19 @@ def unwrap(
     spec: SecretSpec,
     wrapped: bytes,
     encryption: RsaPkcs1DecryptSpec | RsaOaepSpec,
-) -> tuple[SessionObject, SecretSpec]:
-    """C_UnwrapKey, and the key's length held to the spec's: the mechanism says nothing of it."""
+) -> tuple[SessionObject, SecretSpec, bool]:
+    """C_UnwrapKey, and the key's length held to the spec's: the mechanism says nothing of it.
+
+    The key, its spec, and whether its length is sure only up to whole 64-bit blocks.
+    """
     call = _encryption(connection, offered, encryption)
     template = dict(templates.secret(spec))
     # A length that the token does not tell is measured by wrapping the key once more.
     template[Attribute.EXTRACTABLE] = True
     key = objects.unwrap(connection, call, private_key, wrapped, template, "unwrapping the key", _REFUSED)
     try:
-        bits = 8 * _length(connection, offered, key, spec)
+        length, measured = _length(connection, offered, key, spec)
+        bits = 8 * length
         if not bits or spec.bits not in (0, bits):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "unwrapping the key failed")
         spec = replace(spec, bits=bits)
@@ -92,17 +96,20 @@ def unwrap(
     except BaseException:
         key.release()
         raise
-    return key, spec
+    return key, spec, measured
 
 
-def _length(connection: Connection, offered: MechanismSet, key: SessionObject, spec: SecretSpec) -> int:
-    """Bytes of a secret key. SoftHSM says 0 of unwrapped keys and takes any length for any type, 2.6.1 and before."""
+def _length(connection: Connection, offered: MechanismSet, key: SessionObject, spec: SecretSpec) -> tuple[int, bool]:
+    """Bytes of a secret key, and whether they were measured, in 64-bit blocks, because the token does not tell.
+
+    SoftHSM 2.6.1 says 0 of unwrapped keys, takes any length for any type, and fills up what it wraps.
+    """
     said = objects.read_attributes(connection, key.handle, [Attribute.VALUE_LEN], 8)[Attribute.VALUE_LEN]
     length = int.from_bytes(said or b"", sys.byteorder)
     if length:
-        return length
+        return length, False
     if said is None and offered.quirks.types_have_their_length:
-        return spec.bits // 8
+        return spec.bits // 8, False
     if not offered.has(Mechanism.AES_KEY_WRAP):
         raise not_supported(f"token {connection.token_name!r} does not tell the lengths of the keys it unwraps")
     measuring = objects.generate(
@@ -113,10 +120,11 @@ def _length(connection: Connection, offered: MechanismSet, key: SessionObject, s
     )
     try:
         call = mechanisms.call(int(Mechanism.AES_KEY_WRAP))
-        return len(opaque.wrap(connection, call, measuring.handle, key.handle, _LONGEST_SECRET)) - _WRAP_OVERHEAD
+        wrapped = opaque.wrap(connection, call, measuring.handle, key.handle, _LONGEST_SECRET)
+        return len(wrapped) - _WRAP_OVERHEAD, True
     except CngError:
-        # It wraps whole 64-bit blocks only, and no cipher whose length needs measuring has others.
-        return 0
+        # Two blocks at least are wrapped, and no cipher whose length needs measuring has fewer.
+        return 0, True
     finally:
         measuring.release()
 

@@ -124,14 +124,17 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
         self._allow(Usage.UNWRAP, "unwrap keys")
         # The one message: why a wrapped key was refused is nobody's business.
         try:
-            held, spec = key_transport.unwrap(
+            held, spec, measured = key_transport.unwrap(
                 self.connection, self.offered, self.held.handle, spec, wrapped, encryption
             )
+            key = Pkcs11SecretKey(held, self.offered, spec)
+            if measured:
+                key.prove_length()
         except CngError as error:
             if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
                 raise compose.decryption_error() from error.__cause__
             raise
-        return Pkcs11SecretKey(held, self.offered, spec)
+        return key
 
     def agree(self, peer: PublicKeyMaterial) -> Pkcs11AgreedSecret:
         self._allow(Usage.DERIVE, "agree on secrets")

@@ -43,6 +43,8 @@ __all__ = ["Pkcs11SecretKey"]
 RC2_BLOCK = 8
 _CIPHERS = {SecretFamily.CMAC: "AES", SecretFamily.GMAC: "AES"}
 _ECB = CipherSpec(CipherMode.ECB)
+DES_BLOCK = 8
+
 _CBC_ZERO_IV = CipherSpec(CipherMode.CBC, bytes(AES_BLOCK))
 
 _BAD_TAG: Mapping[int, NTSTATUS] = dict.fromkeys(
@@ -209,6 +211,18 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             key.held.handle,
             key.spec.bits // 8 + WRAP_OVERHEAD,
         )
+
+    def prove_length(self) -> None:
+        """Encrypts a block, which a key with a few bytes too many or too few does not; such a key ends here.
+
+        Raises STATUS_INVALID_PARAMETER.
+        """
+        block = AES_BLOCK if self.spec.family is SecretFamily.AES else DES_BLOCK
+        try:
+            self.encrypt(CipherSpec(CipherMode.CBC, bytes(block)), bytes(block))
+        except CngError as error:
+            self.destroy()
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key has not the length of its kind") from error
 
     def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
         if not self.spec.exportable:

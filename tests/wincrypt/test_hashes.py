@@ -1,0 +1,463 @@
+"""Hash objects, MACs, signatures and derived keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from support import needs, needs_bits
+from wincrypt.helpers import (
+    BLOCK_CIPHERS,
+    EXPORTABLE,
+    FINAL,
+    INVALID_HANDLE,
+    INVALID_PARAMETER,
+    KEY_BYTES,
+    RSA_BITS,
+    TEXT,
+    encrypted,
+    hashed,
+    imported,
+    key_of,
+    name_of,
+    needs_algid,
+    plaintext_blob,
+    refused,
+    rsa_public_numbers,
+)
+
+from hwcng import wincrypt as w
+from hwcng.capi.algids import ALGIDS
+from hwcng.errors import HRESULT
+
+if TYPE_CHECKING:
+    from hwcng.capi.contexts import Context
+    from hwcng.capi.keys import CapiKey
+    from hwcng.providers.base import Provider
+
+Verify = Callable[..., "Context"]
+
+HASHES = {
+    w.CALG_MD5: "md5",
+    w.CALG_SHA1: "sha1",
+    w.CALG_SHA_256: "sha256",
+    w.CALG_SHA_384: "sha384",
+    w.CALG_SHA_512: "sha512",
+}
+HOST_HASHES = {
+    w.CALG_MD5: hashes.MD5(),  # noqa: S303
+    w.CALG_SHA1: hashes.SHA1(),  # noqa: S303
+    w.CALG_SHA_256: hashes.SHA256(),
+    w.CALG_SHA_384: hashes.SHA384(),
+    w.CALG_SHA_512: hashes.SHA512(),
+}
+every_hash = pytest.mark.parametrize("algid", HASHES, ids=name_of)
+
+
+def digest_of(algid: int, data: bytes = TEXT) -> bytes:
+    return hashlib.new(HASHES[algid], data, usedforsecurity=False).digest()
+
+
+@every_hash
+def test_a_hash(context: Context, algid: int) -> None:
+    handle = w.CryptCreateHash(context, algid)
+    w.CryptHashData(handle, TEXT[:10])
+    copy = w.CryptDuplicateHash(handle)
+    w.CryptHashData(handle, bytearray(TEXT[10:]))
+    assert w.CryptGetHashParam(handle, w.HP_ALGID) == algid
+    assert w.CryptGetHashParam(handle, w.HP_HASHSIZE) == len(digest_of(algid))
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == digest_of(algid)
+    with refused(HRESULT.NTE_BAD_HASH_STATE):
+        w.CryptHashData(handle, b"more")
+    w.CryptHashData(copy, b"other")
+    assert w.CryptGetHashParam(copy, w.HP_HASHVAL) == digest_of(algid, TEXT[:10] + b"other")
+
+
+@pytest.mark.parametrize("csp", [w.MS_DEF_PROV, w.MS_STRONG_PROV, w.MS_ENH_DSS_DH_PROV])
+def test_sha2_needs_the_aes_provider(verify: Verify, csp: str) -> None:
+    context = verify(csp)
+    assert w.CryptCreateHash(context, w.CALG_SHA1).alive
+    for algid in (w.CALG_SHA_256, w.CALG_SHA_512, w.CALG_MD2, w.CALG_MD4, 0, w.CALG_RC4):
+        with refused(HRESULT.NTE_BAD_ALGID):
+            w.CryptCreateHash(context, algid)
+
+
+def test_a_value_that_was_computed_elsewhere(context: Context) -> None:
+    handle = w.CryptCreateHash(context, w.CALG_SHA1)
+    with refused(HRESULT.NTE_BAD_LEN):
+        w.CryptSetHashParam(handle, w.HP_HASHVAL, bytes(19))
+    w.CryptSetHashParam(handle, w.HP_HASHVAL, bytes(20))
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == bytes(20)
+    for value in (bytes(20),):
+        with refused(HRESULT.NTE_BAD_HASH_STATE):
+            w.CryptSetHashParam(handle, w.HP_HASHVAL, value)
+    tls = w.CryptCreateHash(context, w.CALG_SSL3_SHAMD5)
+    assert w.CryptGetHashParam(tls, w.HP_HASHSIZE) == 36
+    with refused(HRESULT.NTE_BAD_HASH):
+        w.CryptHashData(tls, TEXT)
+    with refused(HRESULT.NTE_BAD_HASH_STATE):
+        w.CryptGetHashParam(tls, w.HP_HASHVAL)
+
+
+def test_parameters_and_flags_of_hashes(context: Context) -> None:
+    handle = hashed(context, w.CALG_SHA1)
+    for parameter in (0, 3, w.HP_HMAC_INFO, 99):
+        with refused(HRESULT.NTE_BAD_TYPE):
+            w.CryptGetHashParam(handle, parameter)
+    for parameter in (w.HP_ALGID, w.HP_HASHSIZE, w.HP_TLS1PRF_LABEL, w.HP_HMAC_INFO):
+        with refused(HRESULT.NTE_BAD_TYPE):
+            w.CryptSetHashParam(handle, parameter, b"")
+    for call in (
+        lambda: w.CryptHashData(handle, b"", 2),
+        lambda: w.CryptGetHashParam(handle, w.HP_HASHVAL, 1),
+        lambda: w.CryptSetHashParam(handle, w.HP_HASHVAL, bytes(20), 1),
+        lambda: w.CryptDuplicateHash(handle, None, 1),
+        lambda: w.CryptCreateHash(context, w.CALG_SHA1, None, 1),
+    ):
+        with refused(HRESULT.NTE_BAD_FLAGS):
+            call()
+    with refused(INVALID_PARAMETER):
+        w.CryptDuplicateHash(handle, b"reserved")  # type: ignore[arg-type]
+    with refused(INVALID_PARAMETER):
+        w.CryptHashData(handle, "text")  # type: ignore[arg-type]
+    w.CryptDestroyHash(handle)
+    with refused(INVALID_HANDLE):
+        w.CryptDestroyHash(handle)
+
+
+# MACs.
+
+
+def hmac_key(context: Context, secret: bytes) -> CapiKey:
+    return w.CryptImportKey(context, plaintext_blob(w.CALG_RC2, secret), None, w.CRYPT_IPSEC_HMAC_KEY)
+
+
+@every_hash
+@pytest.mark.parametrize("length", [1, 16, 20, 64])
+def test_hmac(token: Provider, context: Context, algid: int, length: int) -> None:
+    needs(token, f"HMAC-{ALGIDS[algid].algorithm}")
+    secret = bytes(range(1, length + 1))
+    handle = w.CryptCreateHash(context, w.CALG_HMAC, hmac_key(context, secret))
+    w.CryptSetHashParam(handle, w.HP_HMAC_INFO, w.HMAC_INFO(algid))
+    w.CryptHashData(handle, TEXT[:5])
+    copy = w.CryptDuplicateHash(handle)
+    for one in (handle, copy):
+        w.CryptHashData(one, TEXT[5:])
+        assert w.CryptGetHashParam(one, w.HP_HASHSIZE) == len(digest_of(algid))
+        assert w.CryptGetHashParam(one, w.HP_HASHVAL) == hmac.digest(secret, TEXT, HASHES[algid])
+        with refused(HRESULT.NTE_BAD_HASH_STATE):
+            w.CryptHashData(one, TEXT)
+
+
+def test_hmac_needs_its_hash_and_a_key(context: Context) -> None:
+    key = hmac_key(context, b"secret")
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptCreateHash(context, w.CALG_HMAC)
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptCreateHash(context, w.CALG_SHA1, key)
+    handle = w.CryptCreateHash(context, w.CALG_HMAC, key)
+    for call in (
+        lambda: w.CryptHashData(handle, TEXT),
+        lambda: w.CryptGetHashParam(handle, w.HP_HASHVAL),
+        lambda: w.CryptGetHashParam(handle, w.HP_HASHSIZE),
+    ):
+        with refused(HRESULT.NTE_BAD_HASH_STATE):
+            call()
+    for info, status in (
+        (w.HMAC_INFO(w.CALG_AES_128), HRESULT.NTE_BAD_ALGID),
+        (w.HMAC_INFO(w.CALG_MD4), HRESULT.NTE_BAD_ALGID),
+        (w.HMAC_INFO(w.CALG_SHA1, b"inner"), HRESULT.NTE_NOT_SUPPORTED),
+        (w.HMAC_INFO(w.CALG_SHA1, b"", b"outer"), HRESULT.NTE_NOT_SUPPORTED),
+        (b"\x04\x80\x00\x00", HRESULT.NTE_BAD_DATA),
+    ):
+        with refused(status):
+            w.CryptSetHashParam(handle, w.HP_HMAC_INFO, info)
+    w.CryptSetHashParam(handle, w.HP_HMAC_INFO, (w.CALG_SHA1,))
+    w.CryptHashData(handle, TEXT)
+    with refused(HRESULT.NTE_BAD_HASH):
+        w.CryptSignHash(handle, w.AT_SIGNATURE)
+    with refused(HRESULT.NTE_BAD_HASH_STATE):
+        w.CryptSetHashParam(handle, w.HP_HASHVAL, bytes(20))
+    w.CryptDestroyKey(key)
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptGetHashParam(handle, w.HP_HASHVAL)
+
+
+def test_the_key_of_an_hmac_does_not_encrypt(context: Context) -> None:
+    key = hmac_key(context, b"secret")
+    assert w.CryptGetKeyParam(key, w.KP_ALGID) == w.CALG_RC2
+    for call in (w.CryptEncrypt, w.CryptDecrypt):
+        with refused(HRESULT.NTE_BAD_KEY):
+            call(key, None, FINAL, 0, bytes(8))
+    for algid in (w.CALG_AES_128, w.CALG_RC4):
+        with refused(HRESULT.NTE_BAD_ALGID):
+            w.CryptImportKey(context, plaintext_blob(algid, bytes(16)), None, w.CRYPT_IPSEC_HMAC_KEY)
+    for secret in (b"", bytes(65)):
+        with refused(HRESULT.NTE_BAD_LEN):
+            hmac_key(context, secret)
+
+
+def test_a_ciphers_key_is_no_key_of_hmac_in_most_tokens(context: Context) -> None:
+    handle = w.CryptCreateHash(context, w.CALG_HMAC, w.CryptGenKey(context, w.CALG_AES_128, 0))
+    w.CryptSetHashParam(handle, w.HP_HMAC_INFO, w.HMAC_INFO(w.CALG_SHA1))
+    with refused(HRESULT.NTE_BAD_KEY) as error:
+        w.CryptGetHashParam(handle, w.HP_HASHVAL)
+    assert "CRYPT_IPSEC_HMAC_KEY" in error.value.message
+
+
+def test_an_rc4_key_of_a_password_keys_an_hmac(token: Provider, context: Context) -> None:
+    """The documentation's own example."""
+    needs_algid(token, w.CALG_RC4)
+    key = w.CryptDeriveKey(context, w.CALG_RC4, hashed(context, w.CALG_SHA1, b"password"), 0)
+    handle = w.CryptCreateHash(context, w.CALG_HMAC, key)
+    w.CryptSetHashParam(handle, w.HP_HMAC_INFO, w.HMAC_INFO(w.CALG_SHA1))
+    w.CryptHashData(handle, TEXT)
+    expected = hmac.digest(digest_of(w.CALG_SHA1, b"password")[:16], TEXT, "sha1")
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == expected
+
+
+def test_an_hmac_key_that_the_token_makes(token: Provider, context: Context) -> None:
+    if token.uri.startswith("tpm2:"):
+        return
+    values = []
+    for key in [w.CryptGenKey(context, w.CALG_HMAC, 0) for _ in range(2)]:
+        handle = w.CryptCreateHash(context, w.CALG_HMAC, key)
+        w.CryptSetHashParam(handle, w.HP_HMAC_INFO, w.HMAC_INFO(w.CALG_SHA_256))
+        values.append(w.CryptGetHashParam(handle, w.HP_HASHVAL))
+        exchange = w.CryptGenKey(context, w.AT_KEYEXCHANGE, 1024 << 16)
+        with refused(HRESULT.NTE_BAD_KEY_STATE):
+            w.CryptExportKey(key, exchange, w.SIMPLEBLOB)
+    assert values[0] != values[1]
+    exportable = w.CryptGenKey(context, w.CALG_HMAC, EXPORTABLE)
+    with refused(HRESULT.NTE_BAD_TYPE):
+        w.CryptExportKey(exportable, exchange, w.SIMPLEBLOB)
+
+
+@pytest.mark.parametrize("algid", BLOCK_CIPHERS, ids=name_of)
+def test_a_mac_is_the_last_block_of_a_padded_message(context: Context, algid: int) -> None:
+    key = imported(context, algid, key_of(algid))
+    w.CryptSetKeyParam(key, w.KP_MODE, w.CRYPT_MODE_ECB)
+    handle = w.CryptCreateHash(context, w.CALG_MAC, key)
+    w.CryptHashData(handle, TEXT)
+    block = ALGIDS[algid].block_bits // 8
+    assert w.CryptGetHashParam(handle, w.HP_HASHSIZE) == block
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == encrypted(algid, key_of(algid), TEXT)[-block:]
+    assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == encrypted(algid, key_of(algid), TEXT, ecb=True)
+
+
+def test_a_mac_needs_a_block_cipher(token: Provider, context: Context) -> None:
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptCreateHash(context, w.CALG_MAC, hmac_key(context, b"secret"))
+    needs_algid(token, w.CALG_RC4)
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptCreateHash(context, w.CALG_MAC, w.CryptGenKey(context, w.CALG_RC4, 0))
+
+
+def test_a_session_key_is_not_hashed(context: Context) -> None:
+    handle, key = hashed(context, w.CALG_SHA1), w.CryptGenKey(context, w.CALG_AES_128, EXPORTABLE)
+    for flags in (0, w.CRYPT_LITTLE_ENDIAN):
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
+            w.CryptHashSessionKey(handle, key, flags)
+    with refused(HRESULT.NTE_BAD_FLAGS):
+        w.CryptHashSessionKey(handle, key, 2)
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptHashSessionKey(handle, w.CryptGenKey(context, w.AT_SIGNATURE, RSA_BITS << 16))
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == digest_of(w.CALG_SHA1)
+
+
+# Signatures.
+
+
+@pytest.fixture(params=[w.AT_SIGNATURE, w.AT_KEYEXCHANGE], ids=["signature", "exchange"])
+def signer(context: Context, request: pytest.FixtureRequest) -> tuple[int, CapiKey, rsa.RSAPublicKey]:
+    """The key specification, the pair and the host's form of its public half."""
+    pair = w.CryptGenKey(context, request.param, RSA_BITS << 16)
+    modulus, exponent = rsa_public_numbers(w.CryptExportKey(pair, None, w.PUBLICKEYBLOB))
+    return request.param, pair, rsa.RSAPublicNumbers(exponent, modulus).public_key()
+
+
+@every_hash
+def test_rsa_signatures_are_little_endian(
+    token: Provider, context: Context, signer: tuple[int, CapiKey, rsa.RSAPublicKey], algid: int
+) -> None:
+    spec, pair, host = signer
+    handle = hashed(context, algid)
+    if token.uri.startswith("tpm2:") and spec == w.AT_SIGNATURE and algid == w.CALG_MD5:
+        # A TPM's key that only signs knows its hashes.
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
+            w.CryptSignHash(handle, spec)
+        return
+    signature = w.CryptSignHash(handle, spec)
+    assert len(signature) == RSA_BITS // 8
+    host.verify(signature[::-1], digest_of(algid), padding.PKCS1v15(), utils.Prehashed(HOST_HASHES[algid]))
+    w.CryptVerifySignature(handle, signature, pair)
+    w.CryptVerifySignature(hashed(context, algid), bytearray(signature), w.CryptDuplicateKey(pair))
+    for broken in (signature[::-1], signature[:-1], b"", signature + b"\0", bytes(len(signature))):
+        with refused(HRESULT.NTE_BAD_SIGNATURE):
+            w.CryptVerifySignature(handle, broken, pair)
+    with refused(HRESULT.NTE_BAD_SIGNATURE):
+        w.CryptVerifySignature(hashed(context, algid, b"other"), signature, pair)
+
+
+def test_a_signature_without_the_hashs_identifier(
+    context: Context, signer: tuple[int, CapiKey, rsa.RSAPublicKey], token: Provider
+) -> None:
+    spec, pair, host = signer
+    if token.uri.startswith("tpm2:") and spec == w.AT_SIGNATURE:
+        # A TPM's key that only signs knows its hashes.
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
+            w.CryptSignHash(hashed(context, w.CALG_SHA1), spec, None, w.CRYPT_NOHASHOID)
+        return
+    handle = hashed(context, w.CALG_SHA1)
+    signature = w.CryptSignHash(handle, spec, None, w.CRYPT_NOHASHOID)
+    numbers = host.public_numbers()
+    block = pow(int.from_bytes(signature, "little"), numbers.e, numbers.n).to_bytes(RSA_BITS // 8, "big")
+    digest = digest_of(w.CALG_SHA1)
+    assert block == b"\0\1" + b"\xff" * (RSA_BITS // 8 - 3 - len(digest)) + b"\0" + digest
+    w.CryptVerifySignature(handle, signature, pair, None, w.CRYPT_NOHASHOID)
+    with refused(HRESULT.NTE_BAD_SIGNATURE):
+        w.CryptVerifySignature(handle, signature, pair)
+
+
+def test_the_signature_of_tls_1_0(context: Context, token: Provider) -> None:
+    pair = w.CryptGenKey(context, w.AT_KEYEXCHANGE, RSA_BITS << 16)
+    handle = w.CryptCreateHash(context, w.CALG_SSL3_SHAMD5)
+    value = digest_of(w.CALG_MD5) + digest_of(w.CALG_SHA1)
+    w.CryptSetHashParam(handle, w.HP_HASHVAL, value)
+    signature = w.CryptSignHash(handle, w.AT_KEYEXCHANGE)
+    modulus, exponent = rsa_public_numbers(w.CryptExportKey(pair, None, w.PUBLICKEYBLOB))
+    block = pow(int.from_bytes(signature, "little"), exponent, modulus).to_bytes(RSA_BITS // 8, "big")
+    assert block == b"\0\1" + b"\xff" * (RSA_BITS // 8 - 39) + b"\0" + value
+    w.CryptVerifySignature(handle, signature, pair)
+
+
+def test_signatures_that_are_refused(context: Context) -> None:
+    handle = hashed(context, w.CALG_SHA1)
+    for spec in (w.AT_KEYEXCHANGE, w.AT_SIGNATURE, 0, 3, "1"):
+        with refused(HRESULT.NTE_NO_KEY):
+            w.CryptSignHash(handle, spec)  # type: ignore[arg-type]
+    pair = w.CryptGenKey(context, w.AT_SIGNATURE, RSA_BITS << 16)
+    with refused(INVALID_PARAMETER):
+        w.CryptSignHash(handle, w.AT_SIGNATURE, "description")  # type: ignore[arg-type]
+    for flags in (w.CRYPT_TYPE2_FORMAT, w.CRYPT_X931_FORMAT, 8):
+        with refused(HRESULT.NTE_BAD_FLAGS):
+            w.CryptSignHash(handle, w.AT_SIGNATURE, None, flags)
+        with refused(HRESULT.NTE_BAD_FLAGS):
+            w.CryptVerifySignature(handle, bytes(256), pair, None, flags)
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptVerifySignature(handle, bytes(256), w.CryptGenKey(context, w.CALG_AES_128, 0))
+
+
+def test_a_hash_too_long_for_the_pair(token: Provider, context: Context) -> None:
+    needs_bits(token, "RSA", 512)
+    w.CryptGenKey(context, w.AT_SIGNATURE, 512 << 16)
+    with refused(HRESULT.NTE_BAD_LEN):
+        w.CryptSignHash(hashed(context, w.CALG_SHA_512), w.AT_SIGNATURE)
+    assert len(w.CryptSignHash(hashed(context, w.CALG_SHA1), w.AT_SIGNATURE)) == 64
+
+
+# Encryption with pairs.
+
+
+@pytest.mark.parametrize("flags", [0, w.CRYPT_OAEP], ids=["PKCS1", "OAEP"])
+def test_rsa_ciphertexts_are_little_endian(context: Context, flags: int) -> None:
+    pair = w.CryptGenKey(context, w.AT_KEYEXCHANGE, RSA_BITS << 16)
+    modulus, exponent = rsa_public_numbers(w.CryptExportKey(pair, None, w.PUBLICKEYBLOB))
+    scheme = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None) if flags else padding.PKCS1v15()  # noqa: S303
+    theirs = rsa.RSAPublicNumbers(exponent, modulus).public_key().encrypt(TEXT, scheme)
+    assert w.CryptDecrypt(pair, None, FINAL, flags, theirs[::-1]) == TEXT
+    ours = w.CryptEncrypt(w.CryptDuplicateKey(pair), None, FINAL, flags, TEXT)
+    assert len(ours) == RSA_BITS // 8 and w.CryptDecrypt(pair, None, FINAL, flags, ours) == TEXT
+    room = RSA_BITS // 8 - (42 if flags else 11)
+    assert w.CryptDecrypt(pair, None, FINAL, flags, w.CryptEncrypt(pair, None, FINAL, flags, bytes(room))) == bytes(
+        room
+    )
+    with refused(HRESULT.NTE_BAD_LEN):
+        w.CryptEncrypt(pair, None, FINAL, flags, bytes(room + 1))
+    for broken in (ours[:-1], ours + b"\0", b"", b"\xff" * len(ours)):
+        with refused(HRESULT.NTE_BAD_DATA):
+            w.CryptDecrypt(pair, None, FINAL, flags, broken)
+
+
+def test_pairs_that_do_not_encrypt(context: Context) -> None:
+    signer = w.CryptGenKey(context, w.AT_SIGNATURE, RSA_BITS << 16)
+    for call in (w.CryptEncrypt, w.CryptDecrypt):
+        with refused(HRESULT.NTE_BAD_KEY):
+            call(signer, None, FINAL, 0, TEXT)
+    exchange = w.CryptGenKey(context, w.AT_KEYEXCHANGE, RSA_BITS << 16)
+    public = w.CryptImportKey(context, w.CryptExportKey(exchange, None, w.PUBLICKEYBLOB))
+    ciphertext = w.CryptEncrypt(public, None, FINAL, 0, TEXT)
+    with refused(HRESULT.NTE_NO_KEY):
+        w.CryptDecrypt(public, None, FINAL, 0, ciphertext)
+    for call in (w.CryptEncrypt, w.CryptDecrypt):
+        with refused(HRESULT.NTE_BAD_FLAGS):
+            call(exchange, None, FINAL, w.CRYPT_DECRYPT_RSA_NO_PADDING_CHECK, ciphertext)
+
+
+# Derived keys.
+
+
+def derived(algid: int, digest: bytes, hash_name: str) -> bytes:
+    """The key by the documented steps, counted out byte by byte."""
+    length = KEY_BYTES[algid]
+    sha2 = hash_name in ("sha256", "sha384", "sha512")
+    if length <= len(digest) and (sha2 or algid in (w.CALG_RC2, w.CALG_RC4, w.CALG_DES, w.CALG_3DES_112)):
+        return digest[:length]
+    inner, outer = bytearray([0x36] * 64), bytearray([0x5C] * 64)
+    for position, octet in enumerate(digest):
+        inner[position] ^= octet
+        outer[position] ^= octet
+    joined = b"".join(hashlib.new(hash_name, bytes(block), usedforsecurity=False).digest() for block in (inner, outer))
+    return joined[:length]
+
+
+@every_hash
+@pytest.mark.parametrize("algid_of_key", KEY_BYTES, ids=name_of)
+def test_a_derived_key(token: Provider, context: Context, algid: int, algid_of_key: int) -> None:
+    needs_algid(token, algid_of_key)
+    handle = hashed(context, algid, b"password")
+    key = w.CryptDeriveKey(context, algid_of_key, handle, 0)
+    secret = derived(algid_of_key, digest_of(algid, b"password"), HASHES[algid])
+    assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == encrypted(algid_of_key, secret, TEXT)
+    with refused(HRESULT.NTE_BAD_HASH_STATE):
+        w.CryptHashData(handle, b"more")
+    assert w.CryptGetKeyParam(key, w.KP_PERMISSIONS) == 0x3B
+
+
+@pytest.mark.parametrize("algid", [w.CALG_RC2, w.CALG_RC4], ids=name_of)
+@pytest.mark.parametrize(
+    ("flags", "salt"), [(0, bytes(11)), (w.CRYPT_NO_SALT, b""), (w.CRYPT_CREATE_SALT, digest_of(w.CALG_MD5)[5:])]
+)
+def test_salts_of_derived_keys(token: Provider, verify: Verify, algid: int, flags: int, salt: bytes) -> None:
+    """CRYPT_CREATE_SALT takes what the hash has left."""
+    needs_algid(token, algid)
+    context = verify(w.MS_DEF_PROV)
+    key = w.CryptDeriveKey(context, algid, hashed(context, w.CALG_MD5), flags)
+    assert w.CryptGetKeyParam(key, w.KP_SALT) == salt and w.CryptGetKeyParam(key, w.KP_KEYLEN) == 40
+    if algid == w.CALG_RC4:
+        expected = encrypted(algid, digest_of(w.CALG_MD5)[:5] + salt, TEXT)
+        assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == expected
+
+
+def test_derivations_that_are_refused(context: Context) -> None:
+    def base() -> object:
+        return hashed(context, w.CALG_SHA1)
+
+    for algid in (w.AT_KEYEXCHANGE, w.CALG_RSA_KEYX, w.CALG_SHA1, w.CALG_HMAC, 0, w.CALG_AES):
+        with refused(HRESULT.NTE_BAD_ALGID):
+            w.CryptDeriveKey(context, algid, base(), 0)  # type: ignore[arg-type]
+    with refused(INVALID_PARAMETER):
+        w.CryptDeriveKey(context, w.CALG_AES_128, base(), 256 << 16)  # type: ignore[arg-type]
+    for flags in (w.CRYPT_PREGEN, w.CRYPT_USER_PROTECTED, 0x20, -1):
+        with refused(HRESULT.NTE_BAD_FLAGS):
+            w.CryptDeriveKey(context, w.CALG_AES_128, base(), flags)  # type: ignore[arg-type]
+    mac = w.CryptCreateHash(context, w.CALG_HMAC, hmac_key(context, b"secret"))
+    with refused(HRESULT.NTE_BAD_HASH):
+        w.CryptDeriveKey(context, w.CALG_AES_128, mac, 0)
+    with refused(INVALID_HANDLE):
+        w.CryptDeriveKey(context, w.CALG_AES_128, None, 0)  # type: ignore[arg-type]
