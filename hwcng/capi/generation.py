@@ -191,7 +191,7 @@ def derive(context: Context, algid: int, base: CapiHash, flags: int) -> SessionK
         raise failure(HRESULT.NTE_BAD_HASH, f"no key is derived from {base.row.name}")
     digest = base.value()
     stored_bits = row.stored_bits(bits)
-    for_block_cipher = row.algorithm in ("AES", "3DES", "3DES_112")
+    for_block_cipher = row.algorithm in capi_kdf.BLOCK_CIPHERS
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_HASH}):
         value = capi_kdf.expand(function, digest, stored_bits // 8, for_block_cipher=for_block_cipher)
     salt = default_salt(context, row, bits, flags, digest[stored_bits // 8 :])
