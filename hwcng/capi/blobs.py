@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from hwcng.capi import constants as c
 from hwcng.capi.errors import Code, failing_as, failure
-from hwcng.cng.blobs import BCRYPT_RSAPUBLIC_MAGIC, LEGACY_RSAPRIVATE_BLOB, parse_rsa
+from hwcng.cng.blobs import BCRYPT_RSAPUBLIC_MAGIC, LEGACY_RSAPRIVATE_BLOB, build_capi_rsa_public, parse_rsa
 from hwcng.cng.dh_blobs import parse_capi_dh_private
 from hwcng.cng.dsa_blobs import parse_capi_dsa_private
 from hwcng.cng.finite_fields import check_dh, check_dsa
@@ -115,11 +115,8 @@ def build_public(key: PublicKeyMaterial, algid: int, flags: int = 0) -> bytes:
     """PUBLICKEYBLOB. flags: CRYPT_BLOB_VER3 for the version that has the parameters of Diffie-Hellman."""
     version3 = bool(flags & c.CRYPT_BLOB_VER3)
     if isinstance(key, RsaPublicKey):
-        if key.public_exponent >> 32:
-            raise failure(HRESULT.NTE_BAD_KEY, "an exponent of over 32 bits has no place in a PUBLICKEYBLOB")
-        bits = key.modulus.bit_length()
-        body = _RSA.pack(BCRYPT_RSAPUBLIC_MAGIC, bits, key.public_exponent) + _little(key.modulus, (bits + 7) // 8)
-        return build(c.PUBLICKEYBLOB, algid, body)
+        with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_KEY}):
+            return build_capi_rsa_public(key, algid)
     if isinstance(key, DsaPublicKey):
         body = _dss3(key) if version3 else _dss1(key)
     elif isinstance(key, DhPublicKey):

@@ -1,8 +1,8 @@
 """Key blobs, byte-exact, as typed records.
 
 Standards: bcrypt.h (BCRYPT_KEY_DATA_BLOB_HEADER, BCRYPT_RSAKEY_BLOB, BCRYPT_ECCKEY_BLOB, BCRYPT_ECCFULLKEY_BLOB) and
-wincrypt.h (PRIVATEKEYBLOB); SEC 2, SP 800-186 and RFC 5639 (curves); RFC 8017, section 3.2 (RSA numbers).
-Header fields are little-endian, 32 bits; numbers are big-endian, save in the CAPI blob and for curve25519, where they
+wincrypt.h (PUBLICKEYBLOB, PRIVATEKEYBLOB); SEC 2, SP 800-186, RFC 5639 (curves); RFC 8017, section 3.2 (RSA numbers).
+Header fields are little-endian, 32 bits; numbers are big-endian, save in CAPI blobs and for curve25519, where they
 are little-endian.
 
 Only public blobs are built. Private and symmetric ones are read, never written.
@@ -85,6 +85,7 @@ __all__ = [
     "BlobType",
     "EccFamily",
     "KeyDataBlob",
+    "build_capi_rsa_public",
     "build_ecc_full_public",
     "build_ecc_parameters",
     "build_ecc_public",
@@ -177,6 +178,7 @@ _ECC_FULL_HEADER = struct.Struct("<8I")
 _MAX_RSA_EXPONENT_SIZE = 8
 # CNG's largest modulus is 16384 bits; without a bound a huge blob would buy minutes of arithmetic.
 _MAX_RSA_MODULUS_SIZE = 2048
+_CAPI_PUBLICKEYBLOB = 6
 _CAPI_PRIVATEKEYBLOB = 7
 _CAPI_VERSION = 2
 _ECC_FULL_VERSION = 1
@@ -356,6 +358,18 @@ def build_rsa_public(key: RsaPublicKey) -> bytes:
     exponent = key.public_exponent.to_bytes((key.public_exponent.bit_length() + 7) // 8, "big")
     modulus = key.modulus.to_bytes((bits + 7) // 8, "big")
     return _RSA_HEADER.pack(BCRYPT_RSAPUBLIC_MAGIC, bits, len(exponent), len(modulus), 0, 0) + exponent + modulus
+
+
+def build_capi_rsa_public(key: RsaPublicKey, algid: int) -> bytes:
+    """PUBLICKEYBLOB: PUBLICKEYSTRUC, RSAPUBKEY, then the modulus, little-endian. algid: CALG_RSA_KEYX or CALG_RSA_SIGN.
+
+    Raises STATUS_NOT_SUPPORTED for an exponent of over 32 bits, for which it has no room.
+    """
+    if key.public_exponent >> 32:
+        raise _refuse("an exponent of over 32 bits has no place in a PUBLICKEYBLOB", NTSTATUS.STATUS_NOT_SUPPORTED)
+    bits = key.modulus.bit_length()
+    header = (_CAPI_PUBLICKEYBLOB, _CAPI_VERSION, 0, algid, BCRYPT_RSAPUBLIC_MAGIC, bits, key.public_exponent)
+    return _CAPI_RSA_HEADER.pack(*header) + key.modulus.to_bytes((bits + 7) // 8, "little")
 
 
 def parse_ecc(blob: bytes, blob_type: str, *, curve: Curve | None, family: EccFamily, generic: bool) -> EcKey:

@@ -17,6 +17,7 @@ from conformance.helpers import (
     refused,
     rsa_public_blob,
 )
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
 from hwcng.bcrypt import (
@@ -115,6 +116,36 @@ def test_a_public_key_exports_what_was_imported(algorithm, rsa_numbers):
             assert BCryptExportKey(key, None, BCRYPT_PUBLIC_KEY_BLOB) == blob
 
 
+@pytest.mark.row("EXP-01", "EXP-08", "EXP-09")
+@pytest.mark.parametrize(("name", "algid"), [("RSA", 0xA400), ("RSA_SIGN", 0x2400)])
+def test_a_legacy_public_blob_is_a_publickeyblob_of_wincrypt(pair, algorithm, calls, rsa_numbers, name, algid):
+    key = pair(name, 1088)
+    exponent, modulus = BCryptExportKey(key, None, BCRYPT_RSAPUBLIC_BLOB)[24:27], key.public.modulus
+    with calls() as counter:
+        blob = BCryptExportKey(key, None, LEGACY_RSAPUBLIC_BLOB)
+    assert counter.names == []
+    header = struct.pack("<BBHI", 6, 2, 0, algid) + b"RSA1" + struct.pack("<I", 1088) + exponent[::-1] + b"\0"
+    assert blob == header + modulus.to_bytes(136, "little")
+
+    numbers = rsa_numbers.public_numbers
+    with BCryptImportKeyPair(algorithm(name), None, BCRYPT_RSAPUBLIC_BLOB, rsa_public_blob(numbers)) as public:
+        blob = BCryptExportKey(public, None, LEGACY_RSAPUBLIC_BLOB)
+    header = struct.pack("<BBHI", 6, 2, 0, algid) + b"RSA1" + struct.pack("<2I", 1024, 65537)
+    assert blob == header + numbers.n.to_bytes(128, "little")
+
+
+@pytest.mark.row("EXP-05")
+@pytest.mark.parametrize("exponent", [2**32 - 1, 2**32 + 1])
+def test_a_legacy_public_blob_has_room_for_exponents_of_32_bits(algorithm, rsa_numbers, refuses, exponent):
+    blob = rsa_public_blob(rsa.RSAPublicNumbers(exponent, rsa_numbers.public_numbers.n))
+    with BCryptImportKeyPair(algorithm("RSA"), None, BCRYPT_RSAPUBLIC_BLOB, blob) as key:
+        if exponent >> 32:
+            with refuses(NTSTATUS.STATUS_NOT_SUPPORTED):
+                BCryptExportKey(key, None, LEGACY_RSAPUBLIC_BLOB)
+        else:
+            assert BCryptExportKey(key, None, LEGACY_RSAPUBLIC_BLOB)[16:20] == b"\xff" * 4
+
+
 @pytest.mark.row("EXP-02")
 @pytest.mark.parametrize("blob_type", [None, 0, b"KeyDataBlob"])
 def test_the_blob_type_is_a_string(aes_key, pair, refuses, blob_type):
@@ -147,8 +178,9 @@ def test_a_private_blob_of_a_public_key_is_a_wrong_parameter(algorithm, rsa_numb
     ("name", "blob_types"),
     [
         ("RSA", (BCRYPT_ECCPUBLIC_BLOB, BCRYPT_ECCFULLPUBLIC_BLOB, BCRYPT_KEY_DATA_BLOB, BCRYPT_AES_WRAP_KEY_BLOB)),
-        ("RSA", (LEGACY_RSAPUBLIC_BLOB, "rsapublicblob", "", "DHPUBLICBLOB")),
+        ("RSA", ("CAPIDSAPUBLICBLOB", "rsapublicblob", "", "DHPUBLICBLOB")),
         ("ECDSA_P256", (BCRYPT_RSAPUBLIC_BLOB, BCRYPT_RSAPRIVATE_BLOB, BCRYPT_KEY_DATA_BLOB, "DSAPUBLICBLOB")),
+        ("ECDSA_P256", (LEGACY_RSAPUBLIC_BLOB, LEGACY_RSAPRIVATE_BLOB)),
         ("ECDH_P256", (BCRYPT_RSAPUBLIC_BLOB, BCRYPT_AES_WRAP_KEY_BLOB, "SSLECCPUBLICBLOB")),
     ],
 )

@@ -110,6 +110,7 @@ def test_rsa_pairs(
     assert NCryptGetProperty(key, "Length") == 2048
     check_rsa(NCryptOpenKey(storage, name) if with_name else key, rsa_key)
     assert NCryptExportKey(key, None, "RSAPUBLICBLOB") == rsa_public_blob(numbers.public_numbers)
+    assert NCryptExportKey(key, None, "CAPIPUBLICBLOB")[20:] == numbers.public_numbers.n.to_bytes(256, "little")
 
 
 @pytest.mark.parametrize("magic", [b"ECS2", b"ECK2", b"ECDV"])

@@ -1,7 +1,8 @@
 """Where hwcng and Wine's bcrypt.dll differ on the cases, and why.
 
-Measured with Wine 8.0 (Debian 12) and Wine 10.0 (Debian 13). A difference lists groups of cases: what hwcng, Wine 8.0
-and Wine 10.0 make of them, then their names. docs/wine.md has the table of `table()`.
+Measured with Wine 8.0 (Debian 12) and Wine 10.0 (Debian 13), the cases of Triple DES, DSA and DH with 8.0 alone. A
+difference lists groups of cases: what hwcng, Wine 8.0 and Wine 10.0 make of them, then their names. docs/wine.md has
+the table of `table()`.
 """
 
 from __future__ import annotations

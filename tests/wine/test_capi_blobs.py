@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,12 +15,11 @@ from hwcng.cng.keys import KeyPair
 from hwcng.providers.base import Provider
 
 PROV_RSA_AES, CRYPT_NEWKEYSET, CRYPT_DELETEKEYSET = 24, 0x8, 0x10
-AT_KEYEXCHANGE, CRYPT_EXPORTABLE, CRYPT_OAEP = 1, 0x1, 0x40
+AT_KEYEXCHANGE, AT_SIGNATURE, CRYPT_EXPORTABLE, CRYPT_OAEP = 1, 2, 0x1, 0x40
 SIMPLEBLOB, PUBLICKEYBLOB, PRIVATEKEYBLOB, PLAINTEXTKEYBLOB = 1, 6, 7, 8
 HASHES = {"MD5": 0x8003, "SHA1": 0x8004, "SHA256": 0x800C, "SHA384": 0x800D, "SHA512": 0x800E}
 SESSION_KEYS = {"RC2": 0x6602, "3DES": 0x6603, "AES_128": 0x660E, "AES_256": 0x6610, "RC4": 0x6801}
 BLOB_HEADER, ALGORITHM_ID = 8, 4
-CALG_RSA_KEYX = 0xA400
 BITS = 1024
 PKCS1 = bcrypt.BCRYPT_PAD_PKCS1
 
@@ -54,13 +52,20 @@ def hashed(dll: WineAdvapi32, container: Container, hash_name: str) -> Any:
 
 
 def test_public_key_blob(advapi32_dll: WineAdvapi32, container: Container) -> None:
-    """RSAPUBKEY and the modulus: the numbers that the token's RSAPUBLICBLOB has, in the other order."""
-    ours = bcrypt.BCryptExportKey(container.in_token, None, bcrypt.BCRYPT_RSAPUBLIC_BLOB)
-    header = struct.pack("<BBHI", PUBLICKEYBLOB, 2, 0, CALG_RSA_KEYX) + b"RSA1" + struct.pack("<2I", BITS, 65537)
-    blob = header + ours[-BITS // 8 :][::-1]
+    """CAPIPUBLICBLOB is the PUBLICKEYBLOB that advapi32.dll makes of the same pair, and it reads the token's."""
+    blob = bcrypt.BCryptExportKey(container.in_token, None, bcrypt.LEGACY_RSAPUBLIC_BLOB)
     assert blob == advapi32_dll.CryptExportKey(container.pair, None, PUBLICKEYBLOB)
     key = advapi32_dll.CryptImportKey(container.handle, blob)
     assert advapi32_dll.CryptExportKey(key, None, PUBLICKEYBLOB) == blob
+
+
+def test_public_key_blob_of_a_signature_pair(token: Provider, advapi32_dll: WineAdvapi32, container: Container) -> None:
+    pair = advapi32_dll.CryptGenKey(container.handle, AT_SIGNATURE, BITS << 16 | CRYPT_EXPORTABLE)
+    blob = advapi32_dll.CryptExportKey(pair, None, PRIVATEKEYBLOB)
+    handle = hwcng_algorithm(token, "RSA_SIGN")
+    with bcrypt.BCryptImportKeyPair(handle, None, bcrypt.LEGACY_RSAPRIVATE_BLOB, blob) as imported:
+        ours = bcrypt.BCryptExportKey(imported, None, bcrypt.LEGACY_RSAPUBLIC_BLOB)
+    assert ours == advapi32_dll.CryptExportKey(pair, None, PUBLICKEYBLOB)
 
 
 @pytest.mark.parametrize("hash_name", HASHES)

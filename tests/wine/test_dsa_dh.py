@@ -22,9 +22,9 @@ def dh_parameters(public_blob: bytes) -> bytes:
     return struct.pack("<3I", 12 + 2 * size, DH_PARAMETER_MAGIC, size) + public_blob[8 : 8 + 2 * size]
 
 
-def test_bcrypt_dll_verifies_the_tokens_dsa_signature(provider: Provider, bcrypt_dll: WineBcrypt) -> None:
-    need_algorithm(provider, "DSA")
-    pair = bcrypt.BCryptGenerateKeyPair(hwcng_algorithm(provider, "DSA"), BITS)
+def test_bcrypt_dll_verifies_the_tokens_dsa_signature(full_token: Provider, bcrypt_dll: WineBcrypt) -> None:
+    need_algorithm(full_token, "DSA")
+    pair = bcrypt.BCryptGenerateKeyPair(hwcng_algorithm(full_token, "DSA"), BITS)
     bcrypt.BCryptFinalizeKeyPair(pair)
     blob = bcrypt.BCryptExportKey(pair, None, DSA_BLOB)
     key = wine_public(bcrypt_dll, "DSA", DSA_BLOB, blob)
@@ -34,12 +34,12 @@ def test_bcrypt_dll_verifies_the_tokens_dsa_signature(provider: Provider, bcrypt
     fails(NTSTATUS.STATUS_INVALID_SIGNATURE, bcrypt_dll.BCryptVerifySignature, key, None, bytes(20), signature)
 
 
-def test_hwcng_verifies_bcrypt_dlls_dsa_signature(provider: Provider, bcrypt_dll: WineBcrypt) -> None:
-    need_algorithm(provider, "DSA")
+def test_hwcng_verifies_bcrypt_dlls_dsa_signature(full_token: Provider, bcrypt_dll: WineBcrypt) -> None:
+    need_algorithm(full_token, "DSA")
     pair = bcrypt_dll.BCryptGenerateKeyPair(wine_algorithm(bcrypt_dll, "DSA"), BITS)
     bcrypt_dll.BCryptFinalizeKeyPair(pair)
     blob = bcrypt_dll.BCryptExportKey(pair, None, DSA_BLOB)
-    key = bcrypt.BCryptImportKeyPair(hwcng_algorithm(provider, "DSA"), None, DSA_BLOB, blob)
+    key = bcrypt.BCryptImportKeyPair(hwcng_algorithm(full_token, "DSA"), None, DSA_BLOB, blob)
     assert bcrypt.BCryptExportKey(key, None, DSA_BLOB)[:4] == blob[:4]
     digest = digest_of("SHA1")
     signature = bcrypt_dll.BCryptSignHash(pair, None, digest)
@@ -48,10 +48,10 @@ def test_hwcng_verifies_bcrypt_dlls_dsa_signature(provider: Provider, bcrypt_dll
 
 
 @pytest.mark.parametrize("hash_name", ["SHA1", "SHA256", "SHA512"])
-def test_both_agree_by_dh(provider: Provider, bcrypt_dll: WineBcrypt, hash_name: str) -> None:
-    need_algorithm(provider, "DH")
+def test_both_agree_by_dh(full_token: Provider, bcrypt_dll: WineBcrypt, hash_name: str) -> None:
+    need_algorithm(full_token, "DH")
     have(bcrypt_dll, "BCryptDeriveKey")
-    ours = bcrypt.BCryptGenerateKeyPair(hwcng_algorithm(provider, "DH"), BITS)
+    ours = bcrypt.BCryptGenerateKeyPair(hwcng_algorithm(full_token, "DH"), BITS)
     bcrypt.BCryptFinalizeKeyPair(ours)
     blob = bcrypt.BCryptExportKey(ours, None, DH_BLOB)
     theirs = bcrypt_dll.BCryptGenerateKeyPair(wine_algorithm(bcrypt_dll, "DH"), BITS)
@@ -64,6 +64,6 @@ def test_both_agree_by_dh(provider: Provider, bcrypt_dll: WineBcrypt, hash_name:
     made_there = bcrypt_dll.BCryptDeriveKey(secret, "HASH", parameters, None)
 
     answer = bcrypt_dll.BCryptExportKey(theirs, None, DH_BLOB)
-    public = bcrypt.BCryptImportKeyPair(hwcng_algorithm(provider, "DH"), None, DH_BLOB, answer)
+    public = bcrypt.BCryptImportKeyPair(hwcng_algorithm(full_token, "DH"), None, DH_BLOB, answer)
     made_here = bcrypt.BCryptDeriveKey(bcrypt.BCryptSecretAgreement(ours, public), "HASH", parameters, None)
     assert made_there == made_here

@@ -33,6 +33,9 @@ BLOCK_CIPHERS = {
     "AES_256": (0x6610, 16),
 }
 CIPHERS = {**{name: algorithm for name, (algorithm, _) in BLOCK_CIPHERS.items()}, "RC4": 0x6801}
+NOT_ON_SOFTHSM = ("DES", "RC2", "RC4")
+"""They run on NSS's database, which keeps pairs too."""
+
 BITS = 1024
 TEXTS = (b"", b"13 characters", bytes(range(16)), MESSAGE)
 
@@ -78,8 +81,21 @@ def opened(api: Any, provider: Provider | None) -> Iterator[Side]:
 
 
 @pytest.fixture(scope="module")
-def ours(wincrypt: Any, provider: Provider) -> Iterator[Side]:
+def on_softhsm(wincrypt: Any, provider: Provider) -> Iterator[Side]:
     yield from opened(wincrypt, provider)
+
+
+@pytest.fixture(scope="module")
+def on_nss(wincrypt: Any, nss_db_provider: Provider) -> Iterator[Side]:
+    yield from opened(wincrypt, nss_db_provider)
+
+
+@pytest.fixture
+def ours(request: pytest.FixtureRequest) -> Side:
+    """On the token that has the test's cipher."""
+    cipher = request.node.callspec.params.get("cipher")
+    side: Side = request.getfixturevalue("on_nss" if cipher in NOT_ON_SOFTHSM else "on_softhsm")
+    return side
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from hwcng.errors import HRESULT, Win32Error
 __all__ = ["WineAdvapi32"]
 
 NO_BUFFER = "?"
-LARGEST_BLOCK = 16
+LARGEST_BLOCK = 2048
+"""Bytes: of an RSA key of 16384 bits."""
 DWORD = 4
 
 
@@ -93,10 +94,9 @@ class WineAdvapi32:
     def CryptEncrypt(
         self, hKey: WineHandle, hHash: WineHandle | None, Final: bool, dwFlags: int, pbData: bytes
     ) -> bytes:
+        # No size query: with Final it ends the message (Wine 8), and the next call begins with the IV.
         words = (_index(hKey), _index(hHash), int(Final), dwFlags, pbData)
-        # No size query: for an RSA key and for padding it announces what is enough.
-        wanted = self._call("CryptEncrypt", *words, NO_BUFFER).number(0)
-        return self._call("CryptEncrypt", *words, max(wanted, len(pbData)) + LARGEST_BLOCK).octets(1)
+        return self._call("CryptEncrypt", *words, len(pbData) + LARGEST_BLOCK).octets(1)
 
     def CryptDecrypt(
         self, hKey: WineHandle, hHash: WineHandle | None, Final: bool, dwFlags: int, pbData: bytes

@@ -9,7 +9,9 @@ from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import (
     BCRYPT_PUBLIC_KEY_BLOB,
     BCRYPT_RSAPUBLIC_BLOB,
+    LEGACY_RSAPUBLIC_BLOB,
     BlobFamily,
+    build_capi_rsa_public,
     build_rsa_public,
     parse_rsa,
 )
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RsaFamily"]
 
+CALG_RSA_SIGN, CALG_RSA_KEYX = 0x2400, 0xA400
 PKCS1_OVERHEAD = 11
 PSS_OVERHEAD = 2
 
@@ -149,4 +152,6 @@ class RsaFamily(PairFamily[RsaPublicKey]):
     def build(self, pair: KeyPair, public: RsaPublicKey, blob_type: str) -> bytes:
         if blob_type in (BCRYPT_RSAPUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
             return build_rsa_public(public)
+        if blob_type == LEGACY_RSAPUBLIC_BLOB:
+            return build_capi_rsa_public(public, CALG_RSA_KEYX if pair.algorithm.encrypts else CALG_RSA_SIGN)
         raise not_supported(f"{blob_type!r} is not exported")
