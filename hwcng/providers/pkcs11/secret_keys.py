@@ -39,6 +39,7 @@ from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
+from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11SecretKey", "unwrappable"]
@@ -72,7 +73,8 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
     def __init__(self, held: HeldObject, offered: MechanismSet, spec: SecretSpec) -> None:
         super().__init__(held, offered)
         self.spec = spec
-        self._stream: int | None = None
+        self._stream = new_stream()
+        self._streaming: Connection | None = None
 
     def _allow(self, usage: Usage, verb: str) -> None:
         if not self.spec.usage & usage:
@@ -168,8 +170,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
 
     def _key_stream(self, verb: str, spec: CipherSpec, data: bytes) -> bytes:
         connection = self.connection
-        if self._stream is None:
-            self._stream = new_stream()
+        self._streaming = connection
         # Either direction is the same exclusive or: one running operation serves both.
         if self.spec.usage & Usage.ENCRYPT:
             verb = "Encrypt"
@@ -177,8 +178,9 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         return connection.key_streams.crypt(connection, self._stream, verb, call, key, spec.offset, data)
 
     def destroy(self) -> None:
-        if self._stream is not None:
-            self.connection.key_streams.end(self.connection, self._stream)
+        # The connection of a named key may be another by then, or not to be had.
+        if self._streaming is not None:
+            self._streaming.key_streams.end(self._streaming, self._stream)
         super().destroy()
 
     def mac(self, spec: MacSpec, data: bytes) -> bytes:
