@@ -41,6 +41,8 @@ WHOLE_BLOCK_MODES = frozenset((CipherMode.ECB, CipherMode.CBC))
 CFB_MODES = {8: CipherMode.CFB64, 16: CipherMode.CFB128}
 EFFECTIVE_BITS = range(1, 1025)
 SHORT_UNIT_NUMBER = 8
+LARGEST_UNIT_BLOCKS = 1 << 20
+"""SP 800-38E, section 4."""
 
 
 class SymmetricKey(StorableKey):
@@ -106,13 +108,15 @@ class SymmetricKey(StorableKey):
         return CipherMode.CFB8 if self.message_block_length == CFB8_UNIT else CFB_MODES[self.block]
 
     def set_message_block_length(self, length: int) -> None:
-        """length in bytes: of a CFB segment, 1 or the block's; of an XTS data unit, 16 or more.
+        """length in bytes: of a CFB segment, 1 or the block's; of an XTS data unit, 16 to 2 ** 24.
 
         Raises STATUS_INVALID_PARAMETER for any other.
         """
         if self.mode is CipherMode.XTS:
-            if length < self.block:
-                raise invalid_parameter(f"a data unit of at least {self.block} bytes expected, {length} given")
+            if not self.block <= length <= self.block * LARGEST_UNIT_BLOCKS:
+                raise invalid_parameter(
+                    f"a data unit of {self.block} to {self.block * LARGEST_UNIT_BLOCKS} bytes expected, {length} given"
+                )
         elif length not in (CFB8_UNIT, self.block):
             raise invalid_parameter(f"MessageBlockLength is {CFB8_UNIT} or {self.block} bytes, not {length}")
         self.message_block_length = length
@@ -124,9 +128,13 @@ class SymmetricKey(StorableKey):
     def set_iv(self, iv: bytes) -> None:
         if self.mode is CipherMode.STREAM or self.mode is CipherMode.POLY1305:
             raise not_supported(f"{self.algorithm.name} has no IV")
-        if len(iv) != self.block:
+        self._check_iv(iv)
+        self.running_iv = iv.ljust(self.block, b"\0")
+
+    def _check_iv(self, iv: bytes) -> None:
+        short = self.mode is CipherMode.XTS and len(iv) == SHORT_UNIT_NUMBER
+        if len(iv) != self.block and not short:
             raise invalid_parameter(f"an IV of {self.block} bytes expected, {len(iv)} given")
-        self.running_iv = iv
 
     def encrypt(
         self,
@@ -195,9 +203,9 @@ class SymmetricKey(StorableKey):
             return result
         given, view = octets(iv, "pbIV"), memoryview(iv)
         # Before the token is called: the result of a call whose IV cannot be handed back would be lost.
-        lengths = (self.block, SHORT_UNIT_NUMBER) if mode is CipherMode.XTS else (self.block,)
-        if len(given) not in lengths or not view.c_contiguous:
-            raise invalid_parameter(f"a pbIV of {self.block} bytes in one piece expected, {len(given)} given")
+        self._check_iv(given)
+        if not view.c_contiguous:
+            raise invalid_parameter("a pbIV in one piece expected")
         result, following = self._chained(mode, given.ljust(self.block, b"\0"), data, padding, encrypting)
         if not view.readonly:
             view.cast("B")[:] = following[: len(given)]
@@ -230,8 +238,10 @@ class SymmetricKey(StorableKey):
                 NTSTATUS.STATUS_INVALID_BUFFER_SIZE,
                 f"a last data unit of {len(data) % unit} bytes is under one block of {self.block}",
             )
-        result = self._apply(CipherSpec(CipherMode.XTS, first, data_unit=unit), data, encrypting) if data else b""
         following = int.from_bytes(first, "little") + -(-len(data) // unit)
+        if following > 1 << 8 * self.block:
+            raise invalid_parameter(f"the numbers of the data units go beyond {self.block} bytes")
+        result = self._apply(CipherSpec(CipherMode.XTS, first, data_unit=unit), data, encrypting) if data else b""
         return result, (following % (1 << 8 * self.block)).to_bytes(self.block, "little")
 
     def _blocks(self, spec: CipherSpec, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:

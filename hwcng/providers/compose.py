@@ -41,7 +41,6 @@ __all__ = [
     "rsa_decrypt",
     "rsa_sign",
     "xor",
-    "xts",
 ]
 
 Primitive: TypeAlias = Callable[[bytes], bytes]
@@ -104,59 +103,6 @@ def cfb_decrypt(ecb: Primitive, iv: bytes, data: bytes) -> bytes:
     block = len(iv)
     whole_before_last = (len(data) - 1) // block * block
     return xor(data, ecb(iv + data[:whole_before_last])[: len(data)])
-
-
-_XTS_POLYNOMIAL = 0x87
-
-
-def xts(
-    tweak_ecb: Primitive, data_ecb: Primitive, first_unit: int, data_unit: int, data: bytes, *, encrypting: bool
-) -> bytes:
-    """XTS-AES (IEEE 1619, section 5.3) of consecutive data units, the last of which may be shorter, by two calls.
-
-    tweak_ecb: encryption under the tweak key; data_ecb: encryption or decryption under the data key. data_unit: bytes,
-    at least 16; what is left for the last unit is at least 16 too. The tweaks are seen here, no key is.
-    """
-    units = [data[start : start + data_unit] for start in range(0, len(data), data_unit)]
-    numbers = b"".join((first_unit + step).to_bytes(BLOCK, "little") for step in range(len(units)))
-    first_tweaks = tweak_ecb(numbers)
-    tweaks = [_xts_tweaks(first_tweaks[BLOCK * step : BLOCK * (step + 1)], unit) for step, unit in enumerate(units)]
-    # With a partial block, the one before it waits for what it lends: the rest of all units goes in one call.
-    lending = [len(unit) % BLOCK != 0 for unit in units]
-    heads = [
-        unit[: len(unit) // BLOCK * BLOCK - (BLOCK if lends else 0)] for unit, lends in zip(units, lending, strict=True)
-    ]
-    masks = [tweak[: len(head)] for tweak, head in zip(tweaks, heads, strict=True)]
-    mask = b"".join(masks)
-    done = xor(data_ecb(xor(b"".join(heads), mask)), mask) if mask else b""
-    output, start = [], 0
-    for unit, head, tweak, lends in zip(units, heads, tweaks, lending, strict=True):
-        output.append(done[start : start + len(head)])
-        start += len(head)
-        if lends:
-            output.append(_xts_steal(data_ecb, unit[len(head) :], tweak[len(head) :], encrypting))
-    return b"".join(output)
-
-
-def _xts_tweaks(first: bytes, unit: bytes) -> bytes:
-    """The tweak of every block of a unit: each is the one before times x in GF(2^128), little-endian."""
-    tweak, tweaks = int.from_bytes(first, "little"), []
-    for _ in range(-(-len(unit) // BLOCK)):
-        tweaks.append(tweak.to_bytes(BLOCK, "little"))
-        tweak <<= 1
-        if tweak >> 128:
-            tweak = tweak & ((1 << 128) - 1) ^ _XTS_POLYNOMIAL
-    return b"".join(tweaks)
-
-
-def _xts_steal(data_ecb: Primitive, tail: bytes, tweaks: bytes, encrypting: bool) -> bytes:
-    """Ciphertext stealing over the last whole block and the partial one behind it (IEEE 1619, 5.3.2 and 5.4.2)."""
-    one, other = tweaks[:BLOCK], tweaks[BLOCK:]
-    if not encrypting:
-        one, other = other, one
-    whole, partial = tail[:BLOCK], tail[BLOCK:]
-    lent = xor(data_ecb(xor(whole, one)), one)
-    return xor(data_ecb(xor(partial + lent[len(partial) :], other)), other) + lent[: len(partial)]
 
 
 def ctr_keystream(ecb: Primitive, counter_block: bytes, counter_size: int, length: int) -> bytes:

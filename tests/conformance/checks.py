@@ -42,6 +42,18 @@ def aes(token: Provider, secret: bytes = COUNTING, mode: str = "CBC") -> Symmetr
     return key
 
 
+def cipher_key(token: Provider, name: str, secret: bytes, mode: str | None = None) -> SymmetricKey:
+    """A key of another cipher than AES. mode: CBC, ECB, CFB8, CFB64, or None for the algorithm's default."""
+    need(token, name, mode)
+    handle = bcrypt.BCryptOpenAlgorithmProvider(name, token)
+    key = bcrypt.BCryptGenerateSymmetricKey(handle, None, secret)
+    if mode:
+        bcrypt.BCryptSetProperty(key, "ChainingMode", f"ChainingMode{mode.rstrip('0123456789')}")
+    if mode == "CFB64":
+        bcrypt.BCryptSetProperty(key, "MessageBlockLength", 8)
+    return key
+
+
 def algorithm(token: Provider, name: str, curve: str | None = None) -> AlgorithmHandle:
     """curve: the ECCCurveName of a generic algorithm."""
     needs(token, "RSA" if name == "RSA_SIGN" else name.split("_")[0], curve and canonical_curve_name(curve))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conformance.checks import fails, need
+from conformance.checks import cipher_key, fails, need
 from conformance.helpers import key_data_blob
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, RC2, TripleDES
 from cryptography.hazmat.decrepit.ciphers.modes import CFB, CFB8
@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.algorithms import ALGORITHMS
-from hwcng.cng.keys import SymmetricKey
 from hwcng.providers.base import Provider
 from hwcng.testing.calls import CallCounter
 
@@ -35,17 +34,6 @@ BLOCK_CIPHERS: dict[str, tuple[int, Callable[[bytes], Any]]] = {
 HOST_MODES = {"ECB": None, "CBC": modes.CBC(IV), "CFB8": CFB8(IV), "CFB64": CFB(IV)}
 
 every_block_cipher = pytest.mark.parametrize("name", BLOCK_CIPHERS)
-
-
-def key_of(token: Provider, name: str, secret: bytes, mode: str | None = None) -> SymmetricKey:
-    """mode: ECB, CBC, CFB8 or CFB64, None for the algorithm's own."""
-    need(token, name, mode)
-    key = bcrypt.BCryptGenerateSymmetricKey(bcrypt.BCryptOpenAlgorithmProvider(name, token), None, secret)
-    if mode:
-        bcrypt.BCryptSetProperty(key, MODE, f"ChainingMode{mode.rstrip('0123456789')}")
-    if mode == "CFB64":
-        bcrypt.BCryptSetProperty(key, UNIT, 8)
-    return key
 
 
 def rc2_block(secret: bytes, block: bytes) -> bytes:
@@ -71,7 +59,7 @@ def encrypted(name: str, secret: bytes, mode: str, data: bytes) -> bytes:
 @pytest.mark.parametrize("mode", HOST_MODES)
 def test_block_ciphers_in_every_mode(token: Provider, name: str, mode: str) -> None:
     secret = SECRET[: BLOCK_CIPHERS[name][0]]
-    with key_of(token, name, secret, mode) as key:
+    with cipher_key(token, name, secret, mode) as key:
         iv = None if mode == "ECB" else bytearray(IV)
         ciphertext = bcrypt.BCryptEncrypt(key, DATA, None, iv)
         assert ciphertext == encrypted(name, secret, mode, DATA)
@@ -90,7 +78,7 @@ def test_block_ciphers_in_every_mode(token: Provider, name: str, mode: str) -> N
 @every_block_cipher
 def test_the_running_iv_has_one_block(token: Provider, name: str) -> None:
     secret = SECRET[: BLOCK_CIPHERS[name][0]]
-    with key_of(token, name, secret, "CBC") as key:
+    with cipher_key(token, name, secret, "CBC") as key:
         whole = Cipher(BLOCK_CIPHERS[name][1](secret), modes.CBC(bytes(8))).encryptor().update(DATA)
         assert bcrypt.BCryptEncrypt(key, DATA[:24]) + bcrypt.BCryptEncrypt(key, DATA[24:]) == whole
         bcrypt.BCryptSetProperty(key, bcrypt.BCRYPT_INITIALIZATION_VECTOR, IV)
@@ -148,7 +136,7 @@ def test_parity_bits_do_not_count(token: Provider) -> None:
     plain = bytes(octet & 0xFE for octet in SECRET[:24])
     ciphertexts = set()
     for secret in (plain, bytes(octet | 1 for octet in plain)):
-        with key_of(token, "3DES", secret, "CBC") as key:
+        with cipher_key(token, "3DES", secret, "CBC") as key:
             ciphertexts.add(bcrypt.BCryptEncrypt(key, DATA, None, IV))
     assert len(ciphertexts) == 1
 
@@ -222,7 +210,7 @@ RC2_VECTORS = (
 @pytest.mark.row("GSK-27", "3.2 EffectiveKeyLength")
 @pytest.mark.parametrize(("secret", "effective", "plaintext", "ciphertext"), RC2_VECTORS)
 def test_rc2_vectors(token: Provider, secret: str, effective: int, plaintext: str, ciphertext: str) -> None:
-    with key_of(token, "RC2", bytes.fromhex(secret), "ECB") as key:
+    with cipher_key(token, "RC2", bytes.fromhex(secret), "ECB") as key:
         bcrypt.BCryptSetProperty(key, EFFECTIVE, effective)
         assert bcrypt.BCryptEncrypt(key, bytes.fromhex(plaintext)).hex() == ciphertext
         assert bcrypt.BCryptDecrypt(key, bytes.fromhex(ciphertext)).hex() == plaintext
@@ -260,13 +248,13 @@ RC4_VECTORS = (
 @pytest.mark.row("GSK-27")
 @pytest.mark.parametrize(("secret", "stream"), RC4_VECTORS)
 def test_rc4_vectors(token: Provider, secret: str, stream: str) -> None:
-    with key_of(token, "RC4", bytes.fromhex(secret)) as key:
+    with cipher_key(token, "RC4", bytes.fromhex(secret)) as key:
         assert bcrypt.BCryptEncrypt(key, bytes(32)).hex() == stream
 
 
 @pytest.mark.row("DUP-13")
 def test_rc4_goes_on_where_it_was(token: Provider) -> None:
-    with key_of(token, "RC4", SECRET[:16]) as key:
+    with cipher_key(token, "RC4", SECRET[:16]) as key:
         stream = Cipher(ARC4(SECRET[:16]), None).encryptor().update(bytes(200))
         assert bcrypt.BCryptEncrypt(key, bytes(7)) == stream[:7]
         with bcrypt.BCryptDuplicateKey(key) as duplicate:
@@ -284,7 +272,7 @@ def test_rc4_goes_on_where_it_was(token: Provider) -> None:
 
 
 def test_threads_take_turns_at_an_rc4_key(token: Provider) -> None:
-    with key_of(token, "RC4", SECRET[:16]) as key, ThreadPoolExecutor(4) as pool:
+    with cipher_key(token, "RC4", SECRET[:16]) as key, ThreadPoolExecutor(4) as pool:
         pieces = list(pool.map(lambda _: bcrypt.BCryptEncrypt(key, bytes(16)), range(64)))
         stream = Cipher(ARC4(SECRET[:16]), None).encryptor().update(bytes(16 * 64))
     assert sorted(pieces) == sorted(stream[start : start + 16] for start in range(0, len(stream), 16))
@@ -294,7 +282,7 @@ def test_threads_take_turns_at_an_rc4_key(token: Provider) -> None:
 @pytest.mark.parametrize("size", [32, 64])
 @pytest.mark.parametrize("unit", [16, 32, 512])
 def test_xts(token: Provider, size: int, unit: int) -> None:
-    with key_of(token, "XTS-AES", SECRET[:size]) as key:
+    with cipher_key(token, "XTS-AES", SECRET[:size]) as key:
         data = os.urandom(4 * unit)
         with fails(INVALID):
             bcrypt.BCryptEncrypt(key, data, None, bytes(16))
@@ -322,7 +310,7 @@ def test_xts(token: Provider, size: int, unit: int) -> None:
 @pytest.mark.row("GSK-28")
 @pytest.mark.parametrize("size", [32, 64])
 def test_xts_steals_ciphertext_for_a_partial_block(token: Provider, size: int) -> None:
-    with key_of(token, "XTS-AES", SECRET[:size]) as key:
+    with cipher_key(token, "XTS-AES", SECRET[:size]) as key:
         bcrypt.BCryptSetProperty(key, UNIT, 100)
         for length in (16, 17, 31, 33, 47, 99, 100, 116, 133, 200, 299):
             data = os.urandom(length)
@@ -359,7 +347,7 @@ XTS_VECTORS = (
 @pytest.mark.row("GSK-28")
 @pytest.mark.parametrize(("secret", "number", "plaintext", "ciphertext"), XTS_VECTORS)
 def test_xts_vectors(token: Provider, secret: str, number: int, plaintext: str, ciphertext: str) -> None:
-    with key_of(token, "XTS-AES", bytes.fromhex(secret)) as key:
+    with cipher_key(token, "XTS-AES", bytes.fromhex(secret)) as key:
         bcrypt.BCryptSetProperty(key, UNIT, 32)
         iv = number.to_bytes(16, "little")
         assert bcrypt.BCryptEncrypt(key, bytes.fromhex(plaintext), None, iv).hex() == ciphertext
@@ -389,7 +377,7 @@ def test_what_xts_refuses(token: Provider, calls: Callable[..., CallCounter]) ->
 
 @pytest.mark.row("GSK-28", "AEAD-01", "AEAD-02", "AEAD-06")
 def test_chacha20_poly1305(token: Provider) -> None:
-    with key_of(token, "CHACHA20_POLY1305", SECRET[:32]) as key:
+    with cipher_key(token, "CHACHA20_POLY1305", SECRET[:32]) as key:
         for length in (0, 1, 64, 1000):
             data = os.urandom(length)
             info = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(bytes(12), b"header")

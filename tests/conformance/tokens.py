@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hwcng.testing.nss import NssDatabase
 
 __all__ = [
+    "as_default",
     "full_token",
     "nss_current_provider",
     "nss_db_provider",
@@ -98,6 +99,16 @@ def token(request: pytest.FixtureRequest) -> Provider:
     """Each token in turn. A test says with `support.needs` what it cannot do without."""
     opened: Provider = request.getfixturevalue(PROVIDERS[request.param])
     return name_token(opened, request.param)
+
+
+@pytest.fixture
+def as_default(token: Provider) -> Iterator[Provider]:
+    """Each token in turn, as what pseudo-handles mean."""
+    import hwcng
+
+    hwcng.set_default_provider(token)
+    yield token
+    hwcng.set_default_provider(None)
 
 
 @pytest.fixture(scope="session", params=FULL)

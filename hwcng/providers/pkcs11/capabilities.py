@@ -42,6 +42,7 @@ class Rule:
     native: tuple[Mechanism | CKM, ...] = ()
     composed: tuple[Mechanism | CKM, ...] = ()
     composition: str = ""
+    """How, or where there are no mechanisms at all, why not."""
 
 
 _RULES: tuple[Rule, ...] = (
@@ -58,6 +59,7 @@ _RULES: tuple[Rule, ...] = (
             ("DES", Mechanism._DES_ECB, Mechanism._DES_CBC),
             ("3DES", Mechanism.DES3_ECB, Mechanism.DES3_CBC),
             ("3DES_112", Mechanism.DES3_ECB, Mechanism.DES3_CBC),
+            ("RC2", Mechanism._RC2_ECB, Mechanism._RC2_CBC),
         )
         for rule in (
             Rule(name, "ECB", (ecb,)),
@@ -66,13 +68,17 @@ _RULES: tuple[Rule, ...] = (
             Rule(name, "CFB64", (), (ecb,), "one ECB call per block encrypted"),
         )
     ),
-    Rule("RC2", "CBC", (Mechanism._RC2_CBC,)),
-    Rule("RC2", "ECB", (), (Mechanism._RC2_CBC,), "one RC2-CBC call per block encrypted"),
-    Rule("RC2", "CFB8", (), (Mechanism._RC2_CBC,), "one RC2-CBC call per byte"),
-    Rule("RC2", "CFB64", (), (Mechanism._RC2_CBC,), "one RC2-CBC call per block"),
     Rule("RC4", "STREAM", (Mechanism._RC4,)),
     Rule(
-        "XTS-AES", "XTS", (), (Mechanism.AES_ECB,), "AES-ECB under two keys: the tweaks are on the host, no key byte is"
+        "XTS-AES",
+        "XTS",
+        (CKM.AES_XTS,),
+        (Mechanism.AES_ECB,),
+        "AES-ECB under two keys: the tweaks are on the host, no key byte is",
+    ),
+    *(
+        Rule("DESX", mode, (), (), "PKCS #11 has no DESX, and composing it would put its whitening keys on the host")
+        for mode in ("ECB", "CBC", "CFB8", "CFB64")
     ),
     Rule("CHACHA20_POLY1305", "POLY1305", (CKM.CHACHA20_POLY1305,)),
     Rule("AES-CMAC", None, (Mechanism.AES_CMAC,)),
@@ -119,7 +125,7 @@ _RULES: tuple[Rule, ...] = (
 )
 
 RSA_COMPOSITIONS = {rule.operation: rule.composition for rule in _RULES if rule.algorithm == "RSA"}
-CIPHERS = ("AES", "DES", "3DES", "3DES_112", "RC2", "RC4", "XTS-AES", "CHACHA20_POLY1305")
+CIPHERS = ("AES", "DES", "DESX", "3DES", "3DES_112", "RC2", "RC4", "XTS-AES", "CHACHA20_POLY1305")
 """The algorithms that a token offers where it offers one of their modes."""
 
 RELEVANT_MECHANISMS = frozenset(
@@ -176,8 +182,8 @@ class MechanismSet:
             self.reasons[key] = rule.composition
         else:
             self._offers[key] = Support.REFUSED
-            missing = [m.name for m in (rule.native or rule.composed) if not self.has(m)]
-            self.reasons[key] = f"the token has no CKM_{', CKM_'.join(missing)}"
+            missing = [m.name.lstrip("_") for m in (rule.native or rule.composed) if not self.has(m)]
+            self.reasons[key] = f"the token has no CKM_{', CKM_'.join(missing)}" if missing else rule.composition
 
     def _curve(self, algorithm: str, curve: str) -> Support:
         """Which curves exist is in no mechanism list: sizes and quirks decide what may be tried."""

@@ -61,6 +61,8 @@ class CKM(enum.IntEnum):
     """Mechanisms that python-pkcs11 has no name for."""
 
     SP800_108_COUNTER_KDF = 0x3AC
+    AES_XTS = 0x1071
+    AES_XTS_KEY_GEN = 0x1072
     CHACHA20_KEY_GEN = 0x1225
     CHACHA20_POLY1305 = 0x4021
     HKDF_DERIVE = 0x402A
@@ -86,8 +88,9 @@ CIPHER_MECHANISMS: Mapping[SecretFamily, Mapping[CipherMode, int]] = MappingProx
         SecretFamily.DES3: _DES3_MECHANISMS,
         SecretFamily.DES3_112: _DES3_MECHANISMS,
         SecretFamily.DES: {CipherMode.ECB: int(Mechanism._DES_ECB), CipherMode.CBC: int(Mechanism._DES_CBC)},
-        SecretFamily.RC2: {CipherMode.CBC: int(Mechanism._RC2_CBC)},
+        SecretFamily.RC2: {CipherMode.ECB: int(Mechanism._RC2_ECB), CipherMode.CBC: int(Mechanism._RC2_CBC)},
         SecretFamily.RC4: {CipherMode.STREAM: int(Mechanism._RC4)},
+        SecretFamily.XTS: {CipherMode.XTS: int(CKM.AES_XTS)},
         SecretFamily.CHACHA20_POLY1305: {CipherMode.POLY1305: int(CKM.CHACHA20_POLY1305)},
     }
 )
@@ -176,14 +179,20 @@ def _structured(mechanism: int, parameter: CData, *alive: CData) -> MechanismCal
     return MechanismCall(mechanism, parameter, ffi.sizeof(ffi.typeof(parameter).item), (parameter, *alive))
 
 
-def cipher(family: SecretFamily, spec: CipherSpec | AeadSpec) -> MechanismCall:
-    """For a family and a mode in CIPHER_MECHANISMS."""
+def cipher(family: SecretFamily, spec: CipherSpec | AeadSpec, *, rc2_ecb_wants_iv: bool = False) -> MechanismCall:
+    """For a family and a mode in CIPHER_MECHANISMS.
+
+    rc2_ecb_wants_iv: whether the token reads CK_RC2_CBC_PARAMS for CKM_RC2_ECB too, where the standard has
+    CK_RC2_PARAMS.
+    """
     mechanism = CIPHER_MECHANISMS[family][spec.mode]
     if isinstance(spec, AeadSpec):
         return _chacha20_poly1305(mechanism, spec) if spec.mode is CipherMode.POLY1305 else _gcm(mechanism, spec)
     if family is SecretFamily.RC2:
+        if spec.mode is CipherMode.ECB and not rc2_ecb_wants_iv:
+            return _structured(mechanism, ffi.new("CK_ULONG *", spec.effective_bits))
         parameters = ffi.new("CK_RC2_CBC_PARAMS *")
-        parameters.ulEffectiveBits, parameters.iv = spec.effective_bits, spec.iv
+        parameters.ulEffectiveBits, parameters.iv = spec.effective_bits, spec.iv or bytes(8)
         return _structured(mechanism, parameters)
     return with_iv(mechanism, spec.iv) if spec.iv else MechanismCall(mechanism)
 

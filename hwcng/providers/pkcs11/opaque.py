@@ -44,6 +44,8 @@ AUTHENTICATION_LABEL = "hwcng opaque blob authentication key"
 # A database of NSS 3.87 keeps one secret key per CKA_ID: a second one replaces the first.
 _ID_ENDS = {WRAPPING_LABEL: b"", AUTHENTICATION_LABEL: b"\1"}
 LARGEST_PKCS8 = 16384
+# RFC 3394 takes two blocks of 64 bits at least.
+SMALLEST_ALIGNED_BITS = 128
 
 WRAPPED_KEY_REFUSED = dict.fromkeys(
     (
@@ -161,12 +163,22 @@ def _tag(connection: Connection, authentication_key: int, data: bytes) -> bytes:
 
 
 def _wrapping_call(
-    connection: Connection, offered: MechanismSet, private: bool, mechanism: int | None, iv: bytes
+    connection: Connection,
+    offered: MechanismSet,
+    private: bool,
+    mechanism: int | None,
+    iv: bytes,
+    unaligned: bool = False,
 ) -> MechanismCall:
-    """The mechanism that wraps; `mechanism` as the blob says, or None for the token's best."""
-    secret_key = (Mechanism.AES_KEY_WRAP, Mechanism.AES_KEY_WRAP_KWP)
+    """The mechanism that wraps; `mechanism` as the blob says, or None for the token's best.
+
+    unaligned: for a secret key of a length that RFC 3394 does not take.
+    """
     padded = (Mechanism.AES_KEY_WRAP_PAD,) if offered.quirks.key_wrap_pad_is_rfc5649 else ()
-    choices = (Mechanism.AES_KEY_WRAP_KWP, *padded, Mechanism.AES_CBC_PAD) if private else secret_key
+    any_length = (Mechanism.AES_KEY_WRAP_KWP, *padded)
+    choices = (*any_length, Mechanism.AES_CBC_PAD) if private else (Mechanism.AES_KEY_WRAP, *any_length)
+    if unaligned:
+        choices = (*any_length, Mechanism.AES_KEY_WRAP)
     for choice in choices:
         if offered.has(choice) and mechanism in (None, int(choice)):
             if choice is Mechanism.AES_CBC_PAD:
@@ -199,7 +211,8 @@ def build(
     if isinstance(spec, PairSpec) and wrapped_kinds is not None and spec.kind not in wrapped_kinds:
         raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"token {connection.token_name!r} wraps no {spec.kind} keys")
     iv = os.urandom(16)
-    call = _wrapping_call(connection, offered, private, None, iv)
+    unaligned = isinstance(spec, SecretSpec) and (spec.bits % 64 != 0 or spec.bits < SMALLEST_ALIGNED_BITS)
+    call = _wrapping_call(connection, offered, private, None, iv, unaligned)
     identifier, (wrapping_key, authentication_key) = _own_protecting_keys(connection, offered)
     room = LARGEST_PKCS8 if private else spec.bits // 8 + 64
     wrapped = wrap(connection, call, wrapping_key, key, room)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace as replaced
 from functools import partial
 from typing import Any, NoReturn
@@ -26,9 +26,8 @@ from hwcng.providers.base import (
     SecretKey,
     SecretSpec,
     Support,
-    Usage,
 )
-from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates
+from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates, xts_keys
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
@@ -39,12 +38,11 @@ from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.quirks import quirks_of
-from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
+from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey, unwrappable
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offered_as
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.store import KeyStore
 from hwcng.providers.pkcs11.tokens import FoundToken, find_token
-from hwcng.providers.pkcs11.xts_keys import Pkcs11XtsKey
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
 
 __all__ = ["Pkcs11Provider", "open_uri"]
@@ -202,24 +200,14 @@ class Pkcs11Provider(Provider):
         self._require(offered_as(spec))
         return SECRET_KINDS[spec.family]
 
-    def _xts(self, spec: SecretSpec, make: Callable[[SecretSpec, int], SecretKey]) -> SecretKey:
-        """An XTS key of two AES keys, which `make` makes given their spec and which of the two it is."""
-        self._kind_of_secret(spec)
-        half = SecretSpec(SecretFamily.AES, spec.bits // 2, Usage.ENCRYPT | Usage.DECRYPT)
-        data_key = make(half, 0)
-        try:
-            tweak_key = make(half, 1)
-        except BaseException:
-            data_key.destroy()
-            raise
-        if not isinstance(data_key, Pkcs11SecretKey) or not isinstance(tweak_key, Pkcs11SecretKey):
-            raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "the halves of an XTS key are no keys of the token")
-        return Pkcs11XtsKey(data_key, tweak_key, spec)
+    def _is_composed(self, spec: SecretSpec) -> bool:
+        """Whether the key is two keys here."""
+        return spec.family is SecretFamily.XTS and self.offers(spec.family.value) is not Support.NATIVE
 
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
-        if spec.family is SecretFamily.XTS:
-            return self._xts(spec, lambda half, _: self.generate_secret(half))
         kind = self._kind_of_secret(spec)
+        if self._is_composed(spec):
+            return xts_keys.make(spec, lambda half, _: self.generate_secret(half))
         held = objects.generate(
             self._connection,
             mechanisms.call(int(kind.generation)),
@@ -230,10 +218,10 @@ class Pkcs11Provider(Provider):
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._kind_of_secret(spec)
-        if spec.family is SecretFamily.XTS:
+        if self._is_composed(spec):
             size = spec.bits // 16
             halves = value[:size], value[size:]
-            return self._xts(spec, lambda half, which: self.import_secret(half, halves[which]))
+            return xts_keys.make(spec, lambda half, which: self.import_secret(half, halves[which]))
         if spec.family is SecretFamily.HMAC:
             value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
@@ -242,6 +230,8 @@ class Pkcs11Provider(Provider):
 
     def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
         self._require("AES", "WRAP")
+        if not self._kind_of_secret(spec).wraps:
+            raise unwrappable(spec)
         if not isinstance(wrapping_key, Pkcs11SecretKey):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key that unwraps is of another kind of token")
         wrapping_key.connection.require_alive()

@@ -33,6 +33,8 @@ class Quirks:
 
     named_curves: curves that EC keys can have, None where every curve in the mechanism's size range may be tried.
     unusable_mechanisms: what the token lists and then refuses.
+    rc2_ecb_wants_iv: whether CKM_RC2_ECB must be given CK_RC2_CBC_PARAMS. rc2_whole_bytes: whether RC2's effective key
+    lengths are whole bytes, and others silently rounded up.
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
@@ -48,6 +50,8 @@ class Quirks:
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
     unusable_mechanisms: frozenset[int] = frozenset()
+    rc2_ecb_wants_iv: bool = False
+    rc2_whole_bytes: bool = False
     slots_share_mechanisms: bool = False
     wrapped_kinds: frozenset[str] | None = None
     types_have_their_length: bool = False
@@ -72,7 +76,8 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     ),
     # NSS answers DOMAIN_PARAMS_INVALID to Brainpool and secp256k1. It wraps EC and DSA keys, which it then refuses to
     # unwrap (TEMPLATE_INCOMPLETE), and its DEVICE_ERROR to the wrapping of a DH key would pass for a lost connection.
-    # A database's slot lists no digest, no RC4 and no CKM_EXTRACT_KEY_FROM_KEY, and takes them all.
+    # A database's slot lists no digest, no RC4 and no CKM_EXTRACT_KEY_FROM_KEY, and takes them all. To CK_RC2_PARAMS it
+    # answers MECHANISM_PARAM_INVALID, and an effective length of 63 bits gives the ciphertext of 64.
     (
         re.compile(r"NSS|Mozilla"),
         Quirks(
@@ -80,6 +85,8 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
             wrapped_kinds=frozenset({"RSA", "ML-DSA", "ML-KEM"}),
             types_have_their_length=True,
             slots_share_mechanisms=True,
+            rc2_ecb_wants_iv=True,
+            rc2_whole_bytes=True,
         ),
     ),
     # opencryptoki takes SHA-3 in PSS too.

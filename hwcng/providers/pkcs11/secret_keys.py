@@ -6,14 +6,15 @@ Everything composed keeps every key bit in the token.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 from pkcs11 import Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hashes import HASHES
-from hwcng.providers import base, compose
+from hwcng.providers import base, compose, xts
 from hwcng.providers.base import (
     AeadSpec,
     CipherMode,
@@ -33,14 +34,16 @@ from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.key_streams import new_stream
 from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
-from hwcng.providers.pkcs11.mechanisms import AES_BLOCK
+from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
+from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
-__all__ = ["Pkcs11SecretKey"]
+__all__ = ["Pkcs11SecretKey", "unwrappable"]
 
-RC2_BLOCK = 8
 _CIPHERS = {SecretFamily.CMAC: "AES", SecretFamily.GMAC: "AES"}
 _ECB = CipherSpec(CipherMode.ECB)
 DES_BLOCK = 8
@@ -54,22 +57,40 @@ _BAD_TAG: Mapping[int, NTSTATUS] = dict.fromkeys(
 _COPY_REFUSED = frozenset({CKR.ACTION_PROHIBITED, CKR.FUNCTION_NOT_SUPPORTED})
 
 WRAP_OVERHEAD = 8
+SMALLEST_WRAPPED = 16
+
+
+def unwrappable(spec: SecretSpec) -> CngError:
+    """The error for a kind of key that never leaves or enters a token wrapped."""
+    return not_supported(f"{spec.family.value} keys are neither wrapped nor unwrapped")
+
+
+def _data_units(spec: CipherSpec, data: bytes) -> Iterator[tuple[CipherSpec, bytes]]:
+    """One CKM_AES_XTS operation per data unit."""
+    number = int.from_bytes(spec.iv, "little")
+    for index, part in enumerate(xts.units(data, spec.data_unit)):
+        yield replace(spec, iv=(number + index).to_bytes(AES_BLOCK, "little")), part
 
 
 class Pkcs11SecretKey(TokenKey, base.SecretKey):
     def __init__(self, held: HeldObject, offered: MechanismSet, spec: SecretSpec) -> None:
         super().__init__(held, offered)
         self.spec = spec
+        self._stream = new_stream()
+        self._streaming: Connection | None = None
 
     def _allow(self, usage: Usage, verb: str) -> None:
         if not self.spec.usage & usage:
             raise not_supported(f"this {self.spec.family.value} key was made without the right to {verb}")
 
+    def _call(self, spec: CipherSpec | AeadSpec) -> MechanismCall:
+        return mechanisms.cipher(self.spec.family, spec, rc2_ecb_wants_iv=self.offered.quirks.rc2_ecb_wants_iv)
+
     def _encrypt(self, spec: CipherSpec | AeadSpec, data: bytes, room: int) -> bytes:
         return self.connection.crypt(
             "C_EncryptInit",
             "C_Encrypt",
-            mechanisms.cipher(self.spec.family, spec),
+            self._call(spec),
             self.held.handle,
             data,
             room,
@@ -80,7 +101,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         return self.connection.crypt(
             "C_DecryptInit",
             "C_Decrypt",
-            mechanisms.cipher(self.spec.family, spec),
+            self._call(spec),
             self.held.handle,
             data,
             len(data),
@@ -95,70 +116,75 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         return _CIPHERS.get(self.spec.family, self.spec.family.value)
 
     def _ecb(self, blocks: bytes, effective_bits: int = 0) -> bytes:
-        if self.spec.family is not SecretFamily.RC2:
-            return self._encrypt(_ECB, blocks, len(blocks)) if blocks else b""
-        cbc = CipherSpec(CipherMode.CBC, bytes(RC2_BLOCK), effective_bits)
-        pieces = (blocks[start : start + RC2_BLOCK] for start in range(0, len(blocks), RC2_BLOCK))
-        return b"".join(self._encrypt(cbc, piece, RC2_BLOCK) for piece in pieces)
-
-    def _ecb_decrypt(self, blocks: bytes, effective_bits: int) -> bytes:
-        """RC2's: in CBC every plaintext block is masked by the ciphertext block before it."""
-        iv = bytes(RC2_BLOCK)
-        plaintext = self._decrypt(CipherSpec(CipherMode.CBC, iv, effective_bits), blocks, None)
-        return compose.xor(plaintext, (iv + blocks)[: len(blocks)])
+        spec = CipherSpec(CipherMode.ECB, effective_bits=effective_bits)
+        return self._encrypt(spec, blocks, len(blocks)) if blocks else b""
 
     def _cbc_zero_iv(self, blocks: bytes) -> bytes:
         return self._encrypt(_CBC_ZERO_IV, blocks, len(blocks))
 
-    def _support(self, mode: CipherMode) -> Support:
-        support = self.offered.offers(self.cipher, mode.value)
-        if support is Support.REFUSED:
-            raise not_supported(f"token {self.connection.token_name!r} has no {self.cipher} {mode.value}")
+    def _support(self, spec: CipherSpec | AeadSpec) -> Support:
+        support = self.offered.offers(self.cipher, spec.mode.value)
+        # An XTS key of two objects is a class of its own.
+        if support is Support.REFUSED or (spec.mode is CipherMode.XTS and support is not Support.NATIVE):
+            raise not_supported(f"token {self.connection.token_name!r} has no {self.cipher} {spec.mode.value}")
+        if isinstance(spec, CipherSpec) and spec.effective_bits % 8 and self.offered.quirks.rc2_whole_bytes:
+            raise not_supported(
+                f"token {self.connection.token_name!r} takes effective key lengths in whole bytes, "
+                f"not {spec.effective_bits} bits"
+            )
         return support
 
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         self._allow(Usage.ENCRYPT, "encrypt")
-        native = self._support(spec.mode) is Support.NATIVE
+        native = self._support(spec) is Support.NATIVE
         if isinstance(spec, AeadSpec):
             if native:
                 return self._encrypt(spec, data, len(data) + spec.tag_length)
             return compose.ccm_encrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
         if not data:
             return b""
+        if not native:
+            composed = compose.cfb8_encrypt if spec.mode is CipherMode.CFB8 else compose.cfb_encrypt
+            return composed(partial(self._ecb, effective_bits=spec.effective_bits), spec.iv, data)
         if spec.mode is CipherMode.STREAM:
-            return self._key_stream(spec.offset, data)
-        if native:
-            # opencryptoki reports the buffer's size as CFB's output length.
-            return self._encrypt(spec, data, len(data))[: len(data)]
-        ecb = partial(self._ecb, effective_bits=spec.effective_bits)
-        if spec.mode is CipherMode.ECB:
-            return ecb(data)
-        composed = compose.cfb8_encrypt if spec.mode is CipherMode.CFB8 else compose.cfb_encrypt
-        return composed(ecb, spec.iv, data)
+            return self._key_stream("Encrypt", spec, data)
+        if spec.mode is CipherMode.XTS:
+            return b"".join(self._encrypt(unit, part, len(part)) for unit, part in _data_units(spec, data))
+        # opencryptoki reports the buffer's size as CFB's output length.
+        return self._encrypt(spec, data, len(data))[: len(data)]
 
     def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         self._allow(Usage.DECRYPT, "decrypt")
-        native = self._support(spec.mode) is Support.NATIVE
+        native = self._support(spec) is Support.NATIVE
         if isinstance(spec, AeadSpec):
             if native:
                 return self._decrypt(spec, data, _BAD_TAG)
             return compose.ccm_decrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
         if not data:
             return b""
+        if not native:
+            composed = compose.cfb8_decrypt if spec.mode is CipherMode.CFB8 else compose.cfb_decrypt
+            return composed(partial(self._ecb, effective_bits=spec.effective_bits), spec.iv, data)
         if spec.mode is CipherMode.STREAM:
-            return self._key_stream(spec.offset, data)
-        if native:
-            return self._decrypt(spec, data, None)[: len(data)]
-        if spec.mode is CipherMode.ECB:
-            return self._ecb_decrypt(data, spec.effective_bits)
-        ecb = partial(self._ecb, effective_bits=spec.effective_bits)
-        composed = compose.cfb8_decrypt if spec.mode is CipherMode.CFB8 else compose.cfb_decrypt
-        return composed(ecb, spec.iv, data)
+            return self._key_stream("Decrypt", spec, data)
+        if spec.mode is CipherMode.XTS:
+            return b"".join(self._decrypt(unit, part, None) for unit, part in _data_units(spec, data))
+        return self._decrypt(spec, data, None)[: len(data)]
 
-    def _key_stream(self, offset: int, data: bytes) -> bytes:
-        """RC4 from a place in its key stream on: the token runs through what went before."""
-        padded = bytes(offset) + data
-        return self._encrypt(CipherSpec(CipherMode.STREAM), padded, len(padded))[offset:]
+    def _key_stream(self, verb: str, spec: CipherSpec, data: bytes) -> bytes:
+        connection = self.connection
+        self._streaming = connection
+        # Either direction is the same exclusive or: one running operation serves both.
+        if self.spec.usage & Usage.ENCRYPT:
+            verb = "Encrypt"
+        call, key = self._call(spec), self.held.handle
+        return connection.key_streams.crypt(connection, self._stream, verb, call, key, spec.offset, data)
+
+    def destroy(self) -> None:
+        # The connection of a named key may be another by then, or not to be had.
+        if self._streaming is not None:
+            self._streaming.key_streams.end(self._streaming, self._stream)
+        super().destroy()
 
     def mac(self, spec: MacSpec, data: bytes) -> bytes:
         if isinstance(spec, GmacSpec):
@@ -197,6 +223,13 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         self._allow(Usage.WRAP, "wrap")
         if not key.spec.exportable:
             raise not_supported("the key's export policy forbids its export")
+        if not SECRET_KINDS[key.spec.family].wraps:
+            raise unwrappable(key.spec)
+        # The token may hold a key of HMAC in another length than it was given.
+        if key.spec.family is not SecretFamily.HMAC and (key.spec.bits // 8 < SMALLEST_WRAPPED or key.spec.bits % 64):
+            raise not_supported(
+                f"AES key wrap takes whole 8-byte blocks, 16 bytes at least, not a key of {key.spec.bits // 8} bytes"
+            )
         self.connection.require_alive()
         if isinstance(key, Pkcs11SecretKey):
             key.connection.require_alive()
@@ -243,4 +276,6 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
     def opaque(self) -> bytes:
         if not self.spec.exportable:
             raise not_supported("the key's export policy forbids its export")
+        if not SECRET_KINDS[self.spec.family].wraps:
+            raise unwrappable(self.spec)
         return opaque.build(self.connection, self.offered, self.spec, self.held.handle)

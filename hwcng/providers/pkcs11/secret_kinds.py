@@ -16,15 +16,19 @@ __all__ = ["SECRET_KINDS", "SecretKind", "offered_as"]
 
 @dataclass(frozen=True, slots=True)
 class SecretKind:
-    """says_length: whether CKA_VALUE_LEN belongs into the template of a generation."""
+    """says_length: whether CKA_VALUE_LEN belongs into the template of a generation. wraps: whether such keys may be
+    wrapped and unwrapped.
+    """
 
     key_type: int
     generation: int
     says_length: bool = True
+    wraps: bool = True
 
 
 _AES = SecretKind(KeyType.AES, Mechanism.AES_KEY_GEN)
 CKK_CHACHA20 = 0x33
+CKK_AES_XTS = 0x35
 
 _GENERIC = SecretKind(KeyType.GENERIC_SECRET, Mechanism.GENERIC_SECRET_KEY_GEN)
 
@@ -33,7 +37,8 @@ SECRET_KINDS: Mapping[SecretFamily, SecretKind] = MappingProxyType(
         SecretFamily.AES: _AES,
         SecretFamily.CMAC: _AES,
         SecretFamily.GMAC: _AES,
-        SecretFamily.XTS: _AES,
+        # Inside a token nobody can see that the two halves of an unwrapped key differ, as SP 800-38E asks.
+        SecretFamily.XTS: SecretKind(CKK_AES_XTS, CKM.AES_XTS_KEY_GEN, wraps=False),
         SecretFamily.DES: SecretKind(KeyType._DES, Mechanism._DES_KEY_GEN, says_length=False),
         SecretFamily.DES3: SecretKind(KeyType.DES3, Mechanism.DES3_KEY_GEN, says_length=False),
         SecretFamily.DES3_112: SecretKind(KeyType.DES2, Mechanism.DES2_KEY_GEN, says_length=False),

@@ -19,6 +19,7 @@ from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import at_work, foreign_work, foreign_work_begins, forks_under_way
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.key_streams import KeyStreams
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.uri import Pin
@@ -97,6 +98,7 @@ class Connection:
         self._idle: deque[Session] = deque()
         self._owners: deque[Session] = deque()
         self._garbage: deque[int] = deque()
+        self.key_streams = KeyStreams()
         self._waiting = 0
         self._returned = threading.Condition()
         module.enlist(self)
@@ -227,6 +229,8 @@ class Connection:
                 return Session(handle)
             if rv != CKR.SESSION_COUNT or time.monotonic() > deadline:
                 raise self.error(rv, "C_OpenSession failed")
+            if self.key_streams.give_way(self):
+                continue
             with self._returned:
                 self._waiting += 1
                 # The timeout covers the session that came back before the wait began.
@@ -348,5 +352,6 @@ class Connection:
     def close(self) -> None:
         """Closes every session, which ends every session object."""
         self._abandon("its provider was closed", NTSTATUS.STATUS_INVALID_HANDLE)
+        self.key_streams.end_all(self)
         self._close_all(self._idle)
         self._close_all(self._owners)

@@ -1,56 +1,79 @@
-"""XTS-AES keys of a token without CKM_AES_XTS: two AES keys, of which one makes the tweaks (IEEE 1619; SP 800-38E)."""
+"""XTS-AES keys on tokens without CKM_AES_XTS: two AES keys that stay inside (IEEE 1619-2018; SP 800-38E)."""
 
 from __future__ import annotations
 
-from hwcng.providers import base, compose
-from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, MacSpec, SecretSpec
-from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
+from collections.abc import Callable
+from typing import NoReturn
+
+from hwcng.providers import base, xts
+from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, MacSpec, SecretFamily, SecretSpec, Usage
+from hwcng.providers.pkcs11.secret_keys import unwrappable
 from hwcng.providers.pkcs11.token_key import not_supported
 
-__all__ = ["Pkcs11XtsKey"]
+__all__ = ["Pkcs11XtsKey", "make"]
 
 _ECB = CipherSpec(CipherMode.ECB)
 
 
+def make(spec: SecretSpec, half: Callable[[SecretSpec, int], base.SecretKey]) -> Pkcs11XtsKey:
+    """half: makes the AES key of the data, which it is told by 0, and then the one of the tweaks, 1."""
+    bits = spec.bits // 2
+    data_key = half(SecretSpec(SecretFamily.AES, bits, spec.usage & (Usage.ENCRYPT | Usage.DECRYPT)), 0)
+    try:
+        return Pkcs11XtsKey(data_key, half(SecretSpec(SecretFamily.AES, bits, Usage.ENCRYPT), 1), spec)
+    except BaseException:
+        data_key.destroy()
+        raise
+
+
 class Pkcs11XtsKey(base.SecretKey):
-    """data_key encrypts the data, tweak_key the numbers of the data units."""
+    """Lives and ends with its two AES keys."""
 
-    def __init__(self, data_key: Pkcs11SecretKey, tweak_key: Pkcs11SecretKey, spec: SecretSpec) -> None:
-        self.data_key = data_key
-        self.tweak_key = tweak_key
+    def __init__(self, data_key: base.SecretKey, tweak_key: base.SecretKey, spec: SecretSpec) -> None:
         self.spec = spec
+        self._data_key = data_key
+        self._tweak_key = tweak_key
 
-    def _crypt(self, spec: CipherSpec | AeadSpec, data: bytes, encrypting: bool) -> bytes:
+    def _tweak(self, blocks: bytes) -> bytes:
+        return self._tweak_key.encrypt(_ECB, blocks)
+
+    @staticmethod
+    def _checked(spec: CipherSpec | AeadSpec) -> CipherSpec:
         if not isinstance(spec, CipherSpec) or spec.mode is not CipherMode.XTS:
-            raise not_supported("an XTS-AES key does XTS and nothing else")
-        verb = self.data_key.encrypt if encrypting else self.data_key.decrypt
-        return compose.xts(
-            lambda numbers: self.tweak_key.encrypt(_ECB, numbers),
-            lambda blocks: verb(_ECB, blocks),
-            int.from_bytes(spec.iv, "little"),
-            spec.data_unit,
-            data,
-            encrypting=encrypting,
-        )
+            raise not_supported(f"an XTS-AES key has no mode {spec.mode.value}")
+        return spec
 
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
-        return self._crypt(spec, data, True)
+        asked = self._checked(spec)
+        number = int.from_bytes(asked.iv, "little")
+        return xts.encrypt(
+            self._tweak, lambda blocks: self._data_key.encrypt(_ECB, blocks), number, asked.data_unit, data
+        )
 
     def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
-        return self._crypt(spec, data, False)
+        asked = self._checked(spec)
+        number = int.from_bytes(asked.iv, "little")
+        return xts.decrypt(
+            self._tweak, lambda blocks: self._data_key.decrypt(_ECB, blocks), number, asked.data_unit, data
+        )
 
-    def mac(self, spec: MacSpec, data: bytes) -> bytes:
+    def mac(self, spec: MacSpec, data: bytes) -> NoReturn:
         raise not_supported("an XTS-AES key does not authenticate")
 
     def duplicate(self) -> Pkcs11XtsKey:
-        return Pkcs11XtsKey(self.data_key.duplicate(), self.tweak_key.duplicate(), self.spec)
+        data_key = self._data_key.duplicate()
+        try:
+            return Pkcs11XtsKey(data_key, self._tweak_key.duplicate(), self.spec)
+        except BaseException:
+            data_key.destroy()
+            raise
 
-    def wrap_key(self, key: base.SecretKey) -> bytes:
+    def wrap_key(self, key: base.SecretKey) -> NoReturn:
         raise not_supported("an XTS-AES key wraps no keys")
 
-    def opaque(self) -> bytes:
-        raise not_supported("an XTS-AES key is two keys of the token, and there is no opaque blob of two")
+    def opaque(self) -> NoReturn:
+        raise unwrappable(self.spec)
 
     def destroy(self) -> None:
-        self.data_key.destroy()
-        self.tweak_key.destroy()
+        self._data_key.destroy()
+        self._tweak_key.destroy()

@@ -135,6 +135,16 @@ class Offers:
         self._put("AES", "GCM", False, "a TPM has no AES-GCM; composing it would put GHASH's key on the host")
         self._put("AES", "CCM", False, "a TPM has no AES-CCM, and it is not composed for one")
         self._put("AES", "WRAP", False, "a TPM has no AES key wrap; unwrapping on the host would show the key")
+        has_tdes = ALG.TDES in facts.algorithms
+        tdes = "libtss2 does not marshal TDES, which this TPM has" if has_tdes else "the TPM has no TDES"
+        for name, modes, reason in (
+            ("3DES", ("ECB", "CBC", "CFB8", "CFB64"), tdes),
+            ("3DES_112", ("ECB", "CBC", "CFB8", "CFB64"), tdes),
+            ("XTS-AES", ("XTS",), "a TPM has no XTS, and it is not composed for one"),
+            ("CHACHA20_POLY1305", ("POLY1305",), "a TPM has no ChaCha20"),
+        ):
+            for mode in (None, *modes):
+                self._put(name, mode, False, reason)
         self._put("AES-CMAC", None, facts.cmac, "the TPM does not take AES-CMAC keys")
         self._put("AES-GMAC", None, False, "a TPM has no AES-GCM")
         for name in HASHES:

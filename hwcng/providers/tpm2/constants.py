@@ -27,6 +27,7 @@ class ALG(enum.IntEnum):
     """TPM_ALG_ID (TCG Algorithm Registry)."""
 
     RSA = 0x0001
+    TDES = 0x0003
     SHA1 = 0x0004
     HMAC = 0x0005
     AES = 0x0006

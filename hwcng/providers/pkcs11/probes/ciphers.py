@@ -23,6 +23,7 @@ _RC2_MODES: tuple[CipherSpec | AeadSpec, ...] = (
 # Family -> the key lengths to make, the first of which is used, and its modes.
 _PROBED: Mapping[SecretFamily, tuple[tuple[int, ...], tuple[CipherSpec | AeadSpec, ...]]] = {
     SecretFamily.DES: ((64,), _BLOCK_MODES),
+    SecretFamily.DESX: ((), _BLOCK_MODES),
     SecretFamily.DES3: ((192,), _BLOCK_MODES),
     SecretFamily.DES3_112: ((128,), _BLOCK_MODES),
     SecretFamily.RC2: ((128, 40, 56, 64), _RC2_MODES),
@@ -44,7 +45,7 @@ def ciphers(probe: Probe) -> None:
         probe.key_bits[name] = tuple(sorted(made))
         for spec in modes:
             mode = spec.mode.value
-            works = partial(_round_trip, probe, family, lengths[0], spec)
+            works = partial(_round_trip, probe, family, next(iter(lengths), 0), spec)
             probe.attempt(name, mode, probe.offered.offers(name, mode), works)
 
 
