@@ -29,6 +29,7 @@ from hwcng.providers.pkcs11.cryptoki import CData, ffi
 __all__ = [
     "AES_BLOCK",
     "CKM",
+    "CKK_EC_MONTGOMERY",
     "EC_MONTGOMERY_KEY_PAIR_GEN",
     "HASH_ML_DSA",
     "CIPHER_MECHANISMS",
@@ -52,6 +53,7 @@ __all__ = [
 
 AES_BLOCK = 16
 
+CKK_EC_MONTGOMERY = 0x41
 EC_MONTGOMERY_KEY_PAIR_GEN = 0x1056
 HASH_ML_DSA = 0x1F
 CKH_HEDGE_PREFERRED, CKH_DETERMINISTIC_REQUIRED = 0, 2

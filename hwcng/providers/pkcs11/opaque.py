@@ -207,8 +207,8 @@ def build(
     """The blob of an exportable key. Raises STATUS_NOT_SUPPORTED where the token cannot wrap it."""
     connection.require_alive()
     private = isinstance(spec, PairSpec)
-    wrapped_kinds = offered.quirks.wrapped_kinds
-    if isinstance(spec, PairSpec) and wrapped_kinds is not None and spec.kind not in wrapped_kinds:
+    types = offered.quirks.wrapped_key_types
+    if isinstance(spec, PairSpec) and types is not None and kind_of(spec).key_type not in types:
         raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"token {connection.token_name!r} wraps no {spec.kind} keys")
     iv = os.urandom(16)
     unaligned = isinstance(spec, SecretSpec) and (spec.bits % 64 != 0 or spec.bits < SMALLEST_ALIGNED_BITS)

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from pkcs11 import Mechanism
+from pkcs11 import KeyType, Mechanism
 
 from hwcng.hashes import HASHES
+from hwcng.providers.pkcs11.mechanisms import CKK_EC_MONTGOMERY
 
 __all__ = ["Quirks", "companions", "connects_alone", "initialize_reserved", "quirks_of"]
 
@@ -38,7 +39,7 @@ class Quirks:
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
-    wrapped_kinds: kinds of pairs that survive C_WrapKey and C_UnwrapKey, None where every kind may be tried.
+    wrapped_key_types: types of private keys that survive C_WrapKey and C_UnwrapKey, None where any may be tried.
     types_have_their_length: whether a key of a type of one length, such as DES, cannot be unwrapped with another.
     key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
@@ -53,7 +54,7 @@ class Quirks:
     rc2_ecb_wants_iv: bool = False
     rc2_whole_bytes: bool = False
     slots_share_mechanisms: bool = False
-    wrapped_kinds: frozenset[str] | None = None
+    wrapped_key_types: frozenset[int] | None = None
     types_have_their_length: bool = False
     key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -82,7 +83,7 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
         re.compile(r"NSS|Mozilla"),
         Quirks(
             named_curves=_NIST_CURVES,
-            wrapped_kinds=frozenset({"RSA", "ML-DSA", "ML-KEM"}),
+            wrapped_key_types=frozenset({KeyType.RSA, KeyType.ML_DSA, KeyType.ML_KEM, CKK_EC_MONTGOMERY}),
             types_have_their_length=True,
             slots_share_mechanisms=True,
             rc2_ecb_wants_iv=True,

@@ -34,7 +34,7 @@ from hwcng.providers.base import (
 from hwcng.providers.names import LONGEST_NAME_OCTETS
 from hwcng.providers.pkcs11.key_ids import KeyId
 from hwcng.providers.pkcs11.kinds.base import unsigned
-from hwcng.providers.pkcs11.kinds.montgomery import CKK_EC_MONTGOMERY
+from hwcng.providers.pkcs11.mechanisms import CKK_EC_MONTGOMERY
 
 __all__ = ["READ", "Values", "number", "public_values", "rsa_public", "spec_of"]
 

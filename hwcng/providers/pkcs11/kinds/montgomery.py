@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MontgomeryKind"]
 
-CKK_EC_MONTGOMERY = 0x41
-
 
 def _parameters(curve: str) -> bytes:
     encoded: bytes = encode_named_curve_parameters(CURVES[curve].oid)
@@ -29,7 +27,7 @@ def _parameters(curve: str) -> bytes:
 
 class MontgomeryKind(PairKind[EcPublicKey, EcPrivateKey]):
     kind = "EC"
-    key_type = CKK_EC_MONTGOMERY
+    key_type = mechanisms.CKK_EC_MONTGOMERY
 
     def generation(self, spec: PairSpec) -> int:
         return mechanisms.EC_MONTGOMERY_KEY_PAIR_GEN

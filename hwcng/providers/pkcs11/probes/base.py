@@ -27,7 +27,8 @@ class Probe:
         key = algorithm, operation
         reasons = self.offered.reasons
         scheme = operation.split()[0]
-        reason = reasons.get((algorithm, scheme)) or reasons.get((algorithm, None)) or RSA_COMPOSITIONS.get(scheme, "")
+        known = reasons.get((algorithm, scheme)) or reasons.get((algorithm, None)) or RSA_COMPOSITIONS.get(scheme)
+        reason = known or f"the token has no mechanism for {algorithm} {operation}"
         if support is not Support.REFUSED:
             try:
                 if not works():
