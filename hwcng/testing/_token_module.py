@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from hwcng.providers.pkcs11.function_lists import LIST_2_40
+
 __all__ = [
     "CKF_TOKEN_INITIALIZED",
     "CKF_USER_PIN_INITIALIZED",
@@ -54,34 +56,10 @@ class InitializeArguments(ctypes.Structure):
     )
 
 
-_FUNCTIONS = (
-    "C_Initialize",
-    "C_Finalize",
-    "C_GetInfo",
-    "C_GetFunctionList",
-    "C_GetSlotList",
-    "C_GetSlotInfo",
-    "C_GetTokenInfo",
-    "C_GetMechanismList",
-    "C_GetMechanismInfo",
-    "C_InitToken",
-    "C_InitPIN",
-    "C_SetPIN",
-    "C_OpenSession",
-    "C_CloseSession",
-    "C_CloseAllSessions",
-    "C_GetSessionInfo",
-    "C_GetOperationState",
-    "C_SetOperationState",
-    "C_Login",
-    "C_Logout",
-)
-
-
 class FunctionList(ctypes.Structure):
-    """The beginning of CK_FUNCTION_LIST (section 3.6)."""
+    """CK_FUNCTION_LIST (section 3.6)."""
 
-    _fields_ = (("version", ctypes.c_ubyte * 2), *((name, ctypes.c_void_p) for name in _FUNCTIONS))
+    _fields_ = (("version", ctypes.c_ubyte * 2), *((name, ctypes.c_void_p) for name in LIST_2_40))
 
 
 class TokenInitError(Exception):

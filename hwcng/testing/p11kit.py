@@ -12,13 +12,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from hwcng.providers.uri import Pkcs11Uri
+from hwcng.testing._server import Server
 
 __all__ = ["P11KitError", "P11KitServer", "find_client"]
 
@@ -48,7 +47,7 @@ def find_client() -> Path:
     raise P11KitError(f"p11-kit-client.so is not installed. {_PACKAGES}")
 
 
-class P11KitServer:
+class P11KitServer(Server):
     """A context manager that serves a module's tokens on a private socket.
 
     module: of the tokens; environ: what that module needs, such as `SoftHsm.environ()`; directory: where the socket is,
@@ -63,10 +62,7 @@ class P11KitServer:
     ) -> None:
         self.module = Path(module)
         self._environ = dict(environ or {})
-        self._temporary = directory is None
-        # A unix socket's path has 107 bytes at most, and pytest's directories are long.
-        self.directory = Path(tempfile.mkdtemp(prefix="p11kit-")) if directory is None else Path(directory).resolve()
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(directory, "p11kit-")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -126,26 +122,3 @@ class P11KitServer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-    def restart(self) -> None:
-        """Kills the server and starts it at the same address. Connections and session objects are gone."""
-        self.kill()
-        self.start()
-
-    def close(self) -> None:
-        """Ends the server and removes a temporary directory."""
-        self.kill()
-        if self._temporary:
-            shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> P11KitServer:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -7,12 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 
 from hwcng.providers.uri import Tpm2Uri
+from hwcng.testing._server import Server
 
 __all__ = ["Swtpm", "SwtpmError"]
 
@@ -25,7 +24,7 @@ class SwtpmError(RuntimeError):
     """swtpm is not there or did not start; the message says what it said."""
 
 
-class Swtpm:
+class Swtpm(Server):
     """A context manager that runs swtpm on a unix socket, or on a free TCP port where tcp is True.
 
     uri: for hwcng.open_provider; its store is in the state directory, so nothing is left behind. tcti: for others.
@@ -36,10 +35,7 @@ class Swtpm:
     def __init__(
         self, directory: str | os.PathLike[str] | None = None, *, tcp: bool = False, start: bool = True
     ) -> None:
-        self._temporary = directory is None
-        # A unix socket's path has 107 bytes at most, and pytest's directories are long.
-        self.directory = Path(tempfile.mkdtemp(prefix="swtpm-")) if directory is None else Path(directory).resolve()
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(directory, "swtpm-")
         self._tcp = tcp
         self._start = start
         self._port = 0
@@ -134,35 +130,12 @@ class Swtpm:
             process.kill()
             process.wait()
 
-    def restart(self) -> None:
-        """Kills swtpm and starts it on the same state and the same address: what a TPM reset does."""
-        self.kill()
-        self.start()
-
     def pause(self) -> None:
         """Makes swtpm silent: it takes commands and does not answer until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
-
-    def close(self) -> None:
-        """Ends swtpm and removes a temporary directory."""
-        self.kill()
-        if self._temporary:
-            shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Swtpm:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _free_port() -> int:

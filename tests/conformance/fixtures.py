@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conformance.helpers import refused
+from conformance.helpers import Refuses, refused
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 if TYPE_CHECKING:
@@ -129,6 +129,21 @@ def refuses(calls: Callable[..., Any]) -> Callable[..., AbstractContextManager[A
     return checked
 
 
+@pytest.fixture
+def untouched(nss_current_provider: Provider) -> Refuses:
+    """`with untouched(status):` the block raises exactly this status before the token is called."""
+
+    from hwcng.testing.calls import CallCounter
+
+    @contextmanager
+    def checked(status: NTSTATUS) -> Iterator[None]:
+        with CallCounter(nss_current_provider) as calls, refused(status):
+            yield
+        assert calls.names == []
+
+    return checked
+
+
 __all__ = [
     "aes",
     "aes_key",
@@ -139,5 +154,6 @@ __all__ = [
     "pair",
     "refuses",
     "rsa_numbers",
+    "untouched",
     "warm",
 ]

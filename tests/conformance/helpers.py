@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
+
+Refuses = Callable[[NTSTATUS], AbstractContextManager[object]]
+"""What fixtures give whose `with` block raises a status before the token is called."""
 
 SECRET = bytes(range(0x40, 0x60))
 """32 bytes of key material; its first 16 and 24 are good AES keys too."""

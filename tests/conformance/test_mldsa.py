@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 
 import pytest
-from conformance.helpers import refused, token_attributes
+from conformance.helpers import Refuses, refused, token_attributes
 from conformance.lattice_keys import ML_DSA, blob, expanded, malformed
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
@@ -31,7 +30,6 @@ PUBLIC_KEYS = {
     "65": mldsa.MLDSA65PublicKey,
     "87": mldsa.MLDSA87PublicKey,
 }
-Refuses = Callable[[NTSTATUS], AbstractContextManager[object]]
 
 every_set = pytest.mark.parametrize("name", ML_DSA)
 
@@ -40,19 +38,6 @@ every_set = pytest.mark.parametrize("name", ML_DSA)
 def algorithm(nss_current_provider: Provider) -> Iterator[AlgorithmHandle]:
     with bcrypt.BCryptOpenAlgorithmProvider(bcrypt.BCRYPT_MLDSA_ALGORITHM, nss_current_provider) as handle:
         yield handle
-
-
-@pytest.fixture
-def untouched(nss_current_provider: Provider) -> Refuses:
-    """`with untouched(status):` the block raises exactly this status before the token is called."""
-
-    @contextmanager
-    def checked(status: NTSTATUS) -> Iterator[None]:
-        with CallCounter(nss_current_provider) as calls, refused(status):
-            yield
-        assert calls.names == []
-
-    return checked
 
 
 def generated(algorithm: AlgorithmHandle, name: str) -> KeyPair:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
-from conformance.helpers import host_ecb, refused, token_attributes
+from conformance.helpers import Refuses, host_ecb, refused, token_attributes
 from conformance.lattice_keys import ML_KEM, blob, expanded, malformed
 from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
@@ -34,7 +33,6 @@ PRIVATE_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.M
 
 PUBLIC_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PublicKey, "1024": mlkem.MLKEM1024PublicKey}
 ON_THE_HOST = tuple(PUBLIC_KEYS)
-Refuses = Callable[[NTSTATUS], AbstractContextManager[object]]
 
 every_set = pytest.mark.parametrize("name", ML_KEM)
 
@@ -43,19 +41,6 @@ every_set = pytest.mark.parametrize("name", ML_KEM)
 def algorithm(nss_current_provider: Provider) -> Iterator[AlgorithmHandle]:
     with bcrypt.BCryptOpenAlgorithmProvider(bcrypt.BCRYPT_MLKEM_ALGORITHM, nss_current_provider) as handle:
         yield handle
-
-
-@pytest.fixture
-def untouched(nss_current_provider: Provider) -> Refuses:
-    """`with untouched(status):` the block raises exactly this status before the token is called."""
-
-    @contextmanager
-    def checked(status: NTSTATUS) -> Iterator[None]:
-        with CallCounter(nss_current_provider) as calls, refused(status):
-            yield
-        assert calls.names == []
-
-    return checked
 
 
 def generated(algorithm: AlgorithmHandle, name: str, flags: int = 0) -> KeyPair:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from conformance.helpers import refused, token_attributes
+from conformance.helpers import Refuses, refused, token_attributes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 import hwcng
 from hwcng import bcrypt
 from hwcng.bcrypt import STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
-from hwcng.errors import NTSTATUS
 from hwcng.providers.base import Provider, Support
-from hwcng.testing.calls import CallCounter
 
 CURVE = bcrypt.BCRYPT_ECC_CURVE_25519
 PRIME = 2**255 - 19
 NOTHING = bytes(32)
 SHA256 = [(bcrypt.KDF_HASH_ALGORITHM, bcrypt.BCRYPT_SHA256_ALGORITHM)]
-Refuses = Callable[[NTSTATUS], AbstractContextManager[object]]
 
 # RFC 7748, section 5.2: scalar, u, result.
 VECTORS = (
@@ -53,19 +50,6 @@ LOW_ORDER = (
 def algorithm(nss_current_provider: Provider) -> Iterator[AlgorithmHandle]:
     with opened(nss_current_provider) as handle:
         yield handle
-
-
-@pytest.fixture
-def untouched(nss_current_provider: Provider) -> Refuses:
-    """`with untouched(status):` the block raises exactly this status before the token is called."""
-
-    @contextmanager
-    def checked(status: NTSTATUS) -> Iterator[None]:
-        with CallCounter(nss_current_provider) as calls, refused(status):
-            yield
-        assert calls.names == []
-
-    return checked
 
 
 @contextmanager

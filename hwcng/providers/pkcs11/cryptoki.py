@@ -11,6 +11,7 @@ from typing import Any
 import cffi
 
 from hwcng.forking import ProcessLock
+from hwcng.providers.pkcs11.function_lists import ADDED_IN_3_0, ADDED_IN_3_2, LIST_2_40
 
 __all__ = ["CData", "CFunction", "Cryptoki", "Instrument", "ffi"]
 
@@ -129,113 +130,12 @@ _CALLED = {
     "C_DecapsulateKey": f"CK_ULONG, CK_MECHANISM *, CK_ULONG, {_TEMPLATE}, {_IN}, CK_ULONG *",
 }
 
-_LIST_2_40 = [
-    "C_Initialize",
-    "C_Finalize",
-    "C_GetInfo",
-    "C_GetFunctionList",
-    "C_GetSlotList",
-    "C_GetSlotInfo",
-    "C_GetTokenInfo",
-    "C_GetMechanismList",
-    "C_GetMechanismInfo",
-    "C_InitToken",
-    "C_InitPIN",
-    "C_SetPIN",
-    "C_OpenSession",
-    "C_CloseSession",
-    "C_CloseAllSessions",
-    "C_GetSessionInfo",
-    "C_GetOperationState",
-    "C_SetOperationState",
-    "C_Login",
-    "C_Logout",
-    "C_CreateObject",
-    "C_CopyObject",
-    "C_DestroyObject",
-    "C_GetObjectSize",
-    "C_GetAttributeValue",
-    "C_SetAttributeValue",
-    "C_FindObjectsInit",
-    "C_FindObjects",
-    "C_FindObjectsFinal",
-    "C_EncryptInit",
-    "C_Encrypt",
-    "C_EncryptUpdate",
-    "C_EncryptFinal",
-    "C_DecryptInit",
-    "C_Decrypt",
-    "C_DecryptUpdate",
-    "C_DecryptFinal",
-    "C_DigestInit",
-    "C_Digest",
-    "C_DigestUpdate",
-    "C_DigestKey",
-    "C_DigestFinal",
-    "C_SignInit",
-    "C_Sign",
-    "C_SignUpdate",
-    "C_SignFinal",
-    "C_SignRecoverInit",
-    "C_SignRecover",
-    "C_VerifyInit",
-    "C_Verify",
-    "C_VerifyUpdate",
-    "C_VerifyFinal",
-    "C_VerifyRecoverInit",
-    "C_VerifyRecover",
-    "C_DigestEncryptUpdate",
-    "C_DecryptDigestUpdate",
-    "C_SignEncryptUpdate",
-    "C_DecryptVerifyUpdate",
-    "C_GenerateKey",
-    "C_GenerateKeyPair",
-    "C_WrapKey",
-    "C_UnwrapKey",
-    "C_DeriveKey",
-    "C_SeedRandom",
-    "C_GenerateRandom",
-    "C_GetFunctionStatus",
-    "C_CancelFunction",
-    "C_WaitForSlotEvent",
-]
-
-_ADDED_IN_3_0 = [
-    "C_GetInterfaceList",
-    "C_GetInterface",
-    "C_LoginUser",
-    "C_SessionCancel",
-    "C_MessageEncryptInit",
-    "C_EncryptMessage",
-    "C_EncryptMessageBegin",
-    "C_EncryptMessageNext",
-    "C_MessageEncryptFinal",
-    "C_MessageDecryptInit",
-    "C_DecryptMessage",
-    "C_DecryptMessageBegin",
-    "C_DecryptMessageNext",
-    "C_MessageDecryptFinal",
-    "C_MessageSignInit",
-    "C_SignMessage",
-    "C_SignMessageBegin",
-    "C_SignMessageNext",
-    "C_MessageSignFinal",
-    "C_MessageVerifyInit",
-    "C_VerifyMessage",
-    "C_VerifyMessageBegin",
-    "C_VerifyMessageNext",
-    "C_MessageVerifyFinal",
-]
-
-_ADDED_IN_3_2 = ["C_EncapsulateKey", "C_DecapsulateKey"]
-"""The first of them: nothing behind these is called."""
-
 INTERFACE_NAME = b"PKCS 11"
 SUPPORTED_VERSIONS = ((3, 2), (3, 0), (2, 40))
 """Newest first. The later lists begin with the 2.40 list; what only the 3.2 list has is not supported elsewhere."""
 
 
-def _slots(names: list[str]) -> str:
+def _slots(names: tuple[str, ...]) -> str:
     return "\n".join(
         f"    CK_ULONG (*{name})({_CALLED[name]});" if name in _CALLED else f"    void *{name};" for name in names
     )
@@ -244,11 +144,11 @@ def _slots(names: list[str]) -> str:
 DECLARATIONS = f"""{_TYPES}
 typedef struct {{
     CK_VERSION version;
-{_slots(_LIST_2_40)}
+{_slots(LIST_2_40)}
 }} CK_FUNCTION_LIST;
 typedef struct {{
     CK_VERSION version;
-{_slots(_LIST_2_40 + _ADDED_IN_3_0 + _ADDED_IN_3_2)}
+{_slots(LIST_2_40 + ADDED_IN_3_0 + ADDED_IN_3_2)}
 }} CK_FUNCTION_LIST_3_2;
 CK_ULONG C_GetFunctionList(CK_FUNCTION_LIST **);
 CK_ULONG C_GetInterfaceList(CK_INTERFACE *, CK_ULONG *);
