@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -22,7 +23,8 @@ from typing import Any, TypeAlias
 import pytest
 from support import record_unrun
 
-from hwcng import CngError
+from hwcng import CngError, bcrypt
+from hwcng.cng.keys import KeyPair
 from hwcng.errors import HRESULT, NTSTATUS
 from hwcng.providers.base import Provider
 
@@ -164,3 +166,18 @@ def refused(status: NTSTATUS | HRESULT, function: Callable[..., object], *argume
     else:
         raise AssertionError(f"{function.__name__} must fail with {status.name}, it returned {result!r}")
     assert refusal.status is status, f"{status.name} expected, got {refusal}"
+
+
+def verifier(public: KeyPair, hash_name: str, size: int) -> Callable[[Vector], None]:
+    """What runs a vector of r || s, `size` bytes: a wrong length is told apart from a wrong signature."""
+
+    def run(vector: Vector) -> None:
+        digest = hashlib.new(hash_name, vector["msg"]).digest()
+        if not vector.invalid:
+            bcrypt.BCryptVerifySignature(public, None, digest, vector["sig"])
+            return
+        whole = len(vector["sig"]) == size
+        status = bcrypt.STATUS_INVALID_SIGNATURE if whole else bcrypt.STATUS_INVALID_PARAMETER
+        refused(status, bcrypt.BCryptVerifySignature, public, None, digest, vector["sig"])
+
+    return run
