@@ -124,7 +124,7 @@ EXCHANGES: dict[str, tuple[tuple[str, str | None], Callable[[Provider, Provider]
 }
 
 
-@pytest.mark.parametrize(("first", "second"), combinations(PROVIDERS, 2))
+@pytest.mark.parametrize(("first", "second"), tuple(combinations(PROVIDERS, 2)))
 def test_exchange(request: pytest.FixtureRequest, first: str, second: str) -> None:
     tokens = [request.getfixturevalue(PROVIDERS[name]) for name in (first, second)]
     done = set()
