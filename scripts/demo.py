@@ -1,7 +1,8 @@
-"""A day's work with keys in a token: encrypt, duplicate, import by AES wrap, sign, agree, and fail to steal a key.
+"""A day's work with keys in a token: encrypt, duplicate, import by AES wrap, sign, agree, share a named key with
+another process, speak CryptoAPI, and fail to steal a key.
 
-Every step goes through the documented calls of bcrypt.h. Signatures are checked by the openssl command, ciphertext of a
-known key by the `cryptography` package.
+Every step goes through the documented calls of bcrypt.h, ncrypt.h or wincrypt.h. Signatures are checked by the openssl
+command, ciphertext of a known key by the `cryptography` package.
 """
 
 from __future__ import annotations
@@ -32,17 +33,28 @@ from rich.console import Console
 from rich.table import Table
 
 import hwcng
-from hwcng import bcrypt
+from hwcng import bcrypt, ncrypt, wincrypt
 from hwcng.providers.base import Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.instrumenting import RecordsNames
-from hwcng.testing.softhsm import TokenRequest, provision
+from hwcng.testing.softhsm import TokenRequest, provision, token_uri
 from hwcng.testing.swtpm import Swtpm
 
 PIPED_WIDTH = 128
 MARKS = {True: "[green]✓[/]", None: "[yellow]-[/]", False: "[red]✗[/]"}
 TOKEN_LABEL = "hwcng-demo"  # noqa: S105 - a token's name
+PIN_VARIABLE = "HWCNG_DEMO_PIN"
+LACKING = (
+    hwcng.NTSTATUS.STATUS_NOT_FOUND,
+    hwcng.NTSTATUS.STATUS_NOT_SUPPORTED,
+    hwcng.HRESULT.NTE_NOT_SUPPORTED,
+)
+SIGNS_BY_URI = """
+import sys, hwcng
+from hwcng.ncrypt import NCryptSignHash
+print(NCryptSignHash(hwcng.open_key(sys.argv[1]), None, bytes.fromhex(sys.argv[2])).hex())
+"""
 
 
 @dataclass(frozen=True)
@@ -76,8 +88,9 @@ def softhsm(directory: Path) -> Iterator[Target]:
     """A token of SoftHSM 2, made here, with a PIN that nobody knows."""
     pin = secrets.token_hex(8)
     made = provision(directory, [TokenRequest(TOKEN_LABEL, pin)], secrets.token_hex(8))
-    os.environ.update(made.environ())
-    with hwcng.open_provider(made.uri(TOKEN_LABEL), pin=pin) as provider:
+    # Where other processes of this demo find the PIN: no URI holds it.
+    os.environ.update(made.environ(), **{PIN_VARIABLE: pin})
+    with hwcng.open_provider(token_uri(TOKEN_LABEL, made.module, f"env:{PIN_VARIABLE}")) as provider:
         yield Target("SoftHSM 2", True, provider, partial(CallCounter, provider), mechanism_names)
 
 
@@ -126,6 +139,17 @@ def rsa_public_pem(blob: bytes) -> bytes:
     exponent, modulus = blob[24 : 24 + exponent_size], blob[24 + exponent_size : 24 + exponent_size + modulus_size]
     numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big"))
     return numbers.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def capi_public_pem(blob: bytes) -> bytes:
+    """blob: PUBLICKEYBLOB; its exponent and its modulus are little-endian."""
+    numbers = rsa.RSAPublicNumbers(int.from_bytes(blob[16:20], "little"), int.from_bytes(blob[20:], "little"))
+    return numbers.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def der_signature(signature: bytes) -> bytes:
+    """signature: r || s of P-256."""
+    return encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
 
 
 def p256_public_pem(blob: bytes) -> bytes:
@@ -208,9 +232,8 @@ class Day:
 
     def sign_with_ecdsa(self) -> str:
         signature = bcrypt.BCryptSignHash(self.ecdsa, None, self.digest)
-        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
         public = bcrypt.BCryptExportKey(self.ecdsa, None, bcrypt.BCRYPT_ECCPUBLIC_BLOB)
-        openssl_verifies(p256_public_pem(public), self.digest, encode_dss_signature(r, s))
+        openssl_verifies(p256_public_pem(public), self.digest, der_signature(signature))
         return "verified by the openssl command"
 
     def agree(self) -> str:
@@ -224,6 +247,39 @@ class Day:
         bcrypt.BCryptDestroyKey(theirs)
         require(hmac.compare_digest(*derived), "the two sides derived different keys")
         return "both sides derive the same 32 bytes"
+
+    def sign_in_another_process(self) -> str:
+        storage = ncrypt.NCryptOpenStorageProvider(self.target.provider)
+        key = ncrypt.NCryptCreatePersistedKey(storage, ncrypt.NCRYPT_ECDSA_P256_ALGORITHM, "release signing")
+        ncrypt.NCryptFinalizeKey(key)
+        child = [sys.executable, "-c", SIGNS_BY_URI, key.uri, self.digest.hex()]
+        done = subprocess.run(child, capture_output=True, text=True, check=False)
+        require(done.returncode == 0, f"the other process: {done.stderr.strip()[-200:]}")
+        public = ncrypt.NCryptExportKey(key, None, bcrypt.BCRYPT_ECCPUBLIC_BLOB)
+        openssl_verifies(p256_public_pem(public), self.digest, der_signature(bytes.fromhex(done.stdout)))
+        ncrypt.NCryptDeleteKey(key)
+        return "signed there, verified by the openssl command, deleted"
+
+    def sign_with_container(self) -> str:
+        csp, flags = wincrypt.PROV_RSA_AES, wincrypt.CRYPT_NEWKEYSET
+        self.context = wincrypt.CryptAcquireContext("demo", self.target.provider, csp, flags)
+        pair = wincrypt.CryptGenKey(self.context, wincrypt.AT_SIGNATURE, 2048 << 16)
+        hashed = wincrypt.CryptCreateHash(self.context, wincrypt.CALG_SHA_256, None, 0)
+        wincrypt.CryptHashData(hashed, self.content)
+        little_endian = wincrypt.CryptSignHash(hashed, wincrypt.AT_SIGNATURE, None, 0)
+        public = capi_public_pem(wincrypt.CryptExportKey(pair, None, wincrypt.PUBLICKEYBLOB))
+        openssl_verifies(public, self.digest, little_endian[::-1])
+        return "verified by the openssl command"
+
+    def wrap_session_key(self) -> str:
+        exchange = wincrypt.CryptGenKey(self.context, wincrypt.AT_KEYEXCHANGE, 2048 << 16)
+        session = wincrypt.CryptGenKey(self.context, wincrypt.CALG_AES_256, wincrypt.CRYPT_EXPORTABLE)
+        ciphertext = wincrypt.CryptEncrypt(session, None, True, 0, self.content)
+        blob = wincrypt.CryptExportKey(session, exchange, wincrypt.SIMPLEBLOB)
+        wincrypt.CryptDestroyKey(session)
+        again = wincrypt.CryptImportKey(self.context, blob)
+        require(wincrypt.CryptDecrypt(again, None, True, 0, ciphertext) == self.content, "the plaintext is another")
+        return f"back from a SIMPLEBLOB of {len(blob)} bytes"
 
     def refuse_private_export(self) -> str:
         refusals = []
@@ -247,6 +303,9 @@ class Day:
         ("ECDSA P-256 pair", generate_ecdsa),
         ("ECDSA signature of the file's SHA-256", sign_with_ecdsa),
         ("ECDH P-256 between two token keys", agree),
+        ("named ECDSA key, by its URI, in another process", sign_in_another_process),
+        ("CryptGenKey: RSA signature of a container", sign_with_container),
+        ("CryptGenKey: AES-256 key under an exchange key", wrap_session_key),
         ("export of the private keys", refuse_private_export),
     )
 
@@ -258,8 +317,7 @@ class Day:
                     good: bool | None = True
                 except hwcng.CngError as error:
                     # What this kind of token does not have is a documented answer; anything else is a failure.
-                    lacking = (hwcng.NTSTATUS.STATUS_NOT_FOUND, hwcng.NTSTATUS.STATUS_NOT_SUPPORTED)
-                    good = None if error.status in lacking and not self.target.has_all else False
+                    good = None if error.status in LACKING and not self.target.has_all else False
                     result = f"{error.status.name}: {error.message}"
                 except UnequalError as error:
                     result, good = str(error), False

@@ -34,6 +34,9 @@ def test_does_the_main_job_on_a_real_file(tmp_path: Path) -> None:
         "CKM_ECDSA",
         "CKM_ECDH1_DERIVE",
         "verified by the openssl command",
+        "signed there",
+        "back from a SIMPLEBLOB",
+        "- NTE_NOT_SUPPORTED",
         "refused: STATUS_NOT_SUPPORTED",
     ):
         assert expected in done.stdout
