@@ -361,6 +361,26 @@ def test_another_process_signs_with_the_containers_pair(provider: Provider) -> N
     w.CryptAcquireContext("shared", provider, w.PROV_RSA_AES, DELETE)
 
 
+def test_a_pair_that_another_process_replaces(container: Container, keeper: Provider) -> None:
+    """Its handle goes on being the old pair's, and is never the new one's."""
+    context = container("replaced")
+    old = w.CryptGenKey(context, w.AT_KEYEXCHANGE, RSA_BITS << 16)
+    old_public = w.CryptExportKey(old, None, w.PUBLICKEYBLOB)
+    ciphertext = w.CryptEncrypt(old, None, FINAL, 0, TEXT[:16])
+
+    def replace() -> None:
+        again = w.CryptAcquireContext("replaced", keeper, w.PROV_RSA_AES)
+        w.CryptGenKey(again, w.AT_KEYEXCHANGE, RSA_BITS << 16)
+
+    in_child(replace)
+    assert w.CryptDecrypt(old, None, FINAL, 0, ciphertext) == TEXT[:16]
+    assert w.CryptExportKey(old, None, w.PUBLICKEYBLOB) == old_public
+    with w.CryptAcquireContext("replaced", keeper, w.PROV_RSA_AES) as later:
+        new = w.CryptGetUserKey(later, w.AT_KEYEXCHANGE)
+        assert w.CryptExportKey(new, None, w.PUBLICKEYBLOB) != old_public
+        assert w.CryptDecrypt(new, None, FINAL, 0, w.CryptEncrypt(new, None, FINAL, 0, TEXT[:16])) == TEXT[:16]
+
+
 def acquired(provider: Provider, flags: int = 0) -> Context:
     return w.CryptAcquireContext("killed", provider, w.PROV_RSA_AES, flags)
 
