@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +20,12 @@ MISSING = "capability missing: "
 def missing(capability: str) -> NoReturn:
     """Skips this test, which needs what the token or the machine does not have."""
     pytest.skip(MISSING + capability)
+
+
+def needs_module(name: str) -> None:
+    """Skips where a Python package of an extra is not installed."""
+    if importlib.util.find_spec(name) is None:
+        missing(f"Python's {name}")
 
 
 _token_names: WeakKeyDictionary[Provider, str] = WeakKeyDictionary()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, cast
 
 from hwcng.cng.algorithm import AlgorithmHandle, check_export_policy
 from hwcng.cng.algorithms import Algorithm
@@ -102,10 +102,10 @@ class Draft(abc.ABC):
         if name is None:
             return made
         try:
-            stored: T = self.algorithm_handle.provider.persist_key(made, name, replace=replace)  # type: ignore[assignment]
+            # A stored key is of the kind of what was stored.
+            return cast(T, self.algorithm_handle.provider.persist_key(made, name, replace=replace))
         finally:
             made.destroy()
-        return stored
 
 
 class PairDraft(Draft):

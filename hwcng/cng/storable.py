@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hwcng.cng.handles import Handle, invalid_handle, not_supported
 from hwcng.providers.base import PrivateKey, SecretKey
@@ -59,8 +59,7 @@ class StorableKey(Handle, abc.ABC):
 
         self._require_alive()
         stored = self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace)
-        key: Any = named.handle_of(self.algorithm_handle.provider, stored, name)
-        return key  # type: ignore[no-any-return]
+        return cast(K, named.handle_of(self.algorithm_handle.provider, stored, name))
 
     def _require_alive(self) -> None:
         if not self.alive:
@@ -86,8 +85,7 @@ class StorableKey(Handle, abc.ABC):
         self._require_alive()
         if self.name is None:
             raise not_supported("a key without a name is not copied: BCryptDuplicateKey duplicates symmetric keys")
-        key: Any = named.open_named(self.algorithm_handle.provider, self.name)
-        return key  # type: ignore[no-any-return]
+        return cast(K, named.open_named(self.algorithm_handle.provider, self.name))
 
     def __deepcopy__(self: K, memo: dict[int, Any]) -> K:
         return self.__copy__()

@@ -305,6 +305,7 @@ def _parse_config(path: str, content: bytes) -> dict[str, ProviderUri]:
     if wrong:
         raise _malformed(path, wrong, "not UTF-8")
     parser = configparser.RawConfigParser(delimiters=("=",), default_section="", empty_lines_in_values=False)
+    # Names keep their case; typeshed declares the documented way to say so as a method.
     parser.optionxform = str  # type: ignore[method-assign,assignment]
     reason = ""
     try:

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from hwcng.errors import NTSTATUS, CngError
 
@@ -312,7 +312,7 @@ def _read_pin_file(path: str | bytes) -> bytes:
 
 
 def _parse_pkcs11(path: str, query: str) -> Pkcs11Uri:
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     vendor_path: dict[str, str] = {}
     vendor_query: dict[str, str] = {}
     for name, raw in _attributes(path, ";", "path", _PATH_NAMES, _QUERY_NAMES):
@@ -341,7 +341,7 @@ def _parse_pkcs11(path: str, query: str) -> Pkcs11Uri:
             values[_field(name)] = text
         else:
             vendor_query[name] = text
-    return Pkcs11Uri(**values, vendor_path=vendor_path, vendor_query=vendor_query)  # type: ignore[arg-type]
+    return Pkcs11Uri(**values, vendor_path=vendor_path, vendor_query=vendor_query)
 
 
 def _parse_tpm2(path: str, query: str) -> Tpm2Uri:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Server"]
 
 
-class Server:
+class Server(abc.ABC):
     """A context manager around a server. directory: its own, None: a temporary one, named after `prefix`."""
 
     def __init__(self, directory: str | os.PathLike[str] | None, prefix: str) -> None:
@@ -24,13 +25,13 @@ class Server:
         self.directory = Path(tempfile.mkdtemp(prefix=prefix)) if directory is None else Path(directory).resolve()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    @abc.abstractmethod
     def start(self) -> Self:
         """Starts the server and waits until it answers."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def kill(self) -> None:
         """Ends the server at once, as a crash would. A second call does nothing."""
-        raise NotImplementedError
 
     def restart(self) -> None:
         """Kills the server and starts it on the same state and at the same address."""

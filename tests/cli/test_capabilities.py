@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pytest
+from support import needs_module
 
 from hwcng.cli import main
 from hwcng.providers.base import Provider
@@ -27,7 +28,7 @@ def test_json(token_uri: str, token_pin: str, provider: Provider, capsys: pytest
 
 
 def test_table(token_uri: str, token_pin: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("rich")
+    needs_module("rich")
     configure({"our token": f"{token_uri}&pin-value={token_pin}"})
     assert main(["capabilities", "our token"]) == 0
     shown = capsys.readouterr().out

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hwcng.cng.keys import AlgorithmHandle, KeyPair
     from hwcng.providers.base import Provider
 
 ML_DSA = {"44": (1312, 2560, 2420), "65": (1952, 4032, 3309), "87": (2592, 4896, 4627)}
@@ -14,6 +15,16 @@ ML_DSA = {"44": (1312, 2560, 2420), "65": (1952, 4032, 3309), "87": (2592, 4896,
 
 ML_KEM = {"512": (800, 1632, 768), "768": (1184, 2400, 1088), "1024": (1568, 3168, 1568)}
 """Parameter set -> bytes of an encapsulation key, an expanded decapsulation key, a ciphertext."""
+
+
+def generated(algorithm: AlgorithmHandle, parameter_set: str, flags: int = 0) -> KeyPair:
+    """A new pair of a parameter set."""
+    from hwcng import bcrypt
+
+    pair = bcrypt.BCryptGenerateKeyPair(algorithm, 0, flags)
+    bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_PARAMETER_SET_NAME, parameter_set)
+    bcrypt.BCryptFinalizeKeyPair(pair)
+    return pair
 
 
 def blob(magic: bytes, parameter_set: str, key: bytes) -> bytes:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
 from pkcs11 import Attribute
+from support import missing
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import AlgorithmHandle, Secret, SymmetricKey
@@ -162,7 +163,7 @@ def test_what_stays_outside_is_refused(token: Provider, agreed: tuple[Secret, by
 
 def test_a_token_without_the_mechanism_refuses(provider: Provider) -> None:
     if provider.offers("HASH", "KEY").name != "REFUSED":
-        pytest.skip("capability missing: a token without CKM_SHA256_KEY_DERIVATION")
+        missing("a token without CKM_SHA256_KEY_DERIVATION")
     handle = algorithm(provider, "ECDH_P256")
     ours = bcrypt.BCryptGenerateKeyPair(handle, 256)
     bcrypt.BCryptFinalizeKeyPair(ours)

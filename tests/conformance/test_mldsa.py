@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from conformance.helpers import Refuses, refused, token_attributes
-from conformance.lattice_keys import ML_DSA, blob, expanded, malformed
+from conformance.lattice_keys import ML_DSA, blob, expanded, generated, malformed
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from hwcng import bcrypt
@@ -38,13 +38,6 @@ every_set = pytest.mark.parametrize("name", ML_DSA)
 def algorithm(nss_current_provider: Provider) -> Iterator[AlgorithmHandle]:
     with bcrypt.BCryptOpenAlgorithmProvider(bcrypt.BCRYPT_MLDSA_ALGORITHM, nss_current_provider) as handle:
         yield handle
-
-
-def generated(algorithm: AlgorithmHandle, name: str) -> KeyPair:
-    pair = bcrypt.BCryptGenerateKeyPair(algorithm, 0)
-    bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_PARAMETER_SET_NAME, name)
-    bcrypt.BCryptFinalizeKeyPair(pair)
-    return pair
 
 
 def seeded(algorithm: AlgorithmHandle, name: str, seed: bytes = SEED) -> KeyPair:

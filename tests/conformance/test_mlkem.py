@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conformance.helpers import Refuses, host_ecb, refused, token_attributes
-from conformance.lattice_keys import ML_KEM, blob, expanded, malformed
+from conformance.lattice_keys import ML_KEM, blob, expanded, generated, malformed
 from cryptography.hazmat.primitives.asymmetric import mlkem
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
@@ -41,13 +41,6 @@ every_set = pytest.mark.parametrize("name", ML_KEM)
 def algorithm(nss_current_provider: Provider) -> Iterator[AlgorithmHandle]:
     with bcrypt.BCryptOpenAlgorithmProvider(bcrypt.BCRYPT_MLKEM_ALGORITHM, nss_current_provider) as handle:
         yield handle
-
-
-def generated(algorithm: AlgorithmHandle, name: str, flags: int = 0) -> KeyPair:
-    pair = bcrypt.BCryptGenerateKeyPair(algorithm, 0, flags)
-    bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_PARAMETER_SET_NAME, name)
-    bcrypt.BCryptFinalizeKeyPair(pair)
-    return pair
 
 
 def seeded(algorithm: AlgorithmHandle, name: str, seed: bytes = SEED) -> KeyPair:

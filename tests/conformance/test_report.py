@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from conformance import report
 from conformance.matrix import CELLS
+from support import missing
 
 
 @pytest.fixture(autouse=True)
 def _unless_they_are_being_made(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--write-docs"):
-        pytest.skip("capability missing: documents that stand still while --write-docs makes them")
+        missing("documents that stand still while --write-docs makes them")
 
 
 def test_the_document_is_up_to_date() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support import missing
+from support import missing, needs_module
 
 if TYPE_CHECKING:
     from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 def tpm_store() -> Iterator[Provider]:
     if shutil.which("swtpm") is None:
         missing("command:swtpm")
-    pytest.importorskip("tpm2_pytss")
+    needs_module("tpm2_pytss")
     import hwcng
     from hwcng.testing.swtpm import Swtpm
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support import missing
+from support import missing, needs_module
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
@@ -90,7 +90,7 @@ def swtpm() -> Iterator[Swtpm]:
     """A software TPM for the tests of its store."""
     if shutil.which("swtpm") is None:
         missing("command:swtpm")
-    pytest.importorskip("tpm2_pytss")
+    needs_module("tpm2_pytss")
     from hwcng.testing.swtpm import Swtpm
 
     with Swtpm() as running:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support import MISSING
+from support import MISSING, needs_module
 
 if TYPE_CHECKING:
     from hwcng.providers.tpm2.provider import Tpm2Provider
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def open_tpm() -> Callable[..., Tpm2Provider]:
     """Opens a provider by its URI."""
-    pytest.importorskip("tpm2_pytss")
+    needs_module("tpm2_pytss")
     from hwcng.providers.tpm2.provider import open_uri
     from hwcng.providers.uri import Tpm2Uri, parse_uri
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import threading
+from collections.abc import Callable, Sequence
+
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from hwcng.curves import CURVES
@@ -44,3 +48,23 @@ def key_with_pin(tpm: Swtpm, pin: bytes, *, no_da: bool = False) -> bytes:
         made = context.create(parent, sensitive, public)
         private, public = bytes(made[0]), bytes(made[1].publicArea.marshal())
     return tsskey.build(tsskey.TssKey(0x81000001, public, private, False))
+
+
+def in_four_threads(operations: Sequence[Callable[[bytes], None]]) -> list[BaseException]:
+    """What failed of 4 x 500 operations, chosen and fed at random."""
+    failures: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        chosen = random.Random(seed)
+        for _ in range(500):
+            try:
+                chosen.choice(operations)(chosen.randbytes(32))
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures

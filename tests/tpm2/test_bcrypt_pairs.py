@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from conformance import oracle
 from conformance.checks import aes, fails, generated, imported, public_of
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
-from tpm2.helpers import rsa_material
+from tpm2.helpers import in_four_threads, rsa_material
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import KeyPair, Secret
@@ -513,19 +512,4 @@ def test_four_threads_of_mixed_operations(tpm_provider: Tpm2Provider) -> None:
         bcrypt.BCryptDestroyKey(twin)
 
     operations = (encrypt, ecdsa, rsa_sign, decrypt, agree, hmac, churn)
-    failures: list[BaseException] = []
-
-    def work(seed: int) -> None:
-        chosen = random.Random(seed)
-        for _ in range(500):
-            try:
-                chosen.choice(operations)(chosen.randbytes(32))
-            except BaseException as error:
-                failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert in_four_threads(operations) == []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 import random
-import threading
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from tpm2.helpers import in_four_threads
 
 from hwcng.providers.base import (
     CipherMode,
@@ -75,22 +75,7 @@ def test_four_threads_of_mixed_operations(tpm_provider: Tpm2Provider) -> None:
         twin.destroy()
 
     operations = [cipher, ecdsa, rsassa, hmac_, decrypt, agree, churn]
-    failures: list[BaseException] = []
-
-    def work(seed: int) -> None:
-        chosen = random.Random(seed)
-        for _ in range(500):
-            try:
-                chosen.choice(operations)(chosen.randbytes(32))
-            except BaseException as error:
-                failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert in_four_threads(operations) == []
 
 
 def test_two_thousand_signatures_beside_a_second_session(tpm: Swtpm, tpm_provider: Tpm2Provider) -> None:

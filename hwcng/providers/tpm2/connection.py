@@ -265,9 +265,8 @@ class Connection:
             commands.startup(self)
 
     def _flush_everything(self) -> None:
-        left: list[int] = []
-        for first in (_TRANSIENT, _LOADED_SESSIONS, _SAVED_SESSIONS):
-            left += self.esys(lambda esys, first=first: esys.numbers(CAP.HANDLES, first))  # type: ignore[misc]
+        ranges = (_TRANSIENT, _LOADED_SESSIONS, _SAVED_SESSIONS)
+        left = self.esys(lambda esys: [handle for first in ranges for handle in esys.numbers(CAP.HANDLES, first)])
         for handle in left:
             with suppress(TpmError):
                 # Saved sessions are listed by 0x03 and flushed by 0x02 handles.
