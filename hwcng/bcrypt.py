@@ -21,7 +21,7 @@ from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_sup
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
 from hwcng.cng.padding import Octets
 from hwcng.cng.parameters import ParameterList
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, resolve_implementation
 
@@ -72,7 +72,7 @@ def _key(handle: object) -> SymmetricKey | KeyPair:
 
 def _no_flags(flags: int) -> None:
     if flags:
-        raise invalid_parameter(f"dwFlags must be 0, not {flags!r}")
+        raise invalid_parameter(f"dwFlags must be 0, not {told(flags)}")
 
 
 def _name(value: object, name: str) -> str:
@@ -101,7 +101,7 @@ def BCryptOpenAlgorithmProvider(
     """
     algorithm = ALGORITHMS.get(_name(pszAlgId, "pszAlgId"))
     if algorithm is None:
-        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no algorithm {pszAlgId!r} (names are case-sensitive)")
+        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no algorithm {told(pszAlgId)} (names are case-sensitive)")
     provider = default_provider if pszImplementation is None else resolve_implementation(pszImplementation)
     return AlgorithmHandle.open(algorithm, provider, dwFlags)
 
@@ -235,7 +235,7 @@ def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
     if pair.finalized:
         raise invalid_handle("the key pair is finalized")
     if dwFlags not in _FINALIZE_VALIDATIONS:
-        raise invalid_parameter(f"dwFlags {dwFlags!r} is not a validation")
+        raise invalid_parameter(f"dwFlags {told(dwFlags)} is not a validation")
     pair.finalize()
 
 
@@ -294,7 +294,7 @@ def BCryptImportKeyPair(
     handle = _algorithm(hAlgorithm)
     blob_type, blob = _name(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
     if dwFlags not in _IMPORT_VALIDATIONS:
-        raise invalid_parameter(f"dwFlags {dwFlags!r} is not a validation")
+        raise invalid_parameter(f"dwFlags {told(dwFlags)} is not a validation")
     return pairs.import_blob(handle, blob_type, blob)
 
 

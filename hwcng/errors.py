@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["CngError", "HRESULT", "NTSTATUS", "TokenCode", "Win32Error"]
+__all__ = ["CngError", "HRESULT", "NTSTATUS", "TokenCode", "Win32Error", "told"]
 
 
 class NTSTATUS(enum.IntEnum):
@@ -176,3 +176,8 @@ class CngError(Exception):
     def __str__(self) -> str:
         cause = f"; the token answered {self.token_code!r}" if self.token_code is not None else ""
         return f"{self.status.name} ({int(self.status):#010x}): {self.message}{cause}"
+
+
+def told(value: object) -> str:
+    """How a message shows an argument: texts and numbers as they are, of all else, which may be a key, its type."""
+    return repr(value) if value is None or isinstance(value, (str, int)) else type(value).__name__

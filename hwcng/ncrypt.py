@@ -37,7 +37,7 @@ from hwcng.cng.padding import (
     Octets,
 )
 from hwcng.cng.parameters import ParameterList
-from hwcng.errors import HRESULT, CngError
+from hwcng.errors import HRESULT, CngError, told
 from hwcng.providers import registry
 from hwcng.providers.base import Provider
 
@@ -77,7 +77,7 @@ def _data(value: Octets | None, name: str) -> bytes:
 def _flags(flags: int, known: int = 0) -> None:
     # As ints: ~ of an IntFlag has no undefined bits.
     if not isinstance(flags, int) or int(flags) & ~(int(known) | _SILENT):
-        refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags!r} has flags that this function does not have")
+        refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} has flags that this function does not have")
 
 
 def _storage(handle: object) -> StorageProvider:
@@ -96,7 +96,7 @@ def _key(handle: object, name: str = "hKey") -> NCryptKey:
 
 def _legacy_key_spec(spec: int) -> None:
     if spec not in _LEGACY_KEY_SPECS:
-        raise invalid_parameter(f"dwLegacyKeySpec is 0, AT_KEYEXCHANGE or AT_SIGNATURE, not {spec!r}")
+        raise invalid_parameter(f"dwLegacyKeySpec is 0, AT_KEYEXCHANGE or AT_SIGNATURE, not {told(spec)}")
 
 
 def _key_type(flags: int) -> int:

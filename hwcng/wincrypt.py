@@ -22,7 +22,7 @@ from hwcng.capi.params import PROV_ENUMALGS, PROV_ENUMALGS_EX
 from hwcng.capi.sessions import SessionKey
 from hwcng.cng.handles import Handle
 from hwcng.cng.padding import Octets
-from hwcng.errors import HRESULT, Win32Error
+from hwcng.errors import HRESULT, Win32Error, told
 
 _SIGNATURE_FLAGS = constants.CRYPT_NOHASHOID
 
@@ -60,7 +60,7 @@ def _number(value: object, name: str) -> int:
 
 def _flags(value: object, known: int = 0) -> int:
     if not isinstance(value, int) or value & ~known:
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {value!r} has undefined bits")
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(value)} has undefined bits")
     return value
 
 

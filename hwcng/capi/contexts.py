@@ -14,7 +14,7 @@ from hwcng.capi.limits import CSPS, DEFAULT_CSPS, Csp
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.handles import Handle
-from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError, told
 from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, is_configured, resolve_implementation
 
@@ -101,7 +101,7 @@ class Context(Handle):
 
 def _type_of(kind: object) -> int:
     if not isinstance(kind, int) or not 0 < kind <= _LONGEST_TYPE:
-        raise failure(HRESULT.NTE_BAD_PROV_TYPE, f"dwProvType {kind!r} is out of range")
+        raise failure(HRESULT.NTE_BAD_PROV_TYPE, f"dwProvType {told(kind)} is out of range")
     if kind not in DEFAULT_CSPS:
         raise failure(HRESULT.NTE_PROV_TYPE_NOT_DEF, f"there is no provider of type {kind}")
     return kind

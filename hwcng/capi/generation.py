@@ -16,7 +16,7 @@ from hwcng.capi.pregen import PregenKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
 from hwcng.cng import capi_kdf
 from hwcng.cng.pairs import KeyPair
-from hwcng.errors import HRESULT, NTSTATUS, Win32Error
+from hwcng.errors import HRESULT, NTSTATUS, Win32Error, told
 from hwcng.providers.base import PairSpec, PrivateKey, Usage
 
 __all__ = ["derive", "generate", "stored", "user_key"]
@@ -50,7 +50,7 @@ _LENGTH_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error
 
 def _check_flags(flags: object, known: int) -> int:
     if not isinstance(flags, int) or not 0 <= flags <= 0xFFFFFFFF or flags & _LOW_BITS & ~known:
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags!r} has undefined bits")
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} has undefined bits")
     return flags
 
 
@@ -169,7 +169,7 @@ def _handle(context: Context, row: AlgId, shared: SharedPair, flags: int) -> Pai
 def user_key(context: Context, spec: int) -> PairKey:
     """CryptGetUserKey: the container's pair of a key specification."""
     if spec not in (c.AT_KEYEXCHANGE, c.AT_SIGNATURE):
-        raise failure(HRESULT.NTE_NO_KEY, f"{spec!r} is no key specification")
+        raise failure(HRESULT.NTE_NO_KEY, f"{told(spec)} is no key specification")
     value = context.csp.exchange if spec == c.AT_KEYEXCHANGE else context.csp.signature
     if value is None:
         raise failure(HRESULT.NTE_NO_KEY, f"{context.csp.name} has no pair of key specification {spec}")

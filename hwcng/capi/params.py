@@ -19,7 +19,7 @@ from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.pregen import PregenKey
 from hwcng.capi.sessions import SessionKey
-from hwcng.errors import HRESULT, CngError, Win32Error
+from hwcng.errors import HRESULT, CngError, Win32Error, told
 from hwcng.providers.base import DhPublicKey, DsaPublicKey
 
 __all__ = [
@@ -61,7 +61,7 @@ class PROV_ENUMALGS_EX(NamedTuple):
 
 
 def _unknown(parameter: object, of: str) -> CngError:
-    return failure(HRESULT.NTE_BAD_TYPE, f"{of} has no parameter {parameter!r}")
+    return failure(HRESULT.NTE_BAD_TYPE, f"{of} has no parameter {told(parameter)}")
 
 
 def _dword(value: object, name: str) -> int:
@@ -75,7 +75,7 @@ def _dword(value: object, name: str) -> int:
 
 def _no_flags(flags: int) -> None:
     if flags:
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags must be 0, not {flags!r}")
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags must be 0, not {told(flags)}")
 
 
 # Keys.
@@ -312,7 +312,7 @@ def get_prov_param(context: Context, parameter: int, flags: int) -> Any:
             raise _unknown(parameter, "a context")
         return getter(context)
     if flags not in (0, c.CRYPT_FIRST, c.CRYPT_NEXT):
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags of an enumeration is CRYPT_FIRST or CRYPT_NEXT, not {flags!r}")
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags is CRYPT_FIRST or CRYPT_NEXT here, not {told(flags)}")
     if flags == c.CRYPT_FIRST or parameter not in context.position:
         context.position[parameter] = list(enumerated(context))
     entries = context.position[parameter]

@@ -18,7 +18,7 @@ from hwcng.capi.keys import CapiKey, bad_key, bad_state
 from hwcng.capi.pair_keys import OAEP_HASH, PairKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
 from hwcng.cng.pairs import KeyPair
-from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
 from hwcng.providers.base import (
     DhPublicKey,
     PairSpec,
@@ -63,7 +63,7 @@ def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> b
     if kind == c.OPAQUEKEYBLOB:
         return _opaque(key)
     if kind not in (c.SIMPLEBLOB, c.PLAINTEXTKEYBLOB):
-        raise failure(HRESULT.NTE_BAD_TYPE, f"blob type {kind!r} is not supported")
+        raise failure(HRESULT.NTE_BAD_TYPE, f"blob type {told(kind)} is not supported")
     if not isinstance(key, SessionKey):
         raise bad_key("a key pair has no such blob")
     key.require_exportable()

@@ -10,7 +10,7 @@ from hwcng.cng.algorithms import Algorithm, PseudoHandle
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.padding import Octets
 from hwcng.curves import CURVES, Curve, canonical_curve_name
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.providers.base import CipherMode, Provider, Support, Usage
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def check_curve(name: str, algorithm: Algorithm) -> Curve:
     """Raises STATUS_NOT_SUPPORTED for a curve that is not known here or not the algorithm's."""
     curve = CURVES.get(canonical_curve_name(name))
     if curve is None:
-        raise not_supported(f"curve {name!r} is not one of {', '.join(CURVES)}")
+        raise not_supported(f"curve {told(name)} is not one of {', '.join(CURVES)}")
     if curve.montgomery and not algorithm.agrees:
         raise not_supported(f"{name} is for ECDH alone")
     return curve

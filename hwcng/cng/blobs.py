@@ -41,7 +41,7 @@ from hwcng.cng.pq_blobs import (
     BCRYPT_PQDSA_PUBLIC_BLOB,
 )
 from hwcng.curves import CURVES, DOMAINS, Curve
-from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError, told
 from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 
 __all__ = [
@@ -242,7 +242,7 @@ def parse_rsa(blob: bytes, blob_type: str) -> RsaPublicKey | RsaPrivateKey:
     """
     readers = _RSA_READERS.get(blob_type)
     if readers is None:
-        raise _refuse(f"{blob_type!r} is not a blob type of RSA key import", NTSTATUS.STATUS_NOT_SUPPORTED)
+        raise _refuse(f"{told(blob_type)} is not a blob type of RSA key import", NTSTATUS.STATUS_NOT_SUPPORTED)
     if blob_type == LEGACY_RSAPRIVATE_BLOB:
         return _parse_capi_private(blob)
     if len(blob) < _RSA_HEADER.size:
@@ -384,7 +384,7 @@ def parse_ecc(blob: bytes, blob_type: str, *, curve: Curve | None, family: EccFa
     """
     row = _ECC_READERS.get(blob_type)
     if row is None:
-        raise _refuse(f"{blob_type!r} is not a blob type of EC key import", NTSTATUS.STATUS_NOT_SUPPORTED)
+        raise _refuse(f"{told(blob_type)} is not a blob type of EC key import", NTSTATUS.STATUS_NOT_SUPPORTED)
     private, reader = row
     return reader(blob, private, curve, family, generic)
 

@@ -21,6 +21,7 @@ from hwcng.cng.kdf import expanded, no_flags, other_info, p_hash
 from hwcng.cng.padding import Octets
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.errors import told
 from hwcng.providers.base import CounterKdfSpec, SecretFamily, SecretKey, SecretSpec, Usage
 from hwcng.providers.compose import xor
 
@@ -54,7 +55,7 @@ class KdfKey(SymmetricKey):
         length that the algorithm does not reach, and what the token says where it cannot do its part.
         """
         if not isinstance(length, int) or length <= 0:
-            raise invalid_parameter(f"cbDerivedKey is {length!r}")
+            raise invalid_parameter(f"cbDerivedKey is {told(length)}")
         return _FUNCTIONS[self.algorithm.name](self, Parameters(parameters), length, flags)
 
     def derive_to_key(self, handle: AlgorithmHandle, parameters: ParameterList | None, bits: int) -> SymmetricKey:
@@ -228,7 +229,7 @@ def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes, key_object
     if blob_type == BCRYPT_KEY_DATA_BLOB:
         return import_secret(handle, parse_key_data(blob).key, key_object)
     if blob_type != BCRYPT_OPAQUE_KEY_BLOB:
-        raise not_supported(f"{blob_type!r} is not a blob type of {handle.name}")
+        raise not_supported(f"{told(blob_type)} is not a blob type of {handle.name}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         token_key = handle.provider.reload_opaque(blob)
         if (

@@ -22,6 +22,7 @@ from hwcng.cng.kdf import (
 )
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.errors import told
 from hwcng.hashes import HASHES
 from hwcng.providers.base import DigestKdfSpec, KdfSpec, KeyingMaterial, Provider, SecretKey, SecretSpec
 
@@ -33,7 +34,7 @@ _FIRST = (1).to_bytes(4, "big")
 
 def _require_bits(bits: int) -> None:
     if not isinstance(bits, int) or bits <= 0 or bits % 8:
-        raise invalid_parameter(f"a key of {bits!r} bits is not whole bytes")
+        raise invalid_parameter(f"a key of {told(bits)} bits is not whole bytes")
 
 
 def resident_key(
@@ -77,7 +78,7 @@ def from_secret(
         kdf = hkdf_spec(parameters, hkdf)
     else:
         raise not_supported(
-            f"no token makes a key of {function!r} inside: use {BCRYPT_KDF_HASH}, {BCRYPT_SP80056A_CONCAT_KDF} or "
+            f"no token makes a key of {told(function)} inside: use {BCRYPT_KDF_HASH}, {BCRYPT_SP80056A_CONCAT_KDF} or "
             f"{BCRYPT_KDF_HKDF}"
         )
     return resident_key(handle, bits, provider, lambda spec: material.derive_key(kdf, spec))

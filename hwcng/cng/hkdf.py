@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hwcng.cng.handles import invalid_parameter
+from hwcng.errors import told
 from hwcng.hashes import HASHES
 from hwcng.providers.base import HkdfSpec
 
@@ -30,7 +31,7 @@ class HkdfState:
         """HkdfHashAlgorithm. Raises STATUS_INVALID_PARAMETER for an unknown hash and for a finalized key."""
         self._require_open()
         if name not in HASHES:
-            raise invalid_parameter(f"{name!r} is not a hash algorithm")
+            raise invalid_parameter(f"{told(name)} is not a hash algorithm")
         self.hash_name = name
 
     def finalize(self, salt: bytes | None) -> None:

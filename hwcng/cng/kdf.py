@@ -13,6 +13,7 @@ from types import MappingProxyType
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
+from hwcng.errors import told
 from hwcng.hashes import HASHES
 from hwcng.providers.base import AgreedSecret, HkdfSpec, KeyingMaterial
 from hwcng.providers.compose import xor
@@ -169,12 +170,12 @@ def derive(
     missing or malformed, and what the token says where it cannot do its part.
     """
     if length is not None and (not isinstance(length, int) or length < 0):
-        raise invalid_parameter(f"cbDerivedKey is {length!r}")
+        raise invalid_parameter(f"cbDerivedKey is {told(length)}")
     if function == BCRYPT_KDF_HKDF:
         no_flags(flags)
         spec = hkdf_spec(Parameters(parameters), hkdf)
         return expanded(agreed, spec, HASHES[spec.hash_name].digest_size if length is None else length)
     derive_key = _FUNCTIONS.get(function)
     if derive_key is None:
-        raise not_supported(f"{function!r} is not a derivation function of BCryptDeriveKey")
+        raise not_supported(f"{told(function)} is not a derivation function of BCryptDeriveKey")
     return derive_key(agreed, group_bits, Parameters(parameters), flags)[:length]

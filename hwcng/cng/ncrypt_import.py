@@ -33,7 +33,7 @@ from hwcng.cng.padding import Octets
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.curves import CURVES
-from hwcng.errors import HRESULT
+from hwcng.errors import HRESULT, told
 from hwcng.providers.base import (
     EcPrivateKey,
     EcPublicKey,
@@ -105,7 +105,7 @@ def read_blob(
         return _cipher_key(provider, blob)
     row = BLOB_TYPES.get(blob_type)
     if row is None:
-        raise not_supported(f"{blob_type!r} is not a blob type of key import")
+        raise not_supported(f"{told(blob_type)} is not a blob type of key import")
     if row.family is BlobFamily.SYMMETRIC:
         return _symmetric(provider, import_key, blob_type, blob)
     algorithm = storable_algorithm(_algorithm_of(row.family, blob_type, blob), provider)
@@ -171,7 +171,7 @@ def _cipher_key(provider: Provider, blob: bytes) -> SecretDraft:
     name = blob[size : size + name_size].decode("utf-16-le", "replace").rstrip("\0")
     algorithm = ALGORITHMS.get(name)
     if algorithm is None or not algorithm.chaining_modes:
-        raise not_supported(f"CipherKeyBlob: {name!r} is no cipher")
+        raise not_supported(f"CipherKeyBlob: {told(name)} is no cipher")
     return _secret(provider, name, blob[size + name_size :])
 
 

@@ -19,7 +19,7 @@ from hwcng.cng.ncrypt_constants import NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLIC
 from hwcng.cng.ncrypt_drafts import default_bits
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.errors import HRESULT
+from hwcng.errors import HRESULT, told
 from hwcng.providers.base import Support
 
 __all__ = ["algorithm_group", "get_property", "set_property"]
@@ -164,7 +164,7 @@ _SETTERS: Mapping[str, Setter] = MappingProxyType(
 
 
 def _no_such(name: str) -> NoReturn:
-    refuse(HRESULT.NTE_NOT_SUPPORTED, f"the object has no property {name!r}")
+    refuse(HRESULT.NTE_NOT_SUPPORTED, f"the object has no property {told(name)}")
 
 
 def get_property(handle: StorageProvider | NCryptKey, name: str) -> Any:

@@ -22,7 +22,7 @@ from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.padding import Octets
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
-from hwcng.errors import HRESULT
+from hwcng.errors import HRESULT, told
 from hwcng.hashes import HASHES
 from hwcng.providers.base import Usage
 
@@ -40,7 +40,7 @@ Key = KeyPair | SymmetricKey
 def _padding(flags: int, known: tuple[int, ...]) -> int:
     """The one padding of dwFlags."""
     if not isinstance(flags, int) or (padding := int(flags) & ~NCRYPT_SILENT_FLAG) not in known:
-        refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags!r} is not one of the paddings that go with the key")
+        refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} is not one of the paddings that go with the key")
     return padding
 
 
@@ -83,7 +83,7 @@ def _signing_pair(key: Key) -> KeyPair:
 def _known_hash(padding_info: object) -> None:
     name = getattr(padding_info, "pszAlgId", None)
     if name is not None and name not in HASHES:
-        raise invalid_parameter(f"{name!r} is not a hash algorithm")
+        raise invalid_parameter(f"{told(name)} is not a hash algorithm")
 
 
 def sign(key: Key, padding_info: object, digest: bytes, flags: int) -> bytes:
@@ -111,14 +111,14 @@ def export(key: Key, export_key: Key | None, blob_type: str) -> bytes:
     if blob_type in _PLAINTEXT_BLOBS:
         raise not_supported(f"the private key stays in its token: {blob_type} would be its plaintext")
     if blob_type not in BLOB_TYPES:
-        refuse(HRESULT.NTE_BAD_TYPE, f"{blob_type!r} is not a blob type of key export")
+        refuse(HRESULT.NTE_BAD_TYPE, f"{told(blob_type)} is not a blob type of key export")
     family = BLOB_TYPES[blob_type].family
     if isinstance(key, KeyPair):
         if family not in (key.family.blobs, BlobFamily.PAIR) and blob_type != "OpaqueKeyBlob":
-            refuse(HRESULT.NTE_BAD_TYPE, f"{blob_type!r} is not a blob type of {key.algorithm.name} keys")
+            refuse(HRESULT.NTE_BAD_TYPE, f"{told(blob_type)} is not a blob type of {key.algorithm.name} keys")
         return key.export(blob_type)
     if family is not BlobFamily.SYMMETRIC:
-        refuse(HRESULT.NTE_BAD_TYPE, f"{blob_type!r} is not a blob type of symmetric keys")
+        refuse(HRESULT.NTE_BAD_TYPE, f"{told(blob_type)} is not a blob type of symmetric keys")
     if isinstance(export_key, KeyPair):
         raise invalid_parameter("hExportKey is an AES key")
     return key.export(blob_type, export_key)

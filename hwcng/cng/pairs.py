@@ -18,7 +18,7 @@ from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import attest, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.storable import StorableKey
 from hwcng.curves import CURVES, Curve
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
 from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey, Usage
@@ -141,7 +141,7 @@ class KeyPair(StorableKey):
         self.require_empty()
         if name not in self.algorithm.parameter_sets:
             sets = ", ".join(self.algorithm.parameter_sets)
-            raise invalid_parameter(f"{self.algorithm.name} has the parameter sets {sets}, not {name!r}")
+            raise invalid_parameter(f"{self.algorithm.name} has the parameter sets {sets}, not {told(name)}")
         self.parameter_set = name
 
     def set_domain(self, name: str, blob: bytes) -> None:
@@ -293,7 +293,7 @@ def create(handle: AlgorithmHandle, bits: int, flags: int = 0) -> KeyPair:
     _require_pairs(handle)
     pair = KeyPair(handle, bits)
     if flags & ~pair.family.generation_flags:
-        raise invalid_parameter(f"dwFlags {flags!r} is not for {handle.name}")
+        raise invalid_parameter(f"dwFlags {told(flags)} is not for {handle.name}")
     pair.family.check_length(handle.algorithm, handle.curve, bits)
     return pair
 

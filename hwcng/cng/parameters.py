@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import Octets
+from hwcng.errors import told
 from hwcng.hashes import HASHES, HashFunction
 
 __all__ = ["BufferType", "ParameterList", "Parameters", "require_hash"]
@@ -75,7 +76,7 @@ class Parameters:
             return None
         hash_function = HASHES.get(name.rstrip("\0")) if isinstance(name, str) else None
         if hash_function is None:
-            raise not_supported(f"{name!r} is not a hash algorithm")
+            raise not_supported(f"{told(name)} is not a hash algorithm")
         return hash_function
 
     def required_hash(self) -> HashFunction:

@@ -21,7 +21,7 @@ from hwcng.cng.blobs import (
 from hwcng.cng.handles import attest, holding, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
 from hwcng.cng.storable import StorableKey
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import CipherMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
 
@@ -291,7 +291,7 @@ class SymmetricKey(StorableKey):
             return self.token_key.opaque()
         if blob_type == BCRYPT_KEY_DATA_BLOB:
             raise not_supported("the key stays in its token: KeyDataBlob would be its plaintext")
-        raise not_supported(f"{blob_type!r} is not a blob type of symmetric keys")
+        raise not_supported(f"{told(blob_type)} is not a blob type of symmetric keys")
 
     def attest(self, nonce: bytes) -> Attestation:
         """The token's statement that it holds this key and how it was made; `hwcng.attestation` verifies it.
@@ -394,7 +394,7 @@ def import_blob(
     if blob_type == BCRYPT_OPAQUE_KEY_BLOB:
         _require_cipher(handle)
         return _reload(handle, blob, key_object)
-    raise not_supported(f"{blob_type!r} is not a blob type of symmetric keys")
+    raise not_supported(f"{told(blob_type)} is not a blob type of symmetric keys")
 
 
 def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object: Octets | None) -> SymmetricKey:

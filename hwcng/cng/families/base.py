@@ -9,6 +9,7 @@ from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.curves import Curve
+from hwcng.errors import told
 from hwcng.hashes import HASHES, HashFunction
 from hwcng.providers.base import (
     DhDomain,
@@ -33,7 +34,7 @@ def hash_named(name: object) -> HashFunction:
     """A hash by its CNG name. Raises STATUS_NOT_SUPPORTED for any other."""
     hash_function = HASHES.get(name) if isinstance(name, str) else None
     if hash_function is None:
-        raise not_supported(f"{name!r} is not a hash algorithm")
+        raise not_supported(f"{told(name)} is not a hash algorithm")
     return hash_function
 
 
@@ -152,5 +153,5 @@ class PairFamily(abc.ABC, Generic[Public]):
         """Raises STATUS_NOT_SUPPORTED for a blob type that the family does not have."""
         row = BLOB_TYPES.get(name)
         if row is None or row.family not in (self.blobs, BlobFamily.PAIR):
-            raise not_supported(f"{name!r} is not a blob type of {algorithm.name}")
+            raise not_supported(f"{told(name)} is not a blob type of {algorithm.name}")
         return row

@@ -21,6 +21,7 @@ from hwcng.cng.domains import check_dh_domain, dh_domain
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.finite_fields import check_dh, dh_private
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.errors import told
 from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey, PairSpec, Usage
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class DhFamily(PairFamily[DhPublicKey]):
 
     def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> DhPublicKey | DhPrivateKey:
         if blob_type == LEGACY_DH_PUBLIC_BLOB:
-            raise not_supported(f"{blob_type!r} is not a blob type of DH key import")
+            raise not_supported(f"{told(blob_type)} is not a blob type of DH key import")
         key: DhPublicKey | DhPrivateKey
         if blob_type == LEGACY_DH_PRIVATE_BLOB:
             key = parse_capi_dh_private(blob)
@@ -90,4 +91,4 @@ class DhFamily(PairFamily[DhPublicKey]):
     def build(self, pair: KeyPair, public: DhPublicKey, blob_type: str) -> bytes:
         if blob_type in (BCRYPT_DH_PUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
             return build_dh_public(public)
-        raise not_supported(f"{blob_type!r} is not exported")
+        raise not_supported(f"{told(blob_type)} is not exported")

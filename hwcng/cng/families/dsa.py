@@ -23,6 +23,7 @@ from hwcng.cng.dsa_blobs import (
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.finite_fields import check_dsa, dsa_private, group_size, verify_dsa
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.errors import told
 from hwcng.providers.base import DsaDomain, DsaPrivateKey, DsaPublicKey, DsaSpec, PairSpec, SignSpec, Usage
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class DsaFamily(PairFamily[DsaPublicKey]):
 
     def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> DsaPublicKey | DsaPrivateKey:
         if blob_type in (LEGACY_DSA_PUBLIC_BLOB, LEGACY_DSA_V2_PUBLIC_BLOB):
-            raise not_supported(f"{blob_type!r} is not a blob type of DSA key import")
+            raise not_supported(f"{told(blob_type)} is not a blob type of DSA key import")
         key: DsaPublicKey | DsaPrivateKey
         if blob_type in (LEGACY_DSA_PRIVATE_BLOB, LEGACY_DSA_V2_PRIVATE_BLOB):
             key = parse_capi_dsa_private(blob)
@@ -98,4 +99,4 @@ class DsaFamily(PairFamily[DsaPublicKey]):
     def build(self, pair: KeyPair, public: DsaPublicKey, blob_type: str) -> bytes:
         if blob_type in (BCRYPT_DSA_PUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
             return build_dsa_public(public)
-        raise not_supported(f"{blob_type!r} is not exported")
+        raise not_supported(f"{told(blob_type)} is not exported")

@@ -19,6 +19,7 @@ from hwcng.cng.blobs import (
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.curves import CURVES, Curve
+from hwcng.errors import told
 from hwcng.providers.base import EcdsaSpec, EcPrivateKey, EcPublicKey, PairSpec, SignSpec, Usage
 
 if TYPE_CHECKING:
@@ -104,4 +105,4 @@ class EcFamily(PairFamily[EcPublicKey]):
             return build_ecc_full_public(public, family)
         if blob_type in (BCRYPT_ECCPUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
             return build_ecc_public(public, family, pair.algorithm.generic_curve)
-        raise not_supported(f"{blob_type!r} is not exported")
+        raise not_supported(f"{told(blob_type)} is not exported")

@@ -13,6 +13,7 @@ from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_PQDSA_PADDING_INFO
 from hwcng.cng.pq_blobs import BCRYPT_PQDSA_PUBLIC_BLOB, PUBLIC, SEED, build_ml_dsa_public, parse_ml_dsa
+from hwcng.errors import told
 from hwcng.hashes import HASHES
 from hwcng.parameter_sets import ML_DSA_SETS, MU_SIZE
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, PrivateKey, SignSpec, Usage
@@ -89,4 +90,4 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
     def build(self, pair: KeyPair, public: MlDsaPublicKey, blob_type: str) -> bytes:
         if blob_type in (BCRYPT_PQDSA_PUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
             return build_ml_dsa_public(public.parameter_set, public.value)
-        raise not_supported(f"{blob_type!r} is not exported")
+        raise not_supported(f"{told(blob_type)} is not exported")

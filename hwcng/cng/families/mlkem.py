@@ -11,6 +11,7 @@ from hwcng.cng.families.parameterized import ParameterizedFamily
 from hwcng.cng.flags import BCRYPT_NO_KEY_VALIDATION
 from hwcng.cng.handles import not_supported
 from hwcng.cng.pq_blobs import BCRYPT_MLKEM_PUBLIC_BLOB, PUBLIC, SEED, build_ml_kem_public, parse_ml_kem
+from hwcng.errors import told
 from hwcng.parameter_sets import ML_KEM_SETS
 from hwcng.providers.base import MlKemPrivateKey, MlKemPublicKey, Usage
 
@@ -52,4 +53,4 @@ class MlKemFamily(ParameterizedFamily[MlKemPublicKey]):
     def build(self, pair: KeyPair, public: MlKemPublicKey, blob_type: str) -> bytes:
         if blob_type in (BCRYPT_MLKEM_PUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
             return build_ml_kem_public(public.parameter_set, public.value)
-        raise not_supported(f"{blob_type!r} is not exported")
+        raise not_supported(f"{told(blob_type)} is not exported")

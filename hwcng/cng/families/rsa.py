@@ -19,6 +19,7 @@ from hwcng.cng.families.base import PairFamily, hash_named
 from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import invalid_parameter, not_supported, octets
 from hwcng.cng.padding import BCRYPT_OAEP_PADDING_INFO, BCRYPT_PKCS1_PADDING_INFO, BCRYPT_PSS_PADDING_INFO
+from hwcng.errors import told
 from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     DecryptSpec,
@@ -154,4 +155,4 @@ class RsaFamily(PairFamily[RsaPublicKey]):
             return build_rsa_public(public)
         if blob_type == LEGACY_RSAPUBLIC_BLOB:
             return build_capi_rsa_public(public, CALG_RSA_KEYX if pair.algorithm.encrypts else CALG_RSA_SIGN)
-        raise not_supported(f"{blob_type!r} is not exported")
+        raise not_supported(f"{told(blob_type)} is not exported")
