@@ -106,10 +106,6 @@ class PairKey(CapiKey):
         copy._like(self)
         return copy
 
-    def require_archivable(self) -> None:
-        if not self.permissions & (c.CRYPT_EXPORT | c.CRYPT_ARCHIVE):
-            raise failure(HRESULT.NTE_BAD_KEY_STATE, "the pair was not made with CRYPT_EXPORTABLE")
-
     def destroy(self) -> None:
         if self._alive:
             super().destroy()

@@ -521,51 +521,47 @@ class BlobFamily(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BlobType:
-    """One blob type. private: whether it holds a secret. parse: None where only the token, or nobody, can read it.
-
-    A PAIR blob is read as the algorithm says; DH and DSA have their readers in modules of their own.
-    """
+    """One blob type. private: whether it holds a secret. A PAIR blob is read as the algorithm says."""
 
     name: str
     family: BlobFamily
     private: bool
-    parse: Callable[..., KeyDataBlob | RsaKey | EcKey] | None
 
 
 BLOB_TYPES: Mapping[str, BlobType] = MappingProxyType(
     {
         row.name: row
         for row in (
-            BlobType(BCRYPT_KEY_DATA_BLOB, BlobFamily.SYMMETRIC, True, parse_key_data),
-            BlobType(BCRYPT_AES_WRAP_KEY_BLOB, BlobFamily.SYMMETRIC, True, None),
-            BlobType(BCRYPT_OPAQUE_KEY_BLOB, BlobFamily.SYMMETRIC, True, None),
-            BlobType(BCRYPT_PUBLIC_KEY_BLOB, BlobFamily.PAIR, False, None),
-            BlobType(BCRYPT_PRIVATE_KEY_BLOB, BlobFamily.PAIR, True, None),
-            BlobType(BCRYPT_RSAPUBLIC_BLOB, BlobFamily.RSA, False, parse_rsa),
-            BlobType(BCRYPT_RSAPRIVATE_BLOB, BlobFamily.RSA, True, parse_rsa),
-            BlobType(BCRYPT_RSAFULLPRIVATE_BLOB, BlobFamily.RSA, True, parse_rsa),
-            BlobType(LEGACY_RSAPUBLIC_BLOB, BlobFamily.RSA, False, None),
-            BlobType(LEGACY_RSAPRIVATE_BLOB, BlobFamily.RSA, True, parse_rsa),
-            BlobType(BCRYPT_ECCPUBLIC_BLOB, BlobFamily.ECC, False, parse_ecc),
-            BlobType(BCRYPT_ECCPRIVATE_BLOB, BlobFamily.ECC, True, parse_ecc),
-            BlobType(BCRYPT_ECCFULLPUBLIC_BLOB, BlobFamily.ECC, False, parse_ecc),
-            BlobType(BCRYPT_ECCFULLPRIVATE_BLOB, BlobFamily.ECC, True, parse_ecc),
-            BlobType(BCRYPT_DH_PUBLIC_BLOB, BlobFamily.DH, False, None),
-            BlobType(BCRYPT_DH_PRIVATE_BLOB, BlobFamily.DH, True, None),
-            BlobType(LEGACY_DH_PUBLIC_BLOB, BlobFamily.DH, False, None),
-            BlobType(LEGACY_DH_PRIVATE_BLOB, BlobFamily.DH, True, None),
-            BlobType(BCRYPT_DSA_PUBLIC_BLOB, BlobFamily.DSA, False, None),
-            BlobType(BCRYPT_DSA_PRIVATE_BLOB, BlobFamily.DSA, True, None),
-            BlobType(LEGACY_DSA_PUBLIC_BLOB, BlobFamily.DSA, False, None),
-            BlobType(LEGACY_DSA_PRIVATE_BLOB, BlobFamily.DSA, True, None),
-            BlobType(LEGACY_DSA_V2_PUBLIC_BLOB, BlobFamily.DSA, False, None),
-            BlobType(LEGACY_DSA_V2_PRIVATE_BLOB, BlobFamily.DSA, True, None),
-            BlobType(BCRYPT_PQDSA_PUBLIC_BLOB, BlobFamily.ML_DSA, False, None),
-            BlobType(BCRYPT_PQDSA_PRIVATE_BLOB, BlobFamily.ML_DSA, True, None),
-            BlobType(BCRYPT_PQDSA_PRIVATE_SEED_BLOB, BlobFamily.ML_DSA, True, None),
-            BlobType(BCRYPT_MLKEM_PUBLIC_BLOB, BlobFamily.ML_KEM, False, None),
-            BlobType(BCRYPT_MLKEM_PRIVATE_BLOB, BlobFamily.ML_KEM, True, None),
-            BlobType(BCRYPT_MLKEM_PRIVATE_SEED_BLOB, BlobFamily.ML_KEM, True, None),
+            BlobType(BCRYPT_KEY_DATA_BLOB, BlobFamily.SYMMETRIC, True),
+            BlobType(BCRYPT_AES_WRAP_KEY_BLOB, BlobFamily.SYMMETRIC, True),
+            BlobType(BCRYPT_OPAQUE_KEY_BLOB, BlobFamily.SYMMETRIC, True),
+            BlobType(BCRYPT_PUBLIC_KEY_BLOB, BlobFamily.PAIR, False),
+            BlobType(BCRYPT_PRIVATE_KEY_BLOB, BlobFamily.PAIR, True),
+            BlobType(BCRYPT_RSAPUBLIC_BLOB, BlobFamily.RSA, False),
+            BlobType(BCRYPT_RSAPRIVATE_BLOB, BlobFamily.RSA, True),
+            BlobType(BCRYPT_RSAFULLPRIVATE_BLOB, BlobFamily.RSA, True),
+            BlobType(LEGACY_RSAPUBLIC_BLOB, BlobFamily.RSA, False),
+            BlobType(LEGACY_RSAPRIVATE_BLOB, BlobFamily.RSA, True),
+            BlobType(BCRYPT_ECCPUBLIC_BLOB, BlobFamily.ECC, False),
+            BlobType(BCRYPT_ECCPRIVATE_BLOB, BlobFamily.ECC, True),
+            BlobType(BCRYPT_ECCFULLPUBLIC_BLOB, BlobFamily.ECC, False),
+            BlobType(BCRYPT_ECCFULLPRIVATE_BLOB, BlobFamily.ECC, True),
+            BlobType(BCRYPT_DH_PUBLIC_BLOB, BlobFamily.DH, False),
+            BlobType(BCRYPT_DH_PRIVATE_BLOB, BlobFamily.DH, True),
+            BlobType(LEGACY_DH_PUBLIC_BLOB, BlobFamily.DH, False),
+            BlobType(LEGACY_DH_PRIVATE_BLOB, BlobFamily.DH, True),
+            BlobType(BCRYPT_DSA_PUBLIC_BLOB, BlobFamily.DSA, False),
+            BlobType(BCRYPT_DSA_PRIVATE_BLOB, BlobFamily.DSA, True),
+            BlobType(LEGACY_DSA_PUBLIC_BLOB, BlobFamily.DSA, False),
+            BlobType(LEGACY_DSA_PRIVATE_BLOB, BlobFamily.DSA, True),
+            BlobType(LEGACY_DSA_V2_PUBLIC_BLOB, BlobFamily.DSA, False),
+            BlobType(LEGACY_DSA_V2_PRIVATE_BLOB, BlobFamily.DSA, True),
+            BlobType(BCRYPT_PQDSA_PUBLIC_BLOB, BlobFamily.ML_DSA, False),
+            BlobType(BCRYPT_PQDSA_PRIVATE_BLOB, BlobFamily.ML_DSA, True),
+            BlobType(BCRYPT_PQDSA_PRIVATE_SEED_BLOB, BlobFamily.ML_DSA, True),
+            BlobType(BCRYPT_MLKEM_PUBLIC_BLOB, BlobFamily.ML_KEM, False),
+            BlobType(BCRYPT_MLKEM_PRIVATE_BLOB, BlobFamily.ML_KEM, True),
+            BlobType(BCRYPT_MLKEM_PRIVATE_SEED_BLOB, BlobFamily.ML_KEM, True),
         )
     }
 )

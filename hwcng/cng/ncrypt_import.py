@@ -126,10 +126,10 @@ def _pair(pair: KeyPair, material: PublicKeyMaterial | PrivateKeyMaterial) -> Pa
 
 
 def _algorithm_of(family: BlobFamily, blob_type: str, blob: bytes) -> str:
-    told = _MAGICS.get(blob[:4])
+    named = _MAGICS.get(blob[:4])
     fitting = [row for row in ALGORITHMS.values() if row.family in FAMILIES and FAMILIES[row.family].blobs is family]
-    if told is not None and (family is BlobFamily.PAIR or told in {row.name for row in fitting}):
-        return told
+    if named is not None and (family is BlobFamily.PAIR or named in {row.name for row in fitting}):
+        return named
     # One algorithm needs no telling, and then its own reader finds what is wrong with the magic.
     if fitting and not fitting[0].elliptic:
         return fitting[0].name

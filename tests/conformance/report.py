@@ -22,7 +22,7 @@ from hwcng.providers.base import WEAK_ALGORITHMS
 ROOT = Path(__file__).parent.parent.parent
 CAPABILITIES = ROOT / "docs" / "capabilities.json"
 DOCUMENT = ROOT / "docs" / "conformance.md"
-FOLDERS = ("conformance", "wincrypt", "ncrypt", "tpm2", "store")
+FOLDERS = ("conformance", "wincrypt", "ncrypt", "tpm2", "store", "faults")
 
 Results = dict[str, dict[str, Any]]
 RESULTS = pytest.StashKey[Results]()

@@ -57,17 +57,3 @@ def test_parameters_are_the_documented_ones_without_outputs(name):
 
 def test_every_function_is_here():
     assert set(PARAMETERS) <= {name for name in hwcng.bcrypt.__all__ if name.startswith("BCrypt")}
-
-
-@pytest.mark.row("GSK-06", "GKP-05", "DUP-05", "IMP-13")
-def test_a_failure_leaves_the_callers_variable_as_it_was():
-    handle = marker = object()
-    with pytest.raises(CngError):
-        handle = hwcng.bcrypt.BCryptGenerateSymmetricKey(None, None, b"")
-    with pytest.raises(CngError):
-        handle = hwcng.bcrypt.BCryptGenerateKeyPair(None, 1024)
-    with pytest.raises(CngError):
-        handle = hwcng.bcrypt.BCryptDuplicateKey(None)
-    with pytest.raises(CngError):
-        handle = hwcng.bcrypt.BCryptImportKey(None, None, "", None, b"")
-    assert handle is marker

@@ -449,7 +449,7 @@ def test_a_process_own_name_and_a_uri_need_no_file(
 
 
 @pytest.mark.parametrize(
-    ("scheme", "package"), [("pkcs11", "pkcs11"), ("pkcs11", "cffi"), ("tpm2", "tpm2_pytss"), ("tpm2", "asn1crypto")]
+    ("scheme", "package"), [("pkcs11", "pkcs11"), ("pkcs11", "cffi"), ("pkcs11", "asn1crypto"), ("tpm2", "tpm2_pytss")]
 )
 def test_a_missing_package_says_what_to_install(tmp_path: Path, scheme: str, package: str) -> None:
     (tmp_path / "hwcng_test_lazy.py").write_text(f"import {package}\n")

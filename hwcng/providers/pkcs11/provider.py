@@ -272,9 +272,14 @@ class Pkcs11Provider(Provider):
             raise connection.error(rv, f"generating {kind.describe(spec)} failed", kind.refusals)
         public_object = SessionObject(connection, int(public_handle[0]))
         held = SessionObject(connection, int(private_handle[0]))
-        material = kind.read_public(
-            partial(objects.read_attributes, connection, public_object.handle), spec, connection.token_name
-        )
+        try:
+            material = kind.read_public(
+                partial(objects.read_attributes, connection, public_object.handle), spec, connection.token_name
+            )
+        except BaseException:
+            held.release()
+            public_object.release()
+            raise
         return Pkcs11PrivateKey(held, self._offered, spec, material, public_object, self._allow_raw_secret)
 
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Pkcs11PrivateKey:

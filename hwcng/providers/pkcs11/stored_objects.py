@@ -152,12 +152,6 @@ class Shelf:
         """The public and certificate objects that go with a key."""
         return [other for other in (*self.publics, *self.certificates) if other.identifier == key.identifier]
 
-    def orphans(self) -> list[Stored]:
-        """What hwcng stored beside a key that is not there."""
-        identifiers = {key.identifier for key in self.keys}
-        beside = (*self.publics, *self.certificates)
-        return [other for other in beside if other.own is not None and other.identifier not in identifiers]
-
 
 def _stored(handle: int, values: dict[Attribute, bytes | None]) -> Stored | None:
     object_class, label = number(values, Attribute.CLASS), values[Attribute.LABEL]

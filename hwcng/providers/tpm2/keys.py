@@ -253,12 +253,7 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
 
 
 class HostSecret(base.AgreedSecret):
-    """Z of a key agreement, in the host's memory: a TPM hands Z out, because it derives nothing from it itself.
-
-    in_host_memory: True, so that who must not have that can tell.
-    """
-
-    in_host_memory = True
+    """Z of a key agreement, in the host's memory: a TPM hands Z out, because it derives nothing from it itself."""
 
     def __init__(self, value: bytes, allow_raw: bool) -> None:
         self._value: bytearray | None = bytearray(value)
