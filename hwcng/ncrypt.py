@@ -218,7 +218,9 @@ def NCryptOpenKey(hProvider: StorageProvider, pszKeyName: str, dwLegacyKeySpec: 
     storage, name = _storage(hProvider), _text(pszKeyName, "pszKeyName")
     _flags(dwFlags, _OPEN_FLAGS)
     _legacy_key_spec(dwLegacyKeySpec)
-    return NCryptKey(storage, key=named.open_named(storage.provider, name), name=name, key_type=_key_type(dwFlags))
+    return NCryptKey(
+        storage, key=named.open_named(storage.provider, name, pin=storage.pin), name=name, key_type=_key_type(dwFlags)
+    )
 
 
 @answering_security_status
@@ -299,7 +301,9 @@ def NCryptGetProperty(hObject: NCryptHandle, pszProperty: str, dwFlags: int = 0)
 def NCryptSetProperty(hObject: NCryptHandle, pszProperty: str, pbInput: object, dwFlags: int = 0) -> None:
     """Sets a property of a key, most of them before NCryptFinalizeKey.
 
-    dwFlags: NCRYPT_PERSIST_FLAG is accepted: what a stored key keeps is part of it in any case.
+    dwFlags: NCRYPT_PERSIST_FLAG is accepted: what a stored key keeps is part of it in any case. NCRYPT_PIN_PROPERTY is
+    set on a provider, for keys with a PIN of their own (a TPM's) that it opens or imports from then on, or on such a
+    key; nothing reads it.
 
     Raises NTE_NOT_SUPPORTED for a property that is absent, read-only or a program's own; NTE_INVALID_HANDLE for one
     that NCryptFinalizeKey has fixed, NTE_INVALID_PARAMETER for a wrong value, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
@@ -323,7 +327,8 @@ def NCryptImportKey(
     hImportKey: the AES key of BCRYPT_AES_WRAP_KEY_BLOB. pszBlobType: the pair and symmetric types of bcrypt.h,
     BCRYPT_OPAQUE_KEY_BLOB and NCRYPT_OPAQUETRANSPORT_BLOB, NCRYPT_CIPHER_KEY_BLOB, NCRYPT_PKCS8_PRIVATE_KEY_BLOB.
     pParameterList: (buffer type, value) pairs: NCRYPTBUFFER_PKCS_KEY_NAME stores the key under that name,
-    NCRYPTBUFFER_PKCS_SECRET is the password of a PKCS #8 blob, NCRYPTBUFFER_PKCS_ALG_ID an algorithm for its EC key,
+    NCRYPTBUFFER_PKCS_SECRET is the password of a PKCS #8 blob, and the PIN of an opaque one (without it the
+    provider's NCRYPT_PIN_PROPERTY), NCRYPTBUFFER_PKCS_ALG_ID an algorithm for its EC key,
     NCRYPTBUFFER_ECC_CURVE_NAME the curve of a blob that names none. dwFlags: NCRYPT_OVERWRITE_KEY_FLAG,
     NCRYPT_MACHINE_KEY_FLAG; NCRYPT_DO_NOT_FINALIZE_FLAG leaves Export Policy and Key Usage to be set.
 
@@ -335,7 +340,7 @@ def NCryptImportKey(
     _flags(dwFlags, _IMPORT_FLAGS)
     import_key = None if hImportKey is None else _key(hImportKey, "hImportKey").key
     name = text_parameter(pParameterList, names.NCRYPTBUFFER_PKCS_KEY_NAME)
-    read = read_blob(storage.provider, import_key, blob_type, pParameterList, blob)
+    read = read_blob(storage, import_key, blob_type, pParameterList, blob)
     if isinstance(read, KeyPair):
         if name is not None:
             raise invalid_parameter("a public key stays on the host and is not stored under a name")

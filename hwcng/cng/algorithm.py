@@ -98,7 +98,8 @@ def check_curve(name: str, algorithm: Algorithm) -> Curve:
 class AlgorithmHandle(Handle):
     """An algorithm, open. What is set here is inherited by keys made later, and by no earlier one.
 
-    effective_bits: EffectiveKeyLength of RC2 keys, None for the length that they have.
+    effective_bits: EffectiveKeyLength of RC2 keys, None for the length that they have. pin: the authorization value of
+    keys that are imported from now on, where they have one of their own.
 
     provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.
     """
@@ -123,6 +124,7 @@ class AlgorithmHandle(Handle):
         self.curve: Curve | None = CURVES[algorithm.curve] if algorithm.curve else None
         self.curve_name: str | None = algorithm.curve
         self.export_policy = 0
+        self.pin: str | None = None
         self._provider = provider
 
     @classmethod

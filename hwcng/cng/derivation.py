@@ -231,7 +231,7 @@ def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes, key_object
     if blob_type != BCRYPT_OPAQUE_KEY_BLOB:
         raise not_supported(f"{told(blob_type)} is not a blob type of {handle.name}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        token_key = handle.provider.reload_opaque(blob)
+        token_key = handle.provider.reload_opaque(blob, pin=handle.pin)
         if (
             not isinstance(token_key, SecretKey)
             or token_key.spec.hash_name is not None

@@ -27,7 +27,7 @@ from hwcng.cng.ncrypt_constants import (
     NCRYPTBUFFER_PKCS_SECRET,
 )
 from hwcng.cng.ncrypt_drafts import Draft, LoadedDraft, PairDraft, SecretDraft
-from hwcng.cng.ncrypt_keys import storable_algorithm
+from hwcng.cng.ncrypt_keys import StorageProvider, storable_algorithm
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.padding import Octets
 from hwcng.cng.pairs import KeyPair
@@ -90,17 +90,19 @@ def text_parameter(parameters: Parameters, kind: int) -> str | None:
 
 
 def read_blob(
-    provider: Provider, import_key: object, blob_type: str, parameters: Parameters, blob: bytes
+    storage: StorageProvider, import_key: object, blob_type: str, parameters: Parameters, blob: bytes
 ) -> Draft | KeyPair:
     """What a blob holds: a key that is still to go into the token, or a public key, which never does.
 
     Raises NTE_NOT_SUPPORTED for a type that is not imported, NTE_BAD_DATA and STATUS_INVALID_PARAMETER for a malformed
     blob.
     """
+    provider = storage.provider
     if blob_type == NCRYPT_PKCS8_PRIVATE_KEY_BLOB:
         return _pkcs8(provider, parameters, blob)
     if blob_type in (blobs.BCRYPT_OPAQUE_KEY_BLOB, NCRYPT_OPAQUETRANSPORT_BLOB):
-        return LoadedDraft(named.handle_of(provider, provider.reload_opaque(blob), None))
+        pin = text_parameter(parameters, NCRYPTBUFFER_PKCS_SECRET) or storage.pin
+        return LoadedDraft(named.handle_of(provider, provider.reload_opaque(blob, pin=pin), None))
     if blob_type == NCRYPT_CIPHER_KEY_BLOB:
         return _cipher_key(provider, blob)
     row = BLOB_TYPES.get(blob_type)

@@ -25,12 +25,20 @@ __all__ = ["NCryptKey", "StorageProvider", "begin_key", "require_free", "storabl
 
 
 class StorageProvider(Handle):
-    """An open key store: a token. name: by which it was opened. Closing it leaves keys and token as they are."""
+    """An open key store: a token. name: by which it was opened. Closing it leaves keys and token as they are.
+
+    pin: the authorization value of keys that are opened or imported from now on, where they have one of their own.
+    """
 
     def __init__(self, provider: Provider, name: str) -> None:
         super().__init__()
         self.provider = provider
         self.name = name
+        self.pin: str | None = None
+
+    def destroy(self) -> None:
+        super().destroy()
+        self.pin = None
 
     def __repr__(self) -> str:
         return f"<StorageProvider {self.name!r}{'' if self.alive else ' closed'}>"
@@ -100,6 +108,13 @@ class NCryptKey(Handle):
         without a name.
         """
         return self.key.uri
+
+    def authorize(self, pin: str) -> None:
+        """The key's own PIN, for what it does next. The PIN of an unfinished key is the token's, which is logged in to;
+        it protects no new key.
+        """
+        if self._key is not None:
+            self._key.authorize(pin)
 
     def finalize(self) -> None:
         """Raises STATUS_INVALID_HANDLE the second time. A failure leaves the key unfinished."""

@@ -153,8 +153,21 @@ def _set_ui_policy(key: NCryptKey, value: object) -> None:
         refuse(HRESULT.NTE_NOT_SUPPORTED, "a token asks nobody before a key is used: dwFlags of UI Policy is 0")
 
 
+def _set_pin(handle: StorageProvider | NCryptKey, value: object) -> None:
+    pin = properties._string(value, names.NCRYPT_PIN_PROPERTY)
+    if isinstance(handle, StorageProvider):
+        handle.pin = pin or None
+    else:
+        handle.authorize(pin)
+
+
+_SETTERS_OF_STORES: Mapping[str, Callable[[StorageProvider, object], None]] = MappingProxyType(
+    {names.NCRYPT_PIN_PROPERTY: _set_pin}
+)
+
 _SETTERS: Mapping[str, Setter] = MappingProxyType(
     {
+        names.NCRYPT_PIN_PROPERTY: _set_pin,
         names.NCRYPT_LENGTH_PROPERTY: _set_length,
         names.NCRYPT_EXPORT_POLICY_PROPERTY: _set_export_policy,
         names.NCRYPT_KEY_USAGE_PROPERTY: _set_key_usage,
@@ -194,7 +207,8 @@ def set_property(handle: StorageProvider | NCryptKey, name: str, value: object) 
     NCryptFinalizeKey has fixed, STATUS_INVALID_PARAMETER for a value of the wrong type or outside the rules.
     """
     if isinstance(handle, StorageProvider):
-        _no_such(name)
+        (_SETTERS_OF_STORES.get(name) or _no_such(name))(handle, value)
+        return
     setter = _SETTERS.get(name)
     if setter is not None:
         setter(handle, value)

@@ -106,6 +106,14 @@ class KeyPair(StorableKey):
     def in_token(self) -> PrivateKey:
         return self.private
 
+    def _take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
+        before = self.private
+        if not isinstance(key, PrivateKey) or key.public != before.public:
+            key.destroy()
+            raise invalid_handle(f"another key has the name {self.name!r} by now: open it again")
+        self._private = key
+        return before
+
     def _why_not_to_pickle(self) -> str:
         if self.finalized and not self.has_private:
             return "send its public blob, which BCryptExportKey makes and BCryptImportKeyPair reads"
@@ -313,7 +321,7 @@ def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes) -> KeyPair
 
 
 def _reload(pair: KeyPair, blob: bytes) -> KeyPair:
-    key = pair.algorithm_handle.provider.reload_opaque(blob)
+    key = pair.algorithm_handle.provider.reload_opaque(blob, pin=pair.algorithm_handle.pin)
     if isinstance(key, SecretKey) or not serves(pair, key):
         key.destroy()
         raise invalid_parameter(f"the opaque blob holds no {pair.algorithm.name} key")

@@ -28,6 +28,7 @@ from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.hkdf import HkdfState
+from hwcng.cng.ncrypt_constants import NCRYPT_PIN_PROPERTY
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey, check_effective_bits
 from hwcng.curves import CURVE_ALIASES, CURVES
@@ -340,6 +341,10 @@ def _refuse_message_block_length(handle: AlgorithmHandle, _value: object) -> Non
     raise invalid_parameter("MessageBlockLength is set on a key")
 
 
+def _set_algorithm_pin(handle: AlgorithmHandle, value: object) -> None:
+    handle.pin = _string(value, NCRYPT_PIN_PROPERTY) or None
+
+
 def _set_key_mode(key: SymmetricKey, value: object) -> None:
     key.set_chaining_mode(_string(value, BCRYPT_CHAINING_MODE))
 
@@ -439,6 +444,7 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
             BCRYPT_MESSAGE_BLOCK_LENGTH: _refuse_message_block_length,
             BCRYPT_EFFECTIVE_KEY_LENGTH: _set_algorithm_effective_bits,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_algorithm_policy,
+            NCRYPT_PIN_PROPERTY: _set_algorithm_pin,
         },
         SymmetricKey: {
             BCRYPT_CHAINING_MODE: _set_key_mode,

@@ -31,6 +31,21 @@ class StorableKey(Handle, abc.ABC):
     def in_token(self) -> SecretKey | PrivateKey:
         """The token's own key. Raises CngError where there is none yet, or only a public half."""
 
+    @abc.abstractmethod
+    def _take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
+        """Goes on with another opening of the same token key; returns the one before."""
+
+    def authorize(self, pin: str) -> None:
+        """Opens the named key once more, with the PIN of its own, and goes on with that. Which PIN is right, a TPM
+        tells at the key's first use; a PKCS#11 token was logged in to when it was opened, and asks for no other.
+
+        Raises STATUS_NOT_SUPPORTED for a key without a name, STATUS_INVALID_HANDLE for a destroyed one.
+        """
+        self._require_alive()
+        if self.name is None:
+            raise not_supported("a key without a name gets its PIN when it is imported: set it on the provider handle")
+        self._take(self.algorithm_handle.provider.open_key(self.name, pin=pin)).destroy()
+
     @property
     def uri(self) -> str:
         """Where the key is found again from any process, for `hwcng.open_key`: no PIN is in it.

@@ -23,7 +23,7 @@ from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad
 from hwcng.cng.storable import StorableKey
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import CipherMode, CipherSpec, SecretFamily, SecretKey, SecretSpec, Usage
+from hwcng.providers.base import CipherMode, CipherSpec, PrivateKey, SecretFamily, SecretKey, SecretSpec, Usage
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
@@ -90,6 +90,14 @@ class SymmetricKey(StorableKey):
 
     def in_token(self) -> SecretKey:
         return self.token_key
+
+    def _take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
+        before = self.token_key
+        if not isinstance(key, SecretKey) or key.spec != before.spec:
+            key.destroy()
+            raise invalid_handle(f"another key has the name {self.name!r} by now: open it again")
+        self.token_key = key
+        return before
 
     def __repr__(self) -> str:
         state = "" if self.alive else " destroyed"
@@ -414,7 +422,7 @@ def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object
 
 def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> SymmetricKey:
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        token_key = handle.provider.reload_opaque(blob)
+        token_key = handle.provider.reload_opaque(blob, pin=handle.pin)
         if not isinstance(token_key, SecretKey) or token_key.spec.family.value != handle.name:
             token_key.destroy()
             raise invalid_parameter(f"the opaque blob holds no {handle.name} key")

@@ -689,8 +689,11 @@ class Provider(abc.ABC):
         raise _refused("encapsulate")
 
     @abc.abstractmethod
-    def reload_opaque(self, blob: bytes) -> SecretKey | PrivateKey:
-        """Raises STATUS_INVALID_PARAMETER for a blob that this token did not make or that was altered."""
+    def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | PrivateKey:
+        """The key of `opaque`. pin: the authorization value of a key that has one of its own, as a TPM's may.
+
+        Raises STATUS_INVALID_PARAMETER for a blob that this token did not make or that was altered.
+        """
 
     def persist_key(self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False) -> SecretKey | PrivateKey:
         """Stores a key of this provider under a name; what is returned is the stored key, which outlives the process.

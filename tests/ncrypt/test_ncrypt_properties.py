@@ -84,7 +84,7 @@ def test_what_no_key_has(storage: StorageProvider, name: str, absent: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name_of_another", ["Impl Type", "Version", "Max Name Length", "SmartCardPin", "MyOwn", "", "x"]
+    "name_of_another", ["Impl Type", "Version", "Max Name Length", "SmartCardSecurePin", "MyOwn", "", "x"]
 )
 def test_what_belongs_to_something_else(soft_storage: StorageProvider, made: Make, name_of_another: str) -> None:
     key = made(soft_storage, "ECDSA_P256")

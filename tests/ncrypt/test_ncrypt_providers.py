@@ -177,7 +177,7 @@ def test_properties_of_a_provider(storage: StorageProvider) -> None:
     for absent in ("Length", "Algorithm Name", "Key Usage", "UI Policy", "Security Descr", "no such property"):
         with refused(HRESULT.NTE_NOT_SUPPORTED):
             NCryptGetProperty(storage, absent)
-    for read_only in ("Name", "Version", "SmartCardPin"):
+    for read_only in ("Name", "Version", "Length"):
         with refused(HRESULT.NTE_NOT_SUPPORTED):
             NCryptSetProperty(storage, read_only, "x")
 

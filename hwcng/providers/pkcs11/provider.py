@@ -319,7 +319,7 @@ class Pkcs11Provider(Provider):
             )
         return kind
 
-    def reload_opaque(self, blob: bytes) -> SecretKey | Pkcs11PrivateKey:
+    def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | Pkcs11PrivateKey:
         held, spec, public = opaque.load(self._connection, self._offered, blob)
         if isinstance(spec, SecretSpec):
             return Pkcs11SecretKey(held, self._offered, spec)
