@@ -7,7 +7,6 @@ import inspect
 import pytest
 
 import hwcng.bcrypt
-from hwcng.errors import CngError
 
 # What is left of "the output pointer is NULL" and "it is written only on success": there is none, the result is
 # returned, and a failure returns nothing.
