@@ -7,6 +7,7 @@ has the parameter set.
 from __future__ import annotations
 
 import hashlib
+import contextlib
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,6 @@ __all__ = [
     "verify_ml_dsa",
 ]
 
-NEEDED_VERSION = 47
 _PREHASHED = b"\x01"
 _HASH_SIZE = _EK_SEED_SIZE = 32
 
@@ -38,7 +38,7 @@ def _invalid(message: str) -> CngError:
 def _missing(what: str) -> CngError:
     return CngError(
         NTSTATUS.STATUS_NOT_SUPPORTED,
-        f"the host's `cryptography` has no {what}: version {NEEDED_VERSION} or newer over an OpenSSL that has it",
+        f"the host's `cryptography` has no {what}: its OpenSSL lacks it",
     )
 
 
@@ -149,14 +149,14 @@ def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
 
 def encapsulates(parameter_set: str) -> bool:
     """Whether the host's `cryptography` has the set."""
-    try:
-        _host_class("mlkem", f"MLKEM{parameter_set}PublicKey")
-    except CngError:
-        return False
-    from cryptography.hazmat.backends.openssl.backend import backend
+    from cryptography.exceptions import UnsupportedAlgorithm
 
-    supported = getattr(backend, "mlkem_supported", None)
-    return bool(supported and supported())
+    try:
+        with contextlib.suppress(ValueError):
+            _host_class("mlkem", f"MLKEM{parameter_set}PublicKey").from_public_bytes(b"")
+    except (CngError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def encapsulate(public: MlKemPublicKey) -> tuple[bytes, bytes]:
