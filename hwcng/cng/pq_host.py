@@ -6,8 +6,8 @@ has the parameter set.
 
 from __future__ import annotations
 
-import hashlib
 import contextlib
+import hashlib
 import importlib
 from collections.abc import Callable
 from typing import Any
