@@ -259,7 +259,7 @@ def test_an_agreed_secret_does_not_leave_the_token(token: Provider, verify: Veri
         w.CryptSetKeyParam(agreed, w.KP_ALGID, w.CALG_3DES)
 
 
-@pytest.mark.parametrize("value", [0, 1, GROUP.p - 1, GROUP.p])
+@pytest.mark.parametrize("value", [0, 1, GROUP.p - 1, GROUP.p], ids=["0", "1", "p - 1", "p"])
 def test_a_public_value_out_of_range_never_reaches_the_token(token: Provider, verify: Verify, value: int) -> None:
     needs(token, "DH")
     context = verify(w.MS_ENH_DSS_DH_PROV)
