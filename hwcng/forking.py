@@ -1,41 +1,143 @@
-"""What a forked child must renew, and what a fork waits for, because it copies locks as other threads hold them (POSIX
+"""What a child process must renew, and what a fork waits for, because it copies locks as other threads hold them (POSIX
 fork).
+
+Python's hooks do not run where C code forks, so each entry looks at a page that Linux wipes in a child (madvise(2),
+MADV_WIPEONFORK).
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 __all__ = [
     "ForkAware",
     "ProcessLock",
     "at_work",
+    "entered",
     "foreign_work",
     "foreign_work_begins",
     "forks_under_way",
+    "notice_fork",
     "tell_after_fork",
 ]
 
 PATIENCE_SECONDS = 1.0
 POLL_SECONDS = 0.0005
 
+MADV_WIPEONFORK = 18
+_NO_ADVICE = -1
+
 
 class ForkAware(Protocol):
     def after_fork_in_child(self) -> None: ...
 
 
-_told: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+class Mark(Protocol):
+    """One octet: 1 in the process that wrote it, 0 in its children."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+
+class PidMark:
+    """A mark by the process id, for kernels that wipe no page."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+
+    def __getitem__(self, index: int, /) -> int:
+        return int(self._pid == os.getpid())
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        self._pid = os.getpid() if value else 0
+
+
+def _takes(page: mmap.mmap, advice: int) -> bool:
+    try:
+        page.madvise(advice)
+    except OSError:
+        return False
+    return True
+
+
+def wiped_page() -> Mark | None:
+    """A mark in memory that a child finds wiped, None where the system has none such."""
+    if not sys.platform.startswith("linux"):
+        return None
+    page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    # What agrees to anything, as old versions of QEMU do, does nothing.
+    return memoryview(page) if _takes(page, MADV_WIPEONFORK) and not _takes(page, _NO_ADVICE) else None
+
+
+entered: Mark = wiped_page() or PidMark()
+"""entered[0] is 0 in a child that has renewed nothing yet. Hot paths read it themselves before `notice_fork`."""
+entered[0] = 1
+
+_told: set[weakref.ref[ForkAware]] = set()
 
 
 def tell_after_fork(subscriber: ForkAware) -> None:
-    """Calls `subscriber.after_fork_in_child()` in every forked child, for as long as the subscriber lives."""
-    _told.add(subscriber)
+    """Calls `subscriber.after_fork_in_child()` in every forked child, for as long as the subscriber lives: after the
+    fork where Python forked, else at the first entry.
+    """
+    # Who comes in a child that has not looked yet is not the parent's.
+    notice_fork()
+    _told.add(weakref.ref(subscriber, _told.discard))
+
+
+class _Renewal:
+    """What one child has to renew, and the thread that does it."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self._left = list(_told)
+
+    def run(self) -> None:
+        # Emptied step by step: a signal handler or a finaliser that enters meanwhile goes on here.
+        while (told := self._next()) is not None:
+            subscriber = told()
+            if subscriber is not None:
+                subscriber.after_fork_in_child()
+
+    def _next(self) -> weakref.ref[ForkAware] | None:
+        with suppress(IndexError):
+            return self._left.pop()
+        return None
+
+
+# By process id: what a thread of the parent had begun there is no concern of the child.
+_renewals: dict[int, _Renewal] = {}
+
+
+def notice_fork() -> None:
+    """Every entry's first step: in a new process, renews what it inherited, once, whichever thread comes first."""
+    if entered[0]:
+        return
+    process, mine = os.getpid(), _Renewal()
+    renewal = _renewals.setdefault(process, mine)
+    if renewal.thread != mine.thread:
+        while not entered[0] and process in _renewals:
+            time.sleep(POLL_SECONDS)
+        return notice_fork()
+    try:
+        # Another thread may have been through with it before this one had its turn.
+        if not entered[0]:
+            if renewal is mine:
+                forks_under_way.clear()
+                at_work.clear()
+            renewal.run()
+            entered[0] = 1
+    finally:
+        _renewals.pop(process, None)
 
 
 class ProcessLock:
@@ -50,6 +152,8 @@ class ProcessLock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
+        if not entered[0]:
+            notice_fork()
         # A fork inside the block leaves the old lock to be released by the child.
         lock = self._lock
         with lock:
@@ -68,6 +172,8 @@ def foreign_work_begins(work: object) -> None:
 
     A lock inside the library that is held during a fork stays locked in the child for ever.
     """
+    if not entered[0]:
+        notice_fork()
     at_work.add(work)
     while forks_under_way:
         at_work.discard(work)
@@ -78,6 +184,8 @@ def foreign_work_begins(work: object) -> None:
 @contextmanager
 def foreign_work() -> Iterator[None]:
     """For work of this thread that has no object of its own; it may fork within."""
+    if not entered[0]:
+        notice_fork()
     thread = threading.get_ident()
     if thread in at_work:
         yield
@@ -90,6 +198,7 @@ def foreign_work() -> Iterator[None]:
 
 
 def _before_fork() -> None:
+    notice_fork()
     forks_under_way.append(None)
     deadline = time.monotonic() + PATIENCE_SECONDS
     own = {threading.get_ident()}
@@ -103,10 +212,11 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    forks_under_way.clear()
-    at_work.clear()
-    for subscriber in list(_told):
-        subscriber.after_fork_in_child()
+    # Python forked, so the process is another one, also where a process id stands for two (PID namespaces).
+    if forks_under_way:
+        entered[0] = 0
+    # Whoever forks in C may run these hooks later than the first entry.
+    notice_fork()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -10,11 +10,11 @@ import configparser
 import hashlib
 import importlib
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import ProcessLock
 from hwcng.providers.base import Provider
 from hwcng.providers.uri import Pin, Pkcs11Uri, ProviderUri, parse_uri, pin_of, scheme_of
 
@@ -62,9 +62,13 @@ class _Shared:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = ProcessLock()
         self.provider: Provider | None = None
         self.wrong_pin: bytes | None = None
+
+    @property
+    def open_provider(self) -> Provider | None:
+        return None if getattr(self.provider, "closed", False) else self.provider
 
 
 # Pkcs11Uri leaves the PIN out of its repr, so it can be the key; two PINs for one token stay two entries.
@@ -72,7 +76,7 @@ _shared: dict[ProviderUri, _Shared] = {}
 _names: dict[str, ProviderUri] = {}
 _file_names: tuple[tuple[str, int, int, int], dict[str, ProviderUri]] | None = None
 _default: Provider | ProviderUri | None = None
-_lock = threading.Lock()
+_lock = ProcessLock()
 
 
 def open_provider(uri: str, *, pin: Pin | None = None, allow_raw_secret: bool = False) -> Provider:
@@ -101,7 +105,7 @@ def configure(names: Mapping[str, str]) -> None:
             parsed[name] = parse_uri(uri)
         except CngError as error:
             raise CngError(error.status, f"implementation name {name!r}: {error.message}") from None
-    with _lock:
+    with _lock.held():
         _names = {**_names, **parsed}
 
 
@@ -126,7 +130,7 @@ def set_default_provider(provider_or_uri: Provider | str | None) -> None:
         new = provider_or_uri
     else:
         raise _not_an_implementation(provider_or_uri)
-    with _lock:
+    with _lock.held():
         _default = new
 
 
@@ -198,11 +202,12 @@ def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
     pin: before the URI's, where it has to be opened. A PIN that the token has refused is not tried again: workers that
     retry their tasks would lock it. Raises CngError as `open_provider` does.
     """
-    with _lock:
-        shared = _shared.setdefault(uri, _Shared())
-    with shared.lock:
-        provider = shared.provider
-        if provider is None or getattr(provider, "closed", False):
+    shared = _shared.get(uri) or _shared_of(uri)
+    if (provider := shared.open_provider) is not None:
+        return provider
+    with shared.lock.held():
+        provider = shared.open_provider
+        if provider is None:
             if shared.wrong_pin is not None and shared.wrong_pin == _hash_of_pin(uri, pin):
                 raise CngError(
                     NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
@@ -216,6 +221,11 @@ def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
                     shared.wrong_pin = _hash_of_pin(uri, pin)
                 raise
         return provider
+
+
+def _shared_of(uri: ProviderUri) -> _Shared:
+    with _lock.held():
+        return _shared.setdefault(uri, _Shared())
 
 
 def _hash_of_pin(uri: ProviderUri, pin: Pin | None) -> bytes | None:
@@ -345,14 +355,3 @@ def _line_of(error: configparser.Error) -> int:
 
 def _malformed(path: str, line: int, reason: str) -> CngError:
     return CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"{path}, line {line}: {reason}")
-
-
-def _after_fork_in_child() -> None:
-    # A thread that is not in the child may have held any of these.
-    global _lock
-    _lock = threading.Lock()
-    for shared in _shared.values():
-        shared.lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

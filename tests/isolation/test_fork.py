@@ -182,7 +182,6 @@ def test_fork_while_threads_work(uri: str) -> None:
 
 LOCKED = """
 from hwcng import forking
-from hwcng.providers import registry
 
 provider = open_token()
 hwcng.set_default_provider(provider)
@@ -192,9 +191,9 @@ first = block(key)
 held, leave = threading.Event(), threading.Event()
 
 def hold_everything():
-    locks = [told for told in forking._told if isinstance(told, forking.ProcessLock)]
+    locks = [told for told in (told() for told in forking._told) if isinstance(told, forking.ProcessLock)]
     assert len(locks) > 5
-    inner = [lock._lock for lock in locks] + [registry._lock, provider._current._returned]
+    inner = [lock._lock for lock in locks] + [provider._current._returned]
     [lock.acquire() for lock in inner]
     held.set()
     leave.wait()

@@ -215,7 +215,7 @@ def test_a_forked_child_does_not_wait_for_the_parents_threads(backend: Backend) 
     opening.start()
     while not backend.calls:
         time.sleep(0.001)
-    with registry._lock:
+    with registry._lock.held():
         child = os.fork()
         if child == 0:
             backend.delay = 0.0

@@ -91,13 +91,18 @@ class Module:
         self.description = text(info.libraryDescription)
         self.library_version = _version(info.libraryVersion)
 
-    def _initialize(self) -> None:
+    def _call_initialize(self) -> int:
         arguments = ffi.new("CK_C_INITIALIZE_ARGS *")
         arguments.flags = CKF_OS_LOCKING_OK
         reserved = ffi.new("char[]", self.reserved.encode()) if self.reserved is not None else ffi.NULL
         arguments.pReserved = reserved
         with self.alone():
-            rv = self.cryptoki.C_Initialize(arguments)
+            return self.cryptoki.C_Initialize(arguments)
+
+    def _initialize(self) -> None:
+        self._initialized(self._call_initialize())
+
+    def _initialized(self, rv: int) -> None:
         if rv == CKR.OK:
             self.generation += 1
             self._owned = True
@@ -148,11 +153,18 @@ class Module:
         """One connection is opened at a time, on a module that belongs to this process."""
         with self._lock.held(), foreign_work():
             if self._forked:
-                # The child has a copy of the parent's state: NSS would repeat the parent's random numbers and keys.
-                self.cryptoki.C_Finalize(ffi.NULL)
-                self._initialize()
+                self._initialize_in_child()
                 self._forked = False
             yield
+
+    def _initialize_in_child(self) -> None:
+        """The child has a copy of the parent's state: NSS would repeat the parent's random numbers and keys."""
+        rv = self._call_initialize()
+        # What knows of the fork, as p11-kit does, has begun anew, and must not be asked to end what is the parent's.
+        if rv == CKR.CRYPTOKI_ALREADY_INITIALIZED:
+            self.cryptoki.C_Finalize(ffi.NULL)
+            rv = self._call_initialize()
+        self._initialized(rv)
 
     def enlist(self, connection: Connected) -> None:
         self._connections.add(connection)

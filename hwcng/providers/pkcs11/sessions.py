@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.forking import at_work, foreign_work, foreign_work_begins, forks_under_way
+from hwcng.forking import at_work, entered, foreign_work, foreign_work_begins, forks_under_way, notice_fork
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.key_streams import KeyStreams
@@ -116,6 +116,8 @@ class Connection:
 
     @property
     def alive(self) -> bool:
+        if not entered[0]:
+            notice_fork()
         return self._end is None
 
     def _abandon(self, reason: str, status: NTSTATUS) -> None:
@@ -148,6 +150,7 @@ class Connection:
         self._returned = threading.Condition()
 
     def require_alive(self, what: str = "the key") -> None:
+        notice_fork()
         if self._end is not None:
             reason, status = self._end
             raise CngError(status, f"{what} of token {self.token_name!r} is gone: {reason}")
@@ -209,6 +212,8 @@ class Connection:
 
     def borrow(self) -> Session:
         """A session to work with. Give it back with `give_back` after success, with `discard` after anything else."""
+        if not entered[0]:
+            notice_fork()
         if self._end is not None:
             self.require_alive()
         try:
@@ -253,6 +258,7 @@ class Connection:
 
     def discard(self, session: Session) -> None:
         """Closes a session that may have an operation left in it."""
+        notice_fork()
         # After another C_Initialize the handle can be somebody else's.
         if not self._inherited and self._generation == self.module.generation:
             with foreign_work():
@@ -278,6 +284,7 @@ class Connection:
     @contextlib.contextmanager
     def owning(self) -> Iterator[Session]:
         """A session whose objects live as long as this connection."""
+        notice_fork()
         if self._end is not None:
             self.require_alive("the connection")
         self._collect_garbage()
@@ -351,6 +358,7 @@ class Connection:
 
     def close(self) -> None:
         """Closes every session, which ends every session object."""
+        notice_fork()
         self._abandon("its provider was closed", NTSTATUS.STATUS_INVALID_HANDLE)
         self.key_streams.end_all(self)
         self._close_all(self._idle)

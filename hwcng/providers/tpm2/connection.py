@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from hwcng.errors import NTSTATUS, CngError, TokenCode
-from hwcng.forking import ProcessLock, tell_after_fork
+from hwcng.forking import ProcessLock, entered, notice_fork, tell_after_fork
 from hwcng.providers.tpm2 import commands
 from hwcng.providers.tpm2.commands import KeyHandle
 from hwcng.providers.tpm2.constants import CAP, CC, PT, RC
@@ -63,7 +63,7 @@ class Connection:
     def __init__(self, tcti: str | None, timeout: float) -> None:
         self.tcti = tcti
         self.encrypted = True
-        self.generation = 0
+        self._generation = 0
         self.parent: Parent | None = None
         self._timeout = timeout
         self._transport: Transport = open_transport(tcti, timeout)
@@ -81,6 +81,12 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection to {self.tcti or 'the default TPM'}>"
+
+    @property
+    def generation(self) -> int:
+        if not entered[0]:
+            notice_fork()
+        return self._generation
 
     # What `commands` sees.
 
@@ -146,6 +152,8 @@ class Connection:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
+        if not entered[0]:
+            notice_fork()
         # A fork inside the block leaves the parent's lock to be released by the child.
         lock = self._lock
         with lock:
@@ -335,6 +343,8 @@ class Connection:
 
     def before_fork(self) -> bool:
         """Holds the line still for the fork and leaves the child free slots; whether the lock is now held."""
+        # A child that never came here must not empty its parent's slots.
+        notice_fork()
         if self._owner == threading.get_ident() or not self._lock.acquire(timeout=_FORK_WAIT):
             return False
         if not self._transport.shared and len(self.cache):
@@ -348,7 +358,7 @@ class Connection:
         """The parent keeps its slots, session and line; the child connects anew at its first use."""
         self._lock = threading.RLock()
         self._owner = 0
-        self.generation += 1
+        self._generation += 1
         self.cache = ObjectCache(self._parent_handle, self._alone)
         self._session = None
         self._open = False
