@@ -35,18 +35,22 @@ def set_owner_auth(tpm: Swtpm, value: str) -> None:
         context.hierarchy_change_auth(tpm2_pytss.ESYS_TR.OWNER, value)
 
 
-def key_with_pin(tpm: Swtpm, pin: bytes, *, no_da: bool = False) -> bytes:
-    """A TSS2 PRIVATE KEY file with an authorization value, made by tpm2-pytss under the storage root key."""
+def below_root(tpm: Swtpm, template: str, attributes: str, auth: bytes = b"") -> tuple[bytes, bytes]:
+    """What another program makes below the storage root key: TPMT_PUBLIC and TPM2B_PRIVATE's content."""
     import tpm2_pytss
     from tpm2_pytss.types import TPM2B_PUBLIC, TPM2B_SENSITIVE_CREATE, TPMS_SENSITIVE_CREATE, TPMT_PUBLIC
 
-    attributes = "userwithauth|sign|fixedtpm|fixedparent|sensitivedataorigin" + ("|noda" if no_da else "")
+    attributes += "|userwithauth|fixedtpm|fixedparent|sensitivedataorigin"
     with tpm2_pytss.ESAPI(tpm.tcti) as context:
         parent = context.tr_from_tpmpublic(0x81000001)
-        public = TPM2B_PUBLIC(TPMT_PUBLIC.parse("ecc256", objectAttributes=tpm2_pytss.TPMA_OBJECT.parse(attributes)))
-        sensitive = TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(userAuth=pin))
-        made = context.create(parent, sensitive, public)
-        private, public = bytes(made[0]), bytes(made[1].publicArea.marshal())
+        public = TPM2B_PUBLIC(TPMT_PUBLIC.parse(template, objectAttributes=tpm2_pytss.TPMA_OBJECT.parse(attributes)))
+        made = context.create(parent, TPM2B_SENSITIVE_CREATE(TPMS_SENSITIVE_CREATE(userAuth=auth)), public)
+        return bytes(made[1].publicArea.marshal()), bytes(made[0])
+
+
+def key_with_pin(tpm: Swtpm, pin: bytes, *, no_da: bool = False) -> bytes:
+    """A TSS2 PRIVATE KEY file with an authorization value, made by tpm2-pytss under the storage root key."""
+    public, private = below_root(tpm, "ecc256", "sign|noda" if no_da else "sign", pin)
     return tsskey.build(tsskey.TssKey(0x81000001, public, private, False))
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hwcng.providers.tpm2.constants import ALG, CC, RC, RH, ST
-from hwcng.providers.tpm2.errors import TpmError
+from hwcng.providers.tpm2.errors import TpmError, TransportError
+from hwcng.providers.tpm2.handles import Authorization, KeyHandle
 from hwcng.providers.tpm2.sessions import Session
 from hwcng.providers.tpm2.wire import Reader, command, sized, u8, u16, u32
 
@@ -48,6 +49,7 @@ MAX_RANDOM = 64
 
 _NO_HASHCHECK = u16(ST.HASHCHECK) + u32(RH.NULL) + sized(b"")
 _STARTUP_CLEAR = 0
+_OF_A_SESSION = 0x880
 
 
 class Link(Protocol):
@@ -58,18 +60,6 @@ class Link(Protocol):
     @property
     def session(self) -> Session | None:
         """The session that hides secrets; None: sessions are switched off."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHandle:
-    """An object that is in a slot. name: as the TPM computes it; auth: its authorization value."""
-
-    handle: int
-    name: bytes
-    auth: bytes = b""
-
-    def __repr__(self) -> str:
-        return f"<KeyHandle {self.handle:#x}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +79,40 @@ def run(
     handles: Sequence[int] = (),
     parameters: bytes = b"",
     *,
-    authorized: int = 0,
-    password: bytes = b"",
+    keys: Sequence[KeyHandle] = (),
     answers_handle: bool = False,
 ) -> tuple[int, bytes]:
-    """A command in the open. authorized: how many of the handles need an authorization; each gets `password`.
+    """A command in the open. keys: the first of its handles, which need an authorization; handles: those after them.
 
-    Returns the response's handle, 0 where it has none, and its parameters. Raises TpmError.
+    Returns the response's handle, 0 where it has none, and its parameters. Raises TpmError, TransportError.
     """
-    area = (u32(RH.PW) + sized(b"") + u8(1) + sized(password)) * authorized
-    reader = Reader(link.exchange(command(code, handles, area, parameters)))
+    area = b"".join(u32(RH.PW) + sized(b"") + u8(1) + sized(key.auth) for key in keys)
+    try:
+        response = link.exchange(command(code, (*(key.handle for key in keys), *handles), area, parameters))
+    except TransportError as error:
+        error.key = _riskiest(keys)
+        raise
+    reader = Reader(response)
     reader.take(6)
     rc = reader.u32()
     if rc != RC.SUCCESS:
-        raise TpmError(rc, code)
+        refusal = TpmError(rc, code)
+        refusal.key = _refused(rc, keys)
+        raise refusal
+    for key in keys:
+        key.authorization.proved = True
     handle = reader.u32() if answers_handle else 0
-    return handle, reader.take(reader.u32()) if authorized else reader.rest()
+    return handle, reader.take(reader.u32()) if keys else reader.rest()
+
+
+def _riskiest(keys: Sequence[KeyHandle]) -> KeyHandle | None:
+    return next((key for key in keys if not key.authorization.repeatable), None)
+
+
+def _refused(rc: int, keys: Sequence[KeyHandle]) -> KeyHandle | None:
+    """Of the session that a response code names (Part 2, section 6.6.3), else of the first."""
+    number = (rc >> 8 & 7) - 1 if rc & _OF_A_SESSION == _OF_A_SESSION else 0
+    return keys[min(max(number, 0), len(keys) - 1)] if keys else None
 
 
 def _run_hidden(
@@ -119,29 +127,26 @@ def _run_hidden(
 ) -> tuple[int, bytes]:
     """A command in the session. request, response: whether its first parameter is hidden."""
     session = link.session
-    handles = (key.handle,) if key else ()
     if session is None:
-        password = key.auth if key else b""
-        return run(
-            link,
+        return run(link, code, (), parameters, keys=(key,) if key else (), answers_handle=answers_handle)
+    try:
+        answer = session.run(
+            link.exchange,
             code,
-            handles,
+            (key.handle,) if key else (),
+            (key.name,) if key else (),
             parameters,
-            authorized=len(handles),
-            password=password,
+            auth=key.auth if key else None,
+            hide_request=request,
+            hide_response=response,
             answers_handle=answers_handle,
         )
-    return session.run(
-        link.exchange,
-        code,
-        handles,
-        (key.name,) if key else (),
-        parameters,
-        auth=key.auth if key else None,
-        hide_request=request,
-        hide_response=response,
-        answers_handle=answers_handle,
-    )
+    except (TpmError, TransportError) as error:
+        error.key = key
+        raise
+    if key is not None:
+        key.authorization.proved = True
+    return answer
 
 
 def startup(link: Link) -> None:
@@ -180,7 +185,7 @@ def create(link: Link, parent: KeyHandle, public: bytes, value: bytes = b"") -> 
     if value:
         answer = _run_hidden(link, CC.Create, parent, parameters, request=True)[1]
     else:
-        answer = run(link, CC.Create, (parent.handle,), parameters, authorized=1)[1]
+        answer = run(link, CC.Create, (), parameters, keys=(parent,))[1]
     reader = Reader(answer)
     private, made, creation_data, creation_hash = (reader.sized() for _ in range(4))
     return Created(private, made, creation_data, creation_hash, reader.rest())
@@ -189,13 +194,13 @@ def create(link: Link, parent: KeyHandle, public: bytes, value: bytes = b"") -> 
 def import_duplicate(link: Link, parent: KeyHandle, public: bytes, duplicate: bytes, seed: bytes) -> bytes:
     """TPM2_Import of an object without inner wrapper; returns its private part under `parent`."""
     parameters = sized(b"") + sized(public) + sized(duplicate) + sized(seed) + u16(ALG.NULL)
-    return Reader(run(link, CC.Import, (parent.handle,), parameters, authorized=1)[1]).sized()
+    return Reader(run(link, CC.Import, (), parameters, keys=(parent,))[1]).sized()
 
 
 def load(link: Link, parent: KeyHandle, private: bytes, public: bytes) -> tuple[int, bytes]:
     """The handle, and the name by which the TPM knows what it loaded."""
     parameters = sized(private) + sized(public)
-    handle, answer = run(link, CC.Load, (parent.handle,), parameters, authorized=1, answers_handle=True)
+    handle, answer = run(link, CC.Load, (), parameters, keys=(parent,), answers_handle=True)
     return handle, Reader(answer).sized()
 
 
@@ -248,7 +253,7 @@ def mac(link: Link, key: KeyHandle, data: bytes, algorithm: int) -> bytes:
 def mac_start(link: Link, key: KeyHandle, algorithm: int) -> KeyHandle:
     """A sequence object, which takes a slot and has an empty name."""
     answer = _run_hidden(link, CC.HMAC_Start, key, sized(b"") + u16(algorithm), answers_handle=True)
-    return KeyHandle(answer[0], b"")
+    return KeyHandle(answer[0], b"", authorization=Authorization("the sequence"))
 
 
 def sequence_update(link: Link, sequence: KeyHandle, data: bytes) -> None:
@@ -264,7 +269,7 @@ def sequence_complete(link: Link, sequence: KeyHandle, data: bytes) -> bytes:
 def certify(link: Link, key: KeyHandle, signer: KeyHandle, nonce: bytes) -> tuple[bytes, bytes]:
     """TPMS_ATTEST and TPMT_SIGNATURE by `signer`, whose scheme is fixed."""
     parameters = sized(nonce) + u16(ALG.NULL)
-    reader = Reader(run(link, CC.Certify, (key.handle, signer.handle), parameters, authorized=2)[1])
+    reader = Reader(run(link, CC.Certify, (), parameters, keys=(key, signer))[1])
     return reader.sized(), reader.rest()
 
 
@@ -273,5 +278,5 @@ def certify_creation(
 ) -> tuple[bytes, bytes]:
     """TPMS_ATTEST and TPMT_SIGNATURE by `signer`: that this TPM made `key` with the creation data of that hash."""
     parameters = sized(nonce) + sized(creation_hash) + u16(ALG.NULL) + ticket
-    reader = Reader(run(link, CC.CertifyCreation, (signer.handle, key.handle), parameters, authorized=1)[1])
+    reader = Reader(run(link, CC.CertifyCreation, (key.handle,), parameters, keys=(signer,))[1])
     return reader.sized(), reader.rest()

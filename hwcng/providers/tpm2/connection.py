@@ -14,23 +14,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from hwcng.errors import NTSTATUS, CngError, TokenCode
+from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, entered, notice_fork, tell_after_fork
 from hwcng.providers.tpm2 import commands
-from hwcng.providers.tpm2.commands import KeyHandle
 from hwcng.providers.tpm2.constants import CAP, CC, PT, RC
 from hwcng.providers.tpm2.errors import (
     BUSY,
     NO_ROOM,
     NO_SESSION_ROOM,
+    REFUSED,
     STALE,
     TpmError,
-    TpmLockoutError,
     TransportError,
-    rc_name,
+    lockout,
+    refusal,
     to_cng,
+    token_code,
 )
 from hwcng.providers.tpm2.esys import Esys
+from hwcng.providers.tpm2.handles import Authorization, KeyHandle
 from hwcng.providers.tpm2.objects import ObjectCache, TpmObject
 from hwcng.providers.tpm2.presence import Presence
 from hwcng.providers.tpm2.sessions import Parent, Session, start_session
@@ -46,8 +48,20 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.001, 0.25, 10.0
 _RECOVERIES = 6
 _OTHERS_PAUSE = 0.005
 _FORK_WAIT = 1.0
+_NOT_EXAMINED = "the TPM lost our session and did not get to see the PIN; nothing was tried again: repeat the call"
+_LOCKED_ROOT = "hwcng sends none to a storage root key: have the TPM's administrator put one without a password there"
 _SELF_TEST = command(CC.SelfTest, (), b"", u8(1))
 _TRANSIENT, _LOADED_SESSIONS, _SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000
+
+
+def _blameless(error: TpmError) -> bool:
+    """Whether the refusal of an authorization cannot be the value's fault, and costs nothing to try again."""
+    return error.key is None or error.key.authorization.blameless
+
+
+def _repeatable(error: TransportError) -> bool:
+    """Whether what was lost on the line may be sent again without a second try of a PIN that may be wrong."""
+    return not error.sent or error.key is None or error.key.authorization.repeatable
 
 
 def _nothing() -> None:
@@ -64,7 +78,8 @@ class Connection:
         self.tcti = tcti
         self.encrypted = True
         self._generation = 0
-        self.parent: Parent | None = None
+        self._parent: Parent | None = None
+        self._root: KeyHandle | None = None
         self._timeout = timeout
         self._transport: Transport = open_transport(tcti, timeout)
         self._instruments: list[Instrument] = []
@@ -119,10 +134,21 @@ class Connection:
             self._session = start_session(self.exchange, self.parent)
         return self._session
 
+    @property
+    def parent(self) -> Parent | None:
+        """The storage root key, None until it was found."""
+        return self._parent
+
+    @parent.setter
+    def parent(self, parent: Parent) -> None:
+        title = f"the storage root key at {parent.handle:#x}"
+        authorization = Authorization(title, _LOCKED_ROOT, counted=parent.counted, fixed=True)
+        self._parent, self._root = parent, KeyHandle(parent.handle, parent.name, authorization=authorization)
+
     def _parent_handle(self) -> KeyHandle:
-        if self.parent is None:
+        if self._root is None:
             raise RuntimeError("no storage root key yet")
-        return KeyHandle(self.parent.handle, self.parent.name)
+        return self._root
 
     @property
     def storage_root(self) -> KeyHandle:
@@ -165,14 +191,13 @@ class Connection:
 
     # Work.
 
-    def perform(self, asked: str, work: Callable[[Connection], T], *, with_pin: bool = False) -> T:
+    def perform(self, asked: str, work: Callable[[Connection], T]) -> T:
         """Runs `work` with the TPM to itself, again where the TPM lost its state meanwhile. It must be repeatable.
 
-        asked: what it is, for messages. with_pin: whether it sends an authorization value, which is tried only once.
-        Raises CngError.
+        asked: what it is, for messages. An authorization value that may be wrong is tried once. Raises CngError.
         """
         with self._exclusive():
-            return self._persist(asked, work, with_pin)
+            return self._persist(asked, work)
 
     def use(self, asked: str, key: TpmObject, work: Callable[[Connection, KeyHandle], T]) -> T:
         """Runs `work` on a key, which is brought into a slot first."""
@@ -180,9 +205,9 @@ class Connection:
         def on_key(connection: Connection) -> T:
             return work(connection, connection.cache.acquire(connection, key))
 
-        return self.perform(asked, on_key, with_pin=bool(key.auth))
+        return self.perform(asked, on_key)
 
-    def _persist(self, asked: str, work: Callable[[Connection], T], with_pin: bool) -> T:
+    def _persist(self, asked: str, work: Callable[[Connection], T]) -> T:
         reconnected = renewed = False
         recoveries = _RECOVERIES
         repair: Callable[[], object] = _nothing
@@ -195,13 +220,13 @@ class Connection:
                 self._lose()
                 lost = error if isinstance(error, TransportError) else TransportError("the TPM's answer is malformed")
                 # A silent TPM gets no second chance to stay silent for as long.
-                if reconnected or lost.timed_out:
+                if reconnected or lost.timed_out or not _repeatable(lost):
                     raise to_cng(lost, asked) from None
                 reconnected, repair = True, _nothing
             except TpmError as error:
                 recoveries -= 1
-                # No authorization value is in play: the session or the slot holds something else after a reset.
-                confused = error.code in (RC.AUTH_FAIL, RC.BAD_AUTH) and not with_pin and not renewed
+                # No authorization value was wrong: the session or the slot holds something else after a reset.
+                confused = error.code in REFUSED and not renewed and _blameless(error)
                 renewed = renewed or confused
                 found = self._lose if confused else self._repair_of(error.code, _RECOVERIES - recoveries)
                 if found is None or not recoveries:
@@ -233,12 +258,27 @@ class Connection:
         commands.startup(self)
 
     def _explain(self, error: TpmError, asked: str) -> CngError:
-        if error.code != RC.LOCKOUT:
+        if error.code not in (*REFUSED, RC.LOCKOUT):
             return to_cng(error, asked)
-        interval = 0
+        properties: dict[int, int] = {}
         with suppress(TpmError, TransportError):
-            interval = self.esys(lambda esys: esys.properties(PT.LOCKOUT_COUNTER)).get(PT.LOCKOUT_INTERVAL, 0)
-        return TpmLockoutError(asked, interval, TokenCode(error.rc, rc_name(error.rc)))
+            properties = self.esys(lambda esys: esys.properties(PT.PERMANENT))
+        if error.code == RC.LOCKOUT:
+            return lockout(error, asked, properties)
+        if error.key is not None and not error.key.authorization.fixed and self._is_lost(error.key):
+            self._lose()
+            return CngError(NTSTATUS.STATUS_DEVICE_NOT_READY, f"{asked}: {_NOT_EXAMINED}", token_code(error))
+        return refusal(error, asked, properties)
+
+    def _is_lost(self, key: KeyHandle) -> bool:
+        """Whether slot or session are no more ours, as after a reset of the TPM; asked by commands that cost no try."""
+        try:
+            if commands.read_public(self, key.handle)[1] == key.name:
+                commands.get_random(self, 1)
+                return False
+        except (TpmError, TransportError, MalformedError):
+            pass
+        return True
 
     def esys(self, work: Callable[[Esys], T]) -> T:
         """Runs `work` on an ESAPI context of its own. The caller is inside `perform`."""

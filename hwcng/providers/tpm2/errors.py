@@ -6,21 +6,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hwcng.errors import NTSTATUS, CngError, TokenCode
-from hwcng.providers.tpm2.constants import RC, command_name
+from hwcng.providers.tpm2.constants import PT, RC, command_name
+from hwcng.providers.tpm2.handles import KeyHandle
 
 __all__ = [
     "BUSY",
     "FOREIGN_BLOB",
     "NO_ROOM",
     "NO_SESSION_ROOM",
+    "REFUSED",
     "STALE",
     "TpmError",
     "TpmLockoutError",
     "TransportError",
     "base_code",
     "decryption_error",
+    "lockout",
     "rc_name",
+    "refusal",
     "to_cng",
+    "token_code",
 ]
 
 _FORMAT_ONE = 0x080
@@ -37,6 +42,9 @@ NO_SESSION_ROOM = frozenset({RC.SESSION_MEMORY, RC.SESSION_HANDLES, RC.CONTEXT_G
 
 STALE = frozenset(range(RC.REFERENCE_H0, RC.REFERENCE_H0 + 7)) | frozenset(range(RC.REFERENCE_S0, RC.REFERENCE_S0 + 7))
 """A handle or session that the TPM no longer knows: it was reset, or somebody flushed."""
+
+REFUSED = frozenset({RC.AUTH_FAIL, RC.BAD_AUTH})
+"""A wrong authorization value, or a session that is not the one it is taken for."""
 
 
 def base_code(rc: int) -> int:
@@ -55,7 +63,10 @@ class TpmError(Exception):
     """The TPM refused a command.
 
     rc: as it came; command: its TPM_CC. meaning: status and reason where the table's do not fit the situation.
+    key: the object whose authorization value it refused, None where none went with the command.
     """
+
+    key: KeyHandle | None = None
 
     def __init__(self, rc: int, command: int, meaning: tuple[NTSTATUS, str] | None = None) -> None:
         super().__init__(rc, command, meaning)
@@ -73,11 +84,17 @@ class TpmError(Exception):
 
 
 class TransportError(Exception):
-    """The TPM was not reached or did not answer. timed_out: it took the command and stayed silent."""
+    """The TPM was not reached or did not answer. timed_out: it took the command and stayed silent.
 
-    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+    sent: whether the TPM may have carried the command out. key: an object whose authorization value went with it.
+    """
+
+    key: KeyHandle | None = None
+
+    def __init__(self, message: str, *, timed_out: bool = False, sent: bool = True) -> None:
         super().__init__(message)
         self.timed_out = timed_out
+        self.sent = sent
 
 
 _S = NTSTATUS
@@ -158,7 +175,38 @@ def to_cng(error: TpmError | TransportError, asked: str) -> CngError:
     status, reason = error.meaning or _TABLE.get(
         error.code, (_S.STATUS_INTERNAL_ERROR, f"{command_name(error.command)} failed")
     )
-    return CngError(status, f"{asked}: {reason}", TokenCode(error.rc, rc_name(error.rc)))
+    return CngError(status, f"{asked}: {reason}", token_code(error))
+
+
+def token_code(error: TpmError) -> TokenCode:
+    return TokenCode(error.rc, rc_name(error.rc))
+
+
+def refusal(error: TpmError, asked: str, properties: Mapping[int, int]) -> CngError:
+    """A refused authorization value: whose it was, what it cost, what to do. properties: TPM_PT, as far as known."""
+    if error.key is None:
+        return to_cng(error, asked)
+    authorization = error.key.authorization
+    value = "the authorization value (PIN) that was given for" if authorization.given else "an empty authorization for"
+    cost = _failures(properties) or "more failures lock the TPM"
+    if not authorization.counted:
+        cost = "this does not count against its lockout"
+    return CngError(
+        NTSTATUS.STATUS_WRONG_PASSWORD,
+        f"{asked}: the TPM refused {value} {authorization.title}; it was tried once, {cost}; {authorization.advice}",
+        token_code(error),
+    )
+
+
+def _failures(properties: Mapping[int, int]) -> str:
+    counted, most = properties.get(PT.LOCKOUT_COUNTER), properties.get(PT.MAX_AUTH_FAIL)
+    return "" if counted is None or not most else f"{counted} of the {most} failures that lock the TPM are counted"
+
+
+def lockout(error: TpmError, asked: str, properties: Mapping[int, int]) -> TpmLockoutError:
+    title = f"{asked} with {error.key.authorization.title}" if error.key is not None else asked
+    wait = properties.get(PT.LOCKOUT_INTERVAL, 0)
+    return TpmLockoutError(title, wait, token_code(error), _failures(properties))
 
 
 class TpmLockoutError(CngError):
@@ -167,19 +215,21 @@ class TpmLockoutError(CngError):
     wait_seconds: until one more try; 0: unknown.
     """
 
-    def __init__(self, asked: str, wait_seconds: int, token_code: TokenCode | None) -> None:
+    def __init__(self, asked: str, wait_seconds: int, token_code: TokenCode | None, failures: str = "") -> None:
         wait = f"wait {wait_seconds} seconds for one more try" if wait_seconds else "wait"
         super().__init__(
             NTSTATUS.STATUS_ACCOUNT_LOCKED_OUT,
-            f"{asked}: the TPM is in dictionary-attack lockout after wrong PINs; {wait}, or have its administrator "
-            "reset the lockout (tpm2_dictionarylockout --clear-lockout)",
+            f"{asked}: the TPM is in dictionary-attack lockout after wrong PINs{failures and f' ({failures})'}, and "
+            f"did not look at this one; {wait}, or have its administrator reset the lockout "
+            "(tpm2_dictionarylockout --clear-lockout)",
             token_code,
         )
         self.wait_seconds = wait_seconds
         self._asked = asked
+        self._failures = failures
 
-    def __reduce__(self) -> tuple[type[TpmLockoutError], tuple[str, int, TokenCode | None]]:
-        return TpmLockoutError, (self._asked, self.wait_seconds, self.token_code)
+    def __reduce__(self) -> tuple[type[TpmLockoutError], tuple[str, int, TokenCode | None, str]]:
+        return TpmLockoutError, (self._asked, self.wait_seconds, self.token_code, self._failures)
 
 
 def decryption_error() -> CngError:

@@ -18,8 +18,9 @@ import tpm2_pytss as tss
 from tpm2_pytss import TSS2_Exception
 
 from hwcng.errors import NTSTATUS, CngError, TokenCode
-from hwcng.providers.tpm2.constants import ALG, CAP, CC, RC
+from hwcng.providers.tpm2.constants import ALG, CAP, CC, RC, RH
 from hwcng.providers.tpm2.errors import TpmError, TransportError, base_code
+from hwcng.providers.tpm2.handles import Authorization, KeyHandle
 from hwcng.providers.tpm2.transport import Exchange
 
 __all__ = ["Esys", "LIBRARY", "load_tcti"]
@@ -57,6 +58,12 @@ def load_tcti(tcti: str | None) -> tuple[Exchange, Callable[[], None]]:
             raise TransportError(f"TCTI {tcti or 'default'} failed with {int(error.rc):#x}") from None
 
     return exchange, loaded.close
+
+
+def _of_the_owner(given: bool) -> Authorization:
+    """No TPM counts wrong values of its owner."""
+    advice = "give the owner's value as pin=... or by owner-auth-source= in the URI"
+    return Authorization("the TPM's owner", advice, given=given, fixed=True)
 
 
 class _Tcti(tss.PyTCTI):  # type: ignore[misc]
@@ -176,6 +183,16 @@ class Esys:
 
     @contextmanager
     def _authorization(self, public: Any, owner_auth: bytes) -> Iterator[Any]:
+        """The session of commands that the owner authorizes."""
+        with self._session(public, owner_auth) as session:
+            try:
+                yield session
+            except TpmError as error:
+                error.key = KeyHandle(RH.OWNER, b"", authorization=_of_the_owner(bool(owner_auth)))
+                raise
+
+    @contextmanager
+    def _session(self, public: Any, owner_auth: bytes) -> Iterator[Any]:
         if not owner_auth:
             yield tss.ESYS_TR.PASSWORD
             return

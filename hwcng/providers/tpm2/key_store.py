@@ -29,7 +29,7 @@ from hwcng.providers.tpm2.templates import STORAGE_ROOT_KEY, name_of, parse_publ
 from hwcng.providers.tpm2.tsskey import TssKey
 from hwcng.providers.tpm2.wire import MalformedError
 
-__all__ = ["FIRST_HANDLE", "KeyStore", "LAST_HANDLE", "Opened"]
+__all__ = ["FIRST_HANDLE", "KeyStore", "LAST_HANDLE", "Opened", "authorization_value"]
 
 OwnerAuth: TypeAlias = Callable[[], bytes]
 """Asks for the owner's authorization value, when it is needed."""
@@ -52,6 +52,26 @@ class Opened:
     public: PublicKeyMaterial | None
 
 
+def authorization_value(key: TssKey, pin: str | bytes | None, needed: str) -> bytes:
+    """The value that goes with the key: the caller's, whatever the file says. needed: the message to who gave none.
+
+    Raises STATUS_WRONG_PASSWORD where the file does not say that it is empty, before the TPM is asked.
+    """
+    if pin is None:
+        if key.empty_auth:
+            return b""
+        raise CngError(NTSTATUS.STATUS_WRONG_PASSWORD, f'{needed}, or pin="" where its authorization value is empty')
+    if isinstance(pin, str):
+        return pin.encode(errors="surrogateescape")
+    if not isinstance(pin, (bytes, bytearray, memoryview)):
+        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"a PIN is str or bytes, not {type(pin).__name__}")
+    return bytes(pin)
+
+
+def _authorization_value(file: KeyFile, pin: str | bytes | None) -> bytes:
+    return authorization_value(file.key, pin, f"the key named {file.name!r} needs a PIN: open_key(name, pin=...)")
+
+
 class KeyStore:
     """directory: of the provider's store."""
 
@@ -63,38 +83,32 @@ class KeyStore:
 
     # Opening.
 
-    def open(self, name: str, parent: Parent, auth: bytes) -> Opened:
+    def open(self, name: str, parent: Parent, pin: str | bytes | None) -> Opened:
         """Reads the file where it is not the one that was read before. Nothing is loaded yet."""
         check_key_name(name)
         stamp = self.files.stamp(name)
         opened = self._opened.get(name)
-        if opened is not None and (stamp, self._connection.generation, auth) == (
-            opened.stamp,
-            opened.generation,
-            opened.held.auth,
-        ):
+        known = opened is not None and (stamp, self._connection.generation) == (opened.stamp, opened.generation)
+        if opened is not None and known and _authorization_value(opened.file, pin) == opened.held.auth:
             return opened
         found = self.files.read(name) if stamp is not None else None
         if found is None:
             raise no_such_key(name, str(self.files.directory))
-        opened = self._understood(*found, parent, auth)
+        opened = self._understood(*found, parent, pin)
         with self._remembering.held():
             if len(self._opened) >= REMEMBERED:
                 self._opened.clear()
             self._opened[name] = opened
         return opened
 
-    def _understood(self, file: KeyFile, stamp: Stamp, parent: Parent, auth: bytes) -> Opened:
+    def _understood(self, file: KeyFile, stamp: Stamp, parent: Parent, pin: str | bytes | None) -> Opened:
         if file.parent_name != parent.name or file.key.parent != parent.handle:
             raise CngError(
                 HRESULT.NTE_KEYSET_ENTRY_BAD,
                 f"the key named {file.name!r} is under another storage root key than this TPM's at {parent.handle:#x}: "
                 "it is of another TPM, or this one was cleared",
             )
-        if not file.key.empty_auth and not auth:
-            raise CngError(
-                NTSTATUS.STATUS_WRONG_PASSWORD, f"the key named {file.name!r} needs a PIN: open_key(name, pin=...)"
-            )
+        auth = _authorization_value(file, pin)
         try:
             public = parse_public(file.key.public)
             spec, object_name = spec_of(public), name_of(file.key.public)
@@ -102,7 +116,7 @@ class KeyStore:
             raise CngError(
                 HRESULT.NTE_KEYSET_ENTRY_BAD, f"the file of the key named {file.name!r} holds no key that is served"
             ) from None
-        held = TpmObject(file.key.public, file.key.private, object_name, auth if not file.key.empty_auth else b"")
+        held = TpmObject(file.key.public, file.key.private, object_name, auth, title=f"the key named {file.name!r}")
         spec = replaced(spec, exportable=file.exportable)
         return Opened(file, stamp, self._connection.generation, held, spec, public.material)
 
@@ -189,7 +203,6 @@ class KeyStore:
             self._connection.perform(
                 f"making {name!r} persistent at {chosen:#x}",
                 lambda connection: _make_persistent(connection, opened.held, chosen, owner_auth),
-                with_pin=True,
             )
         self.forget(name)
         return chosen
@@ -209,7 +222,6 @@ class KeyStore:
         self._connection.perform(
             f"removing the persistent key at {handle:#x}",
             lambda connection: _evict(connection, handle, object_name, owner_auth),
-            with_pin=True,
         )
 
     def _free_handle(self) -> int:

@@ -11,13 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hwcng.providers.tpm2 import commands
-from hwcng.providers.tpm2.commands import KeyHandle, Link
-from hwcng.providers.tpm2.constants import RC
+from hwcng.providers.tpm2.commands import Link
+from hwcng.providers.tpm2.constants import RC, Attributes
 from hwcng.providers.tpm2.errors import NO_ROOM, TpmError, TransportError
+from hwcng.providers.tpm2.handles import Authorization, KeyHandle
 
-__all__ = ["ObjectCache", "TpmObject"]
+__all__ = ["ObjectCache", "TpmObject", "is_counted"]
 
 _ALONE, _SHARED = 2, 1
+
+
+def is_counted(public: bytes) -> bool:
+    """Whether the TPM counts wrong authorization values of an object against its lockout. public: TPMT_PUBLIC."""
+    return not int.from_bytes(public[4:8], "big") & Attributes.NODA
 
 
 @dataclass(eq=False, slots=True)
@@ -33,6 +39,11 @@ class TpmObject:
     auth: bytes = field(default=b"", repr=False)
     handle: int = 0
     context: bytes | None = field(default=None, repr=False)
+    title: str = "the key"
+    authorization: Authorization = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.authorization = Authorization(self.title, given=bool(self.auth), counted=is_counted(self.public))
 
 
 class ObjectCache:
@@ -56,7 +67,7 @@ class ObjectCache:
         """
         if key.handle:
             self._resident.move_to_end(key.handle)
-            return KeyHandle(key.handle, key.name, key.auth)
+            return KeyHandle(key.handle, key.name, key.auth, key.authorization)
         limit = _ALONE if together or self._alone() else _SHARED
         flushed = self.make_room(link, limit - 1)
         handle = self._from_context(link, key) if key.context is not None else 0
@@ -69,7 +80,7 @@ class ObjectCache:
         # A context loads faster than a blob, but saving one must not make this a fourth command.
         if loaded and not flushed and key.context is None:
             key.context = commands.context_save(link, handle)
-        return KeyHandle(handle, key.name, key.auth)
+        return KeyHandle(handle, key.name, key.auth, key.authorization)
 
     def _from_context(self, link: Link, key: TpmObject) -> int:
         context, key.context = key.context or b"", None

@@ -37,7 +37,7 @@ from hwcng.providers.tpm2.commands import Created
 from hwcng.providers.tpm2.connection import Connection, release, share
 from hwcng.providers.tpm2.constants import RC, RH
 from hwcng.providers.tpm2.errors import FOREIGN_BLOB, TpmError
-from hwcng.providers.tpm2.key_store import KeyStore
+from hwcng.providers.tpm2.key_store import KeyStore, authorization_value
 from hwcng.providers.tpm2.keys import Realm, Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.objects import TpmObject
 from hwcng.providers.tpm2.sessions import Parent
@@ -53,7 +53,7 @@ __all__ = ["Tpm2Provider", "open_uri"]
 TIMEOUT_ATTRIBUTE = "x-timeout"
 
 _RSA_EXPONENT = 65537
-_FORMAT_ONE = 0x80
+_FORMAT_ONE, _OF_A_PARAMETER = 0x80, 0x40
 
 
 def open_uri(uri: Tpm2Uri, *, pin: Pin | None = None, allow_raw_secret: bool = False) -> Tpm2Provider:
@@ -113,7 +113,6 @@ class Tpm2Provider(Provider):
             connection.perform(
                 "making the storage root key",
                 lambda connection: _make_storage_root(connection, owner_auth),
-                with_pin=True,
             )
             found = connection.perform("reading the storage root key", _read_storage_root)
         if found is None:
@@ -303,14 +302,13 @@ class Tpm2Provider(Provider):
     def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | Tpm2PrivateKey:
         """A TSS2 PRIVATE KEY file (PEM or DER), ours or of another maker, whose parent is the storage root key.
 
-        pin: the key's authorization value, for files that say they need one; a wrong one is noticed at the first use.
+        pin: the key's authorization value, used whatever the file says of it; "" is an empty one. Needed where the file
+        does not say that it is empty. A wrong one is noticed at the first use, and tried once.
 
         Raises STATUS_INVALID_PARAMETER for anything that this TPM cannot load; STATUS_WRONG_PASSWORD for a missing PIN.
         """
         parent, file = self._parent, tsskey.parse(blob)
-        auth = pin.encode() if isinstance(pin, str) else pin or b""
-        if not file.empty_auth and not auth:
-            raise CngError(NTSTATUS.STATUS_WRONG_PASSWORD, "this key needs a PIN: reload_opaque(blob, pin=...)")
+        auth = authorization_value(file, pin, "this key needs a PIN: reload_opaque(blob, pin=...)")
         if file.parent != parent.handle:
             hint = " (make it with openssl genpkey -pkeyopt parent:0x81000001)" if file.parent == RH.OWNER else ""
             raise CngError(
@@ -322,7 +320,7 @@ class Tpm2Provider(Provider):
             spec, name = spec_of(public), name_of(file.public)
         except (MalformedError, ValueError):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the blob holds no key that is served") from None
-        held = TpmObject(file.public, file.private, name, auth if not file.empty_auth else b"")
+        held = TpmObject(file.public, file.private, name, auth)
         self.connection.perform("loading the key", lambda connection: _load(connection, held))
         if isinstance(spec, SecretSpec):
             return Tpm2SecretKey(self._realm, held, spec)
@@ -344,11 +342,12 @@ class Tpm2Provider(Provider):
         return self.open_key(name, pin=key.blob()[0].auth)
 
     def open_key(self, name: str, *, pin: str | bytes | None = None) -> Tpm2SecretKey | Tpm2PrivateKey:
-        """pin: the key's authorization value, for keys that need one.
+        """pin: the key's authorization value, for keys that need one; "" is an empty one. A wrong one is noticed at the
+        first use, and tried once.
 
         An open key stays usable where another process deletes or replaces it.
         """
-        opened = self._keys.open(name, self._parent, pin.encode() if isinstance(pin, str) else pin or b"")
+        opened = self._keys.open(name, self._parent, pin)
         held, spec = opened.held, opened.spec
         try:
             self.connection.perform("loading the key", lambda connection: _load(connection, held))
@@ -389,7 +388,7 @@ class Tpm2Provider(Provider):
 
         Raises NTE_BAD_KEYSET, NTE_EXISTS (the handle is taken, or the key has another), NTE_INVALID_PARAMETER.
         """
-        opened = self._keys.open(name, self._parent, b"")
+        opened = self._keys.open(name, self._parent, "")
         return self._keys.make_persistent(name, opened, handle, self._owner_auth)
 
     def key_uri(self, name: str) -> str:
@@ -448,7 +447,7 @@ def _load(connection: Connection, held: TpmObject) -> None:
         connection.cache.acquire(connection, held)
     except TpmError as error:
         # Whatever the TPM finds wrong with a parameter of TPM2_Load, it is the blob that is wrong.
-        if error.rc & _FORMAT_ONE and not error.rc & 0xFF0000:
+        if error.rc & _FORMAT_ONE and not error.rc & 0xFF0000 and (error.rc & _OF_A_PARAMETER or not error.rc & 0xF00):
             raise TpmError(error.rc, error.command, FOREIGN_BLOB) from None
         raise
 

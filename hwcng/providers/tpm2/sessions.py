@@ -39,12 +39,16 @@ _HMAC_SESSION = 0
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A storage key: its handle, its name, its public half, and the CNG name of its nameAlg."""
+    """A storage key: its handle, its name, its public half, and the CNG name of its nameAlg.
+
+    counted: whether the TPM counts wrong authorization values of it against its lockout.
+    """
 
     handle: int
     name: bytes
     public: EcPublicKey | RsaPublicKey
     hash_name: str
+    counted: bool = False
 
 
 def kdfa(hash_name: str, key: bytes, label: bytes, context_u: bytes, context_v: bytes, bits: int) -> bytes:

@@ -255,4 +255,5 @@ def storage_parent(handle: int, data: bytes) -> Parent:
             f"the object at {handle:#x} is no storage root key (fixed to the TPM, restricted, decrypting, "
             f"AES-128-CFB); remove it with tpm2_evictcontrol -c {handle:#x} if nothing needs it",
         )
-    return Parent(handle, name, public.material, HASH_NAMES[public.name_hash])
+    counted = _A.NODA not in public.attributes
+    return Parent(handle, name, public.material, HASH_NAMES[public.name_hash], counted)

@@ -93,8 +93,10 @@ class SwtpmTransport(Transport):
 
     def exchange(self, command: bytes) -> bytes:
         where, deadline = self._where, self.deadline(command)
+        sent = False
         try:
             with self._connect(deadline) as channel:
+                sent = True
                 channel.sendall(command)
                 response = b""
                 while not _whole(response):
@@ -106,9 +108,10 @@ class SwtpmTransport(Transport):
                     response += piece
                 return response
         except TimeoutError as error:
-            raise TransportError(f"{where} did not answer in time", timed_out=True) from error
+            raise TransportError(f"{where} did not answer in time", timed_out=True, sent=sent) from error
         except OSError as error:
-            raise TransportError(f"cannot reach {where}: {error.strerror or error}; is it running?") from error
+            reason = f"cannot reach {where}: {error.strerror or error}; is it running?"
+            raise TransportError(reason, sent=sent) from error
 
     def close(self) -> None:
         """Nothing stays open between commands. The next one looks the host up again."""
@@ -134,9 +137,11 @@ class DeviceTransport(Transport):
 
     def exchange(self, command: bytes) -> bytes:
         deadline = self.deadline(command)
+        sent = False
         try:
             descriptor = self._open()
             os.write(descriptor, command)
+            sent = True
             poller = select.poll()
             poller.register(descriptor, select.POLLIN)
             if not poller.poll(_left(deadline) * 1000):
@@ -149,7 +154,7 @@ class DeviceTransport(Transport):
                 # The kernel's resource manager has no slot left: what a TPM says as a code.
                 return u16(ST.NO_SESSIONS) + u32(_HEADER) + u32(_RESOURCE_MANAGER_LAYER | RC.OBJECT_MEMORY)
             self.close()
-            raise TransportError(f"{self._path}: {_advice(error, self._path)}") from error
+            raise TransportError(f"{self._path}: {_advice(error, self._path)}", sent=sent) from error
         return response
 
     def close(self) -> None:
