@@ -7,7 +7,6 @@ $XDG_CONFIG_HOME/hwcng/providers.ini (XDG Base Directory Specification), else /e
 from __future__ import annotations
 
 import configparser
-import hashlib
 import importlib
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Protocol
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import Provider
-from hwcng.providers.uri import Pin, Pkcs11Uri, ProviderUri, parse_uri, pin_of, scheme_of
+from hwcng.providers.uri import Pin, ProviderUri, parse_uri, scheme_of
 
 __all__ = [
     "BACKENDS",
@@ -44,7 +43,6 @@ BACKENDS = {
 
 OPTIONAL_PACKAGES = frozenset(("asn1crypto", "cffi", "pkcs11", "tpm2_pytss"))
 
-_SALT = os.urandom(16)
 _SECTION = "providers"
 SYSTEM_CONFIG = "/etc/hwcng/providers.ini"
 
@@ -56,15 +54,11 @@ class OpenUri(Protocol):
 
 
 class _Shared:
-    """The one provider of a URI, and the lock that makes racing threads open it once.
-
-    wrong_pin: a salted hash of the PIN that the token refused last.
-    """
+    """The one provider of a URI, and the lock that makes racing threads open it once."""
 
     def __init__(self) -> None:
         self.lock = ProcessLock()
         self.provider: Provider | None = None
-        self.wrong_pin: bytes | None = None
 
     @property
     def open_provider(self) -> Provider | None:
@@ -199,8 +193,7 @@ def _open(uri: ProviderUri, pin: Pin | None, allow_raw_secret: bool) -> Provider
 def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
     """The one provider of this process for a URI, opened where it is not open.
 
-    pin: before the URI's, where it has to be opened. A PIN that the token has refused is not tried again: workers that
-    retry their tasks would lock it. Raises CngError as `open_provider` does.
+    pin: before the URI's, where it has to be opened. Raises CngError as `open_provider` does.
     """
     shared = _shared.get(uri) or _shared_of(uri)
     if (provider := shared.open_provider) is not None:
@@ -208,32 +201,13 @@ def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
     with shared.lock.held():
         provider = shared.open_provider
         if provider is None:
-            if shared.wrong_pin is not None and shared.wrong_pin == _hash_of_pin(uri, pin):
-                raise CngError(
-                    NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
-                    f"the PIN for {uri} was wrong before and is not tried again, so as not to lock the token; correct "
-                    "it where it comes from, or start this process anew",
-                )
-            try:
-                provider = shared.provider = _open(uri, pin, False)
-            except CngError as error:
-                if error.status is NTSTATUS.STATUS_SMARTCARD_WRONG_PIN:
-                    shared.wrong_pin = _hash_of_pin(uri, pin)
-                raise
+            provider = shared.provider = _open(uri, pin, False)
         return provider
 
 
 def _shared_of(uri: ProviderUri) -> _Shared:
     with _lock.held():
         return _shared.setdefault(uri, _Shared())
-
-
-def _hash_of_pin(uri: ProviderUri, pin: Pin | None) -> bytes | None:
-    found = pin_of(uri, pin) if isinstance(uri, Pkcs11Uri) else pin
-    value = found() if callable(found) else found
-    if value is None:
-        return None
-    return hashlib.sha256(_SALT + (value.encode() if isinstance(value, str) else value)).digest()
 
 
 def open_now() -> list[Provider]:

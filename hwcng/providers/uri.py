@@ -263,8 +263,8 @@ def pin_of(uri: Pkcs11Uri, pin: Pin | None = None) -> Pin | None:
 def read_pin_source(source: str) -> bytes:
     """The PIN that a pin-source or owner-auth-source means (RFC 7512, section 2.4; RFC 8089 for file:).
 
-    source: file:/path, file:///path (percent-encoded), an absolute path as it is, or env:NAME. One newline at a file's
-    end is not part of the PIN.
+    source: file:/path, file:///path (percent-encoded), an absolute path as it is, or env:NAME. One newline at the end
+    is not part of the PIN.
 
     Raises CngError (STATUS_INVALID_PARAMETER) for any other source and for one that is missing, unreadable or empty.
     """
@@ -277,6 +277,7 @@ def read_pin_source(source: str) -> bytes:
         if not _ENVIRONMENT_NAME.fullmatch(name):
             raise _invalid("pin-source env: must be followed by the name of an environment variable")
         value = os.environb.get(name.encode())
+        value = value if value is None else _without_newline(value)
         if not value:
             raise _invalid(
                 f"pin-source: the environment variable {name!r} is {'not set' if value is None else 'empty'}"
@@ -305,10 +306,14 @@ def _read_pin_file(path: str | bytes) -> bytes:
         raise _invalid(f"pin-source: cannot read {shown}: {reason}") from error
     if len(pin) > _MAX_PIN_FILE:
         raise _invalid(f"pin-source: {shown} is longer than {_MAX_PIN_FILE} bytes, no PIN")
-    pin = pin[:-2] if pin.endswith(b"\r\n") else pin.removesuffix(b"\n")
+    pin = _without_newline(pin)
     if not pin:
         raise _invalid(f"pin-source: {shown} is empty")
     return pin
+
+
+def _without_newline(pin: bytes) -> bytes:
+    return pin[:-2] if pin.endswith(b"\r\n") else pin.removesuffix(b"\n")
 
 
 def _parse_pkcs11(path: str, query: str) -> Pkcs11Uri:

@@ -22,7 +22,7 @@ import hwcng
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers import registry
 from hwcng.providers.base import Provider
-from hwcng.providers.uri import Pkcs11Uri, ProviderUri, Tpm2Uri, parse_uri
+from hwcng.providers.uri import Pkcs11Uri, ProviderUri, Tpm2Uri
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = "Microsoft Platform Crypto Provider"
@@ -137,45 +137,6 @@ def test_a_failed_opening_is_not_remembered(backend: Backend) -> None:
     assert len(backend.calls) == 1
     backend.error = None
     assert registry.resolve_implementation("pkcs11:?pin-value=1").uri == "pkcs11:"
-
-
-def test_a_wrong_pin_is_not_tried_twice(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HWCNG_TEST_PIN", "1111")
-    uri = "pkcs11:?pin-source=env:HWCNG_TEST_PIN"
-    backend.error = CngError(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, "wrong PIN")
-    for _ in range(3):
-        with refused(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN):
-            registry.resolve_implementation(uri)
-    assert len(backend.calls) == 1
-    # Another one is, and the token may say that it is wrong too.
-    monkeypatch.setenv("HWCNG_TEST_PIN", "2222")
-    for _ in range(3):
-        with refused(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN):
-            registry.resolve_implementation(uri)
-    assert len(backend.calls) == 2
-    backend.error = None
-    monkeypatch.setenv("HWCNG_TEST_PIN", "3333")
-    assert registry.resolve_implementation(uri).uri == uri
-    shown = repr(registry._shared) + repr(vars(next(iter(registry._shared.values()))))
-    assert not any(pin in shown for pin in ("1111", "2222", "3333"))
-    # Whoever opens a provider of his own decides for himself.
-    backend.error = CngError(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, "wrong PIN")
-    for _ in range(2):
-        with refused(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN):
-            hwcng.open_provider(uri, pin="4444")
-    assert len(backend.calls) == 5
-
-
-def test_a_wrong_pin_as_bytes_or_a_callable(backend: Backend) -> None:
-    backend.error = CngError(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, "wrong PIN")
-    uri = parse_uri("pkcs11:token=a")
-    for pin in ("1111", b"1111", lambda: "1111", lambda: b"1111"):
-        with refused(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN):
-            registry.shared_provider(uri, pin)
-    assert len(backend.calls) == 1
-    with refused(NTSTATUS.STATUS_SMARTCARD_WRONG_PIN):
-        registry.shared_provider(uri)
-    assert len(backend.calls) == 2
 
 
 def test_another_pin_is_another_entry_and_no_key_shows_one(backend: Backend) -> None:

@@ -32,6 +32,7 @@ from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismIn
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
 from hwcng.providers.pkcs11.kinds import ML_KEM, PairKind, kind_of
+from hwcng.providers.pkcs11.logins import UserPin
 from hwcng.providers.pkcs11.module import Module, load_module, module_search
 from hwcng.providers.pkcs11.named_objects import NamedObject
 from hwcng.providers.pkcs11.objects import SessionObject
@@ -59,22 +60,22 @@ def open_uri(uri: Pkcs11Uri, *, pin: Pin | None = None, allow_raw_secret: bool =
 
     pin: overrides the URI's pin-value and pin-source. A vendor attribute x-initialize-reserved is what C_Initialize
     gets as pReserved. Raises CngError: STATUS_NOT_FOUND (module or token), STATUS_INVALID_PARAMETER (ambiguous URI),
-    STATUS_SMARTCARD_WRONG_PIN (tried once) and whatever else the token answers.
+    STATUS_SMARTCARD_WRONG_PIN (tried once by this process), STATUS_SMARTCARD_CARD_BLOCKED (locked, so not tried) and
+    whatever else the token answers.
     """
     module = load_module(
         module_search(uri.module_path, uri.module_name), uri.vendor_query.get(INITIALIZE_RESERVED_ATTRIBUTE)
     )
-    return Pkcs11Provider(module, uri, pin_of(uri, pin), allow_raw_secret)
+    return Pkcs11Provider(module, uri, UserPin(pin_of(uri, pin), given=pin is not None), allow_raw_secret)
 
 
 class Pkcs11Provider(Provider):
     """A token, open and logged in. Connects again by itself after a fork or a loss; keys made before are gone then."""
 
-    def __init__(self, module: Module, uri: Pkcs11Uri, pin: Pin | None, allow_raw_secret: bool) -> None:
+    def __init__(self, module: Module, uri: Pkcs11Uri, pin: UserPin, allow_raw_secret: bool) -> None:
         self._module = module
         self._requested = uri
-        # For connecting again; in a callable, so that no dump of the fields shows it.
-        self._pin = pin if pin is None or callable(pin) else lambda: pin
+        self._pin = pin
         self._allow_raw_secret = allow_raw_secret
         self._connecting = ProcessLock()
         self.closed = False
@@ -114,7 +115,7 @@ class Pkcs11Provider(Provider):
             found = find_token(self._module, self._requested)
             self.token = found.info
             self._offered = self._read_mechanisms(found)
-        return Connection(self._module, found.slot, found.flags, found.info.label, found.info.serial, self._pin)
+        return Connection(self._module, found, self._pin)
 
     def _read_mechanisms(self, found: FoundToken) -> MechanismSet:
         module, token, cryptoki = self._module, found.info, self._module.cryptoki

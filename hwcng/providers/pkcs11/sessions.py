@@ -8,8 +8,6 @@ because a logout destroys everybody's private session objects.
 from __future__ import annotations
 
 import contextlib
-import hmac
-import os
 import threading
 import time
 from collections import deque
@@ -20,34 +18,18 @@ from hwcng.forking import at_work, entered, foreign_work, foreign_work_begins, f
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.key_streams import KeyStreams
+from hwcng.providers.pkcs11.logins import Login, UserPin
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
-from hwcng.providers.uri import Pin
+from hwcng.providers.pkcs11.tokens import FoundToken
 
 __all__ = ["Connection", "Session"]
 
 CKF_RW_SESSION = 0x2
 CKF_SERIAL_SESSION = 0x4
-CKU_USER = 1
-CKS_RO_USER_FUNCTIONS = 1
-CKS_RW_USER_FUNCTIONS = 3
-CKF_LOGIN_REQUIRED = 0x4
-CKF_PROTECTED_AUTHENTICATION_PATH = 0x100
 
 OUTPUT_ROOM = 4096
 SESSION_WAIT_SECONDS = 30.0
-
-# Salts the memory of the PIN that a token was logged in to with, so that it is not the PIN.
-_PIN_DIGEST_KEY = os.urandom(32)
-_pin_digests: dict[tuple[str, str], bytes] = {}
-
-
-def _pin_bytes(pin: Pin) -> bytes:
-    value = pin() if callable(pin) else pin
-    # bytes(1234) would be 1234 zero bytes, and a try at the PIN wasted on them.
-    if not isinstance(value, (str, bytes, bytearray)):
-        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"a PIN is str or bytes, not {type(value).__name__}")
-    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 class Session:
@@ -84,13 +66,12 @@ class Connection:
     stale_handles: how often the token knew a handle no more; one that was found before may be stale since.
     """
 
-    def __init__(
-        self, module: Module, slot: int, token_flags: int, token_name: str, serial: str, pin: Pin | None
-    ) -> None:
+    def __init__(self, module: Module, found: FoundToken, pin: UserPin) -> None:
         self.module = module
         self.cryptoki = module.cryptoki
-        self.slot = slot
-        self.token_name = token_name
+        self.slot = found.slot
+        self.token_name = found.info.label
+        self.login = Login(module, found, pin)
         self.stale_handles = 0
         self._end: tuple[str, NTSTATUS] | None = None
         self._inherited = False
@@ -107,7 +88,7 @@ class Connection:
             raise self.error(rv, "C_OpenSession failed")
         owner = Session(handle)
         try:
-            self._login(owner, token_flags, serial, pin)
+            self.login.log_in(owner.handle)
         except BaseException:
             self._abandon("the login failed", NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED)
             self.cryptoki.C_CloseSession(owner.handle)
@@ -176,39 +157,6 @@ class Connection:
             if rv == CKR.TOKEN_WRITE_PROTECTED and flags:
                 rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION, ffi.NULL, ffi.NULL, handle)
         return rv, int(handle[0])
-
-    def _login(self, owner: Session, token_flags: int, serial: str, pin: Pin | None) -> None:
-        if not token_flags & CKF_LOGIN_REQUIRED:
-            return
-        key = (self.module.path, f"{self.slot}:{serial}")
-        if pin is None and not token_flags & CKF_PROTECTED_AUTHENTICATION_PATH:
-            if self._logged_in(owner):
-                return
-            raise CngError(
-                NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
-                f"token {self.token_name!r} asks for a PIN: give pin=... or pin-source=file:... in the URI",
-            )
-        value = _pin_bytes(pin) if pin is not None else None
-        with self.module.alone():
-            rv = self.cryptoki.C_Login(owner.handle, CKU_USER, ffi.NULL if value is None else value, len(value or b""))
-        digest = hmac.digest(_PIN_DIGEST_KEY, value or b"", "sha256")
-        if rv == CKR.OK:
-            _pin_digests[key] = digest
-        elif rv == CKR.USER_ALREADY_LOGGED_IN:
-            # The token does not compare PINs any more; a wrong one must not pass all the same.
-            if not hmac.compare_digest(_pin_digests.get(key, digest), digest):
-                raise CngError(
-                    NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
-                    f"token {self.token_name!r} is logged in to by this process with another PIN than the one given",
-                )
-        else:
-            raise token_error(rv, f"login to token {self.token_name!r} failed; it was tried once")
-
-    def _logged_in(self, owner: Session) -> bool:
-        info = ffi.new("CK_SESSION_INFO *")
-        if self.cryptoki.C_GetSessionInfo(owner.handle, info) != CKR.OK:
-            return False
-        return info.state in (CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS)
 
     def borrow(self) -> Session:
         """A session to work with. Give it back with `give_back` after success, with `discard` after anything else."""

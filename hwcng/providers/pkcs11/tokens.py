@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import TokenInfo
@@ -12,12 +12,21 @@ from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.module import Module, text
 from hwcng.providers.uri import Pkcs11Uri
 
-__all__ = ["FoundToken", "find_token"]
+__all__ = ["FoundToken", "TokenIdentity", "find_token"]
 
 CKF_REMOVABLE_DEVICE = 0x2
 CKF_HW_SLOT = 0x4
 CKF_RNG = 0x1
 CKF_TOKEN_INITIALIZED = 0x400
+
+
+class TokenIdentity(NamedTuple):
+    """Which token it is, by whatever module and slot it is reached: fields of CK_TOKEN_INFO."""
+
+    manufacturer: str
+    model: str
+    serial: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,11 @@ class FoundToken:
     @property
     def has_rng(self) -> bool:
         return bool(self.flags & CKF_RNG)
+
+    @property
+    def identity(self) -> TokenIdentity:
+        info = self.info
+        return TokenIdentity(info.manufacturer, info.model, info.serial, info.label)
 
     def __str__(self) -> str:
         return f"{self.info.label!r} (serial {self.info.serial}, model {self.info.model}, slot-id {self.slot})"

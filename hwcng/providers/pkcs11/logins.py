@@ -1,0 +1,203 @@
+"""Logging in to a token, with a PIN that is tried once (OASIS PKCS#11 3.2, sections 3.2 and 5.6.8).
+
+A token locks after a few wrong PINs. So this process remembers for each token which PINs it refused, whatever road led
+to the try, and sends none of them again. A login that succeeds, with which PIN ever, clears the token's counter and
+this memory with it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import NoReturn
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import ProcessLock
+from hwcng.providers.pkcs11.ckr import CKR, token_error
+from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.module import Module
+from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity
+from hwcng.providers.uri import Pin
+
+__all__ = ["Login", "UserPin", "is_users_state"]
+
+CKU_USER = 1
+CKU_CONTEXT_SPECIFIC = 2
+CKS_RO_USER_FUNCTIONS = 1
+CKS_RW_USER_FUNCTIONS = 3
+CKF_LOGIN_REQUIRED = 0x4
+CKF_PROTECTED_AUTHENTICATION_PATH = 0x100
+CKF_USER_PIN_COUNT_LOW = 0x10000
+CKF_USER_PIN_FINAL_TRY = 0x20000
+CKF_USER_PIN_LOCKED = 0x40000
+
+_REFUSED = frozenset({CKR.PIN_INCORRECT, CKR.PIN_INVALID, CKR.PIN_LEN_RANGE})
+_TRIES = (
+    (CKF_USER_PIN_LOCKED, "its PIN is locked"),
+    (CKF_USER_PIN_FINAL_TRY, "one more wrong PIN locks it"),
+    (CKF_USER_PIN_COUNT_LOW, "a wrong PIN was given before, and a few more lock it"),
+)
+
+# Salts the memory of PINs, so that it holds none.
+_DIGEST_KEY = os.urandom(32)
+
+
+class UserPin:
+    """The PIN that a provider was given, or the source that is read when a login needs it.
+
+    pin: str, bytes, a callable, or None for a PIN pad and for tokens that ask for none. given: whether the caller gave
+    it; what comes from a URI or its pin-source was given by nobody at this moment.
+    """
+
+    def __init__(self, pin: Pin | None, *, given: bool) -> None:
+        # In a callable, so that no dump of the fields shows it.
+        self._ask = pin if pin is None or callable(pin) else lambda: pin
+        self.given = given
+
+    def read(self) -> bytes | None:
+        """The PIN now. Raises STATUS_INVALID_PARAMETER for a source without a PIN, and for what is none."""
+        if self._ask is None:
+            return None
+        value = self._ask()
+        # bytes(1234) would be 1234 zero bytes, and a try at the PIN wasted on them.
+        if not isinstance(value, (str, bytes, bytearray)):
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"a PIN is str or bytes, not {type(value).__name__}")
+        return value.encode() if isinstance(value, str) else bytes(value)
+
+
+class _Tries:
+    """The PINs that one token refused one kind of user. The lock keeps two threads from sending the same one."""
+
+    def __init__(self) -> None:
+        self.lock = ProcessLock()
+        self.refused: set[bytes] = set()
+
+
+_tries: dict[tuple[TokenIdentity, int], _Tries] = {}
+_accepted: dict[tuple[str, TokenIdentity], bytes] = {}
+
+
+def _digest(value: bytes | None) -> bytes:
+    return hmac.digest(_DIGEST_KEY, value or b"", "sha256")
+
+
+def is_users_state(state: int) -> bool:
+    """Whether a session in this CKS_ state is logged in as the user."""
+    return state in (CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS)
+
+
+def _tries_left(flags: int) -> str:
+    return next((told for flag, told in _TRIES if flags & flag), "")
+
+
+class Login:
+    """How a provider logs in to its token: found, as it is at this moment."""
+
+    def __init__(self, module: Module, found: FoundToken, pin: UserPin) -> None:
+        self._module = module
+        self._slot = found.slot
+        self._flags = found.flags
+        self._identity = found.identity
+        self._pin = pin
+        self.required = bool(found.flags & CKF_LOGIN_REQUIRED)
+
+    def log_in(self, session: int) -> None:
+        """C_Login of the user, where the token asks for it. session: its handle.
+
+        Raises STATUS_SMARTCARD_WRONG_PIN for a PIN that is refused now or was before, which is not sent then,
+        STATUS_SMARTCARD_CARD_BLOCKED for a locked one, STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED where there is no PIN
+        or only a source's for the last try.
+        """
+        if not self.required:
+            return
+        # Whoever is let in already risks no try.
+        joins = bool(self._flags & (CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED)) and self.logged_in(session)
+        if not joins:
+            self._require_unlocked(self._flags)
+        value = self._pin.read()
+        if value is None and not self._flags & CKF_PROTECTED_AUTHENTICATION_PATH:
+            if self.logged_in(session):
+                return
+            raise CngError(
+                NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
+                f"token {self._label!r} asks for a PIN: give pin=... or pin-source=file:... in the URI",
+            )
+        rv = int(CKR.USER_ALREADY_LOGGED_IN) if joins else self._send(session, CKU_USER, self._flags, value)
+        accepted, digest = (self._module.path, self._identity), _digest(value)
+        if rv == CKR.OK:
+            _accepted[accepted] = digest
+        elif rv != CKR.USER_ALREADY_LOGGED_IN:
+            self._failed(rv, "login")
+        # The token does not compare PINs any more; a wrong one must not pass all the same.
+        elif not hmac.compare_digest(_accepted.get(accepted, digest), digest):
+            raise CngError(
+                NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
+                f"token {self._label!r} is logged in to by this process with another PIN than the one given",
+            )
+
+    def authenticate(self, session: int) -> None:
+        """C_Login for the operation that was just initialised in `session` with a CKA_ALWAYS_AUTHENTICATE key.
+
+        Raises as `log_in` does.
+        """
+        flags = self._flags_now()
+        self._require_unlocked(flags)
+        value = self._pin.read()
+        if value is None and not flags & CKF_PROTECTED_AUTHENTICATION_PATH:
+            raise CngError(
+                NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
+                f"a key of token {self._label!r} asks for the PIN at every use: open the provider with one",
+            )
+        rv = self._send(session, CKU_CONTEXT_SPECIFIC, flags, value)
+        if rv != CKR.OK:
+            self._failed(rv, "the key's own authentication")
+
+    def logged_in(self, session: int) -> bool:
+        info = ffi.new("CK_SESSION_INFO *")
+        return bool(self._module.cryptoki.C_GetSessionInfo(session, info) == CKR.OK and is_users_state(int(info.state)))
+
+    @property
+    def _label(self) -> str:
+        return self._identity.label
+
+    def _require_unlocked(self, flags: int) -> None:
+        if flags & CKF_USER_PIN_LOCKED:
+            raise CngError(
+                NTSTATUS.STATUS_SMARTCARD_CARD_BLOCKED,
+                f"the PIN of token {self._label!r} is locked, so none was sent; its security officer sets a new one",
+            )
+
+    def _send(self, session: int, user: int, flags: int, value: bytes | None) -> int:
+        tries = _tries.setdefault((self._identity, user), _Tries())
+        digest = _digest(value)
+        with tries.lock.held():
+            if value is not None and digest in tries.refused:
+                raise CngError(
+                    NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
+                    f"the PIN for token {self._label!r} was wrong before and is not tried again, so as not to lock the "
+                    "token; correct it where it comes from, or start this process anew",
+                )
+            if flags & CKF_USER_PIN_FINAL_TRY and not self._pin.given and value is not None:
+                raise CngError(
+                    NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
+                    f"one more wrong PIN locks token {self._label!r}, so the PIN of the URI was not sent; "
+                    "give the PIN as pin=..., or log in once with another tool",
+                )
+            with self._module.alone():
+                rv = self._module.cryptoki.C_Login(
+                    session, user, ffi.NULL if value is None else value, len(value or b"")
+                )
+            if rv == CKR.OK:
+                tries.refused.clear()
+            elif rv in _REFUSED and value is not None:
+                tries.refused.add(digest)
+        return int(rv)
+
+    def _failed(self, rv: int, what: str) -> NoReturn:
+        left = _tries_left(self._flags_now()) if rv in _REFUSED else ""
+        told = f" ({left})" if left else ""
+        raise token_error(rv, f"{what} to token {self._label!r} failed; it was tried once{told}")
+
+    def _flags_now(self) -> int:
+        raw = ffi.new("CK_TOKEN_INFO *")
+        return int(raw.flags) if self._module.cryptoki.C_GetTokenInfo(self._slot, raw) == CKR.OK else self._flags
