@@ -210,7 +210,7 @@ def NCryptFinalizeKey(hKey: NCryptKey, dwFlags: int = 0) -> None:
 
 @answering_security_status
 def NCryptOpenKey(hProvider: StorageProvider, pszKeyName: str, dwLegacyKeySpec: int = 0, dwFlags: int = 0) -> NCryptKey:
-    """The key that the token keeps under a name.
+    """The key that the token keeps under a name: one of NCryptEnumKeys.
 
     Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged,
     NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
@@ -218,14 +218,14 @@ def NCryptOpenKey(hProvider: StorageProvider, pszKeyName: str, dwLegacyKeySpec: 
     storage, name = _storage(hProvider), _text(pszKeyName, "pszKeyName")
     _flags(dwFlags, _OPEN_FLAGS)
     _legacy_key_spec(dwLegacyKeySpec)
-    return NCryptKey(
-        storage, key=named.open_named(storage.provider, name, pin=storage.pin), name=name, key_type=_key_type(dwFlags)
-    )
+    key = named.open_named(storage.provider, name, pin=storage.pin)
+    return NCryptKey(storage, key=key, name=key.name, key_type=_key_type(dwFlags))
 
 
 @answering_security_status
 def NCryptEnumKeys(hProvider: StorageProvider, dwFlags: int = 0) -> Iterator[NCryptKeyName]:
-    """The keys that the token keeps, in no order; the iterator's end is NTE_NO_MORE_ITEMS.
+    """The keys that the token keeps, in no order; the iterator's end is NTE_NO_MORE_ITEMS. pszName: what NCryptOpenKey
+    takes, which for a key of a PKCS#11 token whose label does not name it is a URI such as "pkcs11:id=%01".
 
     Raises NTE_INVALID_HANDLE, NTE_BAD_FLAGS.
     """
@@ -237,7 +237,7 @@ def NCryptEnumKeys(hProvider: StorageProvider, dwFlags: int = 0) -> Iterator[NCr
 def _listed(provider: Provider, key_type: int) -> Iterator[NCryptKeyName]:
     with security_status():
         for record in provider.list_keys():
-            yield NCryptKeyName(record.name, named.algorithm_name(record.spec), 0, key_type)
+            yield NCryptKeyName(record.address or record.name, named.algorithm_name(record.spec), 0, key_type)
 
 
 @answering_security_status

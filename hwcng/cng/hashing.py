@@ -194,7 +194,9 @@ def create(
             return HashObject(handle, None, own_key=False, reusable=reusable, held=held)
     if isinstance(secret, SymmetricKey):
         spec = _mac_key_spec(handle, secret.bits)
-        if (secret.token_key.spec.family, secret.token_key.spec.hash_name) != (spec.family, spec.hash_name):
+        its = secret.token_key.spec
+        # A stored key of no certain hash is for the one that the caller names.
+        if its.family is not spec.family or its.hash_name not in (None, spec.hash_name):
             raise invalid_parameter(f"the key is not one of {handle!r}")
         if secret.provider is not handle.provider:
             raise invalid_parameter("the key is of another provider")

@@ -12,6 +12,9 @@ from hwcng.providers.base import PairSpec, PrivateKey, Provider, SecretFamily, S
 
 __all__ = ["algorithm_name", "handle_of", "open_named"]
 
+HASH_OF_NO_HASH = "SHA256"
+"""By which an HMAC key is opened that was stored for no certain hash, as other software does."""
+
 
 def _pair_algorithm(spec: PairSpec) -> Algorithm | None:
     """The row of a pair: with the curve of its own where there is one, and a use that the key has."""
@@ -26,11 +29,13 @@ def _pair_algorithm(spec: PairSpec) -> Algorithm | None:
 
 
 def algorithm_name(spec: SecretSpec | PairSpec) -> str:
-    """CNG's name of a key's algorithm, such as "ECDSA_P256"; for an HMAC key, which has none there, "HMAC-SHA256"."""
+    """CNG's name of a key's algorithm, such as "ECDSA_P256"; for an HMAC key, which has none there, "HMAC-SHA256"; that
+    for one that is for every hash too.
+    """
     if isinstance(spec, PairSpec):
         row = _pair_algorithm(spec)
         return row.name if row else spec.kind
-    return f"HMAC-{spec.hash_name}" if spec.family is SecretFamily.HMAC else spec.family.value
+    return f"HMAC-{spec.hash_name or HASH_OF_NO_HASH}" if spec.family is SecretFamily.HMAC else spec.family.value
 
 
 def _algorithm_handle(provider: Provider, spec: SecretSpec | PairSpec) -> AlgorithmHandle:
@@ -38,7 +43,7 @@ def _algorithm_handle(provider: Provider, spec: SecretSpec | PairSpec) -> Algori
         row, hmac = _pair_algorithm(spec), False
     else:
         hmac = spec.family is SecretFamily.HMAC
-        row = ALGORITHMS.get(spec.hash_name or "" if hmac else spec.family.value)
+        row = ALGORITHMS.get(spec.hash_name or HASH_OF_NO_HASH if hmac else spec.family.value)
     if row is None:
         raise not_supported(f"the stored key, {algorithm_name(spec)}, is of no algorithm of CNG's with named keys")
     return AlgorithmHandle(row, provider, hmac=hmac)
@@ -57,14 +62,15 @@ def handle_of(provider: Provider, key: SecretKey | PrivateKey, name: str | None)
 
 
 def open_named(provider: Provider, name: str, *, pin: str | bytes | None = None) -> KeyPair | SymmetricKey:
-    """The key that `provider` keeps under a name. pin: the key's own, where it has one.
+    """The key that `provider` keeps under a name. pin: the key's own, where it has one. The name of what comes back is
+    the shortest that says which key it is.
 
     Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged,
     STATUS_NOT_SUPPORTED for one of an algorithm that CNG does not have.
     """
     key = provider.open_key(name, pin=pin)
     try:
-        return handle_of(provider, key, name)
+        return handle_of(provider, key, key.name or name)
     except BaseException:
         key.destroy()
         raise

@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers import registry
 from hwcng.providers.base import Provider
+from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.uri import Pin, Pkcs11Uri, ProviderUri, parse_uri
 
 __all__ = ["provider_of_key", "same_token"]
@@ -21,22 +22,30 @@ _OF_THE_OBJECT = ("object", "id", "type")
 
 
 def provider_of_key(uri: str, *, pin: Pin | None = None) -> tuple[Provider, str]:
-    """The shared provider that holds the key, and the key's name.
+    """The shared provider that holds the key, and the name by which that opens it.
 
     A provider of the same token that is open in this process serves. Else the default provider's URI and the configured
     names are looked through for the token, whose module and PIN then count; the URI's own pin-source, which is that of
     the process that made the URI, comes last. pin, or a pin-value in the URI, goes before both.
 
-    Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, else as `open_provider` does.
+    Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, STATUS_NOT_FOUND for one with
+    a vendor's attribute in its path, else as `open_provider` does.
     """
     parsed = parse_uri(uri)
-    name = parsed.object
-    if not name:
-        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the URI names no key: it has no attribute object")
     if not isinstance(parsed, Pkcs11Uri):
+        name = parsed.object
+        if not name:
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the URI names no key: it has no attribute object")
         token: ProviderUri = replace(parsed, object=None)
         already = (there for there in registry.open_now() if there.uri == str(token))
         return next(already, None) or registry.shared_provider(token, pin), name
+    name = KeyAddress.of_uri(parsed).name
+    if parsed.vendor_path:
+        raise CngError(
+            NTSTATUS.STATUS_NOT_FOUND,
+            f"no token matches a URI with {', '.join(parsed.vendor_path)} in its path: it is unknown here, and every "
+            "attribute there has to match (RFC 7512, section 2.5)",
+        )
     token = replace(parsed, object=None, id=None, type=None)
     if (there := _already_open(token)) is not None:
         return there, name
@@ -56,7 +65,7 @@ def _already_open(token: Pkcs11Uri) -> Provider | None:
     there = [
         provider
         for provider in registry.open_now()
-        if same_token(parse_uri(provider.uri), token) and token.matches_token(provider.token)
+        if same_token(parse_uri(provider.uri), token) and provider.answers_to(token)
     ]
     if len({provider.token for provider in there}) > 1 and there[0] is not chosen:
         raise _ambiguous(token)
@@ -87,7 +96,7 @@ def _as_configured(token: Pkcs11Uri) -> Provider | None:
             failure = failure or error
             continue
         # What is configured may say less than the key's URI.
-        if token.matches_token(provider.token):
+        if provider.answers_to(token):
             return provider
     if failure is not None and token.pin_source is None:
         raise failure

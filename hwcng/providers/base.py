@@ -18,6 +18,7 @@ from hwcng.errors import NTSTATUS, CngError
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
+    from hwcng.providers.uri import Pkcs11Uri
 
 __all__ = [
     "AgreedSecret",
@@ -430,13 +431,15 @@ class PairSpec:
 class KeyRecord:
     """A named key as a listing shows it. created: seconds since 1970, None where the token does not say.
 
-    certificate: whether an X.509 certificate is stored beside it.
+    certificate: whether an X.509 certificate is stored beside it. address: by what `open_key` opens this one, where its
+    name does not say it, because other keys have the same; else None.
     """
 
     name: str
     spec: SecretSpec | PairSpec
     created: int | None = None
     certificate: bool = False
+    address: str | None = None
 
 
 class Support(enum.Enum):
@@ -520,9 +523,10 @@ class KeyingMaterial(abc.ABC):
 
 
 class SecretKey(abc.ABC):
-    """A secret key in a token. Safe for any number of threads."""
+    """A secret key in a token. Safe for any number of threads. name: by which the token keeps it, None for no name."""
 
     spec: SecretSpec
+    name: str | None = None
 
     @abc.abstractmethod
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes: ...
@@ -588,9 +592,12 @@ class AgreedSecret(KeyingMaterial):
 
 
 class PrivateKey(abc.ABC):
-    """A private key in a token, with its public half at hand. Safe for any number of threads."""
+    """A private key in a token, with its public half at hand. Safe for any number of threads. name: by which the token
+    keeps it, None for no name.
+    """
 
     spec: PairSpec
+    name: str | None = None
     public: PublicKeyMaterial
 
     @abc.abstractmethod
@@ -723,6 +730,10 @@ class Provider(abc.ABC):
     def key_uri(self, name: str) -> str:
         """Where the named key is found again, from any process: this provider's URI with the object's name, no PIN."""
         raise _refused("keep keys")
+
+    def answers_to(self, uri: Pkcs11Uri) -> bool:
+        """Whether a pkcs11: URI means this token, by all that its path says (RFC 7512, section 2.5)."""
+        return uri.matches_token(self.token)
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -43,6 +43,7 @@ _TCTI_BUILT = frozenset(_UNRESERVED + "!$'()*+,;=:@/")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _VENDOR_NAME = re.compile(r"(?:x|vendor)-[A-Za-z0-9_-]+")
+_NO_OCTET = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _DIGITS = re.compile(r"[0-9]+")
 _VERSION = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -85,9 +86,9 @@ class TokenFields(Protocol):
 class Pkcs11Uri:
     """A pkcs11: URI (RFC 7512). None: the attribute is absent and matches everything; "": it matches an empty field.
 
-    library_version: (major, minor), each 0 to 255. id: CKA_ID, bytes. type: "public", "private", "cert", "secret-key"
-    or "data". pin_value: the PIN, in no repr. vendor_path, vendor_query: the vendor attributes, names x-... or
-    vendor-...
+    library_version: (major, minor), each 0 to 255. object: CKA_LABEL; octets that are no UTF-8 are surrogates, as
+    Python's surrogateescape makes them. id: CKA_ID, bytes. type: "public", "private", "cert", "secret-key" or "data".
+    pin_value: the PIN, in no repr. vendor_path, vendor_query: the vendor attributes, names x-... or vendor-...
 
     Raises CngError (STATUS_INVALID_PARAMETER) for a value that no such URI can hold.
     """
@@ -114,7 +115,8 @@ class Pkcs11Uri:
 
     def __post_init__(self) -> None:
         for name in (*_PATH_TEXTS, *_QUERY_NAMES):
-            _check_text(name, getattr(self, _field(name)))
+            if name != "object" or not _is_label(self.object):
+                _check_text(name, getattr(self, _field(name)))
         if self.type is not None and self.type not in _TYPES:
             raise _invalid(f"attribute type must be one of {', '.join(sorted(_TYPES))}")
         if self.slot_id is not None and not 0 <= self.slot_id <= _MAX_CK_ULONG:
@@ -334,6 +336,8 @@ def _parse_pkcs11(path: str, query: str) -> Pkcs11Uri:
             reason = "library-version must be M or M.N, each a decimal number of one byte"
             major, minor = found.groups("0") if (found := _VERSION.fullmatch(raw)) else ("", "")
             values["library_version"] = (_number(major, reason), _number(minor, reason))
+        elif name == "object":
+            values[name] = data.decode("utf-8", "surrogateescape")
         elif name in _PATH_NAMES:
             values[_field(name)] = _utf8(name, data)
         else:
@@ -351,7 +355,7 @@ def _parse_pkcs11(path: str, query: str) -> Pkcs11Uri:
 
 def _parse_tpm2(path: str, query: str) -> Tpm2Uri:
     for name in _TPM2_NAMES:
-        if f"&{name}=" in path:
+        if f"&{name}=" in path or f";{name}=" in path:
             raise _invalid(f"attribute {name} belongs in the query: write '?' before the first attribute")
     tcti = _utf8("tcti", _decode("tcti", path, _TCTI_ACCEPTED)) if path else None
     values: dict[str, str] = {}
@@ -434,7 +438,7 @@ def _quote(data: bytes, kept: frozenset[str]) -> str:
 
 def _value(value: str, kept: frozenset[str]) -> str:
     # Parsing refuses the mark inside a value, so one that really holds it is escaped more than the ABNF asks.
-    return _quote(value.encode(), kept).replace(_PIN_MARK, "pin-value%3D")
+    return _quote(value.encode("utf-8", "surrogateescape"), kept).replace(_PIN_MARK, "pin-value%3D")
 
 
 def _utf8(name: str, data: bytes) -> str:
@@ -443,6 +447,13 @@ def _utf8(name: str, data: bytes) -> str:
     if not _encodable(text):
         raise _invalid(f"attribute {name} is not UTF-8")
     return text
+
+
+def _is_label(value: str | None) -> bool:
+    """Whether it is what the octets of some CKA_LABEL are read as."""
+    # A surrogate for an octet is one of these; two that make up a character together would be read as that.
+    octets = (value or "").encode("utf-8", "surrogatepass" if _NO_OCTET.search(value or "") else "surrogateescape")
+    return octets.decode("utf-8", "surrogateescape") == (value or "")
 
 
 def _encodable(text: str) -> bool:

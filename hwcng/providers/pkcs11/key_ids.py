@@ -62,7 +62,7 @@ class KeyId:
 
 
 def _name_hash(name: str) -> bytes:
-    return hashlib.sha256(b"hwcng key " + name.encode()).digest()[:_NAME]
+    return hashlib.sha256(b"hwcng key " + name.encode("utf-8", "surrogateescape")).digest()[:_NAME]
 
 
 def tag_of(object_class: int, identifier: bytes) -> bytes:

@@ -5,24 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pkcs11 import ObjectClass
+
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import PairSpec, PublicKeyMaterial, SecretSpec
+from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.sessions import Connection
 
-__all__ = ["NamedObject", "Place"]
+__all__ = ["NamedObject", "Place", "type_of"]
+
+
+def type_of(object_class: int) -> str:
+    """RFC 7512's type of a private or secret object."""
+    return "private" if object_class == int(ObjectClass.PRIVATE_KEY) else "secret-key"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a named key is and which key it is. stale_handles: `Connection.stale_handles` when it was found."""
+    """Where a named key is and which key it is. stale_handles: `Connection.stale_handles` when it was found.
+
+    address: what says that it is this one among the token's keys. always_authenticate: CKA_ALWAYS_AUTHENTICATE.
+    """
 
     connection: Connection
     stale_handles: int
     handle: int
     object_class: int
+    label: str
     identifier: bytes
+    address: KeyAddress
     spec: SecretSpec | PairSpec
     public: PublicKeyMaterial | None
+    always_authenticate: bool = False
+
+    @property
+    def type(self) -> str:
+        """RFC 7512's, of the object."""
+        return type_of(self.object_class)
 
     @property
     def sound(self) -> bool:
@@ -40,15 +59,16 @@ class Place:
 class NamedObject:
     """What a key of `KeyStore` holds in place of a `SessionObject`: it outlives its holders, and connections.
 
-    find_again: given the place where it was, returns the one where it is, or raises.
+    name: by which the key is found among those of the token. find_again: given the place where it was, returns the one
+    where it is, or raises.
     """
 
     __slots__ = ("_find_again", "_finding", "_place", "name")
 
     persistent = True
 
-    def __init__(self, name: str, place: Place, find_again: Callable[[str, Place], Place]) -> None:
-        self.name = name
+    def __init__(self, place: Place, find_again: Callable[[Place], Place]) -> None:
+        self.name = place.address.name
         self._place = place
         self._find_again = find_again
         self._finding = ProcessLock()
@@ -59,8 +79,12 @@ class NamedObject:
             return place
         with self._finding.held():
             if not self._place.sound:
-                self._place = self._find_again(self.name, self._place)
+                self._place = self._find_again(self._place)
             return self._place
+
+    @property
+    def always_authenticate(self) -> bool:
+        return self._place.always_authenticate
 
     @property
     def connection(self) -> Connection:

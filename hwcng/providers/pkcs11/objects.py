@@ -48,6 +48,7 @@ class SessionObject:
     __slots__ = ("_holders", "connection", "handle")
 
     persistent = False
+    name: str | None = None
 
     def __init__(self, connection: Connection, handle: int) -> None:
         self.connection = connection

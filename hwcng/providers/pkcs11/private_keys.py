@@ -47,7 +47,10 @@ _BAD_BLOCK: Mapping[int, NTSTATUS] = dict.fromkeys(
 
 
 class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
-    """public_object: the token's public half, where the token made the pair; it ends with the private half."""
+    """public_object: the token's public half, where the token made the pair; it ends with the private half.
+
+    always_authenticate: whether every use needs a login of its own (CKA_ALWAYS_AUTHENTICATE).
+    """
 
     def __init__(
         self,
@@ -57,11 +60,14 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
         public: PublicKeyMaterial,
         public_object: SessionObject | None,
         readable_secrets: bool,
+        *,
+        always_authenticate: bool = False,
     ) -> None:
         super().__init__(held, offered)
         self.spec = spec
         self.public = public
         self.kind = kind_of(spec)
+        self.always_authenticate = always_authenticate
         self._public_object = public_object
         self._readable_secrets = readable_secrets
 
@@ -116,7 +122,15 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
                     session.handle, self.held.handle, attributes, count, handle
                 ),
             )
-        return Pkcs11PrivateKey(held, self.offered, self.spec, self.public, None, self._readable_secrets)
+        return Pkcs11PrivateKey(
+            held,
+            self.offered,
+            self.spec,
+            self.public,
+            None,
+            self._readable_secrets,
+            always_authenticate=self.always_authenticate,
+        )
 
     def unwrap_secret(
         self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec

@@ -113,7 +113,7 @@ class Pkcs11Provider(Provider):
     def _connect_once(self) -> Connection:
         with self._module.alone():
             found = find_token(self._module, self._requested)
-            self.token = found.info
+            self._found, self.token = found, found.info
             self._offered = self._read_mechanisms(found)
         return Connection(self._module, found, self._pin)
 
@@ -335,7 +335,15 @@ class Pkcs11Provider(Provider):
             return Pkcs11SecretKey(held, self._offered, spec)
         if public is None:
             raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "a pair without its public half")
-        return Pkcs11PrivateKey(held, self._offered, spec, public, None, self._allow_raw_secret)
+        return Pkcs11PrivateKey(
+            held,
+            self._offered,
+            spec,
+            public,
+            None,
+            self._allow_raw_secret,
+            always_authenticate=held.always_authenticate,
+        )
 
     def persist_key(
         self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False
@@ -355,10 +363,15 @@ class Pkcs11Provider(Provider):
         self._store.delete_key(name)
 
     def key_uri(self, name: str) -> str:
-        """Raises NTE_BAD_KEYSET where there is no such key."""
-        kind = self._store.class_of(name)
-        token = replaced(self._requested, token=self.token.label, object=name, type=kind, id=None, pin_value=None)
-        return (replaced(token, serial=self.token.serial) if self.token.serial else token).to_uri()
+        """With the CKA_ID where the label does not say which key it is. Raises NTE_BAD_KEYSET where there is none."""
+        place = self._store.place_of(name)
+        token = replaced(self._requested, token=self.token.label, pin_value=None)
+        if self.token.serial:
+            token = replaced(token, serial=self.token.serial)
+        return replaced(place.address, type=place.type).within(token).to_uri()
+
+    def answers_to(self, uri: Pkcs11Uri) -> bool:
+        return self._found.meant_by(self._module, uri)
 
     def close(self) -> None:
         with self._connecting.held():

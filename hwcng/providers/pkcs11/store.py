@@ -1,7 +1,8 @@
 """The named keys of a token: token objects whose CKA_LABEL is the name (PKCS#11 3.2, section 4.4).
 
 Beside a private key lies its public object and maybe a certificate, of the same CKA_ID. Keys that other software made
-are opened by their label too. `stored_objects` says which objects count after a process was killed.
+are opened by their label too, or by a `KeyAddress`. `stored_objects` says which objects count after a process was
+killed.
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ from pkcs11 import Attribute, ObjectClass
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.base import KeyRecord, PairSpec, PublicKeyMaterial, SecretSpec
+from hwcng.providers.key_addresses import KeyAddress, is_address
 from hwcng.providers.names import check_key_name, no_such_key
 from hwcng.providers.pkcs11.key_ids import make_id
 from hwcng.providers.pkcs11.named_objects import NamedObject, Place
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
 from hwcng.providers.pkcs11.sessions import Connection
-from hwcng.providers.pkcs11.stored_objects import RESERVED_NAMES, AttributeReader, shelf_of, shelves
+from hwcng.providers.pkcs11.stored_objects import (
+    RESERVED_NAMES,
+    AttributeReader,
+    Shelf,
+    Stored,
+    shelf_at,
+    shelf_of,
+    shelves,
+)
 from hwcng.providers.pkcs11.stored_publics import public_half
 from hwcng.providers.pkcs11.stored_specs import number, spec_of
 from hwcng.providers.pkcs11.stored_writes import TakenMeanwhileError, delete, write
@@ -57,34 +67,39 @@ class KeyStore:
         Raises NTE_BAD_KEYSET, NTE_KEYSET_ENTRY_BAD (several keys, or no public half), NTE_NOT_SUPPORTED (a kind of key
         that is not served).
         """
-        return self._key_at(check_key_name(name), self._place_of(name))
+        return self._key_at(self.place_of(name))
 
-    def class_of(self, name: str) -> str:
-        """RFC 7512's type of the key's object. Raises as `open_key` does."""
-        place = self._place_of(check_key_name(name))
-        return "private" if place.object_class == int(ObjectClass.PRIVATE_KEY) else "secret-key"
+    def _key_at(self, place: Place) -> TokenKeys:
+        return self._make(NamedObject(place, self._find_again), place.spec, place.public)
 
-    def _key_at(self, name: str, place: Place) -> TokenKeys:
-        return self._make(NamedObject(name, place, self._find_again), place.spec, place.public)
+    def place_of(self, name: str) -> Place:
+        """Where the key is, and the least that says which one it is. Costs and raises as `open_key` does."""
+        address = KeyAddress.of_name(name)
+        place = self._remembered(address)
+        verified = self._verified(place, self._connection()) if place is not None else None
+        return verified or self._remember(self._find(address))
 
-    def _place_of(self, name: str) -> Place:
-        place = self._places.get(name)
-        verified = self._verified(name, place, self._connection()) if place is not None else None
-        return verified or self._remember(name, self._find(name))
+    def _remembered(self, address: KeyAddress) -> Place | None:
+        for name in (address.name, address.label):
+            place = self._places.get(name) if name else None
+            if place is not None and address.fits(place.label, place.identifier, place.type):
+                return place
+        return None
 
-    def _remember(self, name: str, place: Place) -> Place:
+    def _remember(self, place: Place) -> Place:
         with self._placing.held():
             if len(self._places) >= REMEMBERED:
                 self._places.clear()
-            self._places[name] = place
+            self._places[place.address.name] = place
         return place
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, *addresses: KeyAddress) -> None:
         with self._placing.held():
-            self._places.pop(name, None)
+            for address in addresses:
+                self._places.pop(address.name, None)
 
     @staticmethod
-    def _verified(name: str, place: Place, connection: Connection) -> Place | None:
+    def _verified(place: Place, connection: Connection) -> Place | None:
         """`place`, where the same object is still there: one call. Tokens give handles away again."""
         if place.connection is not connection:
             return None
@@ -92,39 +107,50 @@ class KeyStore:
         values = AttributeReader(_IDENTITY).read(connection, place.handle)
         if (
             values is None
-            or values[Attribute.LABEL] != name.encode()
+            or (values[Attribute.LABEL] or b"") != place.label.encode("utf-8", "surrogateescape")
             or (values[Attribute.ID] or b"") != place.identifier
             or number(values, Attribute.CLASS) != place.object_class
         ):
             return None
         return replaced(place, stale_handles=stale_handles)
 
-    def _find_again(self, name: str, place: Place) -> Place:
+    def _find_again(self, place: Place) -> Place:
         """Where a key that was opened is. Raises NTE_BAD_KEYSET where it is gone or another one has its name."""
-        verified = self._verified(name, place, self._connection())
+        verified = self._verified(place, self._connection())
         if verified is not None:
             return verified
-        found = self._remember(name, self._find(name))
+        found = self._remember(self._find(place.address))
         if not found.same_key(place):
+            name = place.address.name
             raise CngError(HRESULT.NTE_BAD_KEYSET, f"the key named {name!r} was replaced by another one: open it again")
         return found
 
-    def _find(self, name: str) -> Place:
+    def _find(self, address: KeyAddress) -> Place:
         connection = self._connection()
         stale_handles = connection.stale_handles
-        shelf = shelf_of(connection, name)
+        shelf = shelf_at(connection, address)
         for pause in _pauses():
-            if not shelf.contested:
+            if not shelf.contested or len(shelf.candidates(address)) < 2:
                 break
             time.sleep(pause)
-            shelf = shelf_of(connection, name)
-        stored = shelf.current()
+            shelf = shelf_at(connection, address)
+        stored = shelf.current(address)
         if stored is None:
-            self._forget(name)
-            raise no_such_key(name, f"token {connection.token_name!r}")
+            self._forget(address)
+            raise no_such_key(address.name, f"token {connection.token_name!r}")
         spec = spec_of(stored.values, stored.own)
-        public = public_half(connection, shelf, stored, spec) if isinstance(spec, PairSpec) else None
-        return Place(connection, stale_handles, stored.handle, stored.object_class, stored.identifier, spec, public)
+        return Place(
+            connection,
+            stale_handles,
+            stored.handle,
+            stored.object_class,
+            stored.name,
+            stored.identifier,
+            shelf.address_of(stored),
+            spec,
+            public_half(connection, shelf, stored, spec) if isinstance(spec, PairSpec) else None,
+            stored.values.get(Attribute.ALWAYS_AUTHENTICATE) == b"\1",
+        )
 
     # Storing.
 
@@ -137,6 +163,8 @@ class KeyStore:
         check_key_name(name)
         if name in RESERVED_NAMES:
             raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"{name!r} is what hwcng calls its own objects")
+        if is_address(name):
+            raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"{name!r} means a key by attributes that the token gives it")
         connection = self._connection()
         if key.ended:
             raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the key is destroyed")
@@ -147,7 +175,7 @@ class KeyStore:
             try:
                 with in_turn(connection.module.path):
                     place = self._store(connection, key, name, replace)
-                return self._key_at(name, self._remember(name, place))
+                return self._key_at(self._remember(place))
             except TakenMeanwhileError:
                 time.sleep(pause)
         shelf_of(connection, name).current()
@@ -164,38 +192,50 @@ class KeyStore:
             raise CngError(HRESULT.NTE_EXISTS, f"token {connection.token_name!r} has a key named {name!r} already")
         if current is not None and key.held.handle == current.handle:
             # It is the key that it is to replace.
-            return self._find(name)
+            return self._find(KeyAddress(name))
         identifier = make_id(name, key.spec, current.tag if current is not None else None)
         stale_handles = connection.stale_handles
         handle = write(connection, key, shelf, current, identifier)
         pair = isinstance(key, Pkcs11PrivateKey)
         object_class = int(ObjectClass.PRIVATE_KEY if pair else ObjectClass.SECRET_KEY)
         public = key.public if isinstance(key, Pkcs11PrivateKey) else None
-        return Place(connection, stale_handles, handle, object_class, identifier, key.spec, public)
+        address, always = KeyAddress(name), isinstance(key, Pkcs11PrivateKey) and key.always_authenticate
+        return Place(
+            connection, stale_handles, handle, object_class, name, identifier, address, key.spec, public, always
+        )
 
     # Listing and ending.
 
     def list_keys(self) -> Iterator[KeyRecord]:
         """One search, and one call for each token object. Kinds of keys that are not served are left out."""
-        for shelf in shelves(self._connection()):
+        found = shelves(self._connection())
+        certified = {other.identifier for shelf in found for other in shelf.certificates if other.identifier}
+        for shelf in found:
             for key in shelf.candidates():
                 try:
                     spec = spec_of(key.values, key.own)
                 except CngError:
                     continue
-                certificate = any(other.identifier == key.identifier for other in shelf.certificates)
-                yield KeyRecord(shelf.name, spec, key.own.created if key.own is not None else None, certificate)
+                yield _record(shelf, key, spec, key.identifier in certified)
 
     def delete_key(self, name: str) -> None:
-        check_key_name(name)
+        address = KeyAddress.of_name(name)
         connection = self._connection()
         with in_turn(connection.module.path):
-            self._forget(name)
-            shelf = shelf_of(connection, name)
-            current = shelf.current()
+            shelf = shelf_at(connection, address)
+            current = shelf.current(address)
+            self._forget(address, *(shelf.address_of(key) for key in (current,) if key is not None))
             delete(connection, shelf, current)
         if current is None:
-            raise no_such_key(name, f"token {connection.token_name!r}")
+            raise no_such_key(address.name, f"token {connection.token_name!r}")
+
+
+def _record(shelf: Shelf, key: Stored, spec: SecretSpec | PairSpec, certified: bool) -> KeyRecord:
+    address = shelf.address_of(key).name
+    name = KeyAddress(shelf.name).name if shelf.name else address
+    created = key.own.created if key.own is not None else None
+    beside = certified or any(other in shelf.certificates for other in shelf.companions(key))
+    return KeyRecord(name, spec, created, beside, address if address != name else None)
 
 
 def _pauses() -> Iterator[float]:

@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from pkcs11 import Attribute, ObjectClass
 
 from hwcng.errors import HRESULT, CngError
-from hwcng.providers.names import is_key_name
+from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.key_ids import KeyId, parse_id, tag_of
+from hwcng.providers.pkcs11.named_objects import type_of
 from hwcng.providers.pkcs11.opaque import AUTHENTICATION_LABEL, WRAPPING_LABEL
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.stored_specs import READ, Values, number
 
-__all__ = ["AttributeReader", "RESERVED_NAMES", "Shelf", "Stored", "find_named", "shelf_of", "shelves"]
+__all__ = ["AttributeReader", "RESERVED_NAMES", "Shelf", "Stored", "find_named", "shelf_at", "shelf_of", "shelves"]
 
 RESERVED_NAMES = frozenset({WRAPPING_LABEL, AUTHENTICATION_LABEL})
 """Labels of hwcng's own token objects, which are nobody's keys."""
@@ -36,7 +37,10 @@ _TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE, 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A token object and what was read of it. own: what its CKA_ID says where hwcng made it."""
+    """A token object and what was read of it. own: what its CKA_ID says where hwcng made it.
+
+    name: CKA_LABEL, octets that are no UTF-8 as surrogates; "" where there is none.
+    """
 
     handle: int
     object_class: int
@@ -48,6 +52,17 @@ class Stored:
     @property
     def tag(self) -> bytes:
         return tag_of(self.object_class, self.identifier)
+
+    @property
+    def address(self) -> KeyAddress:
+        """Everything that can be said of which key it is."""
+        return KeyAddress(self.name or None, self.identifier, type_of(self.object_class))
+
+    def fits(self, address: KeyAddress | None) -> bool:
+        """Whether it is a key, and meant."""
+        if self.object_class not in _KEYS:
+            return False
+        return address is None or address.fits(self.name, self.identifier, type_of(self.object_class))
 
 
 class AttributeReader:
@@ -91,7 +106,7 @@ class AttributeReader:
 
 @dataclass(slots=True)
 class Shelf:
-    """What a token holds under one name. keys: private and secret objects."""
+    """What a token holds under one label, "" for none. keys: private and secret objects."""
 
     name: str
     keys: list[Stored] = field(default_factory=list)
@@ -110,14 +125,18 @@ class Shelf:
     def handles(self) -> frozenset[int]:
         return frozenset(stored.handle for stored in (*self.keys, *self.publics, *self.certificates))
 
-    def candidates(self) -> list[Stored]:
-        """The keys that no other one replaces."""
+    def candidates(self, address: KeyAddress | None = None) -> list[Stored]:
+        """The keys that no other one replaces; those that are meant, where an address is given."""
         given_way = []
         for key in self.keys:
             replaced = [other for other in self.keys if key.own and other is not key and other.tag == key.own.replaces]
             # A replacement takes the place of one key, so of two that fit neither has given way for sure.
             given_way += replaced if len(replaced) == 1 else []
-        return [key for key in self.keys if key not in given_way]
+        return [key for key in self.keys if key not in given_way and key.fits(address)]
+
+    def address_of(self, key: Stored) -> KeyAddress:
+        """The least that says which key it is: the label, where no other key has it."""
+        return KeyAddress(self.name) if self.name and len(self.candidates()) == 1 else key.address
 
     @property
     def contested(self) -> bool:
@@ -126,22 +145,27 @@ class Shelf:
         rivals = {key.own.replaces if key.own is not None else None for key in candidates}
         return len(candidates) > 1 and len(rivals) == 1 and None not in rivals
 
-    def current(self) -> Stored | None:
-        """The key of this name, None where there is none. Raises NTE_KEYSET_ENTRY_BAD where there are several."""
-        candidates = self.candidates()
+    def current(self, address: KeyAddress | None = None) -> Stored | None:
+        """The key of this name, or of the address; None where there is none.
+
+        Raises NTE_KEYSET_ENTRY_BAD where there are several.
+        """
+        candidates = self.candidates(address)
         if len(candidates) > 1:
-            identifiers = ", ".join(key.identifier.hex() or "none" for key in candidates)
             raise CngError(
                 HRESULT.NTE_KEYSET_ENTRY_BAD,
-                f"the token has {len(candidates)} keys named {self.name!r} (CKA_ID: {identifiers}); "
-                "rename or remove all but one with the tool that made them",
+                f"the token has {len(candidates)} keys named {(address or KeyAddress(self.name)).name!r}: "
+                f"{', '.join(key.address.name for key in candidates)}; open the one that is meant by one of these "
+                "names, or rename or remove all but one with the tool that made them",
             )
         return candidates[0] if candidates else None
 
-    def leftovers(self) -> list[Stored]:
-        """The keys that gave way to the current one and are still there, oldest first: nothing else may end sooner."""
+    def leftovers(self, newest: Stored | None = None) -> list[Stored]:
+        """The keys that gave way to `newest`, or else to the current one, and are still there, oldest first: nothing
+        else may end sooner.
+        """
         chain: list[Stored] = []
-        newest = self.current()
+        newest = newest or self.current()
         while newest is not None and newest.own is not None:
             replaces = newest.own.replaces
             newest = next((key for key in self.keys if key.tag == replaces and key not in chain), None)
@@ -150,18 +174,15 @@ class Shelf:
 
     def companions(self, key: Stored) -> list[Stored]:
         """The public and certificate objects that go with a key."""
+        if not key.identifier and not self.name:
+            return []
         return [other for other in (*self.publics, *self.certificates) if other.identifier == key.identifier]
 
 
 def _stored(handle: int, values: dict[Attribute, bytes | None]) -> Stored | None:
     object_class, label = number(values, Attribute.CLASS), values[Attribute.LABEL]
-    if object_class not in _CLASSES or not label:
-        return None
-    try:
-        name = label.decode()
-    except UnicodeDecodeError:
-        return None
-    if not is_key_name(name) or name in RESERVED_NAMES:
+    name = (label or b"").decode("utf-8", "surrogateescape")
+    if object_class not in _CLASSES or name in RESERVED_NAMES:
         return None
     identifier = values[Attribute.ID] or b""
     return Stored(handle, object_class, name, identifier, values, parse_id(name, identifier))
@@ -178,7 +199,7 @@ def _read_all(connection: Connection, handles: Sequence[int]) -> Iterator[Stored
 
 def find_named(connection: Connection, name: str) -> list[int]:
     """The handles of all token objects of a name: three calls."""
-    return objects.find(connection, {Attribute.TOKEN: True, Attribute.LABEL: name})
+    return objects.find(connection, {Attribute.TOKEN: True, Attribute.LABEL: name.encode("utf-8", "surrogateescape")})
 
 
 def shelf_of(connection: Connection, name: str) -> Shelf:
@@ -187,6 +208,26 @@ def shelf_of(connection: Connection, name: str) -> Shelf:
     for stored in _read_all(connection, find_named(connection, name)):
         if stored.name == name:
             shelf.add(stored)
+    return shelf
+
+
+def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
+    """What lies beside the key that is meant. By its label as `shelf_of`; without one by its CKA_ID, and then once more
+    by the label of what was found.
+    """
+    if address.label:
+        return shelf_of(connection, address.label)
+    # Tokens do not agree on whether what is not there is equal to what is empty.
+    sought = {Attribute.ID: address.identifier} if address.identifier else {}
+    found = list(_read_all(connection, objects.find(connection, {Attribute.TOKEN: True, **sought}, _LIST_BATCH)))
+    keys = [stored for stored in found if stored.fits(address)]
+    labels = {key.name for key in keys}
+    if len(labels) == 1 and "" not in labels:
+        return shelf_of(connection, labels.pop())
+    beside = [stored for stored in found if not stored.name and stored not in keys]
+    shelf = Shelf("")
+    for stored in (*keys, *beside):
+        shelf.add(stored)
     return shelf
 
 

@@ -8,12 +8,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from pkcs11 import Attribute, ObjectClass
 
 from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, CngError
-from hwcng.providers.base import EcPublicKey, PairSpec, PublicKeyMaterial
+from hwcng.providers.base import (
+    DsaDomain,
+    DsaPublicKey,
+    EcPublicKey,
+    PairSpec,
+    PublicKeyMaterial,
+    RsaPublicKey,
+)
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.kinds.base import Reader
@@ -27,7 +35,8 @@ LARGEST_CERTIFICATE = 65536
 
 
 def public_half(connection: Connection, shelf: Shelf, stored: Stored, spec: PairSpec) -> PublicKeyMaterial:
-    """From the private object itself (RSA), else its public object, else its certificate.
+    """From the private object itself (RSA), else its public object, else its certificate. These belong to it by their
+    CKA_ID, whatever their labels are; one search each where there is none of its label.
 
     Raises NTE_KEYSET_ENTRY_BAD where it is nowhere or not clear.
     """
@@ -37,13 +46,14 @@ def public_half(connection: Connection, shelf: Shelf, stored: Stored, spec: Pair
     readers: list[Reader] = [
         partial(_read, connection, other) for other in shelf.publics if other.identifier == stored.identifier
     ]
-    if not readers and stored.identifier:
-        same = {Attribute.TOKEN: True, Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.ID: stored.identifier}
-        handles = objects.find(connection, same)
-        readers += [partial(objects.read_attributes, connection, handle) for handle in handles]
+    if not readers:
+        others = _of_its_id(connection, stored, ObjectClass.PUBLIC_KEY)
+        readers += [partial(objects.read_attributes, connection, handle) for handle in others]
     found: list[PublicKeyMaterial] = [kind.read_public(read, spec, connection.token_name) for read in readers]
-    if not found and spec.kind == "EC":
-        found += _of_certificates(connection, shelf, stored, spec.curve)
+    if not found:
+        beside = [other.handle for other in shelf.certificates if other.identifier == stored.identifier]
+        certificates = beside or _of_its_id(connection, stored, ObjectClass.CERTIFICATE)
+        found += _of_certificates(connection, certificates, spec)
     if not found:
         raise _damaged(
             shelf.name,
@@ -68,18 +78,42 @@ def _read(
     return objects.read_attributes(connection, stored.handle, kinds, room)
 
 
-def _of_certificates(connection: Connection, shelf: Shelf, stored: Stored, curve: str) -> list[EcPublicKey]:
-    found: list[EcPublicKey] = []
+def _of_its_id(connection: Connection, stored: Stored, object_class: ObjectClass) -> list[int]:
+    """The handles of all token objects of a class that have the key's CKA_ID."""
+    if not stored.identifier:
+        return []
+    same = {Attribute.TOKEN: True, Attribute.CLASS: object_class, Attribute.ID: stored.identifier}
+    return objects.find(connection, same)
+
+
+def _of_certificates(connection: Connection, handles: Sequence[int], spec: PairSpec) -> list[PublicKeyMaterial]:
+    """The public keys of those certificates that are of the private key's kind."""
+    found: list[PublicKeyMaterial] = []
     reader = AttributeReader({Attribute.VALUE: LARGEST_CERTIFICATE})
-    for certificate in shelf.certificates:
-        if certificate.identifier != stored.identifier:
-            continue
-        values = reader.read(connection, certificate.handle) or {}
+    for handle in handles:
+        values = reader.read(connection, handle) or {}
         try:
             key = x509.load_der_x509_certificate(values.get(Attribute.VALUE) or b"").public_key()
-        except ValueError:
+        except (ValueError, UnsupportedAlgorithm):
             continue
-        if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == CURVES[curve].host().name:
-            numbers = key.public_numbers()
-            found.append(EcPublicKey(curve, numbers.x, numbers.y))
+        material = _material(key, spec)
+        found += [material] if material is not None else []
     return found
+
+
+def _material(key: object, spec: PairSpec) -> PublicKeyMaterial | None:
+    """A certificate's key, None where it is none of the kind that is sought."""
+    if isinstance(key, rsa.RSAPublicKey) and spec.kind == "RSA" and key.key_size == spec.bits:
+        return RsaPublicKey(key.public_numbers().n, key.public_numbers().e)
+    if isinstance(key, dsa.DSAPublicKey) and spec.kind == "DSA":
+        numbers = key.public_numbers()
+        domain = DsaDomain(numbers.parameter_numbers.p, numbers.parameter_numbers.q, numbers.parameter_numbers.g)
+        return DsaPublicKey(domain, numbers.y) if domain == spec.domain else None
+    if spec.kind != "EC":
+        return None
+    curve = CURVES[spec.curve]
+    if isinstance(key, x25519.X25519PublicKey) and curve.montgomery:
+        return EcPublicKey(spec.curve, int.from_bytes(key.public_bytes_raw(), "little"), 0)
+    if isinstance(key, ec.EllipticCurvePublicKey) and not curve.montgomery and key.curve.name == curve.host().name:
+        return EcPublicKey(spec.curve, key.public_numbers().x, key.public_numbers().y)
+    return None

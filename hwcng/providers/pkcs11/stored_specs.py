@@ -56,6 +56,7 @@ READ: Mapping[Attribute, int] = MappingProxyType(
         Attribute.UNWRAP: _BBOOL,
         Attribute.DERIVE: _BBOOL,
         Attribute.DECAPSULATE: _BBOOL,
+        Attribute.ALWAYS_AUTHENTICATE: _BBOOL,
         Attribute.VALUE_LEN: _ULONG,
         Attribute.MODULUS: _NUMBER,
         Attribute.PUBLIC_EXPONENT: _NUMBER,

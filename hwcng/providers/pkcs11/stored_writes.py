@@ -79,11 +79,17 @@ def write(
 
 
 def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None:
-    """Ends `current` and all that hwcng left beside it. What gave way to it goes first, so that it never comes back."""
-    keys = (*shelf.leftovers(), current, *shelf.companions(current)) if current is not None else ()
-    beside = [other for other in (*shelf.publics, *shelf.certificates) if other.own is not None and other not in keys]
-    for stored in (*keys, *beside):
-        _destroy(connection, stored.handle, shelf.name)
+    """Ends `current` and all that hwcng left beside it. What gave way to it goes first, so that it never comes back.
+
+    Of other software's objects those of its label and CKA_ID go with it.
+    """
+    ended = (*shelf.leftovers(current), current) if current is not None else ()
+    companions = shelf.companions(current) if current is not None else []
+    # What belongs to another key of the same name stays with it.
+    kept = {key.identifier for key in shelf.keys if key not in ended}
+    beside = [other for other in (*shelf.publics, *shelf.certificates) if other.own and other.identifier not in kept]
+    for handle in dict.fromkeys(stored.handle for stored in (*ended, *companions, *beside)):
+        _destroy(connection, handle, shelf.name)
 
 
 def _create_public(connection: Connection, key: Pkcs11PrivateKey, name: str, identifier: bytes) -> int:

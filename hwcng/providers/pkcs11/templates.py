@@ -63,7 +63,9 @@ def packed(template: Template) -> Iterator[tuple[CData, int]]:
     attributes = ffi.new("CK_ATTRIBUTE[]", len(template))
     values: list[CData] = []
     for attribute, (kind, value) in zip(attributes, template.items(), strict=True):
-        octets = ffi.new("unsigned char[]", _MAPPER.pack_attribute(kind, value))
+        # A label of other software is found by its octets, text or not.
+        raw = value if isinstance(value, bytes) else _MAPPER.pack_attribute(kind, value)
+        octets = ffi.new("unsigned char[]", raw)
         values.append(octets)
         attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), octets, len(octets) - 1
     try:

@@ -18,11 +18,13 @@ def not_supported(message: str) -> CngError:
 class HeldObject(Protocol):
     """What a key holds: an object of this process' (`SessionObject`) or a named one (`NamedObject`).
 
-    persistent: whether the object outlives its holders.
+    persistent: whether the object outlives its holders. name: by which it is found again, None where it is not.
     """
 
     @property
     def persistent(self) -> bool: ...
+    @property
+    def name(self) -> str | None: ...
     @property
     def connection(self) -> Connection: ...
     @property
@@ -34,6 +36,7 @@ class HeldObject(Protocol):
 class TokenKey:
     def __init__(self, held: HeldObject, offered: MechanismSet) -> None:
         self.held = held
+        self.name: str | None = held.name
         self.offered = offered
         self._ended = False
 

@@ -48,6 +48,14 @@ class FoundToken:
         info = self.info
         return TokenIdentity(info.manufacturer, info.model, info.serial, info.label)
 
+    def meant_by(self, module: Module, uri: Pkcs11Uri) -> bool:
+        """Whether all that the URI's path says of token, slot and library is so."""
+        return (
+            uri.matches_token(self.info)
+            and uri.matches_slot(self.slot, self.slot_description, self.slot_manufacturer)
+            and uri.matches_library(module.manufacturer, module.description, module.library_version)
+        )
+
     def __str__(self) -> str:
         return f"{self.info.label!r} (serial {self.info.serial}, model {self.info.model}, slot-id {self.slot})"
 
@@ -83,9 +91,11 @@ def _slot_info(module: Module, slot: int) -> Any:
 
 def _with_kind(module: Module, found: FoundToken) -> FoundToken:
     """What its slot says of the hardware that it is, or is not."""
-    flags = int(_slot_info(module, found.slot).flags)
+    slot = _slot_info(module, found.slot)
+    flags = int(slot.flags)
     info = replace(found.info, hardware=bool(flags & CKF_HW_SLOT), removable=bool(flags & CKF_REMOVABLE_DEVICE))
-    return replace(found, info=info)
+    description, manufacturer = text(slot.slotDescription), text(slot.manufacturerID)
+    return replace(found, info=info, slot_description=description, slot_manufacturer=manufacturer)
 
 
 def find_token(module: Module, uri: Pkcs11Uri) -> FoundToken:
@@ -100,7 +110,7 @@ def find_token(module: Module, uri: Pkcs11Uri) -> FoundToken:
         for slot in module.slots()
         if (token := _describe(module, slot, with_slot)) and token.flags & CKF_TOKEN_INITIALIZED
     ]
-    matching = [token for token in present if _matches(module, token, uri)]
+    matching = [token for token in present if token.meant_by(module, uri)]
     if len(matching) == 1:
         return _with_kind(module, matching[0])
     there = ", ".join(str(token) for token in present) or "none"
@@ -110,12 +120,4 @@ def find_token(module: Module, uri: Pkcs11Uri) -> FoundToken:
         NTSTATUS.STATUS_INVALID_PARAMETER,
         f"{len(matching)} tokens match {uri}: {', '.join(str(token) for token in matching)}; "
         "add serial= or slot-id= to the URI",
-    )
-
-
-def _matches(module: Module, token: FoundToken, uri: Pkcs11Uri) -> bool:
-    return (
-        uri.matches_token(token.info)
-        and uri.matches_slot(token.slot, token.slot_description, token.slot_manufacturer)
-        and uri.matches_library(module.manufacturer, module.description, module.library_version)
     )
