@@ -87,7 +87,16 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
 
     def sign_with(self, call: MechanismCall, data: bytes, room: int, asked: str) -> bytes:
         """C_SignInit and C_Sign. room: bytes of the longest signature."""
-        return self.connection.crypt("C_SignInit", "C_Sign", call, self.held.handle, data, room, asked)
+        return self.connection.crypt(
+            "C_SignInit",
+            "C_Sign",
+            call,
+            self.held.handle,
+            data,
+            room,
+            asked,
+            authenticate=self.always_authenticate,
+        )
 
     def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         self._allow(Usage.DECRYPT, "decrypt")
@@ -106,6 +115,7 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
                 asked,
                 _BAD_BLOCK,
                 wipe=True,
+                authenticate=self.always_authenticate,
             )
         except CngError as error:
             if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:

@@ -259,16 +259,20 @@ class Connection:
         asked: str,
         verdicts: Mapping[int, NTSTATUS] | None = None,
         wipe: bool = False,
+        authenticate: bool = False,
     ) -> bytes:
         """The two C_ calls of an encryption, decryption or signature; `room`: bytes the result can have at most.
 
-        wipe: the result is a secret of the caller's, which must not stay in the session's memory.
+        wipe: the result is a secret of the caller's, which must not stay in the session's memory. authenticate: whether
+        the key asks for a login between the two (CKA_ALWAYS_AUTHENTICATE).
         """
         session = self.borrow()
         cryptoki = self.cryptoki
         try:
             rv = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
             if rv == CKR.OK:
+                if authenticate:
+                    self.login.authenticate(session.handle)
                 output = session.output_of(room)
                 rv = getattr(cryptoki, operate)(session.handle, data, len(data), output, session.length)
                 if rv == CKR.OK:
@@ -289,10 +293,20 @@ class Connection:
     def destroy_object(self, handle: int) -> None:
         """C_DestroyObject. A key that the token has lost is destroyed already."""
         if self._end is None:
-            with contextlib.suppress(CngError), self.working() as session:
-                rv = self.cryptoki.C_DestroyObject(session.handle, handle)
-                if rv != CKR.OK:
-                    raise self.error(rv, "destroying a key failed")
+            with contextlib.suppress(CngError):
+                with self.working() as session:
+                    rv = self.cryptoki.C_DestroyObject(session.handle, handle)
+                    if rv not in (CKR.OK, CKR.SESSION_READ_ONLY):
+                        raise self.error(rv, "destroying a key failed")
+                if rv == CKR.SESSION_READ_ONLY:
+                    self._destroy_in_owner(handle)
+
+    def _destroy_in_owner(self, handle: int) -> None:
+        """For tokens that keep session objects as they keep token objects, and for ever: tpm2-pkcs11 1.9.1."""
+        with self.owning() as session:
+            rv = self.cryptoki.C_DestroyObject(session.handle, handle)
+        if rv != CKR.OK:
+            raise self.error(rv, "destroying a key failed")
 
     def destroy_later(self, handle: int) -> None:
         """For finalisers, which may run in the middle of a call: the next creation of a key destroys the object."""
