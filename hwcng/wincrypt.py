@@ -73,9 +73,10 @@ def CryptAcquireContext(
     pszContainer: up to 260 characters; None or "" is the user's own name. pszProvider: one of Microsoft's names (MS_*)
     selects whose lengths and algorithms hold, on the token that is configured under this name, else on the default
     provider's; a configured name, a URI or a Provider selects the token, and dwProvType whose lengths hold; a pair of
-    one of Microsoft's names and one of these selects both; None leaves both to dwProvType and the default provider.
-    dwFlags: CRYPT_VERIFYCONTEXT, CRYPT_NEWKEYSET or CRYPT_DELETEKEYSET, and CRYPT_MACHINE_KEYSET, CRYPT_SILENT,
-    CRYPT_DEFAULT_CONTAINER_OPTIONAL. With CRYPT_DELETEKEYSET the context that is returned is released already.
+    one of Microsoft's names and one of these selects both; None or "" leaves both to dwProvType and the default
+    provider. dwFlags: CRYPT_VERIFYCONTEXT (beside which CRYPT_NEWKEYSET means nothing), CRYPT_NEWKEYSET or
+    CRYPT_DELETEKEYSET, and CRYPT_MACHINE_KEYSET, CRYPT_SILENT, CRYPT_DEFAULT_CONTAINER_OPTIONAL. With
+    CRYPT_DELETEKEYSET the context that is returned is released already.
 
     Raises NTE_BAD_KEYSET (no such container), NTE_EXISTS (CRYPT_NEWKEYSET), NTE_BAD_FLAGS, NTE_BAD_KEYSET_PARAM (a bad
     name), NTE_BAD_PROV_TYPE, NTE_PROV_TYPE_NOT_DEF, NTE_PROV_TYPE_NO_MATCH, NTE_KEYSET_NOT_DEF (no such provider),
@@ -209,7 +210,7 @@ def CryptImportKey(hProv: Context, pbData: Octets, hPubKey: CapiKey | None = Non
 
     hPubKey: of a SIMPLEBLOB the exchange key, None for the container's; of a Diffie-Hellman PUBLICKEYBLOB one's own
     pair, with which the import is an agreement. dwFlags: CRYPT_EXPORTABLE, CRYPT_NO_SALT, CRYPT_OAEP,
-    CRYPT_IPSEC_HMAC_KEY (a PLAINTEXTKEYBLOB of CALG_RC2 holds a key of HMAC, of up to 512 bits).
+    CRYPT_IPSEC_HMAC_KEY (a PLAINTEXTKEYBLOB of CALG_RC2 holds a key of HMAC, of any length that the token holds).
 
     Raises NTE_BAD_DATA (a malformed blob, or one that does not decrypt), NTE_BAD_VER, NTE_BAD_TYPE, NTE_BAD_ALGID,
     NTE_BAD_FLAGS, NTE_BAD_KEY, NTE_NO_KEY, NTE_NOT_SUPPORTED.
@@ -275,9 +276,13 @@ def CryptCreateHash(hProv: Context, Algid: int, hKey: CapiKey | None = None, dwF
 
 @documented
 def CryptHashData(hHash: CapiHash, pbData: Octets, dwFlags: int = 0) -> None:
-    """Adds data. Raises NTE_BAD_HASH_STATE once the value was asked for, NTE_BAD_FLAGS."""
+    """Adds data. dwFlags: CRYPT_USERDATA, which means nothing here, is accepted.
+
+    Raises NTE_BAD_HASH_STATE once the value was asked for, NTE_BAD_ALGID for CALG_SSL3_SHAMD5, whose value is set and
+    not computed, NTE_BAD_FLAGS.
+    """
     hash_object = _alive(hHash, CapiHash, "hHash")
-    _flags(dwFlags)
+    _flags(dwFlags, constants.CRYPT_USERDATA)
     hash_object.update(octets(pbData, "pbData"))
 
 

@@ -35,6 +35,7 @@ from hwcng.providers.base import (
 __all__ = [
     "HEADER_SIZE",
     "Blob",
+    "announced_bits",
     "build",
     "build_public",
     "parse",
@@ -102,21 +103,25 @@ def parse_plaintext(body: bytes) -> bytes:
 
 
 def parse_simple(body: bytes, size: int) -> bytes:
-    """The wrapped key of a SIMPLEBLOB, big-endian. size: bytes of the exchange key's modulus."""
-    if len(body) != _DWORD.size + size:
+    """The wrapped key of a SIMPLEBLOB, big-endian. size: bytes of the exchange key's modulus, behind which nothing is
+    read.
+    """
+    if len(body) < _DWORD.size + size:
         raise _bad(f"SIMPLEBLOB: {_DWORD.size + size} bytes expected behind the header, {len(body)} given")
     (algid,) = _DWORD.unpack_from(body)
     if algid != c.CALG_RSA_KEYX:
         raise failure(HRESULT.NTE_BAD_ALGID, f"SIMPLEBLOB: wrapped by ALG_ID {algid:#06x}, not by CALG_RSA_KEYX")
-    return body[_DWORD.size :][::-1]
+    return body[_DWORD.size : _DWORD.size + size][::-1]
 
 
-def build_public(key: PublicKeyMaterial, algid: int, flags: int = 0) -> bytes:
-    """PUBLICKEYBLOB. flags: CRYPT_BLOB_VER3 for the version that has the parameters of Diffie-Hellman."""
+def build_public(key: PublicKeyMaterial, algid: int, bits: int, flags: int = 0) -> bytes:
+    """PUBLICKEYBLOB. bits: that an RSA key announces. flags: CRYPT_BLOB_VER3 for the version that has the parameters of
+    Diffie-Hellman.
+    """
     version3 = bool(flags & c.CRYPT_BLOB_VER3)
     if isinstance(key, RsaPublicKey):
         with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_KEY}):
-            return build_capi_rsa_public(key, algid)
+            return build_capi_rsa_public(key, algid, bits)
     if isinstance(key, DsaPublicKey):
         body = _dss3(key) if version3 else _dss1(key)
     elif isinstance(key, DhPublicKey):
@@ -175,15 +180,22 @@ def _dh3(key: DhPublicKey) -> bytes:
     return _V3.pack(DH3_MAGIC, bits, 0, 0, NO_COUNTER, b"\xff" * SEED_SIZE) + numbers
 
 
-def _parse_rsa(blob: Blob, _: DhDomain | None) -> RsaPublicKey:
+def announced_bits(blob: Blob) -> int:
+    """The length that the RSAPUBKEY of a PUBLICKEYBLOB says: up to 7 bits over the modulus' own."""
     if len(blob.body) < _RSA.size:
         raise _bad("PUBLICKEYBLOB: its RSAPUBKEY is cut short")
-    magic, bits, exponent = _RSA.unpack_from(blob.body)
+    bits: int = _RSA.unpack_from(blob.body)[1]
+    return bits
+
+
+def _parse_rsa(blob: Blob, _: DhDomain | None) -> RsaPublicKey:
+    bits = announced_bits(blob)
+    magic, _bits, exponent = _RSA.unpack_from(blob.body)
     size = (bits + 7) // 8
     if magic != BCRYPT_RSAPUBLIC_MAGIC or bits > LONGEST_RSA_BITS or len(blob.body) != _RSA.size + size:
         raise _bad(f"PUBLICKEYBLOB: magic {magic:#010x} of {bits} bits does not fit its {len(blob.body)} bytes")
     key = RsaPublicKey(int.from_bytes(blob.body[_RSA.size :], "little"), exponent)
-    if key.modulus.bit_length() != bits:
+    if not size or (key.modulus.bit_length() + 7) // 8 != size or key.modulus.bit_length() > bits:
         raise _bad(f"PUBLICKEYBLOB: the modulus has {key.modulus.bit_length()} bits, {bits} are announced")
     check_public(key)
     return key
@@ -266,11 +278,20 @@ def parse_public(blob: Blob, domain: DhDomain | None = None) -> PublicKeyMateria
         return _PUBLIC_READERS[blob.algid](blob, domain)
 
 
+def _with_exponent(whole: bytes) -> bytes:
+    """The PRIVATEKEYBLOB of RSA in full length: d may be cut or missing, because p, q and e tell it."""
+    if len(whole) < _HEADER.size + _RSA.size:
+        return whole
+    bits = _RSA.unpack_from(whole, _HEADER.size)[1]
+    before = _HEADER.size + _RSA.size + bits // 8 + 5 * (bits // 16)
+    return whole.ljust(before + bits // 8, b"\0") if before <= len(whole) and bits <= LONGEST_RSA_BITS else whole
+
+
 def parse_private(blob: Blob, whole: bytes) -> PrivateKeyMaterial:
     """The checked numbers of a PRIVATEKEYBLOB."""
     with failing_as(_BAD_DATA):
         if blob.algid in (c.CALG_RSA_KEYX, c.CALG_RSA_SIGN):
-            rsa = parse_rsa(whole, LEGACY_RSAPRIVATE_BLOB)
+            rsa = parse_rsa(_with_exponent(whole), LEGACY_RSAPRIVATE_BLOB)
             if not isinstance(rsa, RsaPrivateKey):
                 raise _bad("PRIVATEKEYBLOB: it has no private half")
             check_private(rsa)

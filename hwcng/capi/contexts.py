@@ -102,8 +102,6 @@ class Context(Handle):
 def _type_of(kind: object) -> int:
     if not isinstance(kind, int) or not 0 < kind <= _LONGEST_TYPE:
         raise failure(HRESULT.NTE_BAD_PROV_TYPE, f"dwProvType {told(kind)} is out of range")
-    if kind not in DEFAULT_CSPS:
-        raise failure(HRESULT.NTE_PROV_TYPE_NOT_DEF, f"there is no provider of type {kind}")
     return kind
 
 
@@ -123,26 +121,35 @@ def _provider_and_csp(name: ProviderName, kind: int) -> tuple[Provider, Csp]:
         raise failure(
             HRESULT.NTE_BAD_PROVIDER, "pszProvider is a name, a URI, a Provider, or a CSP's name and one of these"
         )
-    if csp_name is None and isinstance(implementation, str) and implementation in CSPS:
+    if not csp_name and isinstance(implementation, str) and implementation in CSPS:
         csp_name, implementation = implementation, implementation if is_configured(implementation) else None
-    csp = CSPS.get(csp_name or DEFAULT_CSPS[kind])
-    if csp is None:
-        raise failure(HRESULT.NTE_KEYSET_NOT_DEF, f"there is no provider {csp_name!r}")
-    if csp.kind != kind:
-        raise failure(HRESULT.NTE_PROV_TYPE_NO_MATCH, f"{csp.name} is of type {csp.kind}, not {kind}")
-    if implementation is not None:
+    csp = _csp(csp_name, kind)
+    if implementation is not None and implementation != "":
         return _implementation(implementation), csp
     with failing_as({NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_KEYSET_NOT_DEF}):
         return default_provider(), csp
 
 
+def _csp(name: str | None, kind: int) -> Csp:
+    """The provider of a name, and of a type where it has none: a name's own type must be the one that is given."""
+    if not name and kind not in DEFAULT_CSPS:
+        raise failure(HRESULT.NTE_PROV_TYPE_NOT_DEF, f"there is no provider of type {kind}")
+    csp = CSPS.get(name or DEFAULT_CSPS[kind])
+    if csp is None:
+        raise failure(HRESULT.NTE_KEYSET_NOT_DEF, f"there is no provider {told(name)}")
+    if csp.kind != kind:
+        raise failure(HRESULT.NTE_PROV_TYPE_NO_MATCH, f"{csp.name} is of type {csp.kind}, not {kind}")
+    return csp
+
+
 def _check_flags(container: str | None, flags: int) -> None:
-    purposes = [bool(flags & flag) for flag in (c.CRYPT_VERIFYCONTEXT, c.CRYPT_NEWKEYSET, c.CRYPT_DELETEKEYSET)]
+    keysets = [bool(flags & flag) for flag in (c.CRYPT_NEWKEYSET, c.CRYPT_DELETEKEYSET)]
     if (
         flags & ~_KNOWN_FLAGS
         or flags & c.CRYPT_VERIFYCONTEXT not in (0, c.CRYPT_VERIFYCONTEXT)
-        or sum(purposes) > 1
-        or (flags & c.CRYPT_DEFAULT_CONTAINER_OPTIONAL and any(purposes[1:]))
+        or all(keysets)
+        or (flags & c.CRYPT_VERIFYCONTEXT and flags & c.CRYPT_DELETEKEYSET)
+        or (flags & c.CRYPT_DEFAULT_CONTAINER_OPTIONAL and any(keysets))
     ):
         raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags:#x} are undefined or contradict each other")
     if container and flags & (c.CRYPT_VERIFYCONTEXT | c.CRYPT_DEFAULT_CONTAINER_OPTIONAL):

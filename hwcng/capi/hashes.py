@@ -100,7 +100,7 @@ class CapiHash(Handle):
             self._running.update(data)
             return
         if self.row.kind is Kind.HASH:
-            raise failure(HRESULT.NTE_BAD_HASH, f"{self.row.name} hashes nothing: set its value by HP_HASHVAL")
+            raise failure(HRESULT.NTE_BAD_ALGID, f"{self.row.name} hashes nothing: set its value by HP_HASHVAL")
         if self.row.algorithm == "HMAC":
             self.hmac_hash  # noqa: B018
         self._data.append(data)

@@ -30,7 +30,11 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Csp:
-    """name: Microsoft's. kind: PROV_. family: whose containers it shares. exchange, signature: what its pairs are."""
+    """name: Microsoft's. kind: PROV_. family: whose containers it shares. exchange, signature: what its pairs are.
+
+    salt: bytes that CRYPT_CREATE_SALT and KP_SALT give an RC2 or RC4 key. refused_modes: CRYPT_MODE_ that are not even
+    set.
+    """
 
     name: str
     kind: int
@@ -38,6 +42,8 @@ class Csp:
     algorithms: Mapping[int, Limits]
     exchange: int | None
     signature: int | None
+    salt: int = 0
+    refused_modes: frozenset[int] = frozenset()
 
     def algid(self, value: int) -> AlgId:
         """The row of an ALG_ID. Raises NTE_BAD_ALGID for one that the provider does not have."""
@@ -111,14 +117,17 @@ _BASE = _RC_BASE | _DES | _OLD_HASHES | _MACS | _RSA_BASE
 _STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLD_HASHES | _MACS | _RSA_STRONG
 _RSA_PAIRS = (c.CALG_RSA_KEYX, c.CALG_RSA_SIGN)
 _DSS_PAIRS = (c.CALG_DH_SF, c.CALG_DSS_SIGN)
+_SALT = 11
+"""88 bits ("Salt Value Functionality"): a 40-bit key and its salt make 128."""
+_NOT_IN_DSS = frozenset({c.CRYPT_MODE_OFB, c.CRYPT_MODE_CTS})
 _DSS_DH_STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLD_HASHES | _DSS | _DH_STRONG
 
 CSPS: Mapping[str, Csp] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Csp(c.MS_DEF_PROV, c.PROV_RSA_FULL, "rsa", _BASE, *_RSA_PAIRS),
-            Csp(c.MS_STRONG_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS),
+            Csp(c.MS_DEF_PROV, c.PROV_RSA_FULL, "rsa", _BASE, *_RSA_PAIRS, _SALT),
+            Csp(c.MS_STRONG_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS, _SALT),
             Csp(c.MS_ENHANCED_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS),
             Csp(c.MS_SCARD_PROV, c.PROV_RSA_FULL, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
             Csp(
@@ -136,11 +145,13 @@ CSPS: Mapping[str, Csp] = MappingProxyType(
                 c.MS_DEF_DSS_DH_PROV,
                 c.PROV_DSS_DH,
                 "dss",
-                _RC_BASE | _DES | _OLD_HASHES | _DSS | _DH_BASE,
+                _RC_BASE | _DES | _fixed(c.CALG_3DES) | _OLD_HASHES | _DSS | _DH_BASE,
                 *_DSS_PAIRS,
+                _SALT,
+                _NOT_IN_DSS,
             ),
-            Csp(c.MS_ENH_DSS_DH_PROV, c.PROV_DSS_DH, "dss", _DSS_DH_STRONG, *_DSS_PAIRS),
-            Csp(c.MS_DEF_DH_SCHANNEL_PROV, c.PROV_DH_SCHANNEL, "dss", _DSS_DH_STRONG, *_DSS_PAIRS),
+            Csp(c.MS_ENH_DSS_DH_PROV, c.PROV_DSS_DH, "dss", _DSS_DH_STRONG, *_DSS_PAIRS, 0, _NOT_IN_DSS),
+            Csp(c.MS_DEF_DH_SCHANNEL_PROV, c.PROV_DH_SCHANNEL, "dss", _DSS_DH_STRONG, *_DSS_PAIRS, 0, _NOT_IN_DSS),
         )
     }
 )

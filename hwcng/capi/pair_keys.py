@@ -22,13 +22,23 @@ OAEP_OVERHEAD = 42
 
 
 class PairKey(CapiKey):
-    """shared: the pair, None for one that waits for its domain parameters (CRYPT_PREGEN)."""
+    """shared: the pair, None for one that waits for its domain parameters (CRYPT_PREGEN). announced: the length in bits
+    that an RSA key's PUBLICKEYBLOB said, which may be up to 7 bits over that of its modulus; 0 for the modulus' own.
+    """
 
     def __init__(
-        self, context: Context, row: AlgId, shared: SharedPair | None, *, exportable: bool, archivable: bool = False
+        self,
+        context: Context,
+        row: AlgId,
+        shared: SharedPair | None,
+        *,
+        exportable: bool,
+        archivable: bool = False,
+        announced: int = 0,
     ) -> None:
         super().__init__(context, row, exportable=exportable, archivable=archivable)
         self._shared = shared
+        self._announced = announced
 
     @property
     def shared(self) -> SharedPair:
@@ -46,7 +56,7 @@ class PairKey(CapiKey):
 
     @property
     def bits(self) -> int:
-        return self.pair.bits
+        return self._announced or self.pair.bits
 
     @property
     def block_bits(self) -> int:
@@ -102,7 +112,7 @@ class PairKey(CapiKey):
             self.pair.verify(info, digest, big_endian, padding)
 
     def duplicate(self) -> PairKey:
-        copy = PairKey(self.context, self.row, self.shared.share(), exportable=False)
+        copy = PairKey(self.context, self.row, self.shared.share(), exportable=False, announced=self._announced)
         copy._like(self)
         return copy
 

@@ -19,6 +19,7 @@ from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.pregen import PregenKey
 from hwcng.capi.sessions import SessionKey
+from hwcng.cng.implementation import impl_type
 from hwcng.errors import HRESULT, CngError, Win32Error, told
 from hwcng.providers.base import DhPublicKey, DsaPublicKey
 
@@ -286,6 +287,8 @@ def _key_specs(context: Context) -> int:
     return exchange | (c.AT_SIGNATURE if context.csp.signature is not None else 0)
 
 
+_IMPLEMENTATIONS = c.CRYPT_IMPL_HARDWARE | c.CRYPT_IMPL_SOFTWARE | c.CRYPT_IMPL_REMOVABLE
+
 _GET_PROV: Mapping[int, Callable[[Context], int | str]] = MappingProxyType(
     {
         c.PP_NAME: lambda context: context.csp.name,
@@ -293,7 +296,8 @@ _GET_PROV: Mapping[int, Callable[[Context], int | str]] = MappingProxyType(
         c.PP_CONTAINER: lambda context: context.container.name,
         c.PP_UNIQUE_CONTAINER: lambda context: context.container.name,
         c.PP_VERSION: lambda context: VERSION,
-        c.PP_IMPTYPE: lambda context: c.CRYPT_IMPL_HARDWARE,
+        c.PP_IMPTYPE: lambda context: impl_type(context.provider) & _IMPLEMENTATIONS,
+        c.PP_KEYSTORAGE: lambda context: c.CRYPT_SEC_DESCR,
         c.PP_KEYSET_TYPE: lambda context: c.CRYPT_MACHINE_KEYSET if context.machine else 0,
         c.PP_KEYSPEC: _key_specs,
         c.PP_SIG_KEYSIZE_INC: lambda context: _increment(context, (Kind.SIGNATURE,)),
@@ -305,6 +309,8 @@ _GET_PROV: Mapping[int, Callable[[Context], int | str]] = MappingProxyType(
 def get_prov_param(context: Context, parameter: int, flags: int) -> Any:
     """Of the enumerations one entry a call; ERROR_NO_MORE_ITEMS behind the last. CRYPT_FIRST begins again."""
     enumerated = _ENUMERATED.get(parameter)
+    if parameter == c.PP_KEYSET_SEC_DESCR:
+        raise failure(HRESULT.NTE_NOT_SUPPORTED, "a token keeps its keys by PIN and has no security descriptors")
     if enumerated is None:
         _no_flags(flags)
         getter = _GET_PROV.get(parameter)

@@ -55,12 +55,12 @@ def secret_spec(row: AlgId, bits: int, *, exportable: bool, mac: bool = False) -
 
 def default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: bytes | None = None) -> bytes:
     """The salt of a new key. leftover: what CRYPT_CREATE_SALT takes instead of random bytes."""
-    length = max(0, FULL_BITS - bits) // 8
     if not row.salted or flags & c.CRYPT_NO_SALT:
         return b""
     if flags & c.CRYPT_CREATE_SALT:
+        length = context.csp.salt
         return context.provider.random(length) if leftover is None else leftover[:length]
-    return bytes(length) if bits == ZERO_SALT_BITS else b""
+    return bytes((FULL_BITS - bits) // 8) if bits == ZERO_SALT_BITS else b""
 
 
 class SessionKey(CapiKey):
@@ -148,10 +148,10 @@ class SessionKey(CapiKey):
         self._apply_state()
 
     def set_mode(self, mode: int) -> None:
-        """CTS and OFB can be set, but not used."""
+        """CTS and OFB can be set, save in the providers of DSS, but not used."""
         self._require_block()
-        if mode not in _NAMED_MODES:
-            raise failure(HRESULT.NTE_BAD_DATA, f"{mode} is no CRYPT_MODE_")
+        if mode not in _NAMED_MODES - self.context.csp.refused_modes:
+            raise failure(HRESULT.NTE_BAD_DATA, f"{mode} is no CRYPT_MODE_ of {self.context.csp.name}")
         self.mode = mode
         self._apply_state()
 
@@ -169,10 +169,11 @@ class SessionKey(CapiKey):
             raise failure(HRESULT.NTE_BAD_DATA, "the only padding is PKCS5_PADDING")
 
     def set_salt(self, salt: bytes) -> None:
-        """KP_SALT: of exactly the length that the key has one of."""
-        if len(salt) < len(self.salt) or not self.salt:
-            raise failure(HRESULT.NTE_BAD_DATA, f"the key has a salt of {len(self.salt)} bytes, {len(salt)} given")
-        self.set_salt_ex(salt[: len(self.salt)])
+        """KP_SALT: of the length that the provider's salts have, whatever the key had; what is over it is cut off."""
+        size = self.context.csp.salt
+        if len(salt) < size:
+            raise failure(HRESULT.NTE_BAD_DATA, f"a salt of {size} bytes expected, {len(salt)} given")
+        self.set_salt_ex(salt[:size])
 
     def set_salt_ex(self, salt: bytes) -> None:
         """KP_SALT_EX: of 0 to 24 bytes."""
@@ -199,8 +200,12 @@ class SessionKey(CapiKey):
         return self._crypt(data, final, encrypting=True)
 
     def decrypt(self, data: bytes, *, final: bool) -> bytes:
-        """Everything that is wrong with length or padding is one NTE_BAD_DATA."""
+        """Everything that is wrong with length or padding is one NTE_BAD_DATA; no bytes as the last of a stream are
+        NTE_BAD_LEN.
+        """
         self.require(c.CRYPT_DECRYPT, "decrypt")
+        if final and not data and not self.row.block_bits:
+            raise failure(HRESULT.NTE_BAD_LEN, "there is nothing to decrypt")
         return self._crypt(data, final, encrypting=False)
 
     def _crypt(self, data: bytes, final: bool, *, encrypting: bool) -> bytes:

@@ -13,7 +13,7 @@ from hwcng.capi.blobs import Blob
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
-from hwcng.capi.generation import MAC_KEY_BITS, RSA_USAGES, stored, user_key
+from hwcng.capi.generation import RSA_USAGES, stored, user_key
 from hwcng.capi.keys import CapiKey, bad_key, bad_state
 from hwcng.capi.pair_keys import OAEP_HASH, PairKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
@@ -57,7 +57,7 @@ def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> b
     if kind == c.PUBLICKEYBLOB:
         if not isinstance(key, PairKey):
             raise bad_key("a session key has no PUBLICKEYBLOB")
-        return blobs.build_public(key.public, key.row.value, flags)
+        return blobs.build_public(key.public, key.row.value, key.bits, flags)
     if kind == c.PRIVATEKEYBLOB:
         raise _private_refused(key)
     if kind == c.OPAQUEKEYBLOB:
@@ -126,7 +126,8 @@ def _import_public(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
     if isinstance(key, PairKey) and isinstance(ours, DhPublicKey):
         with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
             return AgreedKey(context, key.pair.agree(shared.pair))
-    return PairKey(context, row, shared, exportable=False)
+    announced = blobs.announced_bits(blob) if isinstance(public, RsaPublicKey) else 0
+    return PairKey(context, row, shared, exportable=False, announced=announced)
 
 
 def _import_private(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
@@ -166,8 +167,8 @@ def _import_plaintext(
     if row.kind is Kind.MAC or flags & c.CRYPT_IPSEC_HMAC_KEY:
         if row.value not in (c.CALG_RC2, c.CALG_HMAC):
             raise failure(HRESULT.NTE_BAD_ALGID, "the key of an HMAC is imported as CALG_RC2 with CRYPT_IPSEC_HMAC_KEY")
-        if not 0 < bits <= MAC_KEY_BITS:
-            raise failure(HRESULT.NTE_BAD_LEN, f"HMAC keys of up to {MAC_KEY_BITS} bits are taken, not of {bits}")
+        if not bits:
+            raise failure(HRESULT.NTE_BAD_LEN, "an HMAC key of no bytes is not taken")
         spec = secret_spec(row, bits, exportable=exportable, mac=True)
         return SessionKey(context, row, context.provider.import_secret(spec, value))
     _require_cipher_bits(context, row, bits)

@@ -360,14 +360,16 @@ def build_rsa_public(key: RsaPublicKey) -> bytes:
     return _RSA_HEADER.pack(BCRYPT_RSAPUBLIC_MAGIC, bits, len(exponent), len(modulus), 0, 0) + exponent + modulus
 
 
-def build_capi_rsa_public(key: RsaPublicKey, algid: int) -> bytes:
+def build_capi_rsa_public(key: RsaPublicKey, algid: int, bits: int = 0) -> bytes:
     """PUBLICKEYBLOB: PUBLICKEYSTRUC, RSAPUBKEY, then the modulus, little-endian. algid: CALG_RSA_KEYX or CALG_RSA_SIGN.
+
+    bits: the length to announce, 0 for that of the modulus.
 
     Raises STATUS_NOT_SUPPORTED for an exponent of over 32 bits, for which it has no room.
     """
     if key.public_exponent >> 32:
         raise _refuse("an exponent of over 32 bits has no place in a PUBLICKEYBLOB", NTSTATUS.STATUS_NOT_SUPPORTED)
-    bits = key.modulus.bit_length()
+    bits = bits or key.modulus.bit_length()
     header = (_CAPI_PUBLICKEYBLOB, _CAPI_VERSION, 0, algid, BCRYPT_RSAPUBLIC_MAGIC, bits, key.public_exponent)
     return _CAPI_RSA_HEADER.pack(*header) + key.modulus.to_bytes((bits + 7) // 8, "little")
 

@@ -15,12 +15,12 @@ from hwcng.cng import ncrypt_constants as names
 from hwcng.cng import properties
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.handles import invalid_parameter
+from hwcng.cng.implementation import impl_type
 from hwcng.cng.ncrypt_constants import NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
 from hwcng.cng.ncrypt_drafts import default_bits
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.errors import HRESULT, told
-from hwcng.providers.base import Support
 
 __all__ = ["algorithm_group", "get_property", "set_property"]
 
@@ -88,17 +88,6 @@ def _named(key: NCryptKey) -> str:
     return key.name
 
 
-def _impl_type(storage: StorageProvider) -> int:
-    provider = storage.provider
-    token = provider.token
-    kind = names.NCRYPT_IMPL_HARDWARE_FLAG if token.hardware else names.NCRYPT_IMPL_SOFTWARE_FLAG
-    if token.removable:
-        kind |= names.NCRYPT_IMPL_REMOVABLE_FLAG
-    if token.hardware and provider.offers("RNG") is not Support.REFUSED:
-        kind |= names.NCRYPT_IMPL_HARDWARE_RNG_FLAG
-    return kind
-
-
 def _version(_storage: StorageProvider) -> int:
     """hwcng's: the major number in the upper 16 bits, the minor one in the lower."""
     major, minor, *_ = (int(number) for number in hwcng.__version__.split("."))
@@ -108,7 +97,7 @@ def _version(_storage: StorageProvider) -> int:
 _OF_STORES: Mapping[str, Getter] = MappingProxyType(
     {
         names.NCRYPT_NAME_PROPERTY: lambda storage: storage.name,
-        names.NCRYPT_IMPL_TYPE_PROPERTY: _impl_type,
+        names.NCRYPT_IMPL_TYPE_PROPERTY: lambda storage: impl_type(storage.provider),
         names.NCRYPT_VERSION_PROPERTY: _version,
         names.NCRYPT_MAX_NAME_LENGTH_PROPERTY: lambda _: names.NCRYPT_MAX_KEY_NAME_LENGTH,
         names.NCRYPT_SECURITY_DESCR_SUPPORT_PROPERTY: lambda _: 0,

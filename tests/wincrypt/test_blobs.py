@@ -101,6 +101,16 @@ def test_a_public_blob_of_the_hosts(context: Context, host_key: rsa.RSAPrivateKe
         w.CryptGetUserKey(context, w.AT_KEYEXCHANGE)
 
 
+@pytest.mark.parametrize("top", [0x11, 0x01, 0x7F, 0xFF])
+def test_a_modulus_with_zero_top_bits_keeps_its_announced_length(context: Context, top: int) -> None:
+    blob = struct.pack("<BBHI4s2I", 6, 2, 0, w.CALG_RSA_KEYX, b"RSA1", 512, 65537) + b"\x11" * 63 + bytes([top])
+    key = w.CryptImportKey(context, blob)
+    for one in (key, w.CryptDuplicateKey(key)):
+        assert w.CryptExportKey(one, None, w.PUBLICKEYBLOB) == blob
+        assert w.CryptGetKeyParam(one, w.KP_KEYLEN) == 512
+        assert len(w.CryptEncrypt(one, None, FINAL, 0, TEXT)) == 64
+
+
 def test_short_moduli_are_the_hosts_business(context: Context) -> None:
     """A public key of 384 bits is in no token, and what it verifies can be checked all the same."""
     prime_product = 0xC4A1E1C5B1F0A95B6A1D9E3F6C2F5D1F87A3C1D2E4F50617283940516273849FABCDEF0123456789ABCDEF0123456789
@@ -129,7 +139,8 @@ def mutations(blob: bytes) -> dict[str, tuple[bytes, HRESULT]]:
         "even modulus": (blob[:20] + bytes([blob[20] & 0xFE]) + blob[21:], data),
         "exponent 1": (blob[:16] + b"\1\0\0\0" + blob[20:], data),
         "exponent 2": (blob[:16] + b"\2\0\0\0" + blob[20:], data),
-        "length that is not the modulus'": (blob[:-1] + b"\1", data),
+        "length that is not the modulus'": (blob[:-1] + b"\0", data),
+        "length under the modulus'": (blob[:12] + struct.pack("<I", RSA_BITS - 1) + blob[16:], data),
         "length of a gigabyte": (blob[:12] + b"\xf8\xff\xff\xff" + blob[16:], data),
     }
 
@@ -168,11 +179,22 @@ def test_a_private_blob_becomes_the_containers_pair(
     host.verify(signature[::-1], TEXT, padding.PKCS1v15(), hashes.SHA256())
 
 
+@pytest.mark.parametrize("cut", [1, 2, RSA_BITS // 16, RSA_BITS // 8 - 1, RSA_BITS // 8])
+def test_a_private_blob_may_end_in_its_exponent(
+    context: Context, private_numbers: rsa.RSAPrivateNumbers, cut: int
+) -> None:
+    """p, q and e tell d, which Windows takes cut or missing."""
+    w.CryptImportKey(context, capi_private_blob(private_numbers)[:-cut])
+    signature = w.CryptSignHash(hashed(context, w.CALG_SHA_256), w.AT_KEYEXCHANGE)
+    host = private_numbers.public_numbers.public_key()
+    host.verify(signature[::-1], TEXT, padding.PKCS1v15(), hashes.SHA256())
+
+
 @pytest.mark.parametrize("position", [0, 1, 8, 12, 20, 300, -1])
 def test_malformed_private_blobs(context: Context, private_numbers: rsa.RSAPrivateNumbers, position: int) -> None:
     blob = bytearray(capi_private_blob(private_numbers))
     if position == -1:
-        blob = blob[:-1]
+        blob = blob[: 20 + RSA_BITS // 8 + 5 * (RSA_BITS // 16) - 1]
     else:
         blob[position] ^= 0x40
     with pytest.raises(CngError) as error:
@@ -274,12 +296,23 @@ def test_a_simple_blob_with_a_key_of_another_length(
     assert error.value.message == "decryption error"
 
 
+@paddings
+@pytest.mark.parametrize("more", [1, 8, 200])
+def test_bytes_behind_a_simple_blob_are_not_read(
+    token: Provider, context: Context, exchange: CapiKey, flags: int, more: int
+) -> None:
+    needs_wrapping(token)
+    session = w.CryptGenKey(context, w.CALG_AES_128, EXPORTABLE)
+    blob = w.CryptExportKey(session, exchange, w.SIMPLEBLOB, flags)
+    other = w.CryptImportKey(context, blob + b"\xee" * more, exchange, flags)
+    assert w.CryptEncrypt(other, None, FINAL, 0, TEXT) == w.CryptEncrypt(session, None, FINAL, 0, TEXT)
+
+
 def test_simple_blobs_that_are_none(token: Provider, context: Context, exchange: CapiKey) -> None:
     needs_wrapping(token)
     blob = w.CryptExportKey(w.CryptGenKey(context, w.CALG_AES_128, EXPORTABLE), exchange, w.SIMPLEBLOB, w.CRYPT_OAEP)
     for broken, status in (
         (blob[:-1], HRESULT.NTE_BAD_DATA),
-        (blob + b"\0", HRESULT.NTE_BAD_DATA),
         (blob[:11], HRESULT.NTE_BAD_DATA),
         (blob[:40] + bytes([blob[40] ^ 1]) + blob[41:], HRESULT.NTE_BAD_DATA),
         (blob[:8] + struct.pack("<I", w.CALG_RSA_SIGN) + blob[12:], HRESULT.NTE_BAD_ALGID),

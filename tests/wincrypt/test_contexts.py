@@ -23,7 +23,7 @@ from wincrypt.helpers import (
 )
 
 import hwcng
-from hwcng import CngError
+from hwcng import CngError, ncrypt
 from hwcng import wincrypt as w
 from hwcng.capi.limits import CSPS, DEFAULT_CSPS
 from hwcng.errors import HRESULT, Win32Error
@@ -62,6 +62,12 @@ def test_a_name_of_microsofts_is_on_the_default_providers_token(default: Provide
         assert context.provider is default and context.csp is CSPS[name]
 
 
+@pytest.mark.parametrize("name", [None, "", ("", ""), (w.MS_STRONG_PROV, "")])
+def test_an_empty_name_is_none(default: Provider, name: Any) -> None:
+    with w.CryptAcquireContext(None, name, w.PROV_RSA_FULL, VERIFY) as context:
+        assert context.provider is default and context.csp is CSPS[w.MS_STRONG_PROV]
+
+
 def test_a_configured_name_of_microsofts_has_its_own_token(
     default: Provider, other_token_uri: str, other_token_pin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +98,11 @@ def test_a_token_and_a_name_of_microsofts(token: Provider) -> None:
         (None, "24", HRESULT.NTE_BAD_PROV_TYPE),
         (None, 5, HRESULT.NTE_PROV_TYPE_NOT_DEF),
         (None, 999, HRESULT.NTE_PROV_TYPE_NOT_DEF),
+        ("", 999, HRESULT.NTE_PROV_TYPE_NOT_DEF),
+        (w.MS_DEF_PROV, 999, HRESULT.NTE_PROV_TYPE_NO_MATCH),
+        (w.MS_DEF_DSS_PROV, 5, HRESULT.NTE_PROV_TYPE_NO_MATCH),
+        ("", 0, HRESULT.NTE_BAD_PROV_TYPE),
+        ((w.MS_DEF_PROV, ""), w.PROV_RSA_AES, HRESULT.NTE_PROV_TYPE_NO_MATCH),
         (w.MS_DEF_PROV, w.PROV_RSA_AES, HRESULT.NTE_PROV_TYPE_NO_MATCH),
         (w.MS_ENH_RSA_AES_PROV, w.PROV_RSA_FULL, HRESULT.NTE_PROV_TYPE_NO_MATCH),
         ("no such provider", w.PROV_RSA_FULL, HRESULT.NTE_KEYSET_NOT_DEF),
@@ -124,8 +135,10 @@ def test_no_default_provider(monkeypatch: pytest.MonkeyPatch) -> None:
         ("named", w.CRYPT_DEFAULT_CONTAINER_OPTIONAL),
         (None, 0x80000000),
         (None, 0x10000000),
-        (None, VERIFY | NEW),
         (None, VERIFY | DELETE),
+        (None, VERIFY | NEW | DELETE),
+        (None, VERIFY | NEW | w.CRYPT_DEFAULT_CONTAINER_OPTIONAL),
+        ("named", VERIFY | NEW),
         ("named", NEW | DELETE),
         ("named", NEW | w.CRYPT_DEFAULT_CONTAINER_OPTIONAL),
         ("named", 1),
@@ -136,6 +149,14 @@ def test_no_default_provider(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_flags_that_are_none_or_contradict(token: Provider, container: str | None, flags: int) -> None:
     with refused(HRESULT.NTE_BAD_FLAGS):
         w.CryptAcquireContext(container, token, w.PROV_RSA_AES, flags)
+
+
+@pytest.mark.parametrize("more", [0, w.CRYPT_SILENT, w.CRYPT_MACHINE_KEYSET])
+def test_a_context_without_container_makes_no_key_set(token: Provider, more: int) -> None:
+    """CRYPT_NEWKEYSET means nothing beside CRYPT_VERIFYCONTEXT."""
+    for name in (None, ""):
+        with w.CryptAcquireContext(name, token, w.PROV_RSA_AES, VERIFY | NEW | more) as context:
+            assert w.CryptGetProvParam(context, w.PP_CONTAINER) == ""
 
 
 @pytest.mark.parametrize("name", ["x" * 261, "a\0b", "\ud800", 7, b"bytes"])
@@ -298,7 +319,12 @@ def test_parameters_of_contexts(token: Provider, name: str) -> None:
     csp = CSPS[name]
     with w.CryptAcquireContext(None, (name, token), csp.kind, VERIFY) as context:
         assert w.CryptGetProvParam(context, w.PP_VERSION) == 0x200
-        assert w.CryptGetProvParam(context, w.PP_IMPTYPE) == w.CRYPT_IMPL_HARDWARE
+        built = ncrypt.NCryptGetProperty(ncrypt.NCryptOpenStorageProvider(token), "Impl Type")
+        assert w.CryptGetProvParam(context, w.PP_IMPTYPE) == built & ~ncrypt.NCRYPT_IMPL_HARDWARE_RNG_FLAG
+        assert w.CryptGetProvParam(context, w.PP_KEYSTORAGE) == w.CRYPT_SEC_DESCR
+        for flags in (1, 5):
+            with refused(HRESULT.NTE_NOT_SUPPORTED):
+                w.CryptGetProvParam(context, w.PP_KEYSET_SEC_DESCR, flags)
         specs = w.CryptGetProvParam(context, w.PP_KEYSPEC)
         assert specs == (w.AT_SIGNATURE | (w.AT_KEYEXCHANGE if csp.exchange else 0))
         step = 8 if csp.family == "rsa" else 64

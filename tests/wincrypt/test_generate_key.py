@@ -274,6 +274,21 @@ def test_create_salt(token: Provider, verify: Verify, algid: int, csp: str) -> N
 
 @pytest.mark.row("CGK-11")
 @SALTED
+@pytest.mark.parametrize("bits", [40, 56])
+@pytest.mark.parametrize(
+    ("csp", "size"),
+    [(w.MS_DEF_PROV, 11), (w.MS_DEF_DSS_DH_PROV, 11), (w.MS_ENHANCED_PROV, 0), (w.MS_ENH_RSA_AES_PROV, 0)],
+)
+def test_created_salts_have_the_length_of_the_provider(
+    token: Provider, verify: Verify, algid: int, bits: int, csp: str, size: int
+) -> None:
+    needs_algid(token, algid)
+    salt = w.CryptGetKeyParam(w.CryptGenKey(verify(csp), algid, bits << 16 | w.CRYPT_CREATE_SALT), w.KP_SALT)
+    assert isinstance(salt, bytes) and len(salt) == size and any(salt) == bool(size)
+
+
+@pytest.mark.row("CGK-11")
+@SALTED
 def test_the_salt_is_kept_beside_a_simple_blob(token: Provider, verify: Verify, algid: int) -> None:
     needs_algid(token, algid)
     context = verify(w.MS_DEF_PROV)

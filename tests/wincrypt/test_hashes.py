@@ -98,7 +98,7 @@ def test_a_value_that_was_computed_elsewhere(context: Context) -> None:
             w.CryptSetHashParam(handle, w.HP_HASHVAL, value)
     tls = w.CryptCreateHash(context, w.CALG_SSL3_SHAMD5)
     assert w.CryptGetHashParam(tls, w.HP_HASHSIZE) == 36
-    with refused(HRESULT.NTE_BAD_HASH):
+    with refused(HRESULT.NTE_BAD_ALGID):
         w.CryptHashData(tls, TEXT)
     with refused(HRESULT.NTE_BAD_HASH_STATE):
         w.CryptGetHashParam(tls, w.HP_HASHVAL)
@@ -197,9 +197,35 @@ def test_the_key_of_an_hmac_does_not_encrypt(context: Context) -> None:
     for algid in (w.CALG_AES_128, w.CALG_RC4):
         with refused(HRESULT.NTE_BAD_ALGID):
             w.CryptImportKey(context, plaintext_blob(algid, bytes(16)), None, w.CRYPT_IPSEC_HMAC_KEY)
-    for secret in (b"", bytes(65)):
-        with refused(HRESULT.NTE_BAD_LEN):
+    with refused(HRESULT.NTE_BAD_LEN):
+        hmac_key(context, b"")
+
+
+@pytest.mark.parametrize("length", [65, 80, 128, 129, 200, 2048])
+@pytest.mark.parametrize("algid", [w.CALG_MD5, w.CALG_SHA1, w.CALG_SHA_256, w.CALG_SHA_512], ids=name_of)
+def test_keys_of_hmac_have_any_length(token: Provider, context: Context, length: int, algid: int) -> None:
+    """RFC 2104: what is over a block is hashed first. RFC 2202 has keys of 80 bytes in its cases 6 and 7."""
+    needs(token, f"HMAC-{ALGIDS[algid].algorithm}")
+    secret = bytes(number * 7 & 255 for number in range(length))
+    if token.uri.startswith("tpm2:"):
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
             hmac_key(context, secret)
+        return
+    handle = w.CryptCreateHash(context, w.CALG_HMAC, hmac_key(context, secret))
+    w.CryptSetHashParam(handle, w.HP_HMAC_INFO, w.HMAC_INFO(algid))
+    w.CryptHashData(handle, TEXT, w.CRYPT_USERDATA)
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == hmac.digest(secret, TEXT, HASHES[algid])
+
+
+@pytest.mark.parametrize("algid", [w.CALG_MD5, w.CALG_SHA1, w.CALG_SHA_384], ids=name_of)
+def test_userdata_means_nothing(context: Context, algid: int) -> None:
+    handle = w.CryptCreateHash(context, algid)
+    w.CryptHashData(handle, TEXT[:5], w.CRYPT_USERDATA)
+    for flags in (2, w.CRYPT_USERDATA | 2, 0x80000000):
+        with refused(HRESULT.NTE_BAD_FLAGS):
+            w.CryptHashData(handle, TEXT, flags)
+    w.CryptHashData(handle, TEXT[5:])
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == digest_of(algid)
 
 
 def test_a_ciphers_key_is_no_key_of_hmac_in_most_tokens(context: Context) -> None:
@@ -442,6 +468,45 @@ def test_salts_of_derived_keys(token: Provider, verify: Verify, algid: int, flag
     if algid == w.CALG_RC4:
         expected = encrypted(algid, digest_of(w.CALG_MD5)[:5] + salt, TEXT)
         assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == expected
+
+
+@pytest.mark.parametrize(
+    ("algid", "csp", "first", "ciphertext"),
+    [
+        (w.CALG_RC4, w.MS_DEF_PROV, "", "2faceaeaff687e77f4b9487c4e79a6b5"),
+        (w.CALG_RC4, w.MS_STRONG_PROV, "", "2faceaeaff687e77f4b9487c4e79a6b5"),
+        (w.CALG_RC4, w.MS_ENHANCED_PROV, "", "41e633c950a1bf88124dd3e347886da5"),
+        (
+            w.CALG_RC2,
+            w.MS_DEF_PROV,
+            "23c87013422ea8985cdf7a9beadb961b",
+            "8c4ea6009b15ef9e8881d065d65357080a7780fa7e891455",
+        ),
+        (
+            w.CALG_RC2,
+            w.MS_STRONG_PROV,
+            "8281f7ffddd7888c2a2ac0ce4c89b666",
+            "b933b67a35c30688bfd5ccaf14aee231c69aaa3f052f22da",
+        ),
+        (
+            w.CALG_RC2,
+            w.MS_ENHANCED_PROV,
+            "8281f7ffddd7888c2a2ac0ce4c89b666",
+            "a3d741877ad018dbd46a4feef3cacd34b3159a2a885f43a5",
+        ),
+    ],
+)
+def test_salted_keys_are_those_of_windows(
+    token: Provider, verify: Verify, algid: int, csp: str, first: str, ciphertext: str
+) -> None:
+    """Published values of Windows: the Enhanced provider gives no salt to a derived key with CRYPT_CREATE_SALT."""
+    needs_algid(token, algid)
+    context = verify(csp)
+    counted = bytes(number & 255 for number in range(2000))
+    data = bytes.fromhex(first) + counted[len(first) // 2 :]
+    key = w.CryptDeriveKey(context, algid, hashed(context, w.CALG_MD5, data), 40 << 16 | w.CRYPT_CREATE_SALT)
+    assert len(w.CryptGetKeyParam(key, w.KP_SALT)) == (0 if csp == w.MS_ENHANCED_PROV else 11)  # type: ignore[arg-type]
+    assert w.CryptEncrypt(key, None, FINAL, 0, b"\xaf" * 16).hex() == ciphertext
 
 
 def test_derivations_that_are_refused(context: Context) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from conformance import cipher_oracle
 from wincrypt.helpers import (
     BLOCK_CIPHERS,
     CIPHERS,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from hwcng.capi.keys import CapiKey
     from hwcng.providers.base import Provider
 
+    Verify = Callable[..., Context]
+
 every_cipher = pytest.mark.parametrize("algid", CIPHERS, ids=name_of)
 every_block_cipher = pytest.mark.parametrize("algid", BLOCK_CIPHERS, ids=name_of)
 
@@ -47,6 +51,11 @@ def test_a_whole_message(context: Context, algid: int, length: int) -> None:
     key, text = key_in(context, algid), bytes(range(length))
     ciphertext = w.CryptEncrypt(key, None, FINAL, 0, text)
     assert ciphertext == encrypted(algid, key_of(algid), text)
+    if not ciphertext:
+        with refused(HRESULT.NTE_BAD_LEN):
+            w.CryptDecrypt(key, None, FINAL, 0, ciphertext)
+        assert w.CryptDecrypt(key, None, False, 0, ciphertext) == b""
+        return
     assert w.CryptDecrypt(key, None, FINAL, 0, bytearray(ciphertext)) == text
 
 
@@ -140,6 +149,19 @@ def test_modes_that_can_be_set_and_not_used(context: Context, mode: int) -> None
     for unknown in (0, 6, 99):
         with refused(HRESULT.NTE_BAD_DATA):
             w.CryptSetKeyParam(key, w.KP_MODE, unknown)
+
+
+@pytest.mark.parametrize("csp", [w.MS_DEF_DSS_DH_PROV, w.MS_ENH_DSS_DH_PROV])
+def test_modes_that_the_providers_of_dss_refuse(token: Provider, verify: Verify, csp: str) -> None:
+    """The Base provider of DSS and Diffie-Hellman has triple DES, as Microsoft's table says."""
+    needs_algid(token, w.CALG_3DES)
+    key = w.CryptGenKey(verify(csp), w.CALG_3DES, 0)
+    for mode in (w.CRYPT_MODE_OFB, w.CRYPT_MODE_CTS):
+        with refused(HRESULT.NTE_BAD_DATA):
+            w.CryptSetKeyParam(key, w.KP_MODE, mode)
+    for mode in (w.CRYPT_MODE_ECB, w.CRYPT_MODE_CBC, w.CRYPT_MODE_CFB):
+        w.CryptSetKeyParam(key, w.KP_MODE, mode)
+        assert w.CryptDecrypt(key, None, FINAL, 0, w.CryptEncrypt(key, None, FINAL, 0, TEXT)) == TEXT
 
 
 @every_cipher
@@ -257,17 +279,39 @@ class TestSalts:
 
     def test_the_salt_can_be_taken_away(self, key: CapiKey) -> None:
         without = w.CryptEncrypt(key, None, FINAL, 0, TEXT)
-        with refused(HRESULT.NTE_BAD_DATA):
-            w.CryptSetKeyParam(key, w.KP_SALT, bytes(11))
         w.CryptSetKeyParam(key, w.KP_SALT_EX, bytes(11))
         assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) != without
-        w.CryptSetKeyParam(key, w.KP_SALT, b"another salt is cut")
-        assert w.CryptGetKeyParam(key, w.KP_SALT) == b"another sal"
         copy = w.CryptDuplicateKey(key)
         assert w.CryptEncrypt(copy, None, FINAL, 0, TEXT) == w.CryptEncrypt(key, None, FINAL, 0, TEXT)
         w.CryptSetKeyParam(key, w.KP_SALT_EX, b"")
         assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == without
         assert w.CryptEncrypt(copy, None, FINAL, 0, TEXT) != without
+
+
+SALTED = pytest.mark.parametrize("algid", [w.CALG_RC2, w.CALG_RC4], ids=name_of)
+
+
+@SALTED
+@pytest.mark.parametrize("bits", [40, 56])
+@pytest.mark.parametrize(
+    ("csp", "size"),
+    [(w.MS_DEF_PROV, 11), (w.MS_STRONG_PROV, 11), (w.MS_ENHANCED_PROV, 0), (w.MS_ENH_RSA_AES_PROV, 0)],
+)
+def test_kp_salt_has_the_length_of_the_provider(
+    token: Provider, verify: Verify, algid: int, bits: int, csp: str, size: int
+) -> None:
+    """Whether or not the key had a salt before."""
+    needs_algid(token, algid)
+    for flags in (0, w.CRYPT_NO_SALT):
+        key = imported(verify(csp), algid, key_of(algid)[: bits // 8], flags)
+        w.CryptSetKeyParam(key, w.KP_SALT, b"another salt is cut")
+        assert w.CryptGetKeyParam(key, w.KP_SALT) == b"another salt is cut"[:size]
+        if algid == w.CALG_RC4:
+            secret = key_of(algid)[: bits // 8] + b"another salt is cut"[:size]
+            assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == cipher_oracle.rc4(secret, TEXT)
+        if size:
+            with refused(HRESULT.NTE_BAD_DATA):
+                w.CryptSetKeyParam(key, w.KP_SALT, bytes(size - 1))
 
 
 def test_a_salt_in_a_token_that_cannot_join_it(provider: Provider) -> None:
