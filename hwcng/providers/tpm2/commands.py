@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hwcng.providers.tpm2.constants import ALG, CC, RC, RH, ST
+from hwcng.providers.tpm2.constants import ALG, CAP, CC, RC, RH, ST
 from hwcng.providers.tpm2.errors import TpmError, TransportError
 from hwcng.providers.tpm2.handles import Authorization, KeyHandle
 from hwcng.providers.tpm2.sessions import Session
@@ -30,11 +30,14 @@ __all__ = [
     "encrypt_decrypt",
     "flush",
     "get_random",
+    "handles",
     "import_duplicate",
     "load",
     "mac",
     "mac_start",
+    "properties",
     "read_public",
+    "reset_counts",
     "rsa_decrypt",
     "run",
     "sequence_complete",
@@ -50,6 +53,7 @@ MAX_RANDOM = 64
 _NO_HASHCHECK = u16(ST.HASHCHECK) + u32(RH.NULL) + sized(b"")
 _STARTUP_CLEAR = 0
 _OF_A_SESSION = 0x880
+_PAGE = 64
 
 
 class Link(Protocol):
@@ -170,6 +174,35 @@ def working(link: Link) -> bool:
 def get_random(link: Link, length: int) -> bytes:
     """At most MAX_RANDOM octets, perhaps fewer."""
     return Reader(_run_hidden(link, CC.GetRandom, None, u16(length), response=True)[1]).sized()
+
+
+def handles(link: Link, first: int) -> list[int]:
+    """The handles of one kind that the TPM has. first: of that kind."""
+    found: list[int] = []
+    more = True
+    while more:
+        start = found[-1] + 1 if found else first
+        reader = Reader(run(link, CC.GetCapability, parameters=u32(CAP.HANDLES) + u32(start) + u32(_PAGE))[1])
+        more = bool(reader.u8())
+        reader.u32()
+        page = [reader.u32() for _ in range(reader.u32())]
+        found += page
+        more = more and bool(page)
+    return found
+
+
+def properties(link: Link, first: int) -> dict[int, int]:
+    """TPM_PT from `first` on, as many as the TPM tells at a time."""
+    reader = Reader(run(link, CC.GetCapability, parameters=u32(CAP.TPM_PROPERTIES) + u32(first) + u32(_PAGE))[1])
+    reader.take(5)
+    return {reader.u32(): reader.u32() for _ in range(reader.u32())}
+
+
+def reset_counts(link: Link) -> int:
+    """How often the TPM was reset and restarted, as one number: another one means that nothing is in its slots."""
+    reader = Reader(run(link, CC.ReadClock)[1])
+    reader.take(16)
+    return reader.u32() << 32 | reader.u32()
 
 
 def read_public(link: Link, handle: int) -> tuple[bytes, bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 import weakref
@@ -15,9 +16,9 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.forking import ProcessLock, entered, notice_fork, tell_after_fork
-from hwcng.providers.tpm2 import commands
-from hwcng.providers.tpm2.constants import CAP, CC, PT, RC
+from hwcng.forking import entered, notice_fork, tell_after_fork
+from hwcng.providers.tpm2 import commands, leftovers
+from hwcng.providers.tpm2.constants import CC, PT, RC
 from hwcng.providers.tpm2.errors import (
     BUSY,
     NO_ROOM,
@@ -33,13 +34,15 @@ from hwcng.providers.tpm2.errors import (
 )
 from hwcng.providers.tpm2.esys import Esys
 from hwcng.providers.tpm2.handles import Authorization, KeyHandle
+from hwcng.providers.tpm2.ledger import Ledger
 from hwcng.providers.tpm2.objects import ObjectCache, TpmObject
-from hwcng.providers.tpm2.presence import Presence
+from hwcng.providers.tpm2.presence import Presence, meeting_place
 from hwcng.providers.tpm2.sessions import Parent, Session, start_session
+from hwcng.providers.tpm2.templates import STORAGE_ROOT_AREA
 from hwcng.providers.tpm2.transport import Exchange, Transport, check_response, open_transport
 from hwcng.providers.tpm2.wire import MalformedError, command, u8
 
-__all__ = ["Connection", "Instrument", "release", "share"]
+__all__ = ["Connection", "Instrument"]
 
 T = TypeVar("T")
 Instrument = Callable[[Exchange], Exchange]
@@ -48,10 +51,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.001, 0.25, 10.0
 _RECOVERIES = 6
 _OTHERS_PAUSE = 0.005
 _FORK_WAIT = 1.0
+# multiprocessing runs finalisers of lower numbers later.
+_LAST = -1000
 _NOT_EXAMINED = "the TPM lost our session and did not get to see the PIN; nothing was tried again: repeat the call"
 _LOCKED_ROOT = "hwcng sends none to a storage root key: have the TPM's administrator put one without a password there"
 _SELF_TEST = command(CC.SelfTest, (), b"", u8(1))
-_TRANSIENT, _LOADED_SESSIONS, _SAVED_SESSIONS = 0x80000000, 0x02000000, 0x03000000
 
 
 def _blameless(error: TpmError) -> bool:
@@ -83,9 +87,11 @@ class Connection:
         self._timeout = timeout
         self._transport: Transport = open_transport(tcti, timeout)
         self._instruments: list[Instrument] = []
-        self._exchange: Exchange = self._transport.exchange
-        self._presence = Presence(tcti)
-        self.cache = ObjectCache(self._parent_handle, self._alone)
+        self._exchange: Exchange
+        place = meeting_place(tcti)
+        self._presence, self._ledger = Presence(place), Ledger(place, STORAGE_ROOT_AREA)
+        self._rebuild_exchange()
+        self.cache = ObjectCache(self._parent_handle, self._alone, self._ledger.expect)
         self._session: Session | None = None
         self._open = False
         self._closed = False
@@ -172,6 +178,8 @@ class Connection:
 
     def _rebuild_exchange(self) -> None:
         exchange: Exchange = self._transport.exchange
+        if not self._transport.shared:
+            exchange = self._ledger.recording(exchange)
         for instrument in self._instruments:
             exchange = instrument(exchange)
         self._exchange = exchange
@@ -241,17 +249,26 @@ class Connection:
 
     def _repair_of(self, code: int, attempt: int) -> Callable[[], object] | None:
         """What makes another attempt worth while, None where nothing does."""
-        if code in NO_ROOM:
-            if len(self.cache):
-                return lambda: self.cache.evict(self)
-            # Other processes give their slots up one command at a time.
-            return None if self._alone() else lambda: time.sleep(_OTHERS_PAUSE * 2**attempt)
-        if code in NO_SESSION_ROOM:
-            return self._end_session if self._session is not None else None
+        try:
+            if code in NO_ROOM or code in NO_SESSION_ROOM:
+                return self._room_maker(code, attempt)
+        except (TransportError, MalformedError):
+            return self._lose
         if code == RC.INITIALIZE:
             return self._start_up
         # What of ours is still there is flushed when the line is opened again.
         return self._lose if code in STALE else None
+
+    def _room_maker(self, code: int, attempt: int) -> Callable[[], object] | None:
+        """What the dead hold goes first, then what is ours, and what the living hold is waited for."""
+        if not self._transport.shared and leftovers.flush_left(self, self._ledger):
+            return _nothing
+        if code in NO_SESSION_ROOM and self._session is not None:
+            return self._end_session
+        if code in NO_ROOM and len(self.cache):
+            return lambda: self.cache.evict(self)
+        # Other processes give their slots up one command at a time, and their sessions when they end.
+        return None if code == RC.CONTEXT_GAP or self._alone() else lambda: time.sleep(_OTHERS_PAUSE * 2**attempt)
 
     def _start_up(self) -> None:
         self._lose()
@@ -296,30 +313,30 @@ class Connection:
         if self._open:
             return
         self._presence.arrive()
-        if not self._transport.shared and self._presence.alone():
-            self._flush_leftovers()
+        if not self._transport.shared:
+            self._make_room()
         if self.parent is not None:
             self._check_parent(self.parent)
         self._open = True
 
-    def _flush_leftovers(self) -> None:
-        """Nobody else is here: what is in slots was left by a run that ended badly, or by us before the line broke."""
+    def _make_room(self) -> None:
+        """Takes out what we had before the line broke and what the dead left; and all, where nobody can work."""
+        _end_with_worker()
+        self._ledger.arrive()
+        self._ledger.resets = self._reset_counts()
+        leftovers.flush_own(self, self._ledger)
+        leftovers.flush_left(self, self._ledger)
+        if self._presence.alone() and leftovers.is_short(self):
+            leftovers.flush_everything(self)
+
+    def _reset_counts(self) -> int:
         try:
-            self._flush_everything()
+            return commands.reset_counts(self)
         except TpmError as error:
             if error.code != RC.INITIALIZE:
                 raise
-            # What was just started has nothing in its slots.
             commands.startup(self)
-
-    def _flush_everything(self) -> None:
-        ranges = (_TRANSIENT, _LOADED_SESSIONS, _SAVED_SESSIONS)
-        left = self.esys(lambda esys: [handle for first in ranges for handle in esys.numbers(CAP.HANDLES, first)])
-        for handle in left:
-            with suppress(TpmError):
-                # Saved sessions are listed by 0x03 and flushed by 0x02 handles.
-                saved = handle & 0xFF000000 == _SAVED_SESSIONS
-                commands.flush(self, _LOADED_SESSIONS | handle & 0x00FFFFFF if saved else handle)
+            return commands.reset_counts(self)
 
     def _check_parent(self, parent: Parent) -> None:
         name = commands.read_public(self, parent.handle)[1]
@@ -374,6 +391,11 @@ class Connection:
             self._open = False
             self._transport.close()
             self._presence.leave()
+            # What could not be flushed stays written down, for others to flush.
+            if self._ledger.entries:
+                self._ledger.abandon()
+            else:
+                self._ledger.leave()
 
     @property
     def closed(self) -> bool:
@@ -399,7 +421,8 @@ class Connection:
         self._lock = threading.RLock()
         self._owner = 0
         self._generation += 1
-        self.cache = ObjectCache(self._parent_handle, self._alone)
+        self._ledger.abandon()
+        self.cache = ObjectCache(self._parent_handle, self._alone, self._ledger.expect)
         self._session = None
         self._open = False
         self._transport.after_fork_in_child()
@@ -434,34 +457,22 @@ def _after_fork_in_child() -> None:
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
-_sharing = ProcessLock()
-_shared: dict[tuple[str | None, float], tuple[Connection, int]] = {}
-
-
-def share(tcti: str | None, timeout: float) -> Connection:
-    """The process' connection to this TPM: two would take each other's slots. Give it back with `release`."""
-    with _sharing.held():
-        connection, users = _shared.get((tcti, timeout), (None, 0))
-        if connection is None:
-            connection = Connection(tcti, timeout)
-        _shared[tcti, timeout] = (connection, users + 1)
-        return connection
-
 
 @atexit.register
 def _close_all() -> None:
     """What is left in a TPM without a resource manager would stay there."""
-    for connection, _ in list(_shared.values()):
+    for connection in list(_living):
         connection.close()
 
 
-def release(connection: Connection) -> None:
-    """Closes the connection where this was its last user."""
-    with _sharing.held():
-        for key, (shared, users) in list(_shared.items()):
-            if shared is connection:
-                if users > 1:
-                    _shared[key] = (shared, users - 1)
-                    return
-                del _shared[key]
-        connection.close()
+_ends_with_worker: set[int] = set()
+
+
+def _end_with_worker() -> None:
+    """Workers of multiprocessing end by os._exit, which runs its finalisers and nothing else."""
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    # Where these were never imported this is none of its workers.
+    if process is None or util is None or process.parent_process() is None or os.getpid() in _ends_with_worker:
+        return
+    _ends_with_worker.add(os.getpid())
+    util.Finalize(None, _close_all, exitpriority=_LAST)

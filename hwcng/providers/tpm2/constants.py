@@ -86,6 +86,7 @@ class CC(enum.IntEnum):
     GetCapability = 0x17A
     GetRandom = 0x17B
     GetTestResult = 0x17C
+    ReadClock = 0x181
     TestParms = 0x18A
     EncryptDecrypt2 = 0x193
 
@@ -212,6 +213,9 @@ class PT(enum.IntEnum):
     INPUT_BUFFER = 0x10D
     HR_TRANSIENT_MIN = 0x10E
     PERMANENT = 0x200
+    HR_LOADED_AVAIL = 0x204
+    HR_ACTIVE_AVAIL = 0x206
+    HR_TRANSIENT_AVAIL = 0x207
     LOCKOUT_COUNTER = 0x20E
     MAX_AUTH_FAIL = 0x20F
     LOCKOUT_INTERVAL = 0x210

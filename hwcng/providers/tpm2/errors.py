@@ -104,6 +104,11 @@ FOREIGN_BLOB = (
     "this key blob is not of this TPM, was altered, or the TPM was cleared since",
 )
 
+_HELD_BY_OTHERS = (
+    "and programs that are alive, or that hwcng does not know, hold them: end them, flush what they left "
+    "(tpm2_flushcontext -t -l -s), or use a resource manager (device:/dev/tpmrm0)"
+)
+
 _TABLE: Mapping[int, tuple[NTSTATUS, str]] = MappingProxyType(
     {
         RC.AUTH_FAIL: (_S.STATUS_WRONG_PASSWORD, "wrong authorization value, tried once; more failures lock the TPM"),
@@ -116,15 +121,15 @@ _TABLE: Mapping[int, tuple[NTSTATUS, str]] = MappingProxyType(
         RC.NV_RATE: (_S.STATUS_DEVICE_BUSY, "the TPM spares its non-volatile memory; try again later"),
         RC.NV_UNAVAILABLE: (_S.STATUS_DEVICE_BUSY, "the TPM's non-volatile memory is not available; try again later"),
         RC.CANCELED: (_S.STATUS_CANCELLED, "the command was cancelled"),
-        RC.OBJECT_MEMORY: (
+        RC.OBJECT_MEMORY: (_S.STATUS_NO_MEMORY, f"the TPM has no free object slot, {_HELD_BY_OTHERS}"),
+        RC.MEMORY: (_S.STATUS_NO_MEMORY, f"the TPM has no memory left, {_HELD_BY_OTHERS}"),
+        RC.OBJECT_HANDLES: (_S.STATUS_NO_MEMORY, f"the TPM has no free object handle, {_HELD_BY_OTHERS}"),
+        RC.SESSION_MEMORY: (_S.STATUS_NO_MEMORY, f"the TPM has no free session slot, {_HELD_BY_OTHERS}"),
+        RC.SESSION_HANDLES: (_S.STATUS_NO_MEMORY, f"the TPM has no free session handle, {_HELD_BY_OTHERS}"),
+        RC.CONTEXT_GAP: (
             _S.STATUS_NO_MEMORY,
-            "the TPM has no free object slot and others hold them; use a resource manager (device:/dev/tpmrm0)",
+            "a session that another program saved is too old for a new one to begin: flush it (tpm2_flushcontext -s)",
         ),
-        RC.MEMORY: (_S.STATUS_NO_MEMORY, "the TPM has no memory left; use a resource manager (device:/dev/tpmrm0)"),
-        RC.OBJECT_HANDLES: (_S.STATUS_NO_MEMORY, "the TPM has no free object handle"),
-        RC.SESSION_MEMORY: (_S.STATUS_NO_MEMORY, "the TPM has no free session slot and others hold them"),
-        RC.SESSION_HANDLES: (_S.STATUS_NO_MEMORY, "the TPM has no free session handle"),
-        RC.CONTEXT_GAP: (_S.STATUS_NO_MEMORY, "a saved session on this TPM is too old and must be flushed"),
         RC.HANDLE: (_S.STATUS_NOT_FOUND, "no such object in the TPM"),
         RC.INTEGRITY: FOREIGN_BLOB,
         RC.BINDING: (_S.STATUS_INVALID_PARAMETER, "public and private part do not belong together"),

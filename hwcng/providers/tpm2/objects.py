@@ -49,12 +49,16 @@ class TpmObject:
 class ObjectCache:
     """The keys in slots, least recently used first. Its caller holds the connection's lock.
 
-    parent: where keys are loaded under. alone: whether nobody else uses this TPM's slots.
+    parent: where keys are loaded under. alone: whether nobody else uses this TPM's slots. expect: is told the name of
+    what is loaded next.
     """
 
-    def __init__(self, parent: Callable[[], KeyHandle], alone: Callable[[], bool]) -> None:
+    def __init__(
+        self, parent: Callable[[], KeyHandle], alone: Callable[[], bool], expect: Callable[[bytes], None]
+    ) -> None:
         self._parent = parent
         self._alone = alone
+        self._expect = expect
         self._resident: OrderedDict[int, TpmObject] = OrderedDict()
 
     def __len__(self) -> int:
@@ -73,6 +77,7 @@ class ObjectCache:
         handle = self._from_context(link, key) if key.context is not None else 0
         loaded = not handle
         if loaded:
+            self._expect(key.name)
             handle, name = commands.load(link, self._parent(), key.private, key.public)
             if name != key.name:
                 raise TransportError("the TPM loaded another key than it was given")
@@ -84,6 +89,7 @@ class ObjectCache:
 
     def _from_context(self, link: Link, key: TpmObject) -> int:
         context, key.context = key.context or b"", None
+        self._expect(key.name)
         try:
             handle = commands.context_load(link, context)
         except TpmError as error:

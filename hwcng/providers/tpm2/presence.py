@@ -1,7 +1,7 @@
 """Who else in this machine uses a TPM without a resource manager: a lock file that every process of ours shares.
 
-A TPM reached without a resource manager has one set of slots for all. Only who is alone may flush what others left, and
-who is not keeps one key in a slot: enough for two processes. More need a resource manager (device:/dev/tpmrm0).
+A TPM reached without a resource manager has one set of slots for all. Who is not alone keeps one key in a slot: enough
+for two processes. More need a resource manager (device:/dev/tpmrm0).
 """
 
 from __future__ import annotations
@@ -14,19 +14,25 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Presence"]
+from hwcng.providers.tpm2.tcti import canonical
 
+__all__ = ["Presence", "meeting_place"]
 
 _ATTEMPTS, _PAUSE = 200, 0.005
 
 
-class Presence:
-    """Holds a shared flock(2) for as long as a connection lives."""
+def meeting_place(tcti: str | None) -> Path:
+    """What the names of all files begin with by which this user's processes know of each other at a TPM."""
+    directory = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    name = hashlib.sha256(canonical(tcti).encode()).hexdigest()[:32]
+    return Path(directory) / f"hwcng-tpm2-{os.getuid()}-{name}"
 
-    def __init__(self, tcti: str | None) -> None:
-        directory = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-        name = hashlib.sha256((tcti or "").encode()).hexdigest()[:32]
-        self._path = Path(directory) / f"hwcng-tpm2-{os.getuid()}-{name}.lock"
+
+class Presence:
+    """Holds a shared flock(2) for as long as a connection lives. place: `meeting_place` of the TPM."""
+
+    def __init__(self, place: Path) -> None:
+        self._path = place.with_name(f"{place.name}.lock")
         self._descriptor = -1
 
     def arrive(self) -> None:

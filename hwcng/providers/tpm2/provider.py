@@ -34,13 +34,14 @@ from hwcng.providers.tpm2.attest import Origin
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
 from hwcng.providers.tpm2.commands import Created
-from hwcng.providers.tpm2.connection import Connection, release, share
+from hwcng.providers.tpm2.connection import Connection
 from hwcng.providers.tpm2.constants import RC, RH
 from hwcng.providers.tpm2.errors import FOREIGN_BLOB, TpmError
 from hwcng.providers.tpm2.key_store import KeyStore, authorization_value
 from hwcng.providers.tpm2.keys import Realm, Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.objects import TpmObject
 from hwcng.providers.tpm2.sessions import Parent
+from hwcng.providers.tpm2.sharing import release, share
 from hwcng.providers.tpm2.store import Store, default_directory
 from hwcng.providers.tpm2.templates import STORAGE_ROOT_HANDLE, STORAGE_ROOT_KEY, name_of, parse_public, spec_of
 from hwcng.providers.tpm2.transport import DEFAULT_TIMEOUT

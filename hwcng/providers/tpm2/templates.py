@@ -29,6 +29,7 @@ __all__ = [
     "ATTESTATION_KEY",
     "HMAC_BITS_MARK",
     "Public",
+    "STORAGE_ROOT_AREA",
     "STORAGE_ROOT_KEY",
     "STORAGE_ROOT_HANDLE",
     "name_of",
@@ -73,6 +74,9 @@ STORAGE_ROOT_KEY = _public(
     sized(bytes(32)) + sized(bytes(32)),
 )
 """TPMT_PUBLIC of the TCG's ECC P-256 template, whose unique field is zeros."""
+
+STORAGE_ROOT_AREA = STORAGE_ROOT_KEY[: -2 * len(sized(bytes(32)))]
+"""How the public area of a primary key of that template begins: all but its point."""
 
 ATTESTATION_KEY = _public(
     ALG.ECC,
