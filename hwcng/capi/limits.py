@@ -82,6 +82,13 @@ class Csp:
             )
         return requested
 
+    def cipher_lengths(self, row: AlgId) -> tuple[int, ...]:
+        """The lengths that keys of a cipher can have, in bits with their parity."""
+        limits = self.algorithms[row.value]
+        if row.fixed:
+            return (row.stored_bits(row.fixed),)
+        return tuple(range(limits.minimum, limits.maximum + 1, self.increment(row)))
+
 
 _ANY = Limits(0, 0, 0)
 

@@ -22,12 +22,14 @@ from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
 from hwcng.providers.base import (
     DhPublicKey,
     PairSpec,
+    PrivateKey,
     PrivateKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPrivateKey,
     RsaPublicKey,
     SecretKey,
+    Support,
 )
 
 __all__ = ["export", "import_blob"]
@@ -195,20 +197,36 @@ def _import_simple(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
         if not isinstance(exchange, PairKey) or not exchange.pair.has_private:
             raise failure(HRESULT.NTE_NO_KEY, "the exchange key has no private half")
         context.require_offered(row)
+        _require_salting(context, row, flags)
         wrapped = blobs.parse_simple(blob.body, (public.modulus.bit_length() + 7) // 8)
-        bits = row.stored_bits(row.fixed)
-        spec = secret_spec(row, bits, exportable=bool(flags & c.CRYPT_EXPORTABLE))
-        with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
-            unwrapped = exchange.pair.private.unwrap_secret(spec, wrapped, _encryption(flags))
+        unwrapped = _unwrapped(context, row, exchange.pair.private, wrapped, flags)
     finally:
         if key is None:
             exchange.destroy()
-    try:
-        _require_cipher_bits(context, row, unwrapped.spec.bits)
-    except BaseException:
-        unwrapped.destroy()
-        raise
+    if unwrapped is None:
+        # Raised here, where no other error is at hand: neither message nor cause says what was wrong.
+        raise failure(HRESULT.NTE_BAD_DATA, "decryption error")
     return _salted(context, row, unwrapped, flags)
+
+
+def _require_salting(context: Context, row: AlgId, flags: int) -> None:
+    """Raises NTE_NOT_SUPPORTED before anything is decrypted where a salt could not be joined to the key afterwards."""
+    if row.salted and not flags & c.CRYPT_NO_SALT and context.provider.offers("KDF", "JOIN") is Support.REFUSED:
+        raise failure(
+            HRESULT.NTE_NOT_SUPPORTED,
+            f"the token joins no salt to a {row.name} key: import it with CRYPT_NO_SALT",
+        )
+
+
+def _unwrapped(context: Context, row: AlgId, private: PrivateKey, wrapped: bytes, flags: int) -> SecretKey | None:
+    """The key, or None for whatever is wrong with it."""
+    spec = secret_spec(row, row.stored_bits(row.fixed), exportable=bool(flags & c.CRYPT_EXPORTABLE))
+    try:
+        return private.unwrap_secret(spec, wrapped, _encryption(flags), context.csp.cipher_lengths(row))
+    except CngError as error:
+        if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
+            raise
+    return None
 
 
 def _import_opaque(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:

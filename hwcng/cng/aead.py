@@ -41,18 +41,28 @@ GCM_FIRST_COUNTER = 2
 
 @dataclass(slots=True)
 class _Chain:
-    """A GCM message between its first and its last call."""
+    """A GCM message between its first and its last call. origin: of the key that began it."""
 
+    origin: object
     encrypting: bool
     nonce: bytes
+    tag_length: int
     aad: bytearray = field(default_factory=bytearray)
     data: bytearray = field(default_factory=bytearray)
 
 
 def crypt(
-    key: SecretKey, mode: CipherMode, data: bytes, info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, *, encrypting: bool
+    key: SecretKey,
+    mode: CipherMode,
+    data: bytes,
+    info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
+    *,
+    encrypting: bool,
+    origin: object,
 ) -> bytes:
     """The ciphertext or the plaintext of `data`; the tag goes into `info` or comes from it.
+
+    origin: what the key has in common with its duplicates and with no other key.
 
     Raises STATUS_INVALID_PARAMETER for a nonce or tag length that the mode does not have and for undefined flags,
     STATUS_AUTH_TAG_MISMATCH for a wrong tag.
@@ -67,7 +77,7 @@ def crypt(
         raise invalid_parameter(f"{mode.value} has no tag of {info.cbTag} bytes")
     more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)
     if more or info._chain is not None or info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
-        return _chained(key, mode, data, info, nonce, aad, more, encrypting)
+        return _chained(key, mode, data, info, nonce, aad, more, encrypting, origin)
     spec = AeadSpec(mode, nonce, aad, info.cbTag)
     if encrypting:
         info.check_tag_buffer()
@@ -86,10 +96,11 @@ def _chained(
     aad: bytes,
     more: bool,
     encrypting: bool,
+    origin: object,
 ) -> bytes:
     if mode is not CipherMode.GCM:
         raise not_supported(f"calls of {mode.value} cannot be chained: only those of GCM can")
-    chain = _chain_of(info, nonce, encrypting)
+    chain = _chain_of(origin, info, nonce, encrypting)
     if more and len(data) % BLOCK:
         raise CngError(
             NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"all chunks but the last are whole blocks; {len(data)} bytes given"
@@ -124,14 +135,18 @@ def _chained(
     return result
 
 
-def _chain_of(info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, nonce: bytes, encrypting: bool) -> _Chain:
+def _chain_of(origin: object, info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, nonce: bytes, encrypting: bool) -> _Chain:
     chain = info._chain
     if chain is None:
         if info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
             raise invalid_parameter("the record says that calls are in progress, but it has made none: keep one record")
         if info.pbMacContext is None or len(octets(info.pbMacContext, "pbMacContext")) < LARGEST_TAG:
             raise invalid_parameter(f"chained calls need a pbMacContext of {LARGEST_TAG} bytes")
-        return _Chain(encrypting, nonce)
-    if not isinstance(chain, _Chain) or chain.encrypting is not encrypting or chain.nonce != nonce:
-        raise invalid_parameter("chained calls go in one direction with one nonce")
+        return _Chain(origin, encrypting, nonce, info.cbTag)
+    if not isinstance(chain, _Chain) or chain.origin is not origin:
+        raise invalid_parameter(
+            "the record's message was begun with another key: it goes on with that one or a duplicate"
+        )
+    if (chain.encrypting, chain.nonce, chain.tag_length) != (encrypting, nonce, info.cbTag):
+        raise invalid_parameter("chained calls go in one direction, with one nonce and one length of tag")
     return chain

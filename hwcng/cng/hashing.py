@@ -13,7 +13,7 @@ from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
 from hwcng.cng.handles import Handle, holding, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.padding import Octets
 from hwcng.cng.symmetric import SymmetricKey
-from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, MacSpec, SecretFamily, SecretKey, SecretSpec, Usage
+from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, SecretFamily, SecretKey, SecretSpec, Usage
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -48,7 +48,8 @@ class HashObject(Handle):
         self.algorithm_handle = handle
         self.algorithm = handle.algorithm
         self.reusable = reusable
-        self.nonce: bytes | None = None
+        # Taken out by the digest that it serves; duplicates share it, so that it serves one of them.
+        self._nonces: list[bytes] = []
         self._key = key
         self._own_key = own_key
         self._lender = lender
@@ -60,7 +61,7 @@ class HashObject(Handle):
 
     def _start(self) -> None:
         self._data = []
-        self.nonce = None
+        self._nonces = []
         if self._key is None and self.algorithm.hash_function is not None:
             self._running = self.algorithm.hash_function.new()
 
@@ -92,12 +93,12 @@ class HashObject(Handle):
             self._data.append(data)
 
     def set_nonce(self, nonce: bytes) -> None:
-        """GMAC's nonce, 12 bytes, for one digest."""
+        """GMAC's nonce, 12 bytes, for one digest: of this object or of its first duplicate to be finished."""
         if self.algorithm.name != "AES-GMAC":
             raise not_supported(f"{self.algorithm.name} takes no IV")
         if len(nonce) != GMAC_NONCE_LENGTH:
             raise invalid_parameter(f"GMAC takes a nonce of {GMAC_NONCE_LENGTH} bytes, {len(nonce)} given")
-        self.nonce = nonce
+        self._nonces = [nonce]
 
     def finish(self, *, dont_reset: bool = False) -> bytes:
         """BCryptFinishHash. A reusable object starts again, any other is finished; dont_reset leaves a reusable as it
@@ -109,7 +110,7 @@ class HashObject(Handle):
         if self._running is not None:
             digest = self._running.digest()
         elif self._key is not None:
-            digest = self._key.mac(self._mac_spec(), b"".join(self._data))
+            digest = self._mac(self._key, b"".join(self._data))
         else:
             raise invalid_handle("the hash has no state")
         if not self.reusable:
@@ -118,14 +119,26 @@ class HashObject(Handle):
             self._start()
         return digest
 
-    def _mac_spec(self) -> MacSpec:
+    def _mac(self, key: SecretKey, data: bytes) -> bytes:
         if self.algorithm.hash_function is not None:
-            return HmacSpec(self.algorithm.name)
-        if self.algorithm.name == "AES-CMAC":
-            return CmacSpec()
-        if self.nonce is None:
-            raise invalid_parameter("GMAC needs a nonce: set the IV property of the hash")
-        return GmacSpec(self.nonce)
+            return key.mac(HmacSpec(self.algorithm.name), data)
+        return key.mac(CmacSpec(), data) if self.algorithm.name == "AES-CMAC" else self._gmac(key, data)
+
+    def _gmac(self, key: SecretKey, data: bytes) -> bytes:
+        """Two digests under one nonce would give the hash key away (SP 800-38D, section 8.3)."""
+        nonces = self._nonces
+        try:
+            nonce = nonces.pop()
+        except IndexError:
+            raise invalid_parameter(
+                "GMAC needs a nonce for each digest, also of a duplicate: set the IV property of the hash"
+            ) from None
+        try:
+            return key.mac(GmacSpec(nonce), data)
+        except BaseException:
+            # No digest came of it.
+            nonces.append(nonce)
+            raise
 
     def duplicate(self, hash_object: Octets | None = None) -> HashObject:
         """BCryptDuplicateHash: both go on from here, each on its own."""
@@ -141,7 +154,7 @@ class HashObject(Handle):
                 lender=self._lender,
             )
         copy._data = list(self._data)
-        copy.nonce = self.nonce
+        copy._nonces = self._nonces
         if self._running is not None:
             copy._running = self._running.copy()
         return copy

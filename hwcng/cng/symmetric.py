@@ -49,7 +49,7 @@ class SymmetricKey(StorableKey):
     """A cipher's key. Any number of threads may use one; calls without an IV take their turn at the running one.
 
     message_block_length: bytes of a CFB segment, or of an XTS data unit, 0 until it is set. effective_bits: RC2's.
-    stream_offset: bytes of the RC4 key stream that are used up.
+    stream_offset: bytes of the RC4 key stream that are used up. origin: of the key that this is a duplicate of.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class SymmetricKey(StorableKey):
         running_iv: bytes | None = None,
         effective_bits: int | None = None,
         stream_offset: int = 0,
+        origin: object = None,
     ) -> None:
         super().__init__()
         self.algorithm_handle = handle
@@ -77,6 +78,7 @@ class SymmetricKey(StorableKey):
         self.running_iv = bytes(self.block) if running_iv is None else running_iv
         self.effective_bits = effective_bits or handle.effective_bits or token_key.spec.bits
         self.stream_offset = stream_offset
+        self._origin = origin or object()
         self._chaining = ProcessLock()
 
     @property
@@ -191,7 +193,7 @@ class SymmetricKey(StorableKey):
                 raise invalid_parameter(f"{mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
             if padding:
                 raise invalid_parameter(f"{mode.value} takes no BCRYPT_BLOCK_PADDING")
-            return aead.crypt(self.token_key, mode, data, auth_info, encrypting=encrypting)
+            return aead.crypt(self.token_key, mode, data, auth_info, encrypting=encrypting, origin=self._origin)
         if auth_info is not None:
             raise invalid_parameter(f"{mode.value} takes no pPaddingInfo")
         if mode in (CipherMode.ECB, CipherMode.STREAM) and iv is not None:
@@ -283,6 +285,7 @@ class SymmetricKey(StorableKey):
                 running_iv=self.running_iv,
                 effective_bits=self.effective_bits,
                 stream_offset=self.stream_offset,
+                origin=self._origin,
             )
 
     def export(self, blob_type: str, export_key: SymmetricKey | None = None) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, runtime_checkable
@@ -616,12 +616,17 @@ class PrivateKey(abc.ABC):
         raise _refused("copy private keys")
 
     def unwrap_secret(
-        self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec
+        self,
+        spec: SecretSpec,
+        wrapped: bytes,
+        encryption: RsaPkcs1DecryptSpec | RsaOaepSpec,
+        lengths: Collection[int] = (),
     ) -> SecretKey:
         """The key that was encrypted to this pair, undone inside the token. It needs Usage.UNWRAP.
 
-        spec.bits: the length that the key must have, 0 for any. Everything that can be wrong with `wrapped` raises
-        STATUS_INVALID_PARAMETER with one and the same message.
+        spec.bits: the length that the key must have, 0 for any of `lengths`, in bits. Everything that can be wrong with
+        `wrapped` raises STATUS_INVALID_PARAMETER with one and the same message and no cause, after the same steps. What
+        the token cannot do is refused before `wrapped` is decrypted.
         """
         raise _refused("unwrap keys with RSA keys")
 
@@ -666,7 +671,7 @@ class Provider(abc.ABC):
 
         Operations: ciphers: a CipherMode's value; AES also "WRAP". RSA: "PKCS1", "PSS", "OAEP", "RAW". ECDSA, ECDH: a
         CNG curve name. ML-DSA, ML-KEM: a parameter set. Derivation functions: their CNG name is the algorithm, and
-        "KEY" the operation that leaves the result in the token.
+        "KEY" the operation that leaves the result in the token. KDF: "JOIN", of keys and data.
         """
 
     @abc.abstractmethod

@@ -16,7 +16,14 @@ from typing import TypeAlias
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hashes import HASHES, HashFunction
-from hwcng.providers.base import RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, RsaRawSpec
+from hwcng.providers.base import (
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
+    RsaPkcs1SignSpec,
+    RsaPssSpec,
+    RsaPublicKey,
+    RsaRawSpec,
+)
 
 __all__ = [
     "BLOCK",
@@ -39,6 +46,7 @@ __all__ = [
     "hash_of_digest",
     "mgf1",
     "rsa_decrypt",
+    "rsa_encrypt",
     "rsa_sign",
     "xor",
 ]
@@ -369,6 +377,19 @@ def rsa_decrypt(
     if isinstance(spec, RsaOaepSpec):
         return eme_oaep_decode(encoded, spec.hash_name, spec.label)
     return eme_pkcs1_decode(encoded) if isinstance(spec, RsaPkcs1DecryptSpec) else encoded
+
+
+def rsa_encrypt(public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec, message: bytes) -> bytes:
+    """RSAES-PKCS1-v1_5 or RSAES-OAEP encryption (RFC 8017, sections 7.1.1 and 7.2.1), on the host.
+
+    Raises STATUS_INVALID_PARAMETER where the message does not fit, STATUS_NOT_SUPPORTED for an unknown hash.
+    """
+    length = (public.modulus.bit_length() + 7) // 8
+    if isinstance(spec, RsaOaepSpec):
+        block = eme_oaep_encode(message, length, spec.hash_name, spec.label)
+    else:
+        block = eme_pkcs1_encode(message, length)
+    return pow(int.from_bytes(block, "big"), public.public_exponent, public.modulus).to_bytes(length, "big")
 
 
 def hkdf_expand(mac: Primitive, info: bytes, length: int) -> bytes:

@@ -188,6 +188,29 @@ def test_a_chain_goes_on_with_a_duplicate(provider: Provider) -> None:
 
 
 @pytest.mark.row("AEAD-08")
+@pytest.mark.parametrize("call", [bcrypt.BCryptEncrypt, bcrypt.BCryptDecrypt])
+def test_a_chain_stays_with_its_key(token: Provider, call: Call) -> None:
+    """Not even a key of the same value, unless it is a duplicate: that it is the same is in the token."""
+    key, info = aes(token, mode="GCM"), chained()
+    others = aes(token, mode="GCM"), aes(token, bytes(16), mode="GCM")
+    output = call(key, DATA[:16], info)
+    for other in others:
+        for flags in (info.dwFlags, info.dwFlags & ~CHAIN):
+            record_flags, info.dwFlags = info.dwFlags, flags
+            with fails(NTSTATUS.STATUS_INVALID_PARAMETER):
+                call(other, DATA[16:32], info)
+            info.dwFlags = record_flags
+    for length in (12, 15):
+        info.cbTag = length
+        with fails(NTSTATUS.STATUS_INVALID_PARAMETER):
+            call(key, DATA[16:32], info)
+    info.cbTag = 16
+    if call is bcrypt.BCryptEncrypt:
+        info.dwFlags &= ~CHAIN
+        assert output + call(key, DATA[16:32], info) == sealed(NONCE, DATA[:32], b"")[0]
+
+
+@pytest.mark.row("AEAD-08")
 def test_a_record_serves_one_message_after_the_other(token: Provider) -> None:
     key, info = aes(token, mode="GCM"), chained()
     for number in range(3):

@@ -423,6 +423,47 @@ def test_a_gmac_nonce_serves_one_digest(algorithm, refuses):
         assert BCryptFinishHash(hashing) == host_gmac(SECRET, NONCE[::-1], DATA)
 
 
+@pytest.mark.row("HSH-10")
+def test_a_gmac_nonce_serves_one_digest_of_a_hash_that_goes_on(algorithm, refuses):
+    with BCryptCreateHash(algorithm("AES-GMAC"), None, SECRET, REUSABLE) as hashing:
+        BCryptSetProperty(hashing, BCRYPT_INITIALIZATION_VECTOR, NONCE)
+        BCryptHashData(hashing, DATA)
+        assert BCryptFinishHash(hashing, BCRYPT_HASH_DONT_RESET_FLAG) == host_gmac(SECRET, NONCE, DATA)
+        for flags in (BCRYPT_HASH_DONT_RESET_FLAG, 0):
+            with refuses(NTSTATUS.STATUS_INVALID_PARAMETER):
+                BCryptFinishHash(hashing, flags)
+        BCryptHashData(hashing, DATA)
+        BCryptSetProperty(hashing, BCRYPT_INITIALIZATION_VECTOR, NONCE[::-1])
+        assert BCryptFinishHash(hashing) == host_gmac(SECRET, NONCE[::-1], DATA + DATA)
+
+
+@pytest.mark.row("HSH-10")
+@pytest.mark.parametrize("first", range(3))
+def test_a_gmac_nonce_serves_one_of_a_hash_and_its_duplicates(algorithm, refuses, first):
+    with BCryptCreateHash(algorithm("AES-GMAC"), None, SECRET, REUSABLE) as hashing:
+        BCryptSetProperty(hashing, BCRYPT_INITIALIZATION_VECTOR, NONCE)
+        BCryptHashData(hashing, DATA)
+        copy = BCryptDuplicateHash(hashing)
+        hashes = [hashing, copy, BCryptDuplicateHash(copy)]
+        assert BCryptFinishHash(hashes.pop(first)) == host_gmac(SECRET, NONCE, DATA)
+        for number, other in enumerate(hashes):
+            with refuses(NTSTATUS.STATUS_INVALID_PARAMETER):
+                BCryptFinishHash(other)
+            nonce = bytes([number]) * 12
+            BCryptSetProperty(other, BCRYPT_INITIALIZATION_VECTOR, nonce)
+            assert BCryptFinishHash(other) == host_gmac(SECRET, nonce, DATA)
+
+
+@pytest.mark.row("HSH-10")
+def test_a_gmac_nonce_is_still_good_where_the_token_gave_no_digest(algorithm, provider):
+    with BCryptCreateHash(algorithm("AES-GMAC"), None, SECRET, REUSABLE) as hashing:
+        BCryptSetProperty(hashing, BCRYPT_INITIALIZATION_VECTOR, NONCE)
+        BCryptHashData(hashing, DATA)
+        with FaultInjector(provider).fail("C_EncryptInit", CKR_KEY_SIZE_RANGE), pytest.raises(CngError):
+            BCryptFinishHash(hashing)
+        assert BCryptFinishHash(hashing) == host_gmac(SECRET, NONCE, DATA)
+
+
 @pytest.mark.row("HSH-11")
 @pytest.mark.parametrize("name", ["AES", "RSA", "ECDSA_P256", "ECDH", "RNG"])
 def test_an_algorithm_that_is_no_hash_is_not_supported(algorithm, refuses, name):

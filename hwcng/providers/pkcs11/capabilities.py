@@ -94,6 +94,7 @@ _RULES: tuple[Rule, ...] = (
     Rule("ECDSA", None, (Mechanism.ECDSA,)),
     Rule("ECDH", None, (Mechanism.ECDH1_DERIVE,)),
     Rule("KDF", None, (Mechanism.SHA256_HMAC,)),
+    Rule("KDF", "JOIN", (Mechanism.CONCATENATE_BASE_AND_DATA,)),
     Rule("PBKDF2", None, (), (Mechanism.SHA256_HMAC,), "one HMAC per iteration"),
     Rule("SP800_108_CTR_HMAC", None, (), (Mechanism.SHA256_HMAC,), "one HMAC per block"),
     Rule("SP800_56A_CONCAT", None, (), (Mechanism.SHA256,), "C_DigestKey once per block"),

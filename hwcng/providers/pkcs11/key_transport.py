@@ -6,28 +6,41 @@ Standards: PKCS#11 3.2, sections 6.1.6 and 6.1.8 (CKM_RSA_PKCS and CKM_RSA_PKCS_
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPublicKey, SecretFamily, SecretSpec, Usage
+from hwcng.errors import NTSTATUS
+from hwcng.providers import compose
+from hwcng.providers.base import (
+    CipherMode,
+    CipherSpec,
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
+    RsaPublicKey,
+    SecretFamily,
+    SecretSpec,
+    Usage,
+)
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.kinds.base import unsigned
-from hwcng.providers.pkcs11.mechanisms import MechanismCall
+from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, CIPHER_MECHANISMS, MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.token_key import not_supported
 
 __all__ = ["followed_by", "unwrap", "wrapped_for"]
 
-# NSS says of a key that is too long or too short for its type that its size is out of range.
-_REFUSED = opaque.WRAPPED_KEY_REFUSED | {CKR.KEY_SIZE_RANGE: NTSTATUS.STATUS_INVALID_PARAMETER}
+_CANNOT_UNWRAP = dict.fromkeys(opaque.WRAPPED_KEY_REFUSED, NTSTATUS.STATUS_NOT_SUPPORTED)
 _MEASURING_KEY = SecretSpec(SecretFamily.AES, 256, Usage.WRAP)
 _WRAP_OVERHEAD = 8
+_DES_BLOCK = 8
 _LONGEST_SECRET = 2048
 
 
@@ -73,60 +86,130 @@ def unwrap(
     connection: Connection,
     offered: MechanismSet,
     private_key: int,
+    public: RsaPublicKey,
     spec: SecretSpec,
     wrapped: bytes,
     encryption: RsaPkcs1DecryptSpec | RsaOaepSpec,
-) -> tuple[SessionObject, SecretSpec, bool]:
-    """C_UnwrapKey, and the key's length held to the spec's: the mechanism says nothing of it.
+    lengths: Collection[int],
+) -> tuple[SessionObject, SecretSpec] | None:
+    """C_UnwrapKey, and the key's length held to `lengths`, in bits: the mechanism says nothing of it.
 
-    The key, its spec, and whether its length is sure only up to whole 64-bit blocks.
+    None for everything that can be wrong with `wrapped`, after the same calls whatever it is: a key of the host's own
+    making, unwrapped first, takes the place of the one that is not there (as TLS does, RFC 5246, section 7.4.7.1). It
+    also shows what the token cannot do, which is thus refused before `wrapped` is looked at.
     """
     call = _encryption(connection, offered, encryption)
-    template = dict(templates.secret(spec))
     # A length that the token does not tell is measured by wrapping the key once more.
-    template[Attribute.EXTRACTABLE] = True
-    key = objects.unwrap(connection, call, private_key, wrapped, template, "unwrapping the key", _REFUSED)
-    try:
-        length, measured = _length(connection, offered, key, spec)
-        bits = 8 * length
-        if not bits or spec.bits not in (0, bits):
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "unwrapping the key failed")
-        spec = replace(spec, bits=bits)
-        objects.hold_to_template(key, templates.secret(spec))
-    except BaseException:
-        key.release()
-        raise
-    return key, spec, measured
-
-
-def _length(connection: Connection, offered: MechanismSet, key: SessionObject, spec: SecretSpec) -> tuple[int, bool]:
-    """Bytes of a secret key, and whether they were measured, in 64-bit blocks, because the token does not tell.
-
-    SoftHSM 2.6.1 says 0 of unwrapped keys, takes any length for any type, and fills up what it wraps.
-    """
-    said = objects.read_attributes(connection, key.handle, [Attribute.VALUE_LEN], 8)[Attribute.VALUE_LEN]
-    length = int.from_bytes(said or b"", sys.byteorder)
-    if length:
-        return length, False
-    if said is None and offered.quirks.types_have_their_length:
-        return spec.bits // 8, False
-    if not offered.has(Mechanism.AES_KEY_WRAP):
-        raise not_supported(f"token {connection.token_name!r} does not tell the lengths of the keys it unwraps")
-    measuring = objects.generate(
+    template = templates.unwrapped(replace(spec, exportable=True), offered.quirks)
+    stand_in = objects.unwrap(
         connection,
-        mechanisms.call(int(Mechanism.AES_KEY_GEN)),
-        templates.secret(_MEASURING_KEY, length=True),
-        "generating a 256-bit AES key",
+        call,
+        private_key,
+        compose.rsa_encrypt(public, encryption, _any_key(max(lengths) // 8)),
+        template,
+        "unwrapping a key of the host's own, to see what the token can do,",
+        _CANNOT_UNWRAP,
     )
+    key: SessionObject | None = None
     try:
-        call = mechanisms.call(int(Mechanism.AES_KEY_WRAP))
-        wrapped = opaque.wrap(connection, call, measuring.handle, key.handle, _LONGEST_SECRET)
-        return len(wrapped) - _WRAP_OVERHEAD, True
-    except CngError:
-        # Two blocks at least are wrapped, and no cipher whose length needs measuring has fewer.
-        return 0, True
+        ruler = _Ruler(connection, offered, spec, stand_in)
+        key = objects.unwrap_quietly(connection, call, private_key, wrapped, template)
+        good = key is not None
+        tried = key or stand_in
+        objects.hold_to_template(tried, template)
+        bits = ruler.bits(tried)
+        if bits not in lengths:
+            good, tried = False, stand_in
+        if not ruler.confirms(tried):
+            good, tried = False, stand_in
+        spec = replace(spec, bits=bits)
+        objects.hold_to_template(tried, templates.secret(spec))
+    except BaseException:
+        if key is not None:
+            key.release()
+        raise
     finally:
-        measuring.release()
+        stand_in.release()
+    if key is not None and good:
+        return key, spec
+    objects.destroy_if_made(connection, key)
+    # What looked like a wrong key may have been the end of the connection.
+    if not connection.answers():
+        connection.require_alive()
+    return None
+
+
+def _any_key(length: int) -> bytes:
+    """A random value of so many bytes with the parity of DES keys, which some tokens insist on."""
+    return bytes(octet ^ (octet.bit_count() & 1 ^ 1) for octet in os.urandom(length))
+
+
+class _Ruler:
+    """How long unwrapped keys are, by the same calls for each. Made from a key that is known to be right.
+
+    SoftHSM 2.6.1 says 0 of the lengths of unwrapped keys, takes any length for any type, and fills up to whole blocks
+    of 64 bits what it wraps: there a key is measured by being wrapped, and the last bytes by encrypting a block.
+    """
+
+    def __init__(self, connection: Connection, offered: MechanismSet, spec: SecretSpec, right: SessionObject) -> None:
+        self._connection = connection
+        self._spec = spec
+        said = self._said(right)
+        self._by_type = said is None and offered.quirks.types_have_their_length
+        self._measures = not said and not self._by_type
+        if self._measures and not (
+            offered.has(Mechanism.AES_KEY_WRAP) and CipherMode.CBC in CIPHER_MECHANISMS[spec.family]
+        ):
+            raise not_supported(f"token {connection.token_name!r} does not tell the lengths of the keys it unwraps")
+        bits = self.bits(right)
+        if not bits or spec.bits not in (0, bits) or not self.confirms(right):
+            raise not_supported(f"token {connection.token_name!r} unwraps no {spec.bits}-bit {spec.family.value} keys")
+
+    def _said(self, key: SessionObject) -> int | None:
+        said = objects.read_attributes(self._connection, key.handle, [Attribute.VALUE_LEN], 8)[Attribute.VALUE_LEN]
+        return None if said is None else int.from_bytes(said, sys.byteorder)
+
+    def bits(self, key: SessionObject) -> int:
+        """The key's length, 0 where it cannot be told; where it is measured, up to 56 bits too many."""
+        if self._measures:
+            return 8 * self._measured(key)
+        said = self._said(key)
+        return self._spec.bits if self._by_type else 8 * (said or 0)
+
+    def _measured(self, key: SessionObject) -> int:
+        connection = self._connection
+        measuring = objects.generate(
+            connection,
+            mechanisms.call(int(Mechanism.AES_KEY_GEN)),
+            templates.secret(_MEASURING_KEY, length=True),
+            "generating a 256-bit AES key",
+        )
+        output, length = ffi.new("unsigned char[]", _LONGEST_SECRET), ffi.new("CK_ULONG *", _LONGEST_SECRET)
+        call = mechanisms.call(int(Mechanism.AES_KEY_WRAP))
+        try:
+            with connection.owning() as session:
+                rv = connection.cryptoki.C_WrapKey(
+                    session.handle, session.set_mechanism(call), measuring.handle, key.handle, output, length
+                )
+        finally:
+            measuring.release()
+        # Two blocks at least are wrapped, and no cipher whose length needs measuring has fewer.
+        return int(length[0]) - _WRAP_OVERHEAD if rv == CKR.OK else 0
+
+    def confirms(self, key: SessionObject) -> bool:
+        """Whether the key encrypts a block, where its length was only measured: one of a few bytes less does not."""
+        if not self._measures:
+            return True
+        connection, cryptoki = self._connection, self._connection.cryptoki
+        block = bytes(AES_BLOCK if self._spec.family is SecretFamily.AES else _DES_BLOCK)
+        call = mechanisms.cipher(self._spec.family, CipherSpec(CipherMode.CBC, block))
+        # An owner session: a refusal leaves no trace in it that would have to be swept up by further calls.
+        with connection.owning() as session:
+            rv = cryptoki.C_EncryptInit(session.handle, session.set_mechanism(call), key.handle)
+            output = session.output_of(len(block))
+            # Also after a refused C_EncryptInit, so that there are two calls either way.
+            then = cryptoki.C_Encrypt(session.handle, block, len(block), output, session.length)
+        return bool(rv == CKR.OK == then)
 
 
 def followed_by(

@@ -23,16 +23,20 @@ __all__ = [
     "create",
     "decapsulate",
     "derive",
+    "destroy_if_made",
     "encapsulate",
     "find",
     "generate",
+    "hold_to_template",
     "make",
     "read_attributes",
     "read_secret",
     "unwrap",
+    "unwrap_quietly",
 ]
 
 UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
+CK_INVALID_HANDLE = 0
 _FALSE, _TRUE = b"\0", b"\1"
 FIND_BATCH = 64
 
@@ -67,6 +71,11 @@ class SessionObject:
             last = self._holders == 0
         if last:
             self.connection.destroy_object(self.handle)
+
+    def surrender(self) -> int:
+        """The handle, which is from now on the caller's to destroy."""
+        self._holders = 0
+        return self.handle
 
     def __del__(self) -> None:
         if self._holders > 0:
@@ -142,6 +151,32 @@ def unwrap(
         )
     hold_to_template(key, template)
     return key
+
+
+def unwrap_quietly(
+    connection: Connection, mechanism: MechanismCall, wrapping_key: int, wrapped: bytes, template: Template
+) -> SessionObject | None:
+    """C_UnwrapKey, None where the token refuses: what it says of the reason is not even looked at."""
+    handle = ffi.new("CK_ULONG *")
+    with packed(template) as (attributes, count), connection.owning() as session:
+        rv = connection.cryptoki.C_UnwrapKey(
+            session.handle,
+            session.set_mechanism(mechanism),
+            wrapping_key,
+            wrapped,
+            len(wrapped),
+            attributes,
+            count,
+            handle,
+        )
+    return SessionObject(connection, int(handle[0])) if rv == CKR.OK else None
+
+
+def destroy_if_made(connection: Connection, key: SessionObject | None) -> None:
+    """C_DestroyObject, of no object where there is none: one call either way."""
+    handle = CK_INVALID_HANDLE if key is None else key.surrender()
+    with connection.owning() as session:
+        connection.cryptoki.C_DestroyObject(session.handle, handle)
 
 
 def derive(
@@ -248,7 +283,7 @@ def hold_to_template(key: SessionObject, template: Template) -> None:
     """Makes sure that a key is as secret as its template said; where the token forgot, ratchets, else destroys and
     raises.
     """
-    asked = {kind: template[kind] for kind in (Attribute.SENSITIVE, Attribute.EXTRACTABLE)}
+    asked = {kind: template.get(kind) for kind in (Attribute.SENSITIVE, Attribute.EXTRACTABLE)}
     # CK_BBOOL of a key that must stay inside: SENSITIVE true, EXTRACTABLE false. Both can only be turned that way.
     safe = {Attribute.SENSITIVE: (True, _TRUE), Attribute.EXTRACTABLE: (False, _FALSE)}
     connection = key.connection
@@ -256,7 +291,7 @@ def hold_to_template(key: SessionObject, template: Template) -> None:
         found = read_attributes(connection, key.handle, list(asked), 1)
         for kind, wish in asked.items():
             wanted, octet = safe[kind]
-            if wish == wanted and found[kind] != octet:
+            if wish is wanted and found[kind] != octet:
                 with packed({kind: wanted}) as (attributes, count), connection.owning() as session:
                     rv = connection.cryptoki.C_SetAttributeValue(session.handle, key.handle, attributes, count)
                 if rv != CKR.OK or read_attributes(connection, key.handle, [kind], 1)[kind] != octet:

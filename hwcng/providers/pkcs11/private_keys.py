@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pkcs11 import Attribute
 
@@ -16,6 +16,7 @@ from hwcng.providers.base import (
     PublicKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
+    RsaPublicKey,
     SecretSpec,
     SignSpec,
     Support,
@@ -103,7 +104,7 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
         return self.kind.decrypt(self, spec, ciphertext)
 
     def decrypt_with(self, call: MechanismCall, ciphertext: bytes, room: int, asked: str) -> bytes:
-        """C_DecryptInit and C_Decrypt. Everything that can be wrong with a padding is one error."""
+        """C_DecryptInit and C_Decrypt. Everything that can be wrong with a padding is one error, without a cause."""
         try:
             return self.connection.crypt(
                 "C_DecryptInit",
@@ -118,9 +119,9 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
                 authenticate=self.always_authenticate,
             )
         except CngError as error:
-            if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
-                raise compose.decryption_error() from error.__cause__
-            raise
+            if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
+                raise
+        raise compose.decryption_error()
 
     def session_copy(self) -> Pkcs11PrivateKey:
         connection = self.connection
@@ -143,22 +144,30 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
         )
 
     def unwrap_secret(
-        self, spec: SecretSpec, wrapped: bytes, encryption: RsaPkcs1DecryptSpec | RsaOaepSpec
+        self,
+        spec: SecretSpec,
+        wrapped: bytes,
+        encryption: RsaPkcs1DecryptSpec | RsaOaepSpec,
+        lengths: Collection[int] = (),
     ) -> Pkcs11SecretKey:
         self._allow(Usage.UNWRAP, "unwrap keys")
-        # The one message: why a wrapped key was refused is nobody's business.
-        try:
-            held, spec, measured = key_transport.unwrap(
-                self.connection, self.offered, self.held.handle, spec, wrapped, encryption
-            )
-            key = Pkcs11SecretKey(held, self.offered, spec)
-            if measured:
-                key.prove_length()
-        except CngError as error:
-            if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
-                raise compose.decryption_error() from error.__cause__
-            raise
-        return key
+        if not isinstance(self.public, RsaPublicKey):
+            raise not_supported("only an RSA key unwraps keys")
+        unwrapped = key_transport.unwrap(
+            self.connection,
+            self.offered,
+            self.held.handle,
+            self.public,
+            spec,
+            wrapped,
+            encryption,
+            lengths or (spec.bits,),
+        )
+        if unwrapped is None:
+            # The one message: why a wrapped key was refused is nobody's business.
+            raise compose.decryption_error()
+        held, spec = unwrapped
+        return Pkcs11SecretKey(held, self.offered, spec)
 
     def agree(self, peer: PublicKeyMaterial) -> Pkcs11AgreedSecret:
         self._allow(Usage.DERIVE, "agree on secrets")

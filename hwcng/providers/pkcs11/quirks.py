@@ -41,6 +41,8 @@ class Quirks:
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
     wrapped_key_types: types of private keys that survive C_WrapKey and C_UnwrapKey, None where any may be tried.
     types_have_their_length: whether a key of a type of one length, such as DES, cannot be unwrapped with another.
+    unwraps_extractable: whether C_UnwrapKey makes extractable keys and refuses to be told so.
+    pkcs1_is_lax: whether CKM_RSA_PKCS decrypts blocks that are malformed, or an empty message wrongly.
     key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
 
@@ -56,6 +58,8 @@ class Quirks:
     slots_share_mechanisms: bool = False
     wrapped_key_types: frozenset[int] | None = None
     types_have_their_length: bool = False
+    unwraps_extractable: bool = False
+    pkcs1_is_lax: bool = False
     key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -245,18 +245,6 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             key.spec.bits // 8 + WRAP_OVERHEAD,
         )
 
-    def prove_length(self) -> None:
-        """Encrypts a block, which a key with a few bytes too many or too few does not; such a key ends here.
-
-        Raises STATUS_INVALID_PARAMETER.
-        """
-        block = AES_BLOCK if self.spec.family is SecretFamily.AES else DES_BLOCK
-        try:
-            self.encrypt(CipherSpec(CipherMode.CBC, bytes(block)), bytes(block))
-        except CngError as error:
-            self.destroy()
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key has not the length of its kind") from error
-
     def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
         if not self.spec.exportable:
             raise not_supported("the key's export policy forbids its export")

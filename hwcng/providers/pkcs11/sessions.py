@@ -33,12 +33,17 @@ SESSION_WAIT_SECONDS = 30.0
 
 
 class Session:
-    """An open session and the memory its operations reuse."""
+    """An open session and the memory its operations reuse.
 
-    __slots__ = ("handle", "length", "mechanism", "output", "room")
+    judged: whether an operation in it ended with the token's verdict on the data, after which some tokens may not have
+    ended it.
+    """
+
+    __slots__ = ("handle", "judged", "length", "mechanism", "output", "room")
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
+        self.judged = False
         self.mechanism: CData = ffi.new("CK_MECHANISM *")
         self.length: CData = ffi.new("CK_ULONG *")
         self.room = OUTPUT_ROOM
@@ -264,12 +269,13 @@ class Connection:
         """The two C_ calls of an encryption, decryption or signature; `room`: bytes the result can have at most.
 
         wipe: the result is a secret of the caller's, which must not stay in the session's memory. authenticate: whether
-        the key asks for a login between the two (CKA_ALWAYS_AUTHENTICATE).
+        the key asks for a login between the two (CKA_ALWAYS_AUTHENTICATE). A failure that `verdicts` names costs no
+        further call, so that the number of calls does not tell it from a success.
         """
         session = self.borrow()
         cryptoki = self.cryptoki
         try:
-            rv = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
+            rv = initialised = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
             if rv == CKR.OK:
                 if authenticate:
                     self.login.authenticate(session.handle)
@@ -284,8 +290,15 @@ class Connection:
             self.discard(session)
             raise
         if rv != CKR.OK:
+            if rv == CKR.OPERATION_ACTIVE and session.judged:
+                self.discard(session)
+                return self.crypt(init, operate, call, key, data, room, asked, verdicts, wipe, authenticate)
             error = self.error(rv, asked, verdicts)
-            self.discard(session)
+            if initialised == CKR.OK and verdicts and rv in verdicts and self._end is None:
+                session.judged = True
+                self.give_back(session)
+            else:
+                self.discard(session)
             raise error
         self.give_back(session)
         return result

@@ -12,6 +12,7 @@ from pkcs11.attributes import AttributeMapper
 from hwcng.providers.base import PairSpec, PrivateKeyMaterial, SecretSpec, Usage
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.kinds import kind_of
+from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "secret",
     "shared_secret",
     "stored_public",
+    "unwrapped",
 ]
 
 Template = Mapping[Attribute, Any]
@@ -89,6 +91,14 @@ def secret(spec: SecretSpec, value: bytes | None = None, *, length: bool = False
         template[Attribute.VALUE] = value
     if length:
         template[Attribute.VALUE_LEN] = spec.bits // 8
+    return template
+
+
+def unwrapped(spec: SecretSpec | PairSpec, quirks: Quirks) -> Template:
+    """What C_UnwrapKey is given for a session key of `spec`."""
+    template = dict(secret(spec) if isinstance(spec, SecretSpec) else private(spec))
+    if spec.exportable and quirks.unwraps_extractable:
+        del template[Attribute.EXTRACTABLE]
     return template
 
 
