@@ -86,10 +86,17 @@ def test_every_wrong_blob_looks_alike(
     for why, block in wrong_blocks(algorithm, flags):
         blob = simple_blob(algorithm, oracle.raw_public(block, modulus))
         with CallCounter(token) as counter:
-            error = raised(lambda blob=blob: w.CryptImportKey(context, blob, exchange, flags))
-        answers.add((error.status, str(error), error.token_code, error.__cause__, error.__context__))
-        calls[why] = tuple(counter.names)
-    assert answers == {(HRESULT.NTE_BAD_DATA, str(error), None, None, None)}
+            try:
+                key = w.CryptImportKey(context, blob, exchange, flags)
+            except CngError as error:
+                answers.add((error.status, str(error), error.token_code, error.__cause__, error.__context__))
+                calls[why] = tuple(counter.names)
+                continue
+        # NSS rejects implicitly: a wrong padding gives a random message, which now and then has a key's length.
+        assert not flags and not why.endswith("octets") and token.token.manufacturer.startswith("Mozilla")
+        w.CryptDestroyKey(key)
+    (answer,) = answers
+    assert (answer[0], *answer[2:]) == (HRESULT.NTE_BAD_DATA, None, None, None)
     assert len(set(calls.values())) == 1, calls
 
 
