@@ -42,12 +42,15 @@ class Secret(Handle):
     def derive_to_key(
         self, handle: AlgorithmHandle, function: str, parameters: ParameterList | None, bits: int
     ) -> SymmetricKey:
-        """A key of the algorithm `handle`, `bits` long, derived into the token: the host sees neither secret nor key.
+        """A key of the algorithm `handle`, `bits` long, derived into the token.
+
+        This call brings neither secret nor key to the host; BCryptDeriveKey with the same parameters gives the same
+        bytes to whoever has the secret's handle.
 
         function: BCRYPT_KDF_HASH, BCRYPT_SP80056A_CONCAT_KDF or BCRYPT_KDF_HKDF, with the parameters of
-        BCryptDeriveKey. Raises STATUS_NOT_SUPPORTED for another function, for more bits than one digest where the
-        function makes but one, and where the token has no mechanism for it; STATUS_INVALID_PARAMETER for a length that
-        the algorithm does not have.
+        BCryptDeriveKey. Raises STATUS_NOT_SUPPORTED for another function, for fewer bits than 112, for more than one
+        digest where the function makes but one, and where the token has no mechanism for it; STATUS_INVALID_PARAMETER
+        for a length that the algorithm does not have.
         """
         from hwcng.cng import derived_keys
 

@@ -61,7 +61,9 @@ class KdfKey(SymmetricKey):
     def derive_to_key(self, handle: AlgorithmHandle, parameters: ParameterList | None, bits: int) -> SymmetricKey:
         """A key of the algorithm `handle`, `bits` long, derived into the token: by HKDF or SP800_108_CTR_HMAC.
 
-        Raises STATUS_NOT_SUPPORTED for another algorithm and where the token has no mechanism for it.
+        This call brings no byte of it to the host; BCryptKeyDerivation with the same parameters gives it to whoever has
+        the base key's handle. Raises STATUS_NOT_SUPPORTED for another algorithm, for fewer bits than 112 and where the
+        token has no mechanism for it.
         """
         from hwcng.cng import derived_keys
 

@@ -1,6 +1,8 @@
-"""Keys derived from a secret into the token itself, which CNG lacks: neither secret nor key is ever on the host.
+"""Keys derived from a secret into the token itself, which CNG lacks: the derivation brings neither to the host.
 
-Functions: HASH and SP800_56A_CONCAT of up to one digest, HKDF, and SP800_108_CTR_HMAC of a base key.
+Functions: HASH and SP800_56A_CONCAT of up to one digest, HKDF, and SP800_108_CTR_HMAC of a base key. A short key is the
+beginning of a longer one of the same parameters: by ones that can be guessed the long one could be had piece by piece
+(SP 800-131A: 112 bits of strength at least).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ __all__ = ["from_base_key", "from_secret", "resident_key"]
 
 SP800_108_CTR_HMAC = "SP800_108_CTR_HMAC"
 _FIRST = (1).to_bytes(4, "big")
+LEAST_BITS = 112
 
 
 def _require_bits(bits: int) -> None:
@@ -37,20 +40,37 @@ def _require_bits(bits: int) -> None:
         raise invalid_parameter(f"a key of {told(bits)} bits is not whole bytes")
 
 
+def _require_strength(handle: AlgorithmHandle, bits: int) -> None:
+    strength = min(bits, handle.effective_bits or bits)
+    if strength < LEAST_BITS:
+        raise not_supported(
+            f"a key of {strength} bits that a token derives can be guessed, and with it the beginning of a longer one: "
+            f"{LEAST_BITS} bits at least"
+        )
+
+
 def resident_key(
     handle: AlgorithmHandle, bits: int, provider: Provider, make: Callable[[SecretSpec], SecretKey]
 ) -> SymmetricKey:
-    """A key of the algorithm `handle`, `bits` long, that `make` brings about in the token of `provider`."""
+    """A key of the algorithm `handle`, `bits` long, that `make` brings about in the token of `provider`.
+
+    Raises STATUS_NOT_SUPPORTED for a key of under 112 bits, or of so few effective ones.
+    """
     if not isinstance(handle, AlgorithmHandle) or not handle.alive:
         raise invalid_handle("the algorithm handle is closed")
     _require_bits(bits)
     if handle.provider is not provider:
         raise invalid_parameter("the algorithm handle is of another provider than the secret")
+
+    def make_strong(spec: SecretSpec) -> SecretKey:
+        _require_strength(handle, spec.bits)
+        return make(spec)
+
     if handle.algorithm.derives:
-        return derivation.made(handle, bits, make)
+        return derivation.made(handle, bits, make_strong)
     if handle.keyed_hash:
-        return hashing.made(handle, bits, make)
-    return symmetric.made(handle, bits, make)
+        return hashing.made(handle, bits, make_strong)
+    return symmetric.made(handle, bits, make_strong)
 
 
 def from_secret(

@@ -418,6 +418,9 @@ def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object
         raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")
     bits = 8 * (len(blob) - WRAP_OVERHEAD)
     _require_length(handle, bits)
+    if (handle.effective_bits or bits) != bits:
+        # The same blob under 8, 16, 24 effective bits would give its key away byte by byte, also one of AES.
+        raise not_supported("a wrapped RC2 key has as many effective bits as it has: leave EffectiveKeyLength unset")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         token_key = handle.provider.unwrap_secret(_spec(handle, bits), import_key.token_key, blob)
         return _cipher_key(handle, token_key, held)

@@ -111,6 +111,19 @@ def test_a_wrapped_key_of_the_host(token: Provider, name: str) -> None:
             bcrypt.BCryptImportKey(handle, kek, "Rfc3565KeyWrapBlob", None, aes_key_wrap(KEK, secret + bytes(8)))
 
 
+@pytest.mark.row("IMP-06")
+@pytest.mark.parametrize("bits", [1, 8, 64, 127, 129, 1024])
+def test_a_wrapped_key_does_not_come_back_as_a_weak_one(token: Provider, bits: int) -> None:
+    """An AES key's blob as RC2 of 8, 16, 24 ... effective bits would give it away."""
+    handle, kek = handle_of(token, "RC2"), wrapping_key(token)
+    blob = aes_key_wrap(KEK, SECRETS["RC2"])
+    bcrypt.BCryptSetProperty(handle, bcrypt.BCRYPT_EFFECTIVE_KEY_LENGTH, bits)
+    with fails(NTSTATUS.STATUS_NOT_SUPPORTED):
+        bcrypt.BCryptImportKey(handle, kek, "Rfc3565KeyWrapBlob", None, blob)
+    bcrypt.BCryptSetProperty(handle, bcrypt.BCRYPT_EFFECTIVE_KEY_LENGTH, 8 * len(SECRETS["RC2"]))
+    assert works_as(bcrypt.BCryptImportKey(handle, kek, "Rfc3565KeyWrapBlob", None, blob), "RC2", SECRETS["RC2"])
+
+
 @pytest.mark.row("EXP-06", "EXP-07")
 @pytest.mark.parametrize(
     ("name", "secret"), [("DES", bytes(8)), ("RC2", bytes(5)), ("RC2", bytes(range(12))), ("RC4", bytes(17))]

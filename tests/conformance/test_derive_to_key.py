@@ -161,6 +161,62 @@ def test_what_stays_outside_is_refused(token: Provider, agreed: tuple[Secret, by
         secret.derive_to_key(aes, "HASH", [(HASH, "SHA256")], 128)
 
 
+WEAK = [
+    ("SHA256", bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG, 8),
+    ("SHA256", bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG, 104),
+    ("HKDF", 0, 8),
+    ("SP800_108_CTR_HMAC", 0, 40),
+    ("RC2", 0, 40),
+    ("RC4", 0, 56),
+    ("DES", 0, 64),
+]
+
+
+@pytest.mark.parametrize(("name", "flags", "bits"), WEAK)
+@pytest.mark.parametrize("case", ["HASH", "CONCAT", "HKDF"])
+def test_a_key_that_can_be_guessed_is_not_derived(
+    token: Provider,
+    agreed: tuple[Secret, bytes],
+    calls: Callable[..., CallCounter],
+    case: str,
+    name: str,
+    flags: int,
+    bits: int,
+) -> None:
+    """It is the beginning of a longer key of the same parameters."""
+    function, parameters, _ = CASES[case]
+    need_function(token, function)
+    need(token, f"HMAC-{name}" if flags else name)
+    handle = bcrypt.BCryptOpenAlgorithmProvider(name, token, flags)
+    with calls(token) as counter, fails(NTSTATUS.STATUS_NOT_SUPPORTED):
+        agreed[0].derive_to_key(handle, function, parameters, bits)
+    assert not counter.names
+
+
+@pytest.mark.parametrize("name", ["HKDF", "SP800_108_CTR_HMAC"])
+def test_a_key_of_a_base_key_that_can_be_guessed_is_not_derived(token: Provider, name: str) -> None:
+    need(token, name)
+    key = base_key(token, name, DATA[:32])
+    if name == "HKDF":
+        bcrypt.BCryptSetProperty(key, bcrypt.BCRYPT_HKDF_HASH_ALGORITHM, "SHA256")
+        bcrypt.BCryptSetProperty(key, bcrypt.BCRYPT_HKDF_PRK_AND_FINALIZE, None)
+    handle = bcrypt.BCryptOpenAlgorithmProvider("SHA256", token, bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG)
+    parameters = None if name == "HKDF" else [(HASH, "SHA256"), (bcrypt.KDF_LABEL, b"l"), (bcrypt.KDF_CONTEXT, b"c")]
+    for bits in (8, 64, 104):
+        with fails(NTSTATUS.STATUS_NOT_SUPPORTED) as caught:
+            key.derive_to_key(handle, parameters, bits)  # type: ignore[attr-defined]
+        assert "112" in str(caught.value)
+
+
+def test_an_rc2_key_of_few_effective_bits_is_not_derived(token: Provider, agreed: tuple[Secret, bytes]) -> None:
+    need(token, "RC2")
+    need_function(token, "HASH")
+    handle = bcrypt.BCryptOpenAlgorithmProvider("RC2", token)
+    bcrypt.BCryptSetProperty(handle, bcrypt.BCRYPT_EFFECTIVE_KEY_LENGTH, 16)
+    with fails(NTSTATUS.STATUS_NOT_SUPPORTED):
+        agreed[0].derive_to_key(handle, "HASH", [(HASH, "SHA256")], 128)
+
+
 def test_a_token_without_the_mechanism_refuses(provider: Provider) -> None:
     if provider.offers("HASH", "KEY").name != "REFUSED":
         missing("a token without CKM_SHA256_KEY_DERIVATION")
