@@ -9,6 +9,7 @@ from __future__ import annotations
 from hwcng.cng.domains import check_dh_domain, check_dsa_domain
 from hwcng.cng.handles import invalid_parameter
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import foreign_work
 from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
 
 __all__ = ["check_dh", "check_dsa", "dh_private", "dsa_private", "group_size", "verify_dsa"]
@@ -78,6 +79,7 @@ def verify_dsa(public: DsaPublicKey, digest: bytes, signature: bytes) -> None:
         raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "the signature is not valid")
 
 
+@foreign_work()
 def _library_verifies(public: DsaPublicKey, digest: bytes, r: int, s: int) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.dsa import DSAParameterNumbers, DSAPublicNumbers

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import foreign_work
 from hwcng.providers.base import (
     DecryptSpec,
     EcdsaSpec,
@@ -99,6 +100,7 @@ def _pss_is_good(public: RsaPublicKey, spec: RsaPssSpec, digest: bytes, signatur
     )
 
 
+@foreign_work()
 def _ecdsa_is_good(public: EcPublicKey, digest: bytes, signature: bytes) -> bool:
     """FIPS 186-5, section 6.4.2; a digest longer than the order counts with its leftmost bits."""
     from cryptography.exceptions import InvalidSignature
@@ -167,6 +169,7 @@ def check_public(material: RsaPublicKey | EcPublicKey) -> None:
         raise _invalid(f"{material.curve}: the point is not on the curve")
 
 
+@foreign_work()
 def check_private(material: RsaPrivateKey | EcPrivateKey) -> None:
     """What a private key handed over for import must be: a sound public half, and an EC scalar in range that makes it.
 

@@ -6,6 +6,7 @@ EcPublicKey has u as x and 0 as y; EcPrivateKey has the scalar's 32 octets as a 
 from __future__ import annotations
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import foreign_work
 from hwcng.providers.base import EcPrivateKey, EcPublicKey
 
 __all__ = ["SIZE", "checked", "octets"]
@@ -38,6 +39,7 @@ def _check_public(public: EcPublicKey) -> None:
         raise _invalid("the point is of low order: every secret with it would be zero") from None
 
 
+@foreign_work()
 def checked(material: EcPublicKey | EcPrivateKey) -> EcPublicKey | EcPrivateKey:
     """The key as it may go on. A private key without public half, u being 0, gets it.
 

@@ -34,6 +34,7 @@ from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, told
+from hwcng.forking import foreign_work
 from hwcng.providers.base import (
     EcPrivateKey,
     EcPublicKey,
@@ -177,6 +178,7 @@ def _cipher_key(provider: Provider, blob: bytes) -> SecretDraft:
     return _secret(provider, name, blob[size + name_size :])
 
 
+@foreign_work()
 def _pkcs8(provider: Provider, parameters: Parameters, blob: bytes) -> Draft | KeyPair:
     """PrivateKeyInfo or, with NCRYPTBUFFER_PKCS_SECRET, EncryptedPrivateKeyInfo, of an RSA or EC key.
 

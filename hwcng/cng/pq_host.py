@@ -14,6 +14,7 @@ from typing import Any
 
 from hwcng.cng.lattices import ML_KEM_Q, ml_dsa_public, ml_kem_coefficients, ml_kem_public
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import foreign_work
 from hwcng.hashes import HASHES
 from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, MlKemPrivateKey, MlKemPublicKey
@@ -74,6 +75,7 @@ def prehashed_mu(public: MlDsaPublicKey, context: bytes, hash_name: str, digest:
     return hashlib.shake_256(hashlib.shake_256(public.value).digest(64) + message).digest(MU_SIZE)
 
 
+@foreign_work()
 def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signature: bytes) -> None:
     """Returns where the signature is good. message: mu where the spec says so, the digest where it names a hash.
 
@@ -98,6 +100,7 @@ def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signa
         raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "the signature is not valid")
 
 
+@foreign_work()
 def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlDsaPrivateKey:
     """A private key with its public half, which a seed makes and an expanded key implies.
 
@@ -114,6 +117,7 @@ def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
     return MlDsaPrivateKey(MlDsaPublicKey(parameter_set, public), value, seed)
 
 
+@foreign_work()
 def check_ml_kem_public(public: MlKemPublicKey) -> None:
     """The modulus check of FIPS 203, section 7.2; the size is checked already."""
     if any(value >= ML_KEM_Q for value in ml_kem_coefficients(public.value[:-_EK_SEED_SIZE])):
@@ -122,6 +126,7 @@ def check_ml_kem_public(public: MlKemPublicKey) -> None:
         )
 
 
+@foreign_work()
 def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlKemPrivateKey:
     """A private key with its public half, which a seed makes and an expanded key holds.
 
@@ -147,6 +152,7 @@ def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
     return MlKemPrivateKey(public, value, seed)
 
 
+@foreign_work()
 def encapsulates(parameter_set: str) -> bool:
     """Whether the host's `cryptography` has the set."""
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -159,6 +165,7 @@ def encapsulates(parameter_set: str) -> bool:
     return True
 
 
+@foreign_work()
 def encapsulate(public: MlKemPublicKey) -> tuple[bytes, bytes]:
     """A shared secret and its ciphertext (FIPS 203, algorithm 20)."""
     host_class = _host_class("mlkem", f"MLKEM{public.parameter_set}PublicKey")

@@ -7,13 +7,13 @@ $XDG_CONFIG_HOME/hwcng/providers.ini (XDG Base Directory Specification), else /e
 from __future__ import annotations
 
 import configparser
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
+from hwcng.loading import load, load_the_rest
 from hwcng.providers.base import Provider
 from hwcng.providers.uri import Pin, ProviderUri, parse_uri, scheme_of
 
@@ -177,7 +177,8 @@ def _open(uri: ProviderUri, pin: Pin | None, allow_raw_secret: bool) -> Provider
     scheme = scheme_of(str(uri)) or ""
     module_name, _, function = BACKENDS[scheme].partition(":")
     try:
-        backend: OpenUri = getattr(importlib.import_module(module_name), function)
+        backend: OpenUri = getattr(load(module_name), function)
+        load_the_rest()
         return backend(uri, pin=pin, allow_raw_secret=allow_raw_secret)
     except ModuleNotFoundError as error:
         missing = error.name or ""

@@ -14,6 +14,7 @@ from pkcs11 import Attribute, ObjectClass
 
 from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, CngError
+from hwcng.forking import foreign_work
 from hwcng.providers.base import (
     DsaDomain,
     DsaPublicKey,
@@ -86,6 +87,7 @@ def _of_its_id(connection: Connection, stored: Stored, object_class: ObjectClass
     return objects.find(connection, same)
 
 
+@foreign_work()
 def _of_certificates(connection: Connection, handles: Sequence[int], spec: PairSpec) -> list[PublicKeyMaterial]:
     """The public keys of those certificates that are of the private key's kind."""
     found: list[PublicKeyMaterial] = []

@@ -1,0 +1,140 @@
+"""Nothing is imported or set up for the first time after a token was opened: a fork meanwhile would leave it locked."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+from collections.abc import Iterator
+
+from isolation.child import ROOT, run
+
+# rich belongs to the command alone, which forks nothing.
+APART = {"rich.console", "rich.table"}
+NOT_SERVED = {"hwcng.testing", "hwcng.cli"}
+
+
+def imported_in_functions(source: str) -> Iterator[str]:
+    """The modules that functions of a file import."""
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module
+                full = (f"{node.module}.{alias.name}" for alias in node.names)
+                yield from (name for name in full if node.module in ("hwcng", "hwcng.cng") and is_module(name))
+
+
+def is_module(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def late_modules() -> set[str]:
+    found: set[str] = set()
+    for path in (ROOT / "hwcng").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if not module.startswith(tuple(NOT_SERVED)):
+            found.update(imported_in_functions(path.read_text("utf-8")))
+    return found - APART
+
+
+LOADED = """
+import hwcng.providers.tpm2.provider, importlib.util, json
+provider = open_token()
+print(json.dumps([name for name in sys.argv[2:] if name not in sys.modules and importlib.util.find_spec(name)]))
+"""
+
+
+def test_what_functions_import_is_loaded_with_the_first_token(token_uri: str) -> None:
+    late = late_modules()
+    assert {"hwcng.cng.derived_keys", "cryptography.exceptions"} <= late
+    assert json.loads(run(LOADED, token_uri, *sorted(late))) == []
+
+
+FIRST_USES = """
+from hwcng import ncrypt, wincrypt
+provider = open_token()
+seen = []
+sys.addaudithook(lambda event, arguments: seen.append(arguments[0]) if event == "import" else None)
+
+def verified(name, bits, size, padding=None, flags=0):
+    pair = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider(name, provider), bits)
+    BCryptFinalizeKeyPair(pair)
+    signature = BCryptSignHash(pair, padding, bytes(size), flags)
+    BCryptVerifySignature(pair, padding, bytes(size), signature, flags)
+    fails(NTSTATUS.STATUS_INVALID_SIGNATURE, lambda: BCryptVerifySignature(
+        pair, padding, b"x" * size, signature, flags))
+
+verified("ECDSA_P256", 256, 32)
+verified("ECDSA_P384", 384, 48)
+verified("RSA", 1024, 32, BCRYPT_PKCS1_PADDING_INFO("SHA256"), BCRYPT_PAD_PKCS1)
+verified("RSA", 1024, 32, BCRYPT_PSS_PADDING_INFO("SHA256", 32), BCRYPT_PAD_PSS)
+ecdh = BCryptOpenAlgorithmProvider("ECDH_P256", provider)
+pair, peer = (BCryptGenerateKeyPair(ecdh, 256) for _ in range(2))
+BCryptFinalizeKeyPair(pair), BCryptFinalizeKeyPair(peer)
+public = BCryptImportKeyPair(ecdh, None, BCRYPT_ECCPUBLIC_BLOB, BCryptExportKey(peer, None, BCRYPT_ECCPUBLIC_BLOB))
+BCryptDeriveKey(BCryptSecretAgreement(pair, public), BCRYPT_KDF_HASH, None, None)
+block(aes(provider).generate_key(256))
+named = ncrypt.NCryptOpenStorageProvider(provider)
+print(sorted(set(seen)))
+"""
+
+
+def test_first_uses_import_nothing(token_uri: str) -> None:
+    assert run(FIRST_USES, token_uri).strip() == "[]"
+
+
+DURING = """
+provider = open_token()
+key = ec_key(provider)
+signature = BCryptSignHash(key, None, bytes(32))
+
+def use():
+    own = ec_key(provider)
+    BCryptVerifySignature(own, None, bytes(32), BCryptSignHash(own, None, bytes(32)))
+    return "used"
+
+thread = threading.Thread(target=lambda: BCryptVerifySignature(key, None, bytes(32), signature))
+thread.start()
+time.sleep(int(sys.argv[2]) / 1000)
+assert fork(use) == "used"
+thread.join()
+"""
+
+
+def test_a_fork_during_another_threads_first_verification(token_uri: str) -> None:
+    # How far the thread has come is not to be told from outside, so that several moments are tried.
+    for milliseconds in (0, 0, 1, 1, 2, 3, 5):
+        run(DURING, token_uri, str(milliseconds))
+
+
+WAITS = """
+# What a thread does with a library of the host is waited for, because it holds locks without Python's.
+from hwcng.cng import host
+from hwcng.curves import CURVES
+provider = open_token()
+key = ec_key(provider)
+signature = BCryptSignHash(key, None, bytes(32))
+inside, ended = threading.Event(), []
+lookup = type(CURVES["nistP256"]).host
+
+def slow(curve):
+    inside.set()
+    time.sleep(0.2)
+    ended.append(1)
+    return lookup(curve)
+
+type(CURVES["nistP256"]).host = slow
+thread = threading.Thread(target=lambda: BCryptVerifySignature(key, None, bytes(32), signature))
+thread.start()
+inside.wait()
+assert fork(lambda: len(ended)) == 1
+thread.join()
+"""
+
+
+def test_a_fork_waits_for_a_verification(token_uri: str) -> None:
+    run(WAITS, token_uri)
