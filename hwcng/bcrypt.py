@@ -22,6 +22,8 @@ from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
 from hwcng.cng.padding import Octets
 from hwcng.cng.parameters import ParameterList
 from hwcng.errors import NTSTATUS, CngError, told
+from hwcng.headers import status_codes
+from hwcng.headers.status_codes import *  # noqa: F403
 from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, resolve_implementation
 
@@ -134,7 +136,8 @@ def BCryptEnumAlgorithms(dwAlgOperations: int = 0, dwFlags: int = 0) -> list[BCR
     found = []
     for algorithm in ALGORITHMS.values():
         offered = provider is not None and provider.offers(algorithm.offered_as, algorithm.curve) is not Support.REFUSED
-        if algorithm.hash_function is None and not offered:
+        host_hash = algorithm.hash_function is not None and algorithm.hash_function.available
+        if not host_hash and not offered:
             continue
         for interface in algorithm.interfaces:
             if not dwAlgOperations or dwAlgOperations & (1 << (interface - 1)):
@@ -473,7 +476,7 @@ def BCryptDeriveKeyPBKDF2(
     """
     handle = _algorithm(hPrf)
     hash_function = handle.algorithm.hash_function
-    if hash_function is None or not handle.hmac:
+    if hash_function is None or not handle.hmac or not hash_function.keyed:
         raise invalid_handle(f"{handle.name} is not a keyed hash: open it with BCRYPT_ALG_HANDLE_HMAC_FLAG")
     _no_flags(dwFlags)
     password = b"" if pbPassword is None else octets(pbPassword, "pbPassword")
@@ -501,7 +504,7 @@ def BCryptDeriveKeyCapi(
     target = None if hTargetAlg is None else _algorithm(hTargetAlg).name
     _no_flags(dwFlags)
     hash_function = hash_object.algorithm.hash_function
-    if hash_function is None:
+    if hash_function is None or not hash_function.digest_info_prefix:
         raise invalid_parameter(f"{hash_object.algorithm.name} is not a hash that keys are derived from")
     length = _length(cbDerivedKey, "cbDerivedKey")
     capi_kdf.check_length(hash_function, length)
@@ -675,3 +678,4 @@ __all__ = [
     "BCryptHash",
 ]
 __all__ += constants.__all__
+__all__ += status_codes.__all__

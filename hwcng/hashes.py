@@ -10,12 +10,17 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
+__all__ = ["HASHES", "HashFunction", "RunningHash"]
 
-__all__ = ["HASHES", "HashFunction"]
+
+class RunningHash(Protocol):
+    """hashlib's, or one that looks like it."""
+
+    def update(self, data: bytes, /) -> object: ...
+    def digest(self) -> bytes: ...
+    def copy(self) -> RunningHash: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,17 @@ class HashFunction:
     block_size: int
     digest_info_prefix: bytes
 
-    def new(self, data: bytes = b"") -> _Hash:
+    @property
+    def available(self) -> bool:
+        """Whether this host has it."""
+        return True
+
+    @property
+    def keyed(self) -> bool:
+        """Whether HMAC, signatures and derivations take it."""
+        return True
+
+    def new(self, data: bytes = b"") -> RunningHash:
         return hashlib.new(self.hashlib_name, data, usedforsecurity=False)
 
     def digest(self, data: bytes) -> bytes:

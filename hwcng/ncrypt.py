@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hwcng import bcrypt
+from hwcng.bcrypt import *  # noqa: F403
 from hwcng.cng import named, ncrypt_constants, ncrypt_properties
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng.algorithms import ALGORITHMS, Operation
@@ -29,13 +31,7 @@ from hwcng.cng.ncrypt_import import Parameters, parameter, read_blob, text_param
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider, begin_key, storable_algorithm
 from hwcng.cng.ncrypt_status import answering_security_status, refuse, security_status
 from hwcng.cng.ncrypt_use import decrypt, encrypt, export, sign, verify
-from hwcng.cng.padding import (
-    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
-    BCRYPT_OAEP_PADDING_INFO,
-    BCRYPT_PKCS1_PADDING_INFO,
-    BCRYPT_PSS_PADDING_INFO,
-    Octets,
-)
+from hwcng.cng.padding import Octets
 from hwcng.cng.parameters import ParameterList
 from hwcng.errors import HRESULT, CngError, told
 from hwcng.providers import registry
@@ -492,10 +488,6 @@ def NCryptCreateClaim(
 
 
 __all__ = [
-    "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO",
-    "BCRYPT_OAEP_PADDING_INFO",
-    "BCRYPT_PKCS1_PADDING_INFO",
-    "BCRYPT_PSS_PADDING_INFO",
     "NCryptOpenStorageProvider",
     "NCryptEnumStorageProviders",
     "NCryptIsAlgSupported",
@@ -520,3 +512,5 @@ __all__ = [
     "NCryptCreateClaim",
 ]
 __all__ += ncrypt_constants.__all__
+# ncrypt.h includes bcrypt.h.
+__all__ += bcrypt.__all__

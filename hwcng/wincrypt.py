@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from hwcng import ncrypt
 from hwcng.capi import constants, generation, hashes, params, transport
 from hwcng.capi.agreed import AgreedKey
 from hwcng.capi.constants import *  # noqa: F403
@@ -23,6 +24,7 @@ from hwcng.capi.sessions import SessionKey
 from hwcng.cng.handles import Handle
 from hwcng.cng.padding import Octets
 from hwcng.errors import HRESULT, Win32Error, told
+from hwcng.ncrypt import *  # noqa: F403
 
 _SIGNATURE_FLAGS = constants.CRYPT_NOHASHOID
 
@@ -345,7 +347,7 @@ def CryptSignHash(hHash: CapiHash, dwKeySpec: int, sDescription: None = None, dw
     _flags(dwFlags, _SIGNATURE_FLAGS)
     hash_object.require_signable()
     with generation.user_key(hash_object.context, dwKeySpec) as key:
-        return key.sign(hash_object.digest_info_name(dwFlags), hash_object.value())
+        return key.sign(*hash_object.signable(dwFlags))
 
 
 def _no_description(description: object) -> None:
@@ -365,7 +367,7 @@ def CryptVerifySignature(
     _no_description(sDescription)
     _flags(dwFlags, _SIGNATURE_FLAGS)
     hash_object.require_signable()
-    key.verify(hash_object.digest_info_name(dwFlags), hash_object.value(), signature)
+    key.verify(*hash_object.signable(dwFlags), signature)
 
 
 @documented
@@ -421,3 +423,5 @@ __all__ = [
     "CryptGenRandom",
 ]
 __all__ += constants.__all__
+# wincrypt.h includes bcrypt.h and ncrypt.h.
+__all__ += ncrypt.__all__

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hwcng.capi import constants as c
-from hwcng.hashes import HASHES, HashFunction
+from hwcng.cng.host_hashes import HOST_HASHES
+from hwcng.hashes import HashFunction
 from hwcng.providers.base import SecretFamily
 
 __all__ = ["ALGIDS", "SPEC_OF_ALGID", "AlgId", "Kind"]
@@ -46,7 +47,7 @@ class AlgId:
 
     @property
     def hash_function(self) -> HashFunction | None:
-        return HASHES.get(self.algorithm) if self.kind is Kind.HASH else None
+        return HOST_HASHES.get(self.algorithm) if self.kind is Kind.HASH else None
 
     def stored_bits(self, bits: int) -> int:
         """The length of the key with its parity bits."""
@@ -106,6 +107,8 @@ ALGIDS: Mapping[int, AlgId] = MappingProxyType(
             _cipher(c.CALG_AES_192, "AES 192", "Advanced Encryption Standard (AES-192)", SecretFamily.AES, 192, 128),
             _cipher(c.CALG_AES_256, "AES 256", "Advanced Encryption Standard (AES-256)", SecretFamily.AES, 256, 128),
             AlgId(c.CALG_SHA1, "SHA-1", "Secure Hash Algorithm (SHA-1)", Kind.HASH, "SHA1", _SIGNING),
+            AlgId(c.CALG_MD2, "MD2", "Message Digest 2 (MD2)", Kind.HASH, "MD2", c.CRYPT_FLAG_SIGNING),
+            AlgId(c.CALG_MD4, "MD4", "Message Digest 4 (MD4)", Kind.HASH, "MD4", c.CRYPT_FLAG_SIGNING),
             AlgId(c.CALG_MD5, "MD5", "Message Digest 5 (MD5)", Kind.HASH, "MD5", _SIGNING),
             AlgId(c.CALG_SSL3_SHAMD5, "SSL3 SHAMD5", "SSL3 SHAMD5", Kind.HASH, "MD5+SHA1"),
             AlgId(

@@ -72,7 +72,7 @@ class Context(Handle):
     def offers(self, row: AlgId) -> bool:
         """Whether the token has what an ALG_ID of this provider needs. Hashes are the host's."""
         if row.kind is Kind.HASH or row.algorithm == "MAC":
-            return True
+            return row.hash_function is None or row.hash_function.available
         name = ALGORITHMS[row.algorithm].offered_as if row.algorithm in ALGORITHMS else ANY_HMAC
         return self.provider.offers(name) is not Support.REFUSED
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
-from hwcng.capi.errors import failure
+from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.keys import bad_key
 from hwcng.capi.sessions import SessionKey
 from hwcng.cng.handles import Handle
-from hwcng.errors import HRESULT, CngError
-from hwcng.hashes import HASHES
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
+from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.hashes import HASHES, RunningHash
 
 __all__ = ["HMAC_INFO", "CapiHash", "create"]
 
@@ -47,7 +44,7 @@ class CapiHash(Handle):
         self._data: list[bytes] = []
         self._value: bytes | None = None
         function = row.hash_function
-        self._running: _Hash | None = function.new() if function is not None else None
+        self._running: RunningHash | None = function.new() if function is not None else None
         context.members.add(self)
 
     def __repr__(self) -> str:
@@ -84,7 +81,8 @@ class CapiHash(Handle):
             raise failure(HRESULT.NTE_BAD_DATA, "HP_HMAC_INFO is an HMAC_INFO")
         self._require_running()
         taken = HMAC_INFO(*info)
-        if self.context.csp.algid(taken.HashAlgid).hash_function is None:
+        function = self.context.csp.algid(taken.HashAlgid).hash_function
+        if function is None or not function.keyed:
             raise failure(HRESULT.NTE_BAD_ALGID, f"HMAC has no hash {taken.HashAlgid:#06x}")
         if taken.pbInnerString or taken.pbOuterString:
             raise failure(HRESULT.NTE_NOT_SUPPORTED, "a token pads HMAC keys as RFC 2104 says, with no other strings")
@@ -137,10 +135,15 @@ class CapiHash(Handle):
         copy._running = self._running.copy() if self._running is not None else None
         return copy
 
-    def digest_info_name(self, flags: int) -> str | None:
-        """The hash that a PKCS #1 signature names."""
-        function = self.row.hash_function
-        return None if function is None or flags & c.CRYPT_NOHASHOID else function.name
+    def signable(self, flags: int) -> tuple[str | None, bytes]:
+        """The hash that a PKCS #1 signature names, None for one that names none here, and what it signs."""
+        function, value = self.row.hash_function, self.value()
+        if function is None or flags & c.CRYPT_NOHASHOID:
+            return None, value
+        if function.keyed:
+            return function.name, value
+        # The layers below know no such hash: they pad a DigestInfo that is complete.
+        return None, function.digest_info_prefix + value
 
     def require_signable(self) -> None:
         if self.row.kind is not Kind.HASH:
@@ -160,7 +163,8 @@ def create(context: Context, algid: int, key: SessionKey | None) -> CapiHash:
     if row.kind is Kind.HASH:
         if key is not None:
             raise bad_key(f"{row.name} takes no key")
-        return CapiHash(context, row, None)
+        with failing_as({NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_BAD_ALGID}):
+            return CapiHash(context, row, None)
     if key is None:
         raise bad_key(f"{row.name} needs a session key")
     if row.algorithm == "MAC" and (not key.row.block_bits or key.for_mac):

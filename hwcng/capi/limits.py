@@ -112,6 +112,7 @@ _DES = _fixed(c.CALG_DES)
 _TRIPLE_DES = _fixed(c.CALG_3DES_112, c.CALG_3DES)
 _AES = _fixed(c.CALG_AES_128, c.CALG_AES_192, c.CALG_AES_256)
 _OLD_HASHES = _hashes(c.CALG_SHA1, c.CALG_MD5)
+_OLDEST_HASHES = _hashes(c.CALG_MD2, c.CALG_MD4)
 _SHA2 = _hashes(c.CALG_SHA_256, c.CALG_SHA_384, c.CALG_SHA_512)
 _MACS = {c.CALG_SSL3_SHAMD5: Limits(288, 288, 288), c.CALG_MAC: _ANY, c.CALG_HMAC: _ANY}
 _RSA_STRONG = {c.CALG_RSA_SIGN: Limits(384, 1024, 16384), c.CALG_RSA_KEYX: Limits(384, 1024, 16384)}
@@ -120,8 +121,8 @@ _DSS = {c.CALG_DSS_SIGN: Limits(512, 1024, 1024)}
 _DH_BASE = {c.CALG_DH_SF: Limits(512, 512, 1024), c.CALG_DH_EPHEM: Limits(512, 512, 1024)}
 _DH_STRONG = {c.CALG_DH_SF: Limits(512, 1024, 4096), c.CALG_DH_EPHEM: Limits(512, 1024, 4096)}
 
-_BASE = _RC_BASE | _DES | _OLD_HASHES | _MACS | _RSA_BASE
-_STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLD_HASHES | _MACS | _RSA_STRONG
+_BASE = _RC_BASE | _DES | _OLDEST_HASHES | _OLD_HASHES | _MACS | _RSA_BASE
+_STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLDEST_HASHES | _OLD_HASHES | _MACS | _RSA_STRONG
 _RSA_PAIRS = (c.CALG_RSA_KEYX, c.CALG_RSA_SIGN)
 _DSS_PAIRS = (c.CALG_DH_SF, c.CALG_DSS_SIGN)
 _SALT = 11
@@ -141,7 +142,7 @@ CSPS: Mapping[str, Csp] = MappingProxyType(
                 c.MS_DEF_RSA_SIG_PROV,
                 c.PROV_RSA_SIG,
                 "rsa",
-                _OLD_HASHES | {c.CALG_RSA_SIGN: _RSA_STRONG[c.CALG_RSA_SIGN]},
+                _OLDEST_HASHES | _OLD_HASHES | {c.CALG_RSA_SIGN: _RSA_STRONG[c.CALG_RSA_SIGN]},
                 None,
                 c.CALG_RSA_SIGN,
             ),

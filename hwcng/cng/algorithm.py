@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hwcng.cng.algorithms import Algorithm, PseudoHandle
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.host_hashes import ExtendableFunction
 from hwcng.cng.padding import Octets
 from hwcng.curves import CURVES, Curve, canonical_curve_name
 from hwcng.errors import NTSTATUS, CngError, told
@@ -101,6 +102,9 @@ class AlgorithmHandle(Handle):
     effective_bits: EffectiveKeyLength of RC2 keys, None for the length that they have. pin: the authorization value of
     keys that are imported from now on, where they have one of their own.
 
+    function_name, customization: the strings of cSHAKE. output_length: bytes that SHAKE and cSHAKE make, None for the
+    function's default.
+
     provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.
     """
 
@@ -125,6 +129,9 @@ class AlgorithmHandle(Handle):
         self.curve_name: str | None = algorithm.curve
         self.export_policy = 0
         self.pin: str | None = None
+        self.function_name = b""
+        self.customization = b""
+        self.output_length: int | None = None
         self._provider = provider
 
     @classmethod
@@ -133,8 +140,10 @@ class AlgorithmHandle(Handle):
         STATUS_NOT_SUPPORTED for flags that are not for this algorithm."""
         if flags & ~(_IGNORED | _FOR_HASHES | _REFUSED):
             raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
-        plain_hash = algorithm.hash_function is not None
-        allowed = _FOR_HASHES if plain_hash else BCRYPT_HASH_REUSABLE_FLAG if algorithm.keyed_hash else 0
+        allowed = 0
+        if algorithm.hash_function is not None or algorithm.keyed_hash:
+            extendable = isinstance(algorithm.hash_function, ExtendableFunction)
+            allowed = BCRYPT_HASH_REUSABLE_FLAG if extendable or algorithm.keyed_hash else _FOR_HASHES
         if flags & ~(_IGNORED | allowed):
             raise not_supported(f"dwFlags {flags:#x} has a flag that {algorithm.name} does not support")
         handle = cls(
@@ -171,7 +180,10 @@ class AlgorithmHandle(Handle):
 
     def require_offered(self) -> None:
         """Raises STATUS_NOT_FOUND where the token lacks the algorithm. Unkeyed hashes are the host's."""
-        if self.algorithm.hash_function is not None and not self.hmac:
+        hash_function = self.algorithm.hash_function
+        if hash_function is not None and not self.hmac:
+            if not hash_function.available:
+                hash_function.new()
             return
         if self.provider.offers(*self.offered_as) is Support.REFUSED:
             name = f"HMAC of {self.name}" if self.hmac else self.name

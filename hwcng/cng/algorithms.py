@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from hwcng.hashes import HASHES, HashFunction
+from hwcng.cng.host_hashes import HOST_HASHES
+from hwcng.hashes import HashFunction
 
 __all__ = [
     "ALGORITHMS",
@@ -162,7 +163,7 @@ _RSA_SIGNING = (
     | PaddingScheme.BCRYPT_SUPPORTED_PAD_PSS
 )
 _RSA_ALL = _RSA_SIGNING | PaddingScheme.BCRYPT_SUPPORTED_PAD_PKCS1_ENC | PaddingScheme.BCRYPT_SUPPORTED_PAD_OAEP
-_HASH_OBJECT_LENGTHS = {"MD5": 274, "SHA1": 278, "SHA256": 286, "SHA384": 382, "SHA512": 382}
+_HASH_OBJECT_LENGTHS = {"MD2": 270, "MD4": 270, "MD5": 274, "SHA1": 278, "SHA256": 286, "SHA384": 382, "SHA512": 382}
 _SPONGE_OBJECT_LENGTH = 478
 _SIGNATURE = (Interface.BCRYPT_SIGNATURE_INTERFACE,)
 _AGREEMENT = (Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE,)
@@ -263,7 +264,7 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
                     object_length=_HASH_OBJECT_LENGTHS.get(name, _SPONGE_OBJECT_LENGTH),
                     hash_function=hash_function,
                 )
-                for name, hash_function in HASHES.items()
+                for name, hash_function in HOST_HASHES.items()
             ),
             Algorithm(
                 "RSA",
@@ -292,7 +293,18 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
                 family="ML-KEM",
                 parameter_sets=("512", "768", "1024"),
             ),
+            *(
+                Algorithm(
+                    name,
+                    (Interface.BCRYPT_HASH_INTERFACE,),
+                    name,
+                    object_length=_SPONGE_OBJECT_LENGTH,
+                    keyed_hash=True,
+                )
+                for name in ("KMAC128", "KMAC256")
+            ),
             Algorithm("RNG", (Interface.BCRYPT_RNG_INTERFACE,), "RNG"),
+            Algorithm("FIPS186DSARNG", (Interface.BCRYPT_RNG_INTERFACE,), "RNG"),
             _kdf_row("PBKDF2", 618),
             _kdf_row("SP800_108_CTR_HMAC", 618),
             _kdf_row("SP800_56A_CONCAT", 618),
@@ -320,6 +332,8 @@ class PseudoHandle(enum.IntEnum):
         handle.hmac = hmac
         return handle
 
+    BCRYPT_MD2_ALG_HANDLE = 0x001, "MD2"
+    BCRYPT_MD4_ALG_HANDLE = 0x011, "MD4"
     BCRYPT_MD5_ALG_HANDLE = 0x021, "MD5"
     BCRYPT_SHA1_ALG_HANDLE = 0x031, "SHA1"
     BCRYPT_SHA256_ALG_HANDLE = 0x041, "SHA256"
@@ -336,6 +350,8 @@ class PseudoHandle(enum.IntEnum):
     BCRYPT_ECDSA_ALG_HANDLE = 0x0F1, "ECDSA"
     BCRYPT_AES_CMAC_ALG_HANDLE = 0x101, "AES-CMAC"
     BCRYPT_AES_GMAC_ALG_HANDLE = 0x111, "AES-GMAC"
+    BCRYPT_HMAC_MD2_ALG_HANDLE = 0x121, "MD2", None, True
+    BCRYPT_HMAC_MD4_ALG_HANDLE = 0x131, "MD4", None, True
     BCRYPT_3DES_CBC_ALG_HANDLE = 0x141, "3DES", BCRYPT_CHAIN_MODE_CBC
     BCRYPT_3DES_ECB_ALG_HANDLE = 0x151, "3DES", BCRYPT_CHAIN_MODE_ECB
     BCRYPT_3DES_CFB_ALG_HANDLE = 0x161, "3DES", BCRYPT_CHAIN_MODE_CFB
@@ -381,5 +397,11 @@ class PseudoHandle(enum.IntEnum):
     BCRYPT_HMAC_SHA3_256_ALG_HANDLE = 0x3E1, "SHA3-256", None, True
     BCRYPT_HMAC_SHA3_384_ALG_HANDLE = 0x3F1, "SHA3-384", None, True
     BCRYPT_HMAC_SHA3_512_ALG_HANDLE = 0x401, "SHA3-512", None, True
+    BCRYPT_CSHAKE128_ALG_HANDLE = 0x411, "CSHAKE128"
+    BCRYPT_CSHAKE256_ALG_HANDLE = 0x421, "CSHAKE256"
+    BCRYPT_KMAC128_ALG_HANDLE = 0x431, "KMAC128"
+    BCRYPT_KMAC256_ALG_HANDLE = 0x441, "KMAC256"
+    BCRYPT_SHAKE128_ALG_HANDLE = 0x451, "SHAKE128"
+    BCRYPT_SHAKE256_ALG_HANDLE = 0x461, "SHAKE256"
     BCRYPT_MLDSA_ALG_HANDLE = 0x471, "ML-DSA"
     BCRYPT_MLKEM_ALG_HANDLE = 0x481, "ML-KEM"

@@ -7,22 +7,34 @@ because a token's running MAC cannot be duplicated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import cast
 
 from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
+from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.handles import Handle, holding, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.host_hashes import ExtendableFunction, RunningExtendable
 from hwcng.cng.padding import Octets
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.hashes import RunningHash
 from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, SecretFamily, SecretKey, SecretSpec, Usage
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
-__all__ = ["BCRYPT_HASH_DONT_RESET_FLAG", "HashObject", "create", "generate_mac_key", "made"]
+__all__ = [
+    "BCRYPT_HASH_DONT_RESET_FLAG",
+    "HashObject",
+    "check_output_length",
+    "create",
+    "generate_mac_key",
+    "made",
+    "require_strings",
+]
 
 BCRYPT_HASH_DONT_RESET_FLAG = 0x1
 GMAC_NONCE_LENGTH = 12
 MAC_LENGTH = 16
+HASH_LENGTH = "HashDigestLength"
+LONGEST_OUTPUT = 1 << 20
+"""Bytes: no digest that anybody takes is longer, and what a DWORD could ask for would fill the memory."""
 
 _FAMILIES = {"AES-CMAC": SecretFamily.CMAC, "AES-GMAC": SecretFamily.GMAC}
 _USAGES = {SecretFamily.HMAC: Usage.SIGN, SecretFamily.CMAC: Usage.SIGN, SecretFamily.GMAC: Usage.ENCRYPT}
@@ -56,18 +68,28 @@ class HashObject(Handle):
         self._held = held
         self._finished = False
         self._data: list[bytes] = []
-        self._running: _Hash | None = None
+        self.function_name = handle.function_name
+        self.customization = handle.customization
+        self.output_length = handle.output_length
+        self._fresh = True
+        self._running: RunningHash | RunningExtendable | None = None
         self._start()
 
     def _start(self) -> None:
         self._data = []
         self._nonces = []
-        if self._key is None and self.algorithm.hash_function is not None:
-            self._running = self.algorithm.hash_function.new()
+        self._fresh = True
+        hash_function = self.algorithm.hash_function
+        if isinstance(hash_function, ExtendableFunction):
+            self._running = hash_function.running(self.digest_length, self.function_name, self.customization)
+        elif self._key is None and hash_function is not None:
+            self._running = hash_function.new()
 
     @property
     def digest_length(self) -> int:
         """Bytes of the digest."""
+        if self.output_length is not None:
+            return self.output_length
         return self.algorithm.hash_function.digest_size if self.algorithm.hash_function else MAC_LENGTH
 
     @property
@@ -87,10 +109,30 @@ class HashObject(Handle):
     def update(self, data: bytes) -> None:
         """BCryptHashData."""
         self._require_running()
+        self._fresh = False
         if self._running is not None:
             self._running.update(data)
         else:
             self._data.append(data)
+
+    def set_output_length(self, length: int) -> None:
+        """HashDigestLength of SHAKE and cSHAKE, in bytes."""
+        self.output_length = check_output_length(self.algorithm, length)
+        running = self._running
+        if running is not None and not self._finished:
+            cast(RunningExtendable, running).length = length
+
+    def set_strings(self, *, function_name: bytes | None = None, customization: bytes | None = None) -> None:
+        """FunctionNameString or CustomizationString of cSHAKE, before any data."""
+        require_strings(self.algorithm)
+        self._require_running()
+        if not self._fresh:
+            raise invalid_parameter(f"the strings of {self.algorithm.name} come before the data")
+        if function_name is not None:
+            self.function_name = function_name
+        if customization is not None:
+            self.customization = customization
+        self._start()
 
     def set_nonce(self, nonce: bytes) -> None:
         """GMAC's nonce, 12 bytes, for one digest: of this object or of its first duplicate to be finished."""
@@ -155,6 +197,9 @@ class HashObject(Handle):
             )
         copy._data = list(self._data)
         copy._nonces = self._nonces
+        copy._fresh = self._fresh
+        copy.function_name, copy.customization = self.function_name, self.customization
+        copy.output_length = self.output_length
         if self._running is not None:
             copy._running = self._running.copy()
         return copy
@@ -169,7 +214,25 @@ class HashObject(Handle):
                 self._held.release()
 
 
+def check_output_length(algorithm: Algorithm, length: int) -> int:
+    """Raises STATUS_NOT_SUPPORTED for a hash whose digest has one length, STATUS_INVALID_PARAMETER for 0 bytes."""
+    if not isinstance(algorithm.hash_function, ExtendableFunction):
+        raise not_supported(f"{algorithm.name} has no property {HASH_LENGTH} that can be set")
+    if not 0 < length <= LONGEST_OUTPUT:
+        raise invalid_parameter(f"{algorithm.name} makes 1 to {LONGEST_OUTPUT} bytes, not {length}")
+    return length
+
+
+def require_strings(algorithm: Algorithm) -> None:
+    """Raises STATUS_NOT_SUPPORTED for any other hash than cSHAKE."""
+    hash_function = algorithm.hash_function
+    if not isinstance(hash_function, ExtendableFunction) or not hash_function.customizable:
+        raise not_supported(f"{algorithm.name} has neither a function name nor a customization string")
+
+
 def _mac_key_spec(handle: AlgorithmHandle, bits: int) -> SecretSpec:
+    if not handle.hmac and handle.name not in _FAMILIES:
+        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"no token has {handle.name}")
     family = SecretFamily.HMAC if handle.hmac else _FAMILIES[handle.name]
     lengths = handle.algorithm.key_lengths
     if lengths is not None and bits not in lengths:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from hwcng.cng import aead
+from hwcng.cng import aead, hashing
 from hwcng.cng.agreement import Secret
 from hwcng.cng.algorithm import (
     AlgorithmHandle,
@@ -51,7 +51,7 @@ BCRYPT_KEY_STRENGTH = "KeyStrength"
 BCRYPT_INITIALIZATION_VECTOR = "IV"
 BCRYPT_AUTH_TAG_LENGTH = "AuthTagLength"
 BCRYPT_MESSAGE_BLOCK_LENGTH = "MessageBlockLength"
-BCRYPT_HASH_LENGTH = "HashDigestLength"
+BCRYPT_HASH_LENGTH = hashing.HASH_LENGTH
 BCRYPT_HASH_BLOCK_LENGTH = "HashBlockLength"
 BCRYPT_HASH_OID_LIST = "HashOIDList"
 BCRYPT_IS_KEYED_HASH = "IsKeyedHash"
@@ -72,6 +72,9 @@ BCRYPT_IS_IFX_TPM_WEAK_KEY = "IsIfxTpmWeakKey"
 BCRYPT_HKDF_HASH_ALGORITHM = "HkdfHashAlgorithm"
 BCRYPT_HKDF_SALT_AND_FINALIZE = "HkdfSaltAndFinalize"
 BCRYPT_HKDF_PRK_AND_FINALIZE = "HkdfPrkAndFinalize"
+BCRYPT_FUNCTION_NAME_STRING = "FunctionNameString"
+BCRYPT_CUSTOMIZATION_STRING = "CustomizationString"
+BCRYPT_MULTI_OBJECT_LENGTH = "MultiObjectLength"
 NCRYPT_EXPORT_POLICY_PROPERTY = "Export Policy"
 
 DWORD_SIZE = 4
@@ -138,7 +141,7 @@ def _has_units(key: SymmetricKey) -> bool:
 def _hash_length(handle: AlgorithmHandle) -> int | None:
     algorithm = handle.algorithm
     if algorithm.hash_function:
-        return algorithm.hash_function.digest_size
+        return handle.output_length or algorithm.hash_function.digest_size
     return algorithm.block_length if algorithm.keyed_hash else None
 
 
@@ -154,6 +157,8 @@ def _hash_oids(handle: AlgorithmHandle) -> tuple[bytes, ...] | None:
     if handle.algorithm.hash_function is None or handle.hmac:
         return None
     prefix = handle.algorithm.hash_function.digest_info_prefix
+    if not prefix:
+        return None
     length = prefix[5]
     return (prefix[6 : 6 + length],)
 
@@ -289,12 +294,12 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda pair: _finalized(pair).export_policy,
         },
         HashObject: {
-            BCRYPT_OBJECT_LENGTH: lambda hashing: hashing.algorithm.object_length,
-            BCRYPT_ALGORITHM_NAME: lambda hashing: hashing.algorithm.name,
-            BCRYPT_PROVIDER_HANDLE: lambda hashing: hashing.algorithm_handle,
-            BCRYPT_HASH_LENGTH: lambda hashing: hashing.digest_length,
-            BCRYPT_HASH_BLOCK_LENGTH: lambda hashing: hashing.block_length,
-            BCRYPT_IS_REUSABLE_HASH: lambda hashing: int(hashing.reusable),
+            BCRYPT_OBJECT_LENGTH: lambda running: running.algorithm.object_length,
+            BCRYPT_ALGORITHM_NAME: lambda running: running.algorithm.name,
+            BCRYPT_PROVIDER_HANDLE: lambda running: running.algorithm_handle,
+            BCRYPT_HASH_LENGTH: lambda running: running.digest_length,
+            BCRYPT_HASH_BLOCK_LENGTH: lambda running: running.block_length,
+            BCRYPT_IS_REUSABLE_HASH: lambda running: int(running.reusable),
         },
         Secret: {
             BCRYPT_PROVIDER_HANDLE: lambda secret: secret.algorithm_handle,
@@ -401,8 +406,34 @@ def _set_pair_policy(pair: KeyPair, value: object) -> None:
     pair.set_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
 
-def _set_hash_nonce(hashing: HashObject, value: Any) -> None:
-    hashing.set_nonce(octets(value, BCRYPT_INITIALIZATION_VECTOR))
+def _set_algorithm_output_length(handle: AlgorithmHandle, value: object) -> None:
+    handle.output_length = hashing.check_output_length(handle.algorithm, _dword(value, BCRYPT_HASH_LENGTH))
+
+
+def _set_algorithm_function_name(handle: AlgorithmHandle, value: Any) -> None:
+    hashing.require_strings(handle.algorithm)
+    handle.function_name = octets(value, BCRYPT_FUNCTION_NAME_STRING)
+
+
+def _set_algorithm_customization(handle: AlgorithmHandle, value: Any) -> None:
+    hashing.require_strings(handle.algorithm)
+    handle.customization = octets(value, BCRYPT_CUSTOMIZATION_STRING)
+
+
+def _set_hash_output_length(running: HashObject, value: object) -> None:
+    running.set_output_length(_dword(value, BCRYPT_HASH_LENGTH))
+
+
+def _set_hash_function_name(running: HashObject, value: Any) -> None:
+    running.set_strings(function_name=octets(value, BCRYPT_FUNCTION_NAME_STRING))
+
+
+def _set_hash_customization(running: HashObject, value: Any) -> None:
+    running.set_strings(customization=octets(value, BCRYPT_CUSTOMIZATION_STRING))
+
+
+def _set_hash_nonce(running: HashObject, value: Any) -> None:
+    running.set_nonce(octets(value, BCRYPT_INITIALIZATION_VECTOR))
 
 
 def _hkdf(holder: KdfKey | Secret) -> HkdfState:
@@ -443,6 +474,9 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
             BCRYPT_ECC_PARAMETERS: _set_algorithm_parameters,
             BCRYPT_MESSAGE_BLOCK_LENGTH: _refuse_message_block_length,
             BCRYPT_EFFECTIVE_KEY_LENGTH: _set_algorithm_effective_bits,
+            BCRYPT_HASH_LENGTH: _set_algorithm_output_length,
+            BCRYPT_FUNCTION_NAME_STRING: _set_algorithm_function_name,
+            BCRYPT_CUSTOMIZATION_STRING: _set_algorithm_customization,
             NCRYPT_EXPORT_POLICY_PROPERTY: _set_algorithm_policy,
             NCRYPT_PIN_PROPERTY: _set_algorithm_pin,
         },
@@ -465,6 +499,9 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
         },
         HashObject: {
             BCRYPT_INITIALIZATION_VECTOR: _set_hash_nonce,
+            BCRYPT_HASH_LENGTH: _set_hash_output_length,
+            BCRYPT_FUNCTION_NAME_STRING: _set_hash_function_name,
+            BCRYPT_CUSTOMIZATION_STRING: _set_hash_customization,
         },
         KdfKey: _HKDF_SETTERS,
         Secret: _HKDF_SETTERS,
