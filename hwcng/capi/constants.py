@@ -51,8 +51,6 @@ __all__ = [
     "CALG_AES",
     "CALG_RC4",
     "CALG_SEAL",
-    "AT_KEYEXCHANGE",
-    "AT_SIGNATURE",
     "CRYPT_VERIFYCONTEXT",
     "CRYPT_NEWKEYSET",
     "CRYPT_DELETEKEYSET",

@@ -425,10 +425,12 @@ def _set_hash_output_length(running: HashObject, value: object) -> None:
 
 
 def _set_hash_function_name(running: HashObject, value: Any) -> None:
+    hashing.require_strings(running.algorithm)
     running.set_strings(function_name=octets(value, BCRYPT_FUNCTION_NAME_STRING))
 
 
 def _set_hash_customization(running: HashObject, value: Any) -> None:
+    hashing.require_strings(running.algorithm)
     running.set_strings(customization=octets(value, BCRYPT_CUSTOMIZATION_STRING))
 
 

@@ -248,14 +248,14 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "3.2 HkdfHashAlgorithm": "set first, on HKDF keys and on secrets; an unknown hash: INVALID_PARAMETER",
     "3.2 HkdfSaltAndFinalize": "extraction with this salt, or one of zeros; then the settings are fixed",
     "3.2 HkdfPrkAndFinalize": "the key is the pseudorandom key; takes no value",
+    "3.2 FunctionNameString": "CSHAKE128, CSHAKE256: set before any data",
+    "3.2 CustomizationString": "CSHAKE128, CSHAKE256: set before any data",
     "5.17": "BCryptKeyDerivation: each algorithm's mandatory parameters; exactly the length that is asked for",
     "5.18": "BCryptDeriveKeyPBKDF2: HMAC handles only; 0 iterations: INVALID_PARAMETER",
     "5.19": "BCryptDeriveKeyCapi: at most twice the digest; finishes the hash",
 }
 
 ROWS_LATER: Mapping[str, str] = {
-    "3.2 FunctionNameString": "CSHAKE128, CSHAKE256",
-    "3.2 CustomizationString": "CSHAKE128, CSHAKE256, KMAC128, KMAC256",
     "3.2 MultiObjectLength": "multi-hash",
     "3.2 SecretAgreementParam": "no algorithm uses it",
     "3.2 PCP_PLATFORM_TYPE": "the TPM provider",

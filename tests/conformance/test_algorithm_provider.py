@@ -51,6 +51,8 @@ from hwcng.bcrypt import (
 from hwcng.errors import NTSTATUS
 
 HASHES = ("MD5", "SHA1", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-384", "SHA3-512")
+HOST_HASHES = {"MD2", "MD4", "SHAKE128", "SHAKE256", "CSHAKE128", "CSHAKE256"}
+RNGS = {"RNG", "FIPS186DSARNG"}
 ASYMMETRIC = (
     "RSA",
     "RSA_SIGN",
@@ -298,11 +300,11 @@ def test_enumeration_lists_each_algorithm_once_per_class(default_provider, calls
     with calls() as counter:
         entries = BCryptEnumAlgorithms(0)
     assert counter.names == []
-    assert {entry.pszName for entry in entries} == set(ALGORITHMS) | KDFS
+    assert {entry.pszName for entry in entries} == {*ALGORITHMS, *HOST_HASHES, *RNGS} | KDFS
     assert {entry.dwFlags for entry in entries} == {0}
     assert sorted(entry.dwClass for entry in entries if entry.pszName == "RSA") == [3, 5]
     assert sorted(entry.dwClass for entry in entries if entry.pszName == "RSA_SIGN") == [5]
-    assert len(entries) == len(set(entries)) == len(ALGORITHMS) + len(KDFS) + 1
+    assert len(entries) == len(set(entries)) == len({*ALGORITHMS, *HOST_HASHES, *RNGS}) + len(KDFS) + 1
 
 
 @pytest.mark.row("5.3")
@@ -310,12 +312,12 @@ def test_enumeration_lists_each_algorithm_once_per_class(default_provider, calls
     ("operation", "names"),
     [
         (0x01, CIPHERS),
-        (0x02, {*HASHES, "AES-CMAC", "AES-GMAC"}),
+        (0x02, {*HASHES, *HOST_HASHES, "AES-CMAC", "AES-GMAC"}),
         (0x04, {"RSA"}),
         (0x08, {"ECDH_P256", "ECDH_P384", "ECDH_P521", "ECDH", "DH"}),
         (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA", "DSA"}),
-        (0x20, {"RNG"}),
-        (0x21, CIPHERS | {"RNG"}),
+        (0x20, RNGS),
+        (0x21, CIPHERS | RNGS),
         (0x40, KDFS),
         (0x80, set()),
     ],
