@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from conformance.helpers import refused
+from store import foreign
 
 import hwcng
 from hwcng.bcrypt import BCryptSignHash, BCryptVerifySignature
@@ -166,11 +169,75 @@ def test_a_process_without_the_pin(stored: NCryptKey, unopened_token_uri: str) -
         ("not a URI", NTSTATUS.STATUS_INVALID_PARAMETER),
         ("", NTSTATUS.STATUS_INVALID_PARAMETER),
         ("pkcs11:object=a?module-path=/no/such/module.so", NTSTATUS.STATUS_NOT_FOUND),
+        ("pkcs11:object=;type=private?module-path=/x", NTSTATUS.STATUS_INVALID_PARAMETER),
+        ("pkcs11:type=private?module-path=/x", NTSTATUS.STATUS_INVALID_PARAMETER),
+        ("pkcs11:object=a;type=public?module-path=/x", NTSTATUS.STATUS_INVALID_PARAMETER),
+        ("pkcs11:id=%01;type=cert?module-path=/x", NTSTATUS.STATUS_INVALID_PARAMETER),
+        ("pkcs11:id=%01;x-vendors=1?module-path=/x", NTSTATUS.STATUS_NOT_FOUND),
+        ("pkcs11:id=%01;unheard-of=1?module-path=/x", NTSTATUS.STATUS_INVALID_PARAMETER),
+        ("tpm2:?object=a&id=%01", NTSTATUS.STATUS_INVALID_PARAMETER),
+        ("tpm2:?object=a&type=private", NTSTATUS.STATUS_INVALID_PARAMETER),
+        ("tpm2:device;object=a", NTSTATUS.STATUS_INVALID_PARAMETER),
     ],
 )
 def test_uris_that_lead_nowhere(uri: str, status: NTSTATUS) -> None:
     with refused(status):
         hwcng.open_key(uri)
+
+
+@pytest.fixture
+def twins(provider: Provider) -> Iterator[str]:
+    """The label of two pairs of other software, whose CKA_IDs are 01 ff and 02."""
+    label = "twins of other software"
+    for identifier, scalar in ((b"\x01\xff", 201), (b"\x02", 202)):
+        foreign.create(provider, foreign.private_key(label, identifier, scalar))
+        foreign.create(provider, foreign.public_key(label, identifier, scalar))
+    yield label
+    for identifier in ("%01%FF", "%02"):
+        provider.delete_key(f"pkcs11:object={quote(label)};id={identifier}")
+
+
+@pytest.mark.usefixtures("empty_registry")
+def test_a_key_by_its_id(twins: str, token_uri: str, token_pin: str) -> None:
+    with refused(HRESULT.NTE_KEYSET_ENTRY_BAD):
+        hwcng.open_key(token_uri.replace("?", f";object={quote(twins)}?"), pin=token_pin)
+    for path, scalar in (("id=%01%ff", 201), (f"object={quote(twins)};id=%02;type=private", 202)):
+        key = hwcng.open_key(token_uri.replace("?", f";{path}?"), pin=token_pin)
+        assert isinstance(key, KeyPair)
+        assert key.public == foreign.material(scalar)
+        # What travels says which of the two it is.
+        uri = parse_uri(key.uri)
+        assert isinstance(uri, Pkcs11Uri)
+        assert (uri.object, uri.type) == (twins, "private")
+        for other in (hwcng.open_key(key.uri), pickle.loads(pickle.dumps(key)), copy.copy(key)):
+            assert isinstance(other, KeyPair)
+            assert (other.public, other.uri) == (key.public, key.uri)
+    for path in (f"object={quote(twins)};id=%03", "id=%02;type=secret-key", "object=another;id=%02", "id=%02%00"):
+        with refused(HRESULT.NTE_BAD_KEYSET):
+            hwcng.open_key(token_uri.replace("?", f";{path}?"), pin=token_pin)
+
+
+@pytest.mark.usefixtures("empty_registry")
+def test_every_attribute_of_the_token_counts(stored: NCryptKey, provider: Provider, token_pin: str) -> None:
+    """A provider that is open here serves a URI only where all that it says of token, slot and library is so."""
+    hwcng.set_default_provider(provider)
+    found = provider._found  # type: ignore[attr-defined]
+    right = {
+        "slot-id": str(found.slot),
+        "slot-description": quote(found.slot_description),
+        "slot-manufacturer": quote(found.slot_manufacturer),
+        "manufacturer": quote(provider.token.manufacturer),
+        "model": quote(provider.token.model),
+        "library-manufacturer": "SoftHSM",
+        "library-version": provider.token.library.rpartition(" ")[2],
+    }
+    for name, value in right.items():
+        key = hwcng.open_key(stored.uri.replace("?", f";{name}={value}?"), pin=token_pin)
+        assert key.algorithm_handle.provider is provider
+    wrong = dict.fromkeys(right, "another") | {"slot-id": str(found.slot + 1), "library-version": "9.9"}
+    for name, value in wrong.items():
+        with refused(NTSTATUS.STATUS_NOT_FOUND):
+            hwcng.open_key(stored.uri.replace("?", f";{name}={value}?"), pin=token_pin)
 
 
 @pytest.mark.usefixtures("empty_registry")

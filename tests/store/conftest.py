@@ -55,6 +55,17 @@ def keeper(keeping_token: KeepingToken) -> Iterator[Pkcs11Provider]:
 
 
 @pytest.fixture
+def softhsm_keeper(token_uri: str, token_pin: str) -> Iterator[Pkcs11Provider]:
+    """The same on SoftHSM."""
+    import hwcng
+
+    with hwcng.open_provider(token_uri, pin=token_pin) as opened:
+        objects_of(opened, destroy=True)  # type: ignore[arg-type]
+        yield opened  # type: ignore[misc]
+        objects_of(opened, destroy=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
 def another(keeping_token: KeepingToken) -> Iterator[Callable[[], Pkcs11Provider]]:
     """More providers on the same token."""
     import hwcng

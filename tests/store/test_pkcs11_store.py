@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from isolation.child import run
-from pkcs11 import Attribute, KeyType, ObjectClass
+from pkcs11 import Attribute
 from store.conftest import NAMES, KeepingToken, objects_of
+from store.foreign import certificate, create, ec_public, material, private_key, public_key
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError
@@ -33,7 +33,6 @@ from hwcng.providers.base import (
     SecretSpec,
     Usage,
 )
-from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.uri import Pkcs11Uri, parse_uri
 from hwcng.testing.calls import CallCounter
@@ -296,24 +295,10 @@ def test_it_works_in_forked_children(keeping_token: KeepingToken) -> None:
 # Other software.
 
 
-@pytest.fixture
-def softhsm_keeper(token_uri: str, token_pin: str) -> object:
-    with hwcng.open_provider(token_uri, pin=token_pin) as opened:
-        objects_of(opened, destroy=True)
-        yield opened
-        objects_of(opened, destroy=True)
-
-
 def tool(*arguments: str, token_pin: str) -> None:
     command = ["pkcs11-tool", "--module", "/usr/lib/softhsm/libsofthsm2.so", "--token-label", "hwcng-test", "--login"]
     done = subprocess.run([*command, "--pin", token_pin, *arguments], capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
-
-
-def create(provider: Pkcs11Provider, template: dict[Attribute, object]) -> int:
-    held = objects.create(provider._connection, {Attribute.TOKEN: True, **template}, "a foreign object")
-    held._holders = 0
-    return held.handle
 
 
 @pytest.mark.requires("command:pkcs11-tool")
@@ -358,80 +343,23 @@ def test_keys_of_softhsm2_util(key_type: str, softhsm_keeper: Pkcs11Provider, to
         assert public == EcPublicKey("nistP256", numbers.x, numbers.y)
 
 
-def foreign_private(label: str, identifier: bytes, scalar: int) -> dict[Attribute, object]:
-    from pkcs11.util.ec import encode_named_curve_parameters
-
-    return {
-        Attribute.CLASS: ObjectClass.PRIVATE_KEY,
-        Attribute.KEY_TYPE: KeyType.EC,
-        Attribute.LABEL: label,
-        Attribute.ID: identifier,
-        Attribute.PRIVATE: True,
-        Attribute.SENSITIVE: True,
-        Attribute.EXTRACTABLE: False,
-        Attribute.SIGN: True,
-        Attribute.DERIVE: False,
-        Attribute.EC_PARAMS: encode_named_curve_parameters("1.2.840.10045.3.1.7"),
-        Attribute.VALUE: scalar.to_bytes(32, "big"),
-    }
-
-
-def foreign_public(label: str, identifier: bytes, scalar: int) -> dict[Attribute, object]:
-    private = foreign_private(label, identifier, scalar)
-    public = ec.derive_private_key(scalar, ec.SECP256R1()).public_key()
-    point = public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
-    return {
-        Attribute.CLASS: ObjectClass.PUBLIC_KEY,
-        Attribute.PRIVATE: False,
-        Attribute.VERIFY: True,
-        Attribute.EC_POINT: b"\x04\x41" + point,
-        **{kind: private[kind] for kind in (Attribute.KEY_TYPE, Attribute.LABEL, Attribute.ID, Attribute.EC_PARAMS)},
-    }
-
-
-def certificate_of(scalar: int, label: str, identifier: bytes) -> dict[Attribute, object]:
-    import datetime
-
-    key = ec.derive_private_key(scalar, ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hwcng")])
-    start = datetime.datetime(2026, 1, 1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + datetime.timedelta(days=9999))
-    certificate = builder.sign(key, hashes.SHA256())
-    return {
-        Attribute.CLASS: ObjectClass.CERTIFICATE,
-        Attribute.CERTIFICATE_TYPE: 0,
-        Attribute.LABEL: label,
-        Attribute.ID: identifier,
-        Attribute.PRIVATE: False,
-        Attribute.SUBJECT: name.public_bytes(),
-        Attribute.ISSUER: name.public_bytes(),
-        Attribute.SERIAL_NUMBER: b"\x02\x01\x01",
-        Attribute.VALUE: certificate.public_bytes(serialization.Encoding.DER),
-    }
-
-
-def public_of(scalar: int) -> EcPublicKey:
-    numbers = ec.derive_private_key(scalar, ec.SECP256R1()).public_key().public_numbers()
-    return EcPublicKey("nistP256", numbers.x, numbers.y)
-
-
 def test_a_private_key_without_its_public_half(keeper: Pkcs11Provider) -> None:
-    create(keeper, foreign_private("alone", b"\1\2", 77))
+    create(keeper, private_key("alone", b"\1\2", 77))
     with pytest.raises(CngError, match="neither a public object nor a certificate") as caught:
         keeper.open_key("alone")
     assert caught.value.status == HRESULT.NTE_KEYSET_ENTRY_BAD
     assert [record.spec for record in keeper.list_keys()] == [ECDSA]
     # A public object of another label is its half all the same.
-    create(keeper, foreign_public("elsewhere", b"\1\2", 77))
-    assert keeper.open_key("alone").public == public_of(77)
-    verify_ecdsa(public_of(77), keeper.open_key("alone").sign_digest(EcdsaSpec(), DIGEST))
+    create(keeper, public_key("elsewhere", b"\1\2", 77))
+    assert keeper.open_key("alone").public == material(77)
+    verify_ecdsa(material(77), keeper.open_key("alone").sign_digest(EcdsaSpec(), DIGEST))
     assert [record.name for record in keeper.list_keys()] == ["alone"]
 
 
 def test_a_certificate_beside_the_key(keeper: Pkcs11Provider) -> None:
-    create(keeper, foreign_private("certified", b"\1\2", 78))
-    create(keeper, certificate_of(78, "certified", b"\1\2"))
-    assert keeper.open_key("certified").public == public_of(78)
+    create(keeper, private_key("certified", b"\1\2", 78))
+    create(keeper, certificate("certified", b"\1\2", ec_public(78)))
+    assert keeper.open_key("certified").public == material(78)
     assert list(keeper.list_keys()) == [KeyRecord("certified", ECDSA, None, certificate=True)]
     # It goes with the key that it is of.
     keeper.persist_key(keeper.generate_secret(AES), "certified", replace=True)
@@ -441,8 +369,8 @@ def test_a_certificate_beside_the_key(keeper: Pkcs11Provider) -> None:
 
 def test_two_keys_of_one_name(keeper: Pkcs11Provider) -> None:
     for identifier, scalar in ((b"\1", 5), (b"\2", 6)):
-        create(keeper, foreign_private("twice", identifier, scalar))
-        create(keeper, foreign_public("twice", identifier, scalar))
+        create(keeper, private_key("twice", identifier, scalar))
+        create(keeper, public_key("twice", identifier, scalar))
     before = objects_of(keeper)
     for call in (
         lambda: keeper.open_key("twice"),
@@ -456,16 +384,16 @@ def test_two_keys_of_one_name(keeper: Pkcs11Provider) -> None:
     assert [record.name for record in keeper.list_keys()] == ["twice", "twice"]
     # Ours and another's are two as well.
     keeper.persist_key(keeper.generate_secret(AES), "ours")
-    create(keeper, foreign_private("ours", b"\7", 9))
+    create(keeper, private_key("ours", b"\7", 9))
     keeper._store._places.clear()
     assert status_of(lambda: keeper.open_key("ours")) == HRESULT.NTE_KEYSET_ENTRY_BAD
 
 
 def test_two_public_objects_that_differ(keeper: Pkcs11Provider) -> None:
-    create(keeper, foreign_private("unclear", b"\1", 5))
-    create(keeper, foreign_public("unclear", b"\1", 5))
-    other = create(keeper, foreign_public("unclear", b"\2", 6))
-    assert keeper.open_key("unclear").public == public_of(5)
+    create(keeper, private_key("unclear", b"\1", 5))
+    create(keeper, public_key("unclear", b"\1", 5))
+    other = create(keeper, public_key("unclear", b"\2", 6))
+    assert keeper.open_key("unclear").public == material(5)
     assert other in objects_of(keeper)
     keeper.delete_key("unclear")
     # A public key that somebody stored for its own sake is not ours to remove.
@@ -599,10 +527,10 @@ def test_no_value_in_what_is_read(keeper: Pkcs11Provider) -> None:
 
 
 def test_imported_pairs_have_a_public_object(keeper: Pkcs11Provider) -> None:
-    made = keeper.import_pair(ECDSA, EcPrivateKey(public_of(1234), 1234))
+    made = keeper.import_pair(ECDSA, EcPrivateKey(material(1234), 1234))
     keeper.persist_key(made, "imported")
     keeper._store._places.clear()
-    assert keeper.open_key("imported").public == public_of(1234)
+    assert keeper.open_key("imported").public == material(1234)
 
 
 def test_hmac_keys_know_their_hash(keeper: Pkcs11Provider) -> None:

@@ -96,6 +96,7 @@ ACCEPTED = [
     ("pkcs11:token=", Pkcs11Uri(token="")),
     ("pkcs11:id=", Pkcs11Uri(id=b"")),
     ("pkcs11:id=%FF%00abc", Pkcs11Uri(id=b"\xff\x00abc")),
+    ("pkcs11:object=Schl%FCssel%00", Pkcs11Uri(object="Schl\udcfcssel\0")),
     ("pkcs11:slot-id=0", Pkcs11Uri(slot_id=0)),
     ("pkcs11:slot-id=007", Pkcs11Uri(slot_id=7)),
     ("pkcs11:slot-id=18446744073709551615", Pkcs11Uri(slot_id=2**64 - 1)),

@@ -77,7 +77,7 @@ class KeyStore:
         address = KeyAddress.of_name(name)
         place = self._remembered(address)
         verified = self._verified(place, self._connection()) if place is not None else None
-        return verified or self._remember(self._find(address))
+        return verified or self._remember(self._find(address), address)
 
     def _remembered(self, address: KeyAddress) -> Place | None:
         for name in (address.name, address.label):
@@ -86,11 +86,11 @@ class KeyStore:
                 return place
         return None
 
-    def _remember(self, place: Place) -> Place:
+    def _remember(self, place: Place, asked: KeyAddress | None = None) -> Place:
         with self._placing.held():
             if len(self._places) >= REMEMBERED:
                 self._places.clear()
-            self._places[place.address.name] = place
+            self._places.update(dict.fromkeys((place.address.name, (asked or place.address).name), place))
         return place
 
     def _forget(self, *addresses: KeyAddress) -> None:
@@ -119,11 +119,16 @@ class KeyStore:
         verified = self._verified(place, self._connection())
         if verified is not None:
             return verified
-        found = self._remember(self._find(place.address))
+        try:
+            found = self._find(KeyAddress(place.label, place.identifier, place.type))
+        except CngError as error:
+            if error.status is HRESULT.NTE_BAD_KEYSET:
+                self._forget(place.address)
+                raise _replaced(place) from error
+            raise
         if not found.same_key(place):
-            name = place.address.name
-            raise CngError(HRESULT.NTE_BAD_KEYSET, f"the key named {name!r} was replaced by another one: open it again")
-        return found
+            raise _replaced(place)
+        return self._remember(found)
 
     def _find(self, address: KeyAddress) -> Place:
         connection = self._connection()
@@ -137,7 +142,7 @@ class KeyStore:
         stored = shelf.current(address)
         if stored is None:
             self._forget(address)
-            raise no_such_key(address.name, f"token {connection.token_name!r}")
+            raise no_such_key(address.name, f"token {connection.token_name!r}{_what_has_the_label(shelf)}")
         spec = spec_of(stored.values, stored.own)
         return Place(
             connection,
@@ -228,6 +233,22 @@ class KeyStore:
             delete(connection, shelf, current)
         if current is None:
             raise no_such_key(address.name, f"token {connection.token_name!r}")
+
+
+def _replaced(place: Place) -> CngError:
+    return CngError(
+        HRESULT.NTE_BAD_KEYSET,
+        f"the key named {place.address.name!r} is gone, or was replaced by another one: open it again",
+    )
+
+
+def _what_has_the_label(shelf: Shelf) -> str:
+    """Of keys that NSS's certutil made, only the certificates have labels."""
+    others = (*shelf.certificates, *shelf.publics)
+    identifier = next((other.identifier for other in others if shelf.name and other.identifier), None)
+    if identifier is None:
+        return ""
+    return f"; what has that label belongs to the key {KeyAddress(identifier=identifier).name!r}, if there is one"
 
 
 def _record(shelf: Shelf, key: Stored, spec: SecretSpec | PairSpec, certified: bool) -> KeyRecord:

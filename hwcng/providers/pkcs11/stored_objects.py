@@ -8,7 +8,7 @@ public object of hwcng's that no private one belongs to.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pkcs11 import Attribute, ObjectClass
 
@@ -56,7 +56,7 @@ class Stored:
     @property
     def address(self) -> KeyAddress:
         """Everything that can be said of which key it is."""
-        return KeyAddress(self.name or None, self.identifier, type_of(self.object_class))
+        return KeyAddress(self.name, self.identifier, type_of(self.object_class))
 
     def fits(self, address: KeyAddress | None) -> bool:
         """Whether it is a key, and meant."""
@@ -106,12 +106,15 @@ class AttributeReader:
 
 @dataclass(slots=True)
 class Shelf:
-    """What a token holds under one label, "" for none. keys: private and secret objects."""
+    """What a token holds under one label, "" for none. keys: private and secret objects. elsewhere: the CKA_IDs that
+    keys of other labels have.
+    """
 
     name: str
     keys: list[Stored] = field(default_factory=list)
     publics: list[Stored] = field(default_factory=list)
     certificates: list[Stored] = field(default_factory=list)
+    elsewhere: frozenset[bytes] = frozenset()
 
     def add(self, stored: Stored) -> None:
         if stored.object_class in _KEYS:
@@ -135,8 +138,11 @@ class Shelf:
         return [key for key in self.keys if key not in given_way and key.fits(address)]
 
     def address_of(self, key: Stored) -> KeyAddress:
-        """The least that says which key it is: the label, where no other key has it."""
-        return KeyAddress(self.name) if self.name and len(self.candidates()) == 1 else key.address
+        """The least that says which key it is: the label, where no other key has it; without one the CKA_ID."""
+        if self.name:
+            return KeyAddress(self.name) if len(self.candidates()) == 1 else key.address
+        alone = key.identifier and key.identifier not in self.elsewhere
+        return replace(key.address, label=None) if alone else key.address
 
     @property
     def contested(self) -> bool:
@@ -225,7 +231,7 @@ def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
     if len(labels) == 1 and "" not in labels:
         return shelf_of(connection, labels.pop())
     beside = [stored for stored in found if not stored.name and stored not in keys]
-    shelf = Shelf("")
+    shelf = Shelf("", elsewhere=_identifiers_of_named(found))
     for stored in (*keys, *beside):
         shelf.add(stored)
     return shelf
@@ -234,6 +240,12 @@ def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
 def shelves(connection: Connection) -> list[Shelf]:
     """Everything that has a name: one search, and one read for each token object."""
     found: dict[str, Shelf] = {}
-    for stored in _read_all(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)):
-        found.setdefault(stored.name, Shelf(stored.name)).add(stored)
+    everything = list(_read_all(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)))
+    elsewhere = _identifiers_of_named(everything)
+    for stored in everything:
+        found.setdefault(stored.name, Shelf(stored.name, elsewhere=elsewhere)).add(stored)
     return list(found.values())
+
+
+def _identifiers_of_named(found: Sequence[Stored]) -> frozenset[bytes]:
+    return frozenset(stored.identifier for stored in found if stored.name and stored.object_class in _KEYS)
