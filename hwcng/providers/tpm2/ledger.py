@@ -215,7 +215,8 @@ class Ledger:
         """What all others hold, of this process and of others. To be asked after the TPM was: what is made is written
         down before.
         """
-        held = [entry for ledger in list(_ledgers) if ledger is not self for entry in ledger.entries.values()]
+        beside = [ledger for ledger in list(_ledgers) if ledger._place == self._place and ledger is not self]
+        held = [entry for ledger in beside for entry in ledger.entries.values()]
         for path in self._others():
             descriptor = _opened(path) if path not in dead else -1
             if descriptor >= 0:
