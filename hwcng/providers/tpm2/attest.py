@@ -23,7 +23,7 @@ from hwcng.providers.tpm2.constants import ALG, ST, Attributes
 from hwcng.providers.tpm2.templates import Public, name_of, parse_public
 from hwcng.providers.tpm2.wire import MalformedError, Reader
 
-__all__ = ["Attestation", "AttestedKey", "Origin", "verify_attestation"]
+__all__ = ["Attestation", "AttestedKey", "Origin", "parent_of", "verify_attestation"]
 
 _GENERATED = 0xFF544347
 _FIXED = Attributes.FIXEDTPM | Attributes.FIXEDPARENT
@@ -160,8 +160,13 @@ def _creation(record: Attestation, signer: Public, name: bytes, nonce: bytes) ->
     if not hmac.compare_digest(reader.sized(), hashlib.sha256(record.creation_data).digest()):
         raise _refused("the creation data is not what the TPM signed")
     reader.end()
+    return parent_of(record.creation_data)
+
+
+def parent_of(creation_data: bytes) -> bytes:
+    """The name of the storage key that a key was made under. Raises MalformedError."""
     # TPMS_CREATION_DATA: PCR selection, PCR digest, locality, the parent's name algorithm and names, outside info.
-    data = Reader(record.creation_data)
+    data = Reader(creation_data)
     for _ in range(data.u32()):
         data.u16()
         data.take(data.u8())

@@ -10,6 +10,7 @@ from hwcng.providers.tpm2.objects import TpmObject
 from hwcng.providers.tpm2.store import Store
 from hwcng.providers.tpm2.templates import ATTESTATION_KEY, name_of
 from hwcng.providers.tpm2.tsskey import TssKey
+from hwcng.providers.tpm2.wire import MalformedError
 
 __all__ = ["Attestor"]
 
@@ -23,6 +24,7 @@ class Attestor:
         self._connection = connection
         self._store = store
         self._signer: TpmObject | None = None
+        self._content = b""
         self._generation = connection.generation
 
     def attest(self, key: TpmObject, origin: Origin | None, nonce: bytes) -> Attestation:
@@ -33,7 +35,7 @@ class Attestor:
             )
         if key.auth:
             raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, "keys with a PIN are not attested: it would show the PIN")
-        signer = self._attestation_key()
+        signer = self._loadable_signer()
 
         def certify(connection: Connection) -> tuple[bytes, bytes, bytes, bytes]:
             by = connection.cache.acquire(connection, signer)
@@ -59,12 +61,35 @@ class Attestor:
             creation_signature,
         )
 
+    def _loadable_signer(self) -> TpmObject:
+        """The attestation key; one that is of before a TPM2_Clear gives way to a new one."""
+        signer = self._attestation_key()
+        try:
+            self._connection.perform("loading the attestation key", lambda line: line.cache.load(line, signer))
+        except CngError as error:
+            if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
+                raise
+            self._store.drop_attestation_key(self._content)
+            self._signer = None
+            signer = self._attestation_key()
+        return signer
+
     def _attestation_key(self) -> TpmObject:
         if self._signer is None or self._generation != self._connection.generation:
             self._generation = self._connection.generation
-            file = tsskey.parse(self._store.attestation_key() or self._make())
-            self._signer = TpmObject(file.public, file.private, name_of(file.public))
+            self._content = self._store.attestation_key() or self._make()
+            self._signer = self._read(self._content)
         return self._signer
+
+    def _read(self, content: bytes) -> TpmObject:
+        try:
+            file = tsskey.parse(content)
+            return TpmObject(file.public, file.private, name_of(file.public), title="the attestation key")
+        except (CngError, MalformedError):
+            raise CngError(
+                NTSTATUS.STATUS_DATA_ERROR,
+                f"{self._store.attestation_file} is damaged; remove it, and a new attestation key is made",
+            ) from None
 
     def _make(self) -> bytes:
         """A new attestation key as a file, in the store."""

@@ -5,19 +5,15 @@ TPM 2.0 Library, Part 1, sections 12.2 (start-up), 30 (context management) and 3
 
 from __future__ import annotations
 
-import atexit
-import os
-import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import entered, notice_fork, tell_after_fork
-from hwcng.providers.tpm2 import commands, leftovers
+from hwcng.providers.tpm2 import commands, leftovers, processes
 from hwcng.providers.tpm2.constants import CC, PT, RC
 from hwcng.providers.tpm2.errors import (
     BUSY,
@@ -29,6 +25,8 @@ from hwcng.providers.tpm2.errors import (
     TransportError,
     lockout,
     refusal,
+    root_is_another,
+    root_is_gone,
     to_cng,
     token_code,
 )
@@ -51,10 +49,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.001, 0.25, 10.0
 _RECOVERIES = 6
 _OTHERS_PAUSE = 0.005
 _FORK_WAIT = 1.0
-# multiprocessing runs finalisers of lower numbers later.
-_LAST = -1000
 _NOT_EXAMINED = "the TPM lost our session and did not get to see the PIN; nothing was tried again: repeat the call"
 _LOCKED_ROOT = "hwcng sends none to a storage root key: have the TPM's administrator put one without a password there"
+_NO_LOSS = BUSY | NO_ROOM | NO_SESSION_ROOM | {RC.LOCKOUT, RC.FAILURE, RC.CANCELED}
+"""Answers that a storage root key which is gone would not give."""
 _SELF_TEST = command(CC.SelfTest, (), b"", u8(1))
 
 
@@ -98,7 +96,7 @@ class Connection:
         self._lock = threading.RLock()
         self._owner = 0
         tell_after_fork(self)
-        _living.add(self)
+        processes.living.add(self)
 
     def __repr__(self) -> str:
         return f"<Connection to {self.tcti or 'the default TPM'}>"
@@ -145,8 +143,22 @@ class Connection:
         """The storage root key, None until it was found."""
         return self._parent
 
-    @parent.setter
-    def parent(self, parent: Parent) -> None:
+    @contextmanager
+    def adopting(self) -> Iterator[None]:
+        """For who looks at the storage root key anew: another one than before is no failure meanwhile."""
+        with self._exclusive():
+            parent, self._parent = self._parent, None
+            try:
+                yield
+            finally:
+                if self._parent is None:
+                    self._parent = parent
+                elif parent is not None and parent.name != self._parent.name:
+                    # The session was salted to the other one.
+                    self._lose()
+
+    def adopt(self, parent: Parent) -> None:
+        """Takes a storage root key that was checked. The caller is inside `adopting`."""
         title = f"the storage root key at {parent.handle:#x}"
         authorization = Authorization(title, _LOCKED_ROOT, counted=parent.counted, fixed=True)
         self._parent, self._root = parent, KeyHandle(parent.handle, parent.name, authorization=authorization)
@@ -275,6 +287,10 @@ class Connection:
         commands.startup(self)
 
     def _explain(self, error: TpmError, asked: str) -> CngError:
+        lost = self._parent_loss() if error.code not in _NO_LOSS else None
+        if lost is not None:
+            self._lose()
+            return CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, f"{asked}: {lost}", token_code(error))
         if error.code not in (*REFUSED, RC.LOCKOUT):
             return to_cng(error, asked)
         properties: dict[int, int] = {}
@@ -315,13 +331,12 @@ class Connection:
         self._presence.arrive()
         if not self._transport.shared:
             self._make_room()
-        if self.parent is not None:
-            self._check_parent(self.parent)
+        self._check_parent()
         self._open = True
 
     def _make_room(self) -> None:
         """Takes out what we had before the line broke and what the dead left; and all, where nobody can work."""
-        _end_with_worker()
+        processes.end_with_worker()
         self._ledger.arrive()
         self._ledger.resets = self._reset_counts()
         leftovers.flush_own(self, self._ledger)
@@ -338,14 +353,23 @@ class Connection:
             commands.startup(self)
             return commands.reset_counts(self)
 
-    def _check_parent(self, parent: Parent) -> None:
-        name = commands.read_public(self, parent.handle)[1]
-        if name != parent.name:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_DEVICE_STATE,
-                f"the storage root key at {parent.handle:#x} changed while connected: another TPM answers, or it was "
-                "cleared",
-            )
+    def _check_parent(self) -> None:
+        lost = self._parent_loss()
+        if lost is not None:
+            raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, lost)
+
+    def _parent_loss(self) -> str | None:
+        """What became of the storage root key, None where it is there: the TPM is asked."""
+        parent = self._parent
+        if parent is None:
+            return None
+        try:
+            name = commands.read_public(self, parent.handle)[1]
+        except TpmError as error:
+            if error.code == RC.HANDLE:
+                return root_is_gone(parent.handle)
+            return None
+        return None if name == parent.name else root_is_another(parent.handle)
 
     def _lose(self) -> None:
         """Takes note that the line broke: nothing is known of slots and sessions."""
@@ -427,52 +451,3 @@ class Connection:
         self._open = False
         self._transport.after_fork_in_child()
         self._presence.abandon()
-
-
-_living: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-class _Held(threading.local):
-    """The connections that this thread holds still while it forks; two threads may fork at a time."""
-
-    connections: tuple[Connection, ...] = ()
-
-
-_held = _Held()
-
-
-def _before_fork() -> None:
-    _held.connections = tuple(connection for connection in list(_living) if connection.before_fork())
-
-
-def _after_fork_in_parent() -> None:
-    connections, _held.connections = _held.connections, ()
-    for connection in connections:
-        connection.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    _held.connections = ()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
-
-
-@atexit.register
-def _close_all() -> None:
-    """What is left in a TPM without a resource manager would stay there."""
-    for connection in list(_living):
-        connection.close()
-
-
-_ends_with_worker: set[int] = set()
-
-
-def _end_with_worker() -> None:
-    """Workers of multiprocessing end by os._exit, which runs its finalisers and nothing else."""
-    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
-    # Where these were never imported this is none of its workers.
-    if process is None or util is None or process.parent_process() is None or os.getpid() in _ends_with_worker:
-        return
-    _ends_with_worker.add(os.getpid())
-    util.Finalize(None, _close_all, exitpriority=_LAST)

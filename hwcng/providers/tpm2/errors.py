@@ -24,6 +24,8 @@ __all__ = [
     "lockout",
     "rc_name",
     "refusal",
+    "root_is_another",
+    "root_is_gone",
     "to_cng",
     "token_code",
 ]
@@ -104,6 +106,10 @@ FOREIGN_BLOB = (
     "this key blob is not of this TPM, was altered, or the TPM was cleared since",
 )
 
+_VOID = (
+    "the TPM was cleared, or another TPM answers, and no key made before can be used; close the provider and open it "
+    "anew, which says what to remove so as to begin again"
+)
 _HELD_BY_OTHERS = (
     "and programs that are alive, or that hwcng does not know, hold them: end them, flush what they left "
     "(tpm2_flushcontext -t -l -s), or use a resource manager (device:/dev/tpmrm0)"
@@ -206,6 +212,14 @@ def refusal(error: TpmError, asked: str, properties: Mapping[int, int]) -> CngEr
 def _failures(properties: Mapping[int, int]) -> str:
     counted, most = properties.get(PT.LOCKOUT_COUNTER), properties.get(PT.MAX_AUTH_FAIL)
     return "" if counted is None or not most else f"{counted} of the {most} failures that lock the TPM are counted"
+
+
+def root_is_gone(handle: int) -> str:
+    return f"the storage root key at {handle:#x} is gone: {_VOID}"
+
+
+def root_is_another(handle: int) -> str:
+    return f"the storage root key at {handle:#x} is another one than before: {_VOID}"
 
 
 def lockout(error: TpmError, asked: str, properties: Mapping[int, int]) -> TpmLockoutError:

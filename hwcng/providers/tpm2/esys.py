@@ -151,8 +151,9 @@ class Esys:
                 return False
         return True
 
-    def persist_primary(self, template: bytes, handle: int, owner_auth: bytes) -> None:
-        """TPM2_CreatePrimary in the owner hierarchy, then TPM2_EvictControl to `handle`. template: TPMT_PUBLIC.
+    def persist_primary(self, template: bytes, handle: int, owner_auth: bytes, name: bytes | None = None) -> None:
+        """TPM2_CreatePrimary in the owner hierarchy, then TPM2_EvictControl to `handle`. template: TPMT_PUBLIC. name:
+        the only one that may become persistent, None for any.
 
         The owner's authorization value never travels: it goes through an HMAC session salted to a throw-away key of the
         null hierarchy, which needs no authorization.
@@ -165,7 +166,8 @@ class Esys:
                 )[0]
             try:
                 with self._calling(CC.EvictControl) as context:
-                    context.evict_control(tss.ESYS_TR.OWNER, made, handle, session1=session)
+                    if name is None or bytes(context.tr_get_name(made)) == name:
+                        context.evict_control(tss.ESYS_TR.OWNER, made, handle, session1=session)
             finally:
                 with self._calling(CC.FlushContext) as context:
                     context.flush_context(made)

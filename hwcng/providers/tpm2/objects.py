@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from hwcng.providers.tpm2 import commands
 from hwcng.providers.tpm2.commands import Link
 from hwcng.providers.tpm2.constants import RC, Attributes
-from hwcng.providers.tpm2.errors import NO_ROOM, TpmError, TransportError
+from hwcng.providers.tpm2.errors import FOREIGN_BLOB, NO_ROOM, TpmError, TransportError
 from hwcng.providers.tpm2.handles import Authorization, KeyHandle
 
 __all__ = ["ObjectCache", "TpmObject", "is_counted"]
 
 _ALONE, _SHARED = 2, 1
+_FORMAT_ONE, _OF_A_PARAMETER, _OF_SOMETHING = 0x80, 0x40, 0xF00
 
 
 def is_counted(public: bytes) -> bool:
@@ -86,6 +87,16 @@ class ObjectCache:
         if loaded and not flushed and key.context is None:
             key.context = commands.context_save(link, handle)
         return KeyHandle(handle, key.name, key.auth, key.authorization)
+
+    def load(self, link: Link, key: TpmObject) -> KeyHandle:
+        """`acquire`, for a blob that was not seen before: what is wrong with a parameter of TPM2_Load is its fault."""
+        try:
+            return self.acquire(link, key)
+        except TpmError as error:
+            code = error.rc
+            if code & _FORMAT_ONE and not code & 0xFF0000 and (code & _OF_A_PARAMETER or not code & _OF_SOMETHING):
+                raise TpmError(code, error.command, FOREIGN_BLOB) from None
+            raise
 
     def _from_context(self, link: Link, key: TpmObject) -> int:
         context, key.context = key.context or b"", None

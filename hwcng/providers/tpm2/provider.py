@@ -30,13 +30,13 @@ from hwcng.providers.base import (
     Usage,
 )
 from hwcng.providers.tpm2 import commands, importing, templates, tsskey
-from hwcng.providers.tpm2.attest import Origin
+from hwcng.providers.tpm2.attest import Origin, parent_of
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
 from hwcng.providers.tpm2.commands import Created
 from hwcng.providers.tpm2.connection import Connection
 from hwcng.providers.tpm2.constants import RC, RH
-from hwcng.providers.tpm2.errors import FOREIGN_BLOB, TpmError
+from hwcng.providers.tpm2.errors import TpmError, root_is_another
 from hwcng.providers.tpm2.key_store import KeyStore, authorization_value
 from hwcng.providers.tpm2.keys import Realm, Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.objects import TpmObject
@@ -54,7 +54,6 @@ __all__ = ["Tpm2Provider", "open_uri"]
 TIMEOUT_ATTRIBUTE = "x-timeout"
 
 _RSA_EXPONENT = 65537
-_FORMAT_ONE, _OF_A_PARAMETER = 0x80, 0x40
 
 
 def open_uri(uri: Tpm2Uri, *, pin: Pin | None = None, allow_raw_secret: bool = False) -> Tpm2Provider:
@@ -82,8 +81,9 @@ class Tpm2Provider(Provider):
         self._store = Store(Path(uri.store) if uri.store else default_directory(uri.tcti))
         self.connection = share(uri.tcti, _timeout(uri))
         try:
-            self._offers = Offers(self.connection.perform("opening the TPM", _probe))
-            self._adopt_storage_root(uri, pin)
+            with self.connection.adopting():
+                self._offers = Offers(self.connection.perform("opening the TPM", _probe))
+                self._adopt_storage_root(uri, pin)
             # The session is started here, so that no operation pays for it.
             self.connection.perform("starting a session", _start_session)
         except BaseException:
@@ -104,23 +104,37 @@ class Tpm2Provider(Provider):
         connection = self.connection
         found = connection.perform("looking for the storage root key", _read_storage_root)
         if found is None:
-            if self._store.pinned_name() is not None:
-                raise CngError(
-                    NTSTATUS.STATUS_INVALID_DEVICE_STATE,
-                    f"the TPM has no storage root key at {STORAGE_ROOT_HANDLE:#x}, but {self._store.directory} "
-                    "remembers one: this is another TPM, or it was cleared. Name another directory with ?store=",
-                )
-            owner_auth = _owner_auth(uri, pin)
-            connection.perform(
-                "making the storage root key",
-                lambda connection: _make_storage_root(connection, owner_auth),
-            )
-            found = connection.perform("reading the storage root key", _read_storage_root)
+            found = self._made_storage_root(_owner_auth(uri, pin), self._store.pinned_name())
         if found is None:
             raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, "the TPM did not keep its storage root key")
         parent = templates.storage_parent(STORAGE_ROOT_HANDLE, found)
         self._store.pin(parent.handle, parent.name)
-        connection.parent = parent
+        connection.adopt(parent)
+
+    def _made_storage_root(self, owner_auth: bytes, pinned: bytes | None) -> bytes | None:
+        """The public area of a new one. A TPM that was not cleared makes the one that it had, where only that was
+        removed; any other is not made where one is remembered.
+        """
+        try:
+            self.connection.perform(
+                "making the storage root key", lambda connection: _make_storage_root(connection, owner_auth, pinned)
+            )
+        except CngError as error:
+            if pinned is None or error.status is not NTSTATUS.STATUS_WRONG_PASSWORD:
+                raise
+            raise self._forgotten(f"; whether it was only removed cannot be seen: {error.message}") from None
+        found = self.connection.perform("reading the storage root key", _read_storage_root)
+        if found is None and pinned is not None:
+            raise self._forgotten("")
+        return found
+
+    def _forgotten(self, more: str) -> CngError:
+        return CngError(
+            NTSTATUS.STATUS_INVALID_DEVICE_STATE,
+            f"the TPM has no storage root key at {STORAGE_ROOT_HANDLE:#x}, but {self._store.root_file} remembers one: "
+            "this is another TPM, or it was cleared, and keys made before cannot be used. Remove that file to begin "
+            f"again with this TPM, or name another directory with ?store={more}",
+        )
 
     @property
     def _parent(self) -> Parent:
@@ -200,7 +214,12 @@ class Tpm2Provider(Provider):
         def work(connection: Connection) -> Created:
             # The parent at work takes a slot, and the new key one.
             connection.cache.make_room(connection, 1)
-            return commands.create(connection, connection.storage_root, template, value)
+            made = commands.create(connection, connection.storage_root, template, value)
+            if parent_of(made.creation_data) != connection.storage_root.name:
+                raise CngError(
+                    NTSTATUS.STATUS_INVALID_DEVICE_STATE, f"{asked}: {root_is_another(connection.storage_root.handle)}"
+                )
+            return made
 
         made = self.connection.perform(asked, work)
         held = TpmObject(made.public, made.private, name_of(made.public))
@@ -322,7 +341,7 @@ class Tpm2Provider(Provider):
         except (MalformedError, ValueError):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the blob holds no key that is served") from None
         held = TpmObject(file.public, file.private, name, auth)
-        self.connection.perform("loading the key", lambda connection: _load(connection, held))
+        self.connection.perform("loading the key", lambda connection: connection.cache.load(connection, held))
         if isinstance(spec, SecretSpec):
             return Tpm2SecretKey(self._realm, held, spec)
         if not isinstance(public.material, (RsaPublicKey, EcPublicKey)):
@@ -351,7 +370,7 @@ class Tpm2Provider(Provider):
         opened = self._keys.open(name, self._parent, pin)
         held, spec = opened.held, opened.spec
         try:
-            self.connection.perform("loading the key", lambda connection: _load(connection, held))
+            self.connection.perform("loading the key", lambda connection: connection.cache.load(connection, held))
         except CngError as error:
             if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
                 raise
@@ -434,23 +453,14 @@ def _read_storage_root(connection: Connection) -> bytes | None:
         raise
 
 
-def _make_storage_root(connection: Connection, owner_auth: bytes) -> None:
+def _make_storage_root(connection: Connection, owner_auth: bytes, name: bytes | None) -> None:
+    """name: of the only one that is wanted."""
     try:
-        connection.esys(lambda esys: esys.persist_primary(STORAGE_ROOT_KEY, STORAGE_ROOT_HANDLE, owner_auth))
+        connection.esys(lambda esys: esys.persist_primary(STORAGE_ROOT_KEY, STORAGE_ROOT_HANDLE, owner_auth, name))
     except TpmError as error:
         # Another process was faster, or we were before the line broke.
         if error.code != RC.NV_DEFINED:
             raise
-
-
-def _load(connection: Connection, held: TpmObject) -> None:
-    try:
-        connection.cache.acquire(connection, held)
-    except TpmError as error:
-        # Whatever the TPM finds wrong with a parameter of TPM2_Load, it is the blob that is wrong.
-        if error.rc & _FORMAT_ONE and not error.rc & 0xFF0000 and (error.rc & _OF_A_PARAMETER or not error.rc & 0xF00):
-            raise TpmError(error.rc, error.command, FOREIGN_BLOB) from None
-        raise
 
 
 def _pair_name(spec: PairSpec) -> str:

@@ -98,6 +98,30 @@ class Store:
                 "loaded. Remove that file to trust this TPM, or give each TPM a store of its own with ?store=",
             )
 
+    @property
+    def root_file(self) -> Path:
+        """What remembers the storage root key's name."""
+        return self.directory / _ROOT_FILE
+
+    @property
+    def attestation_file(self) -> Path:
+        return self.directory / _ATTESTATION_FILE
+
+    def drop_attestation_key(self, void: bytes) -> None:
+        """Removes a file that this TPM does not load, unless another process has put a new one there."""
+        aside = self.directory / f"{_ATTESTATION_FILE}.{os.getpid()}"
+        try:
+            os.replace(self.attestation_file, aside)
+            try:
+                if aside.read_bytes() != void:
+                    os.link(aside, self.attestation_file)
+            finally:
+                os.unlink(aside)
+        except (FileNotFoundError, FileExistsError):
+            return
+        except OSError as error:
+            raise self._failed("remove", _ATTESTATION_FILE, error) from error
+
     def attestation_key(self) -> bytes | None:
         """A TSS2 PRIVATE KEY file."""
         return self._read(_ATTESTATION_FILE)
