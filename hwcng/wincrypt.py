@@ -184,7 +184,8 @@ def CryptSetKeyParam(hKey: CapiKey, dwParam: int, pbData: object, dwFlags: int =
     pbData: an int or four bytes for a DWORD, bytes for the rest (of KP_SALT_EX and KP_P, KP_G, KP_Q the blob's
     contents), None for KP_X. dwFlags: of KP_ALGID the new key's length in bits in the upper half.
 
-    Raises NTE_BAD_TYPE, NTE_BAD_KEY, NTE_BAD_DATA (a bad value), NTE_BAD_KEY_STATE, NTE_BAD_FLAGS.
+    Raises NTE_BAD_TYPE, NTE_BAD_KEY, NTE_BAD_DATA (a bad value), NTE_BAD_KEY_STATE, NTE_BAD_FLAGS, NTE_FIXEDPARAMETER
+    (another KP_EFFECTIVE_KEYLEN than the one that the key works under).
     """
     params.set_key_param(_alive(hKey, CapiKey, "hKey"), dwParam, pbData, _number(dwFlags, "dwFlags"))
 

@@ -45,7 +45,9 @@ class AgreedKey(CapiKey):
         value = self._secret.agreed.raw()[::-1][: stored // 8]
         if 8 * len(value) < stored:
             raise failure(HRESULT.NTE_BAD_LEN, f"the secret has {8 * len(value)} bits, the key {stored}")
-        token_key = self.context.provider.import_secret(secret_spec(row, stored, exportable=bool(flags & 1)), value)
+        token_key = self.context.provider.import_secret(
+            secret_spec(self.context, row, stored, exportable=bool(flags & 1)), value
+        )
         self.session = SessionKey(
             self.context, row, token_key, salt=default_salt(self.context, row, bits, flags & c.CRYPT_NO_SALT)
         )

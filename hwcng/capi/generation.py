@@ -90,7 +90,7 @@ def _exportable(flags: int) -> bool:
 
 def _session_key(context: Context, row: AlgId, bits: int, flags: int) -> SessionKey:
     salt = default_salt(context, row, bits, flags)
-    spec = secret_spec(row, row.stored_bits(bits), exportable=_exportable(flags))
+    spec = secret_spec(context, row, row.stored_bits(bits), exportable=_exportable(flags))
     with failing_as(_LENGTH_REFUSED):
         key = context.provider.generate_secret(spec)
     return SessionKey(context, row, key, salt=salt, archivable=bool(flags & c.CRYPT_ARCHIVABLE))
@@ -105,7 +105,7 @@ def _mac_key(context: Context, row: AlgId, requested: int, flags: int) -> Sessio
         )
     context.require_offered(row)
     with failing_as(_LENGTH_REFUSED):
-        key = context.provider.generate_secret(secret_spec(row, bits, exportable=_exportable(flags)))
+        key = context.provider.generate_secret(secret_spec(context, row, bits, exportable=_exportable(flags)))
     return SessionKey(context, row, key)
 
 
@@ -195,5 +195,5 @@ def derive(context: Context, algid: int, base: CapiHash, flags: int) -> SessionK
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_HASH}):
         value = capi_kdf.expand(function, digest, stored_bits // 8, for_block_cipher=for_block_cipher)
     salt = default_salt(context, row, bits, flags, digest[stored_bits // 8 :])
-    spec = secret_spec(row, stored_bits, exportable=bool(flags & c.CRYPT_EXPORTABLE))
+    spec = secret_spec(context, row, stored_bits, exportable=bool(flags & c.CRYPT_EXPORTABLE))
     return SessionKey(context, row, context.provider.import_secret(spec, value), salt=salt)

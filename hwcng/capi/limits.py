@@ -14,8 +14,13 @@ from hwcng.capi.algids import ALGIDS, AlgId
 from hwcng.capi.errors import failure
 from hwcng.errors import HRESULT, Win32Error
 
-__all__ = ["CSPS", "DEFAULT_CSPS", "Csp", "Limits"]
+__all__ = ["CSPS", "DEFAULT_CSPS", "LONGEST_ENCRYPTING", "Csp", "Limits"]
 
+_WEAK_EFFECTIVE = 40
+"""Bits: a Base provider's default and its most (CryptSetKeyParam)."""
+LONGEST_ENCRYPTING = 128
+"""Bits: an RC2 key that is longer decrypts and authenticates, and does not encrypt."""
+_LONG_RC2 = tuple(range(LONGEST_ENCRYPTING + 8, 512 + 1, 8))
 PAIR_INCREMENTS = {"RSA": 8, "RSA_SIGN": 8, "DSA": 64, "DH": 64}
 SECRET_INCREMENT = 8
 
@@ -32,8 +37,8 @@ class Limits(NamedTuple):
 class Csp:
     """name: Microsoft's. kind: PROV_. family: whose containers it shares. exchange, signature: what its pairs are.
 
-    salt: bytes that CRYPT_CREATE_SALT and KP_SALT give an RC2 or RC4 key. refused_modes: CRYPT_MODE_ that are not even
-    set.
+    salt: bytes that CRYPT_CREATE_SALT and KP_SALT give an RC2 or RC4 key. effective_bits: RC2's longest effective key
+    length. refused_modes: CRYPT_MODE_ that are not even set.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Csp:
     exchange: int | None
     signature: int | None
     salt: int = 0
+    effective_bits: int = 1024
     refused_modes: frozenset[int] = frozenset()
 
     def algid(self, value: int) -> AlgId:
@@ -57,6 +63,10 @@ class Csp:
         if concrete is None:
             raise failure(HRESULT.NTE_BAD_ALGID, f"{self.name} has no pair of key specification {value}")
         return concrete
+
+    def default_effective_bits(self, bits: int) -> int:
+        """Of an RC2 key, where it is not the key's own length: a Base provider has 40 bits. bits: 0 for any."""
+        return self.effective_bits if self.effective_bits == _WEAK_EFFECTIVE and bits != _WEAK_EFFECTIVE else 0
 
     def increment(self, row: AlgId) -> int:
         """The step from one length to the next, in bits."""
@@ -88,6 +98,10 @@ class Csp:
         if row.fixed:
             return (row.stored_bits(row.fixed),)
         return tuple(range(limits.minimum, limits.maximum + 1, self.increment(row)))
+
+    def wrapped_lengths(self, row: AlgId) -> tuple[int, ...]:
+        """Those of a key in a SIMPLEBLOB, which is RC2's of up to 512 bits too."""
+        return self.cipher_lengths(row) + (_LONG_RC2 if row.value == c.CALG_RC2 else ())
 
 
 _ANY = Limits(0, 0, 0)
@@ -134,7 +148,7 @@ CSPS: Mapping[str, Csp] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Csp(c.MS_DEF_PROV, c.PROV_RSA_FULL, "rsa", _BASE, *_RSA_PAIRS, _SALT),
+            Csp(c.MS_DEF_PROV, c.PROV_RSA_FULL, "rsa", _BASE, *_RSA_PAIRS, _SALT, _WEAK_EFFECTIVE),
             Csp(c.MS_STRONG_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS, _SALT),
             Csp(c.MS_ENHANCED_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS),
             Csp(c.MS_SCARD_PROV, c.PROV_RSA_FULL, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
@@ -156,10 +170,25 @@ CSPS: Mapping[str, Csp] = MappingProxyType(
                 _RC_BASE | _DES | _fixed(c.CALG_3DES) | _OLD_HASHES | _DSS | _DH_BASE,
                 *_DSS_PAIRS,
                 _SALT,
+                _WEAK_EFFECTIVE,
                 _NOT_IN_DSS,
             ),
-            Csp(c.MS_ENH_DSS_DH_PROV, c.PROV_DSS_DH, "dss", _DSS_DH_STRONG, *_DSS_PAIRS, 0, _NOT_IN_DSS),
-            Csp(c.MS_DEF_DH_SCHANNEL_PROV, c.PROV_DH_SCHANNEL, "dss", _DSS_DH_STRONG, *_DSS_PAIRS, 0, _NOT_IN_DSS),
+            Csp(
+                c.MS_ENH_DSS_DH_PROV,
+                c.PROV_DSS_DH,
+                "dss",
+                _DSS_DH_STRONG,
+                *_DSS_PAIRS,
+                refused_modes=_NOT_IN_DSS,
+            ),
+            Csp(
+                c.MS_DEF_DH_SCHANNEL_PROV,
+                c.PROV_DH_SCHANNEL,
+                "dss",
+                _DSS_DH_STRONG,
+                *_DSS_PAIRS,
+                refused_modes=_NOT_IN_DSS,
+            ),
         )
     }
 )

@@ -14,6 +14,7 @@ from hwcng.capi.algids import AlgId
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import Code, failing_as, failure
 from hwcng.capi.keys import CapiKey, bad_key
+from hwcng.capi.limits import LONGEST_ENCRYPTING
 from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import HRESULT, NTSTATUS
@@ -41,8 +42,11 @@ _NAMED_MODES = frozenset({*_MODES, c.CRYPT_MODE_OFB, c.CRYPT_MODE_CTS})
 _BAD_DATA: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA})
 
 
-def secret_spec(row: AlgId, bits: int, *, exportable: bool, mac: bool = False) -> SecretSpec:
-    """What the token is asked for. bits: with parity. mac: a key of HMAC, whatever the ALG_ID.
+_FIXED: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_FIXEDPARAMETER})
+
+
+def secret_spec(context: Context, row: AlgId, bits: int, *, exportable: bool, mac: bool = False) -> SecretSpec:
+    """What the token is asked for. bits: with parity, 0 for any. mac: a key of HMAC, whatever the ALG_ID.
 
     A key that can have a salt must be one that data can be joined to, and MSDN's way to an HMAC key is an RC2 or RC4
     key.
@@ -50,7 +54,8 @@ def secret_spec(row: AlgId, bits: int, *, exportable: bool, mac: bool = False) -
     if mac or row.family is None or row.family is SecretFamily.HMAC:
         return SecretSpec(SecretFamily.HMAC, bits, Usage.SIGN, exportable)
     usage = _CIPHER_USAGE | Usage.DERIVE | Usage.SIGN if row.salted else _CIPHER_USAGE
-    return SecretSpec(row.family, bits, usage, exportable)
+    effective_bits = context.csp.default_effective_bits(bits) if row.family is SecretFamily.RC2 else 0
+    return SecretSpec(row.family, bits, usage, exportable, effective_bits=effective_bits)
 
 
 def default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: bytes | None = None) -> bytes:
@@ -81,7 +86,6 @@ class SessionKey(CapiKey):
         self.mode_bits = CFB8_BITS
         self.iv = bytes(row.block_bits // 8)
         self.salt = b""
-        self.effective_bits = token_key.spec.bits
         self._cipher: SymmetricKey | None = None
         self._using = ProcessLock()
         if not self.for_mac:
@@ -99,6 +103,11 @@ class SessionKey(CapiKey):
     def for_mac(self) -> bool:
         """Whether the token has it as a key of HMAC, which does not encrypt."""
         return self.token_key.spec.family is SecretFamily.HMAC
+
+    @property
+    def effective_bits(self) -> int:
+        """RC2's effective key length; of any other cipher the key's."""
+        return self.token_key.effective.bits if self.token_key.effective is not None else self.bits
 
     def _require_cipher(self) -> SymmetricKey:
         if self._cipher is None:
@@ -123,10 +132,8 @@ class SessionKey(CapiKey):
             before.destroy()
 
     def _apply_state(self) -> None:
-        """Puts mode, IV and effective length on the cipher, which then is at the beginning of a message."""
+        """Puts mode and IV on the cipher, which then is at the beginning of a message."""
         cipher = self._require_cipher()
-        if self.row.family is SecretFamily.RC2:
-            cipher.set_effective_bits(self.effective_bits)
         if not self.row.block_bits:
             cipher.stream_offset = 0
             return
@@ -185,18 +192,21 @@ class SessionKey(CapiKey):
             self._take_salt(salt)
 
     def set_effective_bits(self, bits: int) -> None:
-        """RC2's effective key length (RFC 2268)."""
-        if self.row.family is not SecretFamily.RC2:
+        """RC2's effective key length (RFC 2268), of all handles to the key: `hwcng.providers.effective_length`."""
+        effective = self.token_key.effective
+        if effective is None or self.row.family is not SecretFamily.RC2:
             raise failure(HRESULT.NTE_BAD_TYPE, f"{self.row.name} has no effective key length")
-        limits = self.context.csp.algorithms[self.row.value]
-        if not 0 < bits <= max(limits.maximum, FULL_BITS):
+        if not 0 < bits <= self.context.csp.effective_bits:
             raise failure(HRESULT.NTE_BAD_DATA, f"{bits} bits is no effective key length of {self.context.csp.name}")
-        self.effective_bits = bits
-        self._apply_state()
+        with failing_as(_FIXED), self._using.held():
+            effective.choose(bits)
+            self._apply_state()
 
     def encrypt(self, data: bytes, *, final: bool) -> bytes:
         """final: pads, and begins a new message afterwards; before, only whole blocks come."""
         self.require(c.CRYPT_ENCRYPT, "encrypt")
+        if self.row.family is SecretFamily.RC2 and self.bits > LONGEST_ENCRYPTING:
+            raise bad_key(f"an RC2 key of over {LONGEST_ENCRYPTING} bits decrypts and authenticates alone")
         return self._crypt(data, final, encrypting=True)
 
     def decrypt(self, data: bytes, *, final: bool) -> bytes:
@@ -253,7 +263,6 @@ class SessionKey(CapiKey):
             copy = SessionKey(self.context, self.row, self.token_key.duplicate(), salt=self.salt)
             copy._like(self)
             copy.mode, copy.mode_bits, copy.iv = self.mode, self.mode_bits, self.iv
-            copy.effective_bits = self.effective_bits
             if self._cipher is not None and copy._cipher is not None:
                 copy._apply_state()
                 copy._cipher.running_iv = self._cipher.running_iv

@@ -5,6 +5,8 @@ Private pairs and PLAINTEXTKEYBLOBs are never exported: NTE_BAD_KEY_STATE, which
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hwcng.capi import blobs
 from hwcng.capi import constants as c
 from hwcng.capi.agreed import AgreedKey
@@ -15,7 +17,7 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.generation import RSA_USAGES, stored, user_key
 from hwcng.capi.keys import CapiKey, bad_key, bad_state
-from hwcng.capi.pair_keys import OAEP_HASH, PairKey
+from hwcng.capi.pair_keys import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
 from hwcng.cng.pairs import KeyPair
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
@@ -74,13 +76,18 @@ def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> b
     public = _exchange_public(export_key)
     if key.for_mac:
         raise failure(HRESULT.NTE_BAD_TYPE, "a SIMPLEBLOB does not say that its key is HMAC's")
-    longest = (public.modulus.bit_length() + 7) // 8 - (42 if flags & c.CRYPT_OAEP else 11)
-    if key.bits // 8 > longest:
+    if key.bits > _room(public, flags):
         raise failure(
             HRESULT.NTE_BAD_LEN, f"a key of {key.bits} bits does not fit under one of {public.modulus.bit_length()}"
         )
     wrapped = key.token_key.wrapped_for(public, _encryption(flags))
     return blobs.build(c.SIMPLEBLOB, key.row.value, c.CALG_RSA_KEYX.to_bytes(4, "little") + wrapped[::-1])
+
+
+def _room(public: RsaPublicKey, flags: int) -> int:
+    """Bits of the longest key that is wrapped under an exchange key."""
+    overhead = OAEP_OVERHEAD if flags & c.CRYPT_OAEP else PKCS1_OVERHEAD
+    return 8 * ((public.modulus.bit_length() + 7) // 8 - overhead)
 
 
 def _private_refused(key: CapiKey) -> CngError:
@@ -171,11 +178,11 @@ def _import_plaintext(
             raise failure(HRESULT.NTE_BAD_ALGID, "the key of an HMAC is imported as CALG_RC2 with CRYPT_IPSEC_HMAC_KEY")
         if not bits:
             raise failure(HRESULT.NTE_BAD_LEN, "an HMAC key of no bytes is not taken")
-        spec = secret_spec(row, bits, exportable=exportable, mac=True)
+        spec = secret_spec(context, row, bits, exportable=exportable, mac=True)
         return SessionKey(context, row, context.provider.import_secret(spec, value))
     _require_cipher_bits(context, row, bits)
     context.require_offered(row)
-    spec = secret_spec(row, bits, exportable=exportable)
+    spec = secret_spec(context, row, bits, exportable=exportable)
     return _salted(context, row, context.provider.import_secret(spec, value), flags)
 
 
@@ -199,7 +206,8 @@ def _import_simple(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
         context.require_offered(row)
         _require_salting(context, row, flags)
         wrapped = blobs.parse_simple(blob.body, (public.modulus.bit_length() + 7) // 8)
-        unwrapped = _unwrapped(context, row, exchange.pair.private, wrapped, flags)
+        lengths = [bits for bits in context.csp.wrapped_lengths(row) if bits <= _room(public, flags)]
+        unwrapped = _unwrapped(context, row, exchange.pair.private, wrapped, flags, lengths)
     finally:
         if key is None:
             exchange.destroy()
@@ -218,11 +226,15 @@ def _require_salting(context: Context, row: AlgId, flags: int) -> None:
         )
 
 
-def _unwrapped(context: Context, row: AlgId, private: PrivateKey, wrapped: bytes, flags: int) -> SecretKey | None:
-    """The key, or None for whatever is wrong with it."""
-    spec = secret_spec(row, row.stored_bits(row.fixed), exportable=bool(flags & c.CRYPT_EXPORTABLE))
+def _unwrapped(
+    context: Context, row: AlgId, private: PrivateKey, wrapped: bytes, flags: int, lengths: Sequence[int]
+) -> SecretKey | None:
+    """The key, or None for whatever is wrong with it. lengths: that it may have, in bits."""
+    if not lengths:
+        return None
+    spec = secret_spec(context, row, row.stored_bits(row.fixed), exportable=bool(flags & c.CRYPT_EXPORTABLE))
     try:
-        return private.unwrap_secret(spec, wrapped, _encryption(flags), context.csp.cipher_lengths(row))
+        return private.unwrap_secret(spec, wrapped, _encryption(flags), lengths)
     except CngError as error:
         if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
             raise

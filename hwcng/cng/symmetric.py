@@ -48,8 +48,8 @@ LARGEST_UNIT_BLOCKS = 1 << 20
 class SymmetricKey(StorableKey):
     """A cipher's key. Any number of threads may use one; calls without an IV take their turn at the running one.
 
-    message_block_length: bytes of a CFB segment, or of an XTS data unit, 0 until it is set. effective_bits: RC2's.
-    stream_offset: bytes of the RC4 key stream that are used up. origin: of the key that this is a duplicate of.
+    message_block_length: bytes of a CFB segment, or of an XTS data unit, 0 until it is set. stream_offset: bytes of the
+    RC4 key stream that are used up. origin: of the key that this is a duplicate of.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class SymmetricKey(StorableKey):
         chaining_mode: str | None,
         message_block_length: int | None = None,
         running_iv: bytes | None = None,
-        effective_bits: int | None = None,
         stream_offset: int = 0,
         origin: object = None,
     ) -> None:
@@ -76,7 +75,6 @@ class SymmetricKey(StorableKey):
         default_unit = 0 if handle.name == SecretFamily.XTS.value else CFB8_UNIT
         self.message_block_length = default_unit if message_block_length is None else message_block_length
         self.running_iv = bytes(self.block) if running_iv is None else running_iv
-        self.effective_bits = effective_bits or handle.effective_bits or token_key.spec.bits
         self.stream_offset = stream_offset
         self._origin = origin or object()
         self._chaining = ProcessLock()
@@ -131,9 +129,20 @@ class SymmetricKey(StorableKey):
             raise invalid_parameter(f"MessageBlockLength is {CFB8_UNIT} or {self.block} bytes, not {length}")
         self.message_block_length = length
 
+    @property
+    def effective_bits(self) -> int:
+        """EffectiveKeyLength of an RC2 key, of any other its length, in bits."""
+        effective = self.token_key.effective
+        return effective.bits if effective is not None else self.bits
+
     def set_effective_bits(self, bits: int) -> None:
-        """EffectiveKeyLength of an RC2 key, in bits."""
-        self.effective_bits = check_effective_bits(self.algorithm.name, bits)
+        """EffectiveKeyLength of an RC2 key, in bits: of all handles to it.
+
+        Raises STATUS_NOT_SUPPORTED for another length than the one that is fixed (`hwcng.providers.effective_length`).
+        """
+        check_effective_bits(self.algorithm.name, bits)
+        if self.token_key.effective is not None:
+            self.token_key.effective.choose(bits)
 
     def set_iv(self, iv: bytes) -> None:
         if self.mode is CipherMode.STREAM or self.mode is CipherMode.POLY1305:
@@ -201,7 +210,7 @@ class SymmetricKey(StorableKey):
         if mode in (CipherMode.XTS, CipherMode.STREAM) and padding:
             raise invalid_parameter(f"{self.algorithm.name} takes no BCRYPT_BLOCK_PADDING")
         if mode is CipherMode.ECB:
-            return self._blocks(self._spec(mode), data, padding, encrypting)[0]
+            return self._blocks(CipherSpec(mode), data, padding, encrypting)[0]
         if mode is CipherMode.STREAM:
             with self._chaining.held():
                 result = self._apply(CipherSpec(mode, offset=self.stream_offset), data, encrypting)
@@ -222,10 +231,6 @@ class SymmetricKey(StorableKey):
         self.running_iv = following
         return result
 
-    def _spec(self, mode: CipherMode, iv: bytes = b"") -> CipherSpec:
-        effective_bits = self.effective_bits if self.token_key.spec.family is SecretFamily.RC2 else 0
-        return CipherSpec(mode, iv, effective_bits)
-
     def _apply(self, spec: CipherSpec, data: bytes, encrypting: bool) -> bytes:
         return self.token_key.encrypt(spec, data) if encrypting else self.token_key.decrypt(spec, data)
 
@@ -235,7 +240,7 @@ class SymmetricKey(StorableKey):
         """The result, and the IV that the next call continues with."""
         if mode is CipherMode.XTS:
             return self._data_units(iv, data, encrypting)
-        result, ciphertext = self._blocks(self._spec(mode, iv), data, padding, encrypting)
+        result, ciphertext = self._blocks(CipherSpec(mode, iv), data, padding, encrypting)
         return result, (iv + ciphertext)[-self.block :]
 
     def _data_units(self, first: bytes, data: bytes, encrypting: bool) -> tuple[bytes, bytes]:
@@ -283,7 +288,6 @@ class SymmetricKey(StorableKey):
                 chaining_mode=self.chaining_mode,
                 message_block_length=self.message_block_length,
                 running_iv=self.running_iv,
-                effective_bits=self.effective_bits,
                 stream_offset=self.stream_offset,
                 origin=self._origin,
             )
@@ -352,7 +356,17 @@ def _usage(handle: AlgorithmHandle) -> Usage:
 
 def _spec(handle: AlgorithmHandle, bits: int, usage: Usage | None = None) -> SecretSpec:
     exportable = bool(handle.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
-    return SecretSpec(SecretFamily(handle.name), bits, _usage(handle) if usage is None else usage, exportable)
+    family, allowed = SecretFamily(handle.name), _usage(handle) if usage is None else usage
+    return SecretSpec(family, bits, allowed, exportable, effective_bits=handle.effective_bits or 0)
+
+
+def _require_own_length(handle: AlgorithmHandle, bits: int) -> None:
+    """What may come into the token again and again works under one effective length whoever brings it, its own."""
+    if handle.effective_bits not in (None, bits):
+        raise not_supported(
+            f"an RC2 key of {bits} bits that is unwrapped or derived in the token has no EffectiveKeyLength of "
+            f"{handle.effective_bits} bits: two lengths would give it away"
+        )
 
 
 def _require_length(handle: AlgorithmHandle, bits: int) -> None:
@@ -382,13 +396,17 @@ def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object
     if usage is not None and (usage & ~possible or not usage):
         raise invalid_parameter(f"the usage of {handle.name} keys is of {possible}, not {usage}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        return _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
+        key = _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
+        if handle.effective_bits:
+            key.set_effective_bits(handle.effective_bits)
+        return key
 
 
 def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
     """A cipher key that `make` brings about in the token."""
     _require_cipher(handle)
     _require_length(handle, bits)
+    _require_own_length(handle, bits)
     return _cipher_key(handle, make(_spec(handle, bits)), None)
 
 
@@ -418,9 +436,7 @@ def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object
         raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")
     bits = 8 * (len(blob) - WRAP_OVERHEAD)
     _require_length(handle, bits)
-    if (handle.effective_bits or bits) != bits:
-        # The same blob under 8, 16, 24 effective bits would give its key away byte by byte, also one of AES.
-        raise not_supported("a wrapped RC2 key has as many effective bits as it has: leave EffectiveKeyLength unset")
+    _require_own_length(handle, bits)
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         token_key = handle.provider.unwrap_secret(_spec(handle, bits), import_key.token_key, blob)
         return _cipher_key(handle, token_key, held)

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.effective_length import EffectiveLength
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
@@ -132,7 +133,8 @@ class SecretSpec:
     """A secret key to make. bits: key length in bits. hash_name: HMAC's hash, a CNG name such as "SHA256"; None for
     every hash that the token has.
 
-    exportable: whether `wrap_key` and `opaque` may ever be asked of it.
+    exportable: whether `wrap_key` and `opaque` may ever be asked of it. effective_bits: RC2's effective key length
+    (RFC 2268), 0 for that of the key.
     """
 
     family: SecretFamily
@@ -140,19 +142,19 @@ class SecretSpec:
     usage: Usage
     exportable: bool = False
     hash_name: str | None = None
+    effective_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CipherSpec:
     """A mode without authentication over whole units. iv: one block, empty for ECB and STREAM.
 
-    effective_bits: RC2's effective key length in bits (RFC 2268). offset: bytes of an RC4 key stream that earlier calls
-    used up. data_unit: bytes of one XTS data unit; iv is then the number of the first unit, 16 bytes little-endian.
+    offset: bytes of an RC4 key stream that earlier calls used up. data_unit: bytes of one XTS data unit; iv is then the
+    number of the first unit, 16 bytes little-endian.
     """
 
     mode: CipherMode
     iv: bytes = b""
-    effective_bits: int = 0
     offset: int = 0
     data_unit: int = 0
 
@@ -523,10 +525,14 @@ class KeyingMaterial(abc.ABC):
 
 
 class SecretKey(abc.ABC):
-    """A secret key in a token. Safe for any number of threads. name: by which the token keeps it, None for no name."""
+    """A secret key in a token. Safe for any number of threads. name: by which the token keeps it, None for no name.
+
+    effective: of an RC2 key, under which alone it encrypts; shared with every other key of the same value.
+    """
 
     spec: SecretSpec
     name: str | None = None
+    effective: EffectiveLength | None = None
 
     @abc.abstractmethod
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes: ...

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +25,7 @@ from wincrypt.helpers import (
     refused,
 )
 
+from hwcng import CngError
 from hwcng import wincrypt as w
 from hwcng.capi.algids import ALGIDS
 from hwcng.errors import HRESULT, Win32Error
@@ -189,9 +193,92 @@ def test_effective_key_length_of_rc2(token: Provider, context: Context) -> None:
     assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) != full
     w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, 128)
     assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == full
-    for bits in (0, 129, 1025):
+    for bits in (0, 1025):
         with refused(HRESULT.NTE_BAD_DATA):
             w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, bits)
+    for bits in (1, 136, 512, 1024):
+        w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, bits)
+        assert w.CryptGetKeyParam(key, w.KP_EFFECTIVE_KEYLEN) == bits
+    with refused(Win32Error.ERROR_INVALID_PARAMETER):
+        w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, None)
+
+
+@pytest.mark.parametrize("csp", [w.MS_DEF_PROV, w.MS_DEF_DSS_DH_PROV])
+def test_effective_key_lengths_of_the_base_providers(token: Provider, verify: Verify, csp: str) -> None:
+    """1 to 40 bits, by default 40, whatever the key's own."""
+    secret = bytes.fromhex("d5e1a7e9ac38c1")
+    key = imported(verify(csp), w.CALG_RC2, secret)
+    with refused(HRESULT.NTE_BAD_DATA):
+        w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, 128)
+    assert w.CryptGetKeyParam(key, w.KP_KEYLEN) == 56 and w.CryptGetKeyParam(key, w.KP_EFFECTIVE_KEYLEN) == 40
+    # A published value of Windows.
+    assert w.CryptEncrypt(key, None, FINAL, 0, bytes(range(13))).hex() == "23c87013422ea8985cdf7a9beadb961b"
+    w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, 40)
+    for bits in (0, 41):
+        with refused(HRESULT.NTE_BAD_DATA):
+            w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, bits)
+
+
+def choices(keys: list[CapiKey]) -> set[bytes]:
+    """What an attacker sees of one text, who tries every effective length on handles to one key."""
+    seen = set()
+    for key, bits in zip(itertools.cycle(keys), range(8, 136, 8), strict=False):
+        with suppress(CngError):
+            w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, bits)
+        seen.add(w.CryptEncrypt(key, None, FINAL, 0, TEXT))
+    return seen
+
+
+@pytest.mark.parametrize("csp", [w.MS_DEF_PROV, w.MS_ENHANCED_PROV])
+@pytest.mark.parametrize("flags", [0, w.CRYPT_NO_SALT])
+def test_a_generated_key_works_under_one_effective_length(
+    token: Provider, verify: Verify, csp: str, flags: int
+) -> None:
+    """It is chosen once, before anything is encrypted, and for all duplicates."""
+    needs_algid(token, w.CALG_RC2)
+    context = verify(csp)
+    key = w.CryptGenKey(context, w.CALG_RC2, 40 << 16 | flags)
+    copies = [key, w.CryptDuplicateKey(key)]
+    w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, 16)
+    copies.append(w.CryptDuplicateKey(key))
+    for one in copies:
+        assert w.CryptGetKeyParam(one, w.KP_EFFECTIVE_KEYLEN) == 16
+        with refused(HRESULT.NTE_FIXEDPARAMETER):
+            w.CryptSetKeyParam(one, w.KP_EFFECTIVE_KEYLEN, 24)
+    assert len(choices(copies)) == 1
+    used = w.CryptGenKey(context, w.CALG_RC2, 40 << 16 | flags)
+    assert len(choices([w.CryptDuplicateKey(used), used])) == 1
+
+
+@pytest.mark.parametrize("csp", [w.MS_DEF_PROV, w.MS_ENHANCED_PROV])
+def test_a_key_that_authenticated_keeps_its_effective_length(token: Provider, verify: Verify, csp: str) -> None:
+    needs_algid(token, w.CALG_RC2)
+    context = verify(csp)
+    key = w.CryptGenKey(context, w.CALG_RC2, 56 << 16)
+    handle = w.CryptCreateHash(context, w.CALG_MAC, key)
+    w.CryptHashData(handle, TEXT)
+    w.CryptGetHashParam(handle, w.HP_HASHVAL)
+    with refused(HRESULT.NTE_FIXEDPARAMETER):
+        w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, 8)
+
+
+@pytest.mark.parametrize(("csp", "bits"), [(w.MS_DEF_PROV, 40), (w.MS_ENHANCED_PROV, 56)])
+def test_a_simple_blob_comes_back_under_one_effective_length(
+    token: Provider, verify: Verify, csp: str, bits: int
+) -> None:
+    """However often it is imported: the blob says none, and the provider's default is the key's for good."""
+    needs_algid(token, w.CALG_RC2)
+    context = verify(csp)
+    exchange = w.CryptGenKey(context, w.AT_KEYEXCHANGE, 1024 << 16)
+    key = w.CryptGenKey(context, w.CALG_RC2, 56 << 16 | w.CRYPT_EXPORTABLE)
+    blob = w.CryptExportKey(key, exchange, w.SIMPLEBLOB)
+    again = [w.CryptImportKey(context, blob) for _ in range(4)]
+    for one in again:
+        assert w.CryptGetKeyParam(one, w.KP_EFFECTIVE_KEYLEN) == bits
+        w.CryptSetKeyParam(one, w.KP_EFFECTIVE_KEYLEN, bits)
+        with refused(HRESULT.NTE_FIXEDPARAMETER):
+            w.CryptSetKeyParam(one, w.KP_EFFECTIVE_KEYLEN, 8)
+    assert choices(again) == {w.CryptEncrypt(key, None, FINAL, 0, TEXT)}
 
 
 def test_effective_key_length_by_rfc_2268(token: Provider, context: Context) -> None:
@@ -286,6 +373,56 @@ class TestSalts:
         w.CryptSetKeyParam(key, w.KP_SALT_EX, b"")
         assert w.CryptEncrypt(key, None, FINAL, 0, TEXT) == without
         assert w.CryptEncrypt(copy, None, FINAL, 0, TEXT) != without
+
+
+@pytest.mark.parametrize(
+    ("csp", "bits", "clear", "mac"),
+    [
+        (w.MS_DEF_PROV, 136, "05ffc448900b889d", "44a2947e17aea912"),
+        (w.MS_DEF_PROV, 512, "6c33c9236eb2677f", "e20c732e1660be9e"),
+        (w.MS_ENHANCED_PROV, 136, "e21b7eb34870d61e", "cf5036c1fb3ee9a3"),
+        (w.MS_ENHANCED_PROV, 256, "040b7d7c76bb743a", "48e27b6fb2384b44"),
+        (w.MS_ENHANCED_PROV, 512, "2c23fd7b4f2cd593", "d234352c0ca1fc29"),
+    ],
+)
+def test_long_rc2_keys_of_simple_blobs(
+    token: Provider, verify: Verify, csp: str, bits: int, clear: str, mac: str
+) -> None:
+    """They decrypt and authenticate, with published values of Windows, and do not encrypt."""
+    needs_algid(token, w.CALG_RC2)
+    context = verify(csp)
+    exchange = w.CryptGenKey(context, w.AT_KEYEXCHANGE, 1024 << 16)
+    key = w.CryptImportKey(context, simple_blob(exchange, b"\xcc" * (bits // 8)))
+    assert w.CryptGetKeyParam(key, w.KP_KEYLEN) == bits
+    effective = w.CryptGetKeyParam(key, w.KP_EFFECTIVE_KEYLEN)
+    assert effective == (40 if csp == w.MS_DEF_PROV else bits)
+    for final in (True, False):
+        with refused(HRESULT.NTE_BAD_KEY):
+            w.CryptEncrypt(key, None, final, 0, bytes(8))
+    assert w.CryptDecrypt(key, None, False, 0, b"\xcc" * 8).hex() == clear
+    handle = w.CryptCreateHash(context, w.CALG_MAC, key)
+    w.CryptHashData(handle, b"\0")
+    value = w.CryptGetHashParam(handle, w.HP_HASHVAL)
+    assert isinstance(value, bytes) and value.hex() == mac
+
+
+@pytest.mark.parametrize(
+    ("csp", "lengths"), [(w.MS_DEF_PROV, (4, 8, 16, 65)), (w.MS_ENHANCED_PROV, (4, 65, 80)), (w.MS_STRONG_PROV, (65,))]
+)
+def test_rc2_keys_of_other_lengths_are_in_no_simple_blob(
+    token: Provider, verify: Verify, csp: str, lengths: tuple[int, ...]
+) -> None:
+    needs_algid(token, w.CALG_RC2)
+    context = verify(csp)
+    exchange = w.CryptGenKey(context, w.AT_KEYEXCHANGE, 1024 << 16)
+    for length in lengths:
+        with refused(HRESULT.NTE_BAD_DATA):
+            w.CryptImportKey(context, simple_blob(exchange, b"\xcc" * length))
+
+
+def simple_blob(exchange: CapiKey, secret: bytes) -> bytes:
+    wrapped = w.CryptEncrypt(exchange, None, FINAL, 0, secret)
+    return struct.pack("<2BH2I", w.SIMPLEBLOB, 2, 0, w.CALG_RC2, w.CALG_RSA_KEYX) + wrapped
 
 
 SALTED = pytest.mark.parametrize("algid", [w.CALG_RC2, w.CALG_RC4], ids=name_of)

@@ -1,8 +1,10 @@
 """CKA_ID of the named keys that hwcng stores: which name, which key, and which earlier key it takes the place of.
 
 Layout, 27 octets: SHA-256 of the name (8), purpose (1), usage (1), length in bits (2, 0: see CKA_VALUE_LEN), seconds
-since 1970 (5), random (4), tag of the key that it replaces (6, zeros for none); numbers big-endian. Private, public and
-certificate object share it. No two keys do: NSS writes a new object over one of the same class and CKA_ID.
+since 1970 (5), random (4), tag of the key that it replaces (6, zeros for none); numbers big-endian. An RC2 key whose
+effective length is not its own (purpose 13) has both lengths in octets, its own first, in the place of the bits.
+Private, public and certificate object share it. No two keys do: NSS writes a new object over one of the same class and
+CKA_ID.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import PairSpec, SecretFamily, SecretSpec, Usage
 
 __all__ = ["ID_OCTETS", "KeyId", "make_id", "parse_id", "tag_of"]
@@ -44,6 +47,7 @@ _PURPOSES: Mapping[tuple[SecretFamily, str | None], int] = MappingProxyType(
     }
 )
 _FAMILIES = MappingProxyType({number: purpose for purpose, number in _PURPOSES.items()})
+_SHORTENED_RC2 = 13
 _UNSAID = 0
 # `Usage` by its numbers, which are stored as well.
 _USAGES = range(2 * Usage.DECAPSULATE.value)
@@ -51,7 +55,10 @@ _USAGES = range(2 * Usage.DECAPSULATE.value)
 
 @dataclass(frozen=True, slots=True)
 class KeyId:
-    """family, hash_name, bits: of a secret key; None and 0 where the attributes say it. replaces: a tag, or zeros."""
+    """family, hash_name, bits: of a secret key; None and 0 where the attributes say it. replaces: a tag, or zeros.
+
+    effective_bits: RC2's, 0 for the length of the key.
+    """
 
     family: SecretFamily | None
     hash_name: str | None
@@ -59,6 +66,7 @@ class KeyId:
     bits: int
     created: int
     replaces: bytes
+    effective_bits: int = 0
 
 
 def _name_hash(name: str) -> bytes:
@@ -71,14 +79,28 @@ def tag_of(object_class: int, identifier: bytes) -> bytes:
 
 
 def make_id(name: str, spec: SecretSpec | PairSpec, replaces: bytes | None) -> bytes:
-    """A CKA_ID for a new key. replaces: the tag of the key that gives way to it."""
+    """A CKA_ID for a new key. replaces: the tag of the key that gives way to it.
+
+    Raises STATUS_NOT_SUPPORTED for an effective length that is not whole octets.
+    """
     purpose, bits = _UNSAID, 0
     if isinstance(spec, SecretSpec):
         purpose = _PURPOSES.get((spec.family, spec.hash_name), _UNSAID)
         bits = spec.bits if spec.bits <= _MOST_BITS else 0
+        if spec.effective_bits:
+            purpose, bits = _SHORTENED_RC2, _both_lengths(spec)
     created = int(time.time()) & _MASK_40
     described = bytes([purpose, spec.usage.value]) + bits.to_bytes(2, "big") + created.to_bytes(5, "big")
     return _name_hash(name) + described + os.urandom(_RANDOM) + (replaces or bytes(_TAG))
+
+
+def _both_lengths(spec: SecretSpec) -> int:
+    if spec.effective_bits % 8:
+        raise CngError(
+            NTSTATUS.STATUS_NOT_SUPPORTED,
+            f"an RC2 key is stored with an effective length of whole octets, not of {spec.effective_bits} bits",
+        )
+    return spec.bits // 8 << 8 | spec.effective_bits // 8
 
 
 def parse_id(name: str, identifier: bytes) -> KeyId | None:
@@ -91,5 +113,8 @@ def parse_id(name: str, identifier: bytes) -> KeyId | None:
     )
     if usage not in _USAGES:
         return None
+    if purpose == _SHORTENED_RC2:
+        own, effective = divmod(bits, 256)
+        return KeyId(SecretFamily.RC2, None, Usage(usage), 8 * own, created, identifier[-_TAG:], 8 * effective)
     family, hash_name = _FAMILIES.get(purpose, (None, None))
     return KeyId(family, hash_name, Usage(usage), bits, created, identifier[-_TAG:])

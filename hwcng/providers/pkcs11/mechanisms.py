@@ -181,20 +181,22 @@ def _structured(mechanism: int, parameter: CData, *alive: CData) -> MechanismCal
     return MechanismCall(mechanism, parameter, ffi.sizeof(ffi.typeof(parameter).item), (parameter, *alive))
 
 
-def cipher(family: SecretFamily, spec: CipherSpec | AeadSpec, *, rc2_ecb_wants_iv: bool = False) -> MechanismCall:
+def cipher(
+    family: SecretFamily, spec: CipherSpec | AeadSpec, *, effective_bits: int = 0, rc2_ecb_wants_iv: bool = False
+) -> MechanismCall:
     """For a family and a mode in CIPHER_MECHANISMS.
 
-    rc2_ecb_wants_iv: whether the token reads CK_RC2_CBC_PARAMS for CKM_RC2_ECB too, where the standard has
-    CK_RC2_PARAMS.
+    effective_bits: RC2's effective key length. rc2_ecb_wants_iv: whether the token reads CK_RC2_CBC_PARAMS for
+    CKM_RC2_ECB too, where the standard has CK_RC2_PARAMS.
     """
     mechanism = CIPHER_MECHANISMS[family][spec.mode]
     if isinstance(spec, AeadSpec):
         return _chacha20_poly1305(mechanism, spec) if spec.mode is CipherMode.POLY1305 else _gcm(mechanism, spec)
     if family is SecretFamily.RC2:
         if spec.mode is CipherMode.ECB and not rc2_ecb_wants_iv:
-            return _structured(mechanism, ffi.new("CK_ULONG *", spec.effective_bits))
+            return _structured(mechanism, ffi.new("CK_ULONG *", effective_bits))
         parameters = ffi.new("CK_RC2_CBC_PARAMS *")
-        parameters.ulEffectiveBits, parameters.iv = spec.effective_bits, spec.iv or bytes(8)
+        parameters.ulEffectiveBits, parameters.iv = effective_bits, spec.iv or bytes(8)
         return _structured(mechanism, parameters)
     return with_iv(mechanism, spec.iv) if spec.iv else MechanismCall(mechanism)
 

@@ -192,7 +192,8 @@ def _wrapping_call(
 
 def _describe(spec: SecretSpec | PairSpec, public: PublicKeyMaterial | None) -> dict[str, Any]:
     if isinstance(spec, SecretSpec):
-        return {"family": spec.family.value, "bits": spec.bits, "usage": spec.usage.value, "hash": spec.hash_name}
+        described = {"family": spec.family.value, "bits": spec.bits, "usage": spec.usage.value, "hash": spec.hash_name}
+        return {**described, "effective": spec.effective_bits} if spec.effective_bits else described
     described = {"kind": spec.kind, "bits": spec.bits, "usage": spec.usage.value, "curve": spec.curve}
     return described | kind_of(spec).to_json(public)
 
@@ -254,7 +255,8 @@ def load(
         public = kind_of(spec).from_json(spec, described)
     else:
         usage, family = Usage(described["usage"]), SecretFamily(described["family"])
-        spec = SecretSpec(family, described["bits"], usage, exportable=True, hash_name=described["hash"])
+        effective_bits = described.get("effective", 0)
+        spec = SecretSpec(family, described["bits"], usage, True, described["hash"], effective_bits)
         template = templates.secret(spec)
     key = objects.unwrap(connection, call, keys[0], wrapped, template, "loading the opaque blob", WRAPPED_KEY_REFUSED)
     return key, spec, public

@@ -27,6 +27,7 @@ from hwcng.providers.base import (
     SecretSpec,
     Support,
 )
+from hwcng.providers.effective_length import EffectiveLength
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates, xts_keys
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
@@ -215,7 +216,7 @@ class Pkcs11Provider(Provider):
             templates.secret(spec, length=kind.says_length),
             f"generating a {spec.bits}-bit {spec.family.value} key",
         )
-        return Pkcs11SecretKey(held, self._offered, spec)
+        return Pkcs11SecretKey(held, self._offered, spec, EffectiveLength(spec.effective_bits or spec.bits, open=True))
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._kind_of_secret(spec)
@@ -227,7 +228,7 @@ class Pkcs11Provider(Provider):
             value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
         held = objects.create(self._connection, templates.secret(spec, value), asked)
-        return Pkcs11SecretKey(held, self._offered, spec)
+        return Pkcs11SecretKey(held, self._offered, spec, EffectiveLength(spec.effective_bits or spec.bits, known=True))
 
     def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
         self._require("AES", "WRAP")

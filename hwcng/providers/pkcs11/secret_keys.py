@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 
 from pkcs11 import Mechanism
 
@@ -30,6 +29,7 @@ from hwcng.providers.base import (
     Support,
     Usage,
 )
+from hwcng.providers.effective_length import EffectiveLength
 from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
@@ -73,9 +73,17 @@ def _data_units(spec: CipherSpec, data: bytes) -> Iterator[tuple[CipherSpec, byt
 
 
 class Pkcs11SecretKey(TokenKey, base.SecretKey):
-    def __init__(self, held: HeldObject, offered: MechanismSet, spec: SecretSpec) -> None:
+    """effective: of an RC2 key that others of its value share it with, or that may choose it; None for one that is
+    fixed as `spec` has it.
+    """
+
+    def __init__(
+        self, held: HeldObject, offered: MechanismSet, spec: SecretSpec, effective: EffectiveLength | None = None
+    ) -> None:
         super().__init__(held, offered)
         self.spec = spec
+        if spec.family is SecretFamily.RC2:
+            self.effective = effective or EffectiveLength(spec.effective_bits or spec.bits)
         self._stream = new_stream()
         self._streaming: Connection | None = None
 
@@ -83,8 +91,23 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         if not self.spec.usage & usage:
             raise not_supported(f"this {self.spec.family.value} key was made without the right to {verb}")
 
+    @property
+    def lasting_spec(self) -> SecretSpec:
+        """The spec of what is stored or handed out of this key: RC2's effective length is fixed from here on."""
+        if self.effective is None:
+            return self.spec
+        bits = self.effective.use()
+        return replace(self.spec, effective_bits=0 if bits == self.spec.bits else bits)
+
     def _call(self, spec: CipherSpec | AeadSpec) -> MechanismCall:
-        return mechanisms.cipher(self.spec.family, spec, rc2_ecb_wants_iv=self.offered.quirks.rc2_ecb_wants_iv)
+        if self.effective is None:
+            return mechanisms.cipher(self.spec.family, spec)
+        return mechanisms.cipher(
+            self.spec.family,
+            spec,
+            effective_bits=self.effective.use(),
+            rc2_ecb_wants_iv=self.offered.quirks.rc2_ecb_wants_iv,
+        )
 
     def _encrypt(self, spec: CipherSpec | AeadSpec, data: bytes, room: int) -> bytes:
         return self.connection.crypt(
@@ -115,9 +138,8 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         """The algorithm that the key is asked for as."""
         return _CIPHERS.get(self.spec.family, self.spec.family.value)
 
-    def _ecb(self, blocks: bytes, effective_bits: int = 0) -> bytes:
-        spec = CipherSpec(CipherMode.ECB, effective_bits=effective_bits)
-        return self._encrypt(spec, blocks, len(blocks)) if blocks else b""
+    def _ecb(self, blocks: bytes) -> bytes:
+        return self._encrypt(_ECB, blocks, len(blocks)) if blocks else b""
 
     def _cbc_zero_iv(self, blocks: bytes) -> bytes:
         return self._encrypt(_CBC_ZERO_IV, blocks, len(blocks))
@@ -127,10 +149,10 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         # An XTS key of two objects is a class of its own.
         if support is Support.REFUSED or (spec.mode is CipherMode.XTS and support is not Support.NATIVE):
             raise not_supported(f"token {self.connection.token_name!r} has no {self.cipher} {spec.mode.value}")
-        if isinstance(spec, CipherSpec) and spec.effective_bits % 8 and self.offered.quirks.rc2_whole_bytes:
+        if self.effective is not None and self.effective.bits % 8 and self.offered.quirks.rc2_whole_bytes:
             raise not_supported(
                 f"token {self.connection.token_name!r} takes effective key lengths in whole bytes, "
-                f"not {spec.effective_bits} bits"
+                f"not {self.effective.bits} bits"
             )
         return support
 
@@ -145,7 +167,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             return b""
         if not native:
             composed = compose.cfb8_encrypt if spec.mode is CipherMode.CFB8 else compose.cfb_encrypt
-            return composed(partial(self._ecb, effective_bits=spec.effective_bits), spec.iv, data)
+            return composed(self._ecb, spec.iv, data)
         if spec.mode is CipherMode.STREAM:
             return self._key_stream("Encrypt", spec, data)
         if spec.mode is CipherMode.XTS:
@@ -164,7 +186,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             return b""
         if not native:
             composed = compose.cfb8_decrypt if spec.mode is CipherMode.CFB8 else compose.cfb_decrypt
-            return composed(partial(self._ecb, effective_bits=spec.effective_bits), spec.iv, data)
+            return composed(self._ecb, spec.iv, data)
         if spec.mode is CipherMode.STREAM:
             return self._key_stream("Decrypt", spec, data)
         if spec.mode is CipherMode.XTS:
@@ -207,17 +229,22 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         connection.require_alive()
         if self.held.persistent:
             # A copy would be a second key of its name.
-            return Pkcs11SecretKey(self.held.share(), self.offered, self.spec)
+            return self._twin(self.held.share())
         handle = ffi.new("CK_ULONG *")
         # SoftHSM refuses a null pointer even for an empty template.
         template = ffi.new("CK_ATTRIBUTE[]", 1)
         with connection.owning() as session:
             rv = connection.cryptoki.C_CopyObject(session.handle, self.held.handle, template, 0, handle)
         if rv == CKR.OK:
-            return Pkcs11SecretKey(SessionObject(connection, int(handle[0])), self.offered, self.spec)
+            return self._twin(SessionObject(connection, int(handle[0])))
         if rv in _COPY_REFUSED:
-            return Pkcs11SecretKey(self.held.share(), self.offered, self.spec)
+            return self._twin(self.held.share())
         raise connection.error(rv, "duplicating the key failed")
+
+    def _twin(self, held: HeldObject) -> Pkcs11SecretKey:
+        """A key of the same value."""
+        effective = self.effective.of_duplicate() if self.effective is not None else None
+        return Pkcs11SecretKey(held, self.offered, self.spec, effective)
 
     def wrap_key(self, key: base.SecretKey) -> bytes:
         self._allow(Usage.WRAP, "wrap")
@@ -225,6 +252,11 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             raise not_supported("the key's export policy forbids its export")
         if not SECRET_KINDS[key.spec.family].wraps:
             raise unwrappable(key.spec)
+        if isinstance(key, Pkcs11SecretKey) and key.lasting_spec.effective_bits:
+            raise not_supported(
+                f"a wrapped key says nothing of its effective length, {key.lasting_spec.effective_bits} bits of "
+                f"{key.spec.bits}, and would come back with another: an opaque blob keeps it"
+            )
         # The token may hold a key of HMAC in another length than it was given.
         if key.spec.family is not SecretFamily.HMAC and (key.spec.bits // 8 < SMALLEST_WRAPPED or key.spec.bits % 64):
             raise not_supported(
@@ -253,7 +285,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
     def followed_by(self, data: bytes, spec: SecretSpec) -> Pkcs11SecretKey:
         self._allow(Usage.DERIVE, "be joined with data")
         held = key_transport.followed_by(self.connection, self.offered, self.held.handle, data, spec)
-        return Pkcs11SecretKey(held, self.offered, spec)
+        return Pkcs11SecretKey(held, self.offered, spec, self.effective)
 
     def keying_material(self) -> Pkcs11KeyingMaterial:
         any_hmac = self.spec.family is SecretFamily.HMAC and self.spec.hash_name is None
@@ -266,4 +298,4 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
             raise not_supported("the key's export policy forbids its export")
         if not SECRET_KINDS[self.spec.family].wraps:
             raise unwrappable(self.spec)
-        return opaque.build(self.connection, self.offered, self.spec, self.held.handle)
+        return opaque.build(self.connection, self.offered, self.lasting_spec, self.held.handle)

@@ -198,16 +198,15 @@ class KeyStore:
         if current is not None and key.held.handle == current.handle:
             # It is the key that it is to replace.
             return self._find(KeyAddress(name))
-        identifier = make_id(name, key.spec, current.tag if current is not None else None)
+        spec = key.lasting_spec if isinstance(key, Pkcs11SecretKey) else key.spec
+        identifier = make_id(name, spec, current.tag if current is not None else None)
         stale_handles = connection.stale_handles
         handle = write(connection, key, shelf, current, identifier)
         pair = isinstance(key, Pkcs11PrivateKey)
         object_class = int(ObjectClass.PRIVATE_KEY if pair else ObjectClass.SECRET_KEY)
         public = key.public if isinstance(key, Pkcs11PrivateKey) else None
         address, always = KeyAddress(name), isinstance(key, Pkcs11PrivateKey) and key.always_authenticate
-        return Place(
-            connection, stale_handles, handle, object_class, name, identifier, address, key.spec, public, always
-        )
+        return Place(connection, stale_handles, handle, object_class, name, identifier, address, spec, public, always)
 
     # Listing and ending.
 

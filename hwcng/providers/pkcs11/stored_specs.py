@@ -208,7 +208,7 @@ def spec_of(values: Values, own: KeyId | None) -> SecretSpec | PairSpec:
     family, hash_name, bits = _SECRETS[key_type]
     bits = bits or 8 * (number(values, Attribute.VALUE_LEN) or 0)
     if own is not None and own.family is not None:
-        return SecretSpec(own.family, own.bits or bits, usage, exportable, own.hash_name)
+        return SecretSpec(own.family, own.bits or bits, usage, exportable, own.hash_name, own.effective_bits)
     if family is SecretFamily.AES and usage & Usage.SIGN and not usage & (Usage.ENCRYPT | Usage.DECRYPT):
         family = SecretFamily.CMAC
     if family is SecretFamily.HMAC and usage & Usage.DERIVE and not usage & Usage.SIGN:

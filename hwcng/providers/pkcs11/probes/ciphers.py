@@ -16,17 +16,13 @@ _BLOCK_MODES: tuple[CipherSpec | AeadSpec, ...] = (
     CipherSpec(CipherMode.ECB),
     *(CipherSpec(mode, bytes(_BLOCK)) for mode in (CipherMode.CBC, CipherMode.CFB8, CipherMode.CFB64)),
 )
-_RC2_MODES: tuple[CipherSpec | AeadSpec, ...] = (
-    CipherSpec(CipherMode.ECB, b"", 128),
-    *(CipherSpec(mode, bytes(_BLOCK), 128) for mode in (CipherMode.CBC, CipherMode.CFB8, CipherMode.CFB64)),
-)
 # Family -> the key lengths to make, the first of which is used, and its modes.
 _PROBED: Mapping[SecretFamily, tuple[tuple[int, ...], tuple[CipherSpec | AeadSpec, ...]]] = {
     SecretFamily.DES: ((64,), _BLOCK_MODES),
     SecretFamily.DESX: ((), _BLOCK_MODES),
     SecretFamily.DES3: ((192,), _BLOCK_MODES),
     SecretFamily.DES3_112: ((128,), _BLOCK_MODES),
-    SecretFamily.RC2: ((128, 40, 56, 64), _RC2_MODES),
+    SecretFamily.RC2: ((128, 40, 56, 64), _BLOCK_MODES),
     SecretFamily.RC4: ((128, 40, 56, 64), (CipherSpec(CipherMode.STREAM),)),
     SecretFamily.XTS: ((256, 512), (CipherSpec(CipherMode.XTS, bytes(16), data_unit=len(SAMPLE)),)),
     SecretFamily.CHACHA20_POLY1305: ((256,), (AeadSpec(CipherMode.POLY1305, bytes(12), b"aad", 16),)),
