@@ -40,7 +40,8 @@ def wrong_blocks(algorithm: int, flags: int) -> Iterator[tuple[str, bytes]]:
     """Encoded messages, each wrong for another reason."""
     size = KEY_BYTES[algorithm]
     lengths = sorted(
-        {0, 3, size + 17, 150} | (set() if algorithm in (w.CALG_RC2, w.CALG_RC4) else {size - 8, size - 1})
+        {0, 3, 65 if algorithm == w.CALG_RC2 else size + 17, 150}
+        | (set() if algorithm in (w.CALG_RC2, w.CALG_RC4) else {size - 8, size - 1})
     )
     if flags & w.CRYPT_OAEP:
         good = oracle.oaep_block(SIZE, "SHA1", b"", os.urandom(size))
