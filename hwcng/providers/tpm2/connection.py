@@ -279,6 +279,8 @@ class Connection:
             return self._end_session
         if code in NO_ROOM and len(self.cache):
             return lambda: self.cache.evict(self)
+        if code in NO_ROOM and leftovers.flush_inherited(self, self.tcti):
+            return _nothing
         # Other processes give their slots up one command at a time, and their sessions when they end.
         return None if code == RC.CONTEXT_GAP or self._alone() else lambda: time.sleep(_OTHERS_PAUSE * 2**attempt)
 
@@ -446,6 +448,8 @@ class Connection:
         self._owner = 0
         self._generation += 1
         self._ledger.abandon()
+        # Where C code forked, there was no time to empty the slots.
+        leftovers.inherit(self.tcti, self.cache.names())
         self.cache = ObjectCache(self._parent_handle, self._alone, self._ledger.expect)
         self._session = None
         self._open = False

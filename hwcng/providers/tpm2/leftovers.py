@@ -1,12 +1,12 @@
 """Makes room in a TPM without a resource manager: flushes what processes left that are no more.
 
-TPM 2.0 Library, Part 1, section 30. What a process has now is never flushed, and nothing that is in no ledger: other
-programs use the TPM too.
+TPM 2.0 Library, Part 1, section 30. What a process has now is flushed by its own children at most, and nothing is that
+is in no ledger: other programs use the TPM too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from hwcng.providers.tpm2 import commands
@@ -15,12 +15,14 @@ from hwcng.providers.tpm2.constants import PT, RC
 from hwcng.providers.tpm2.errors import TpmError
 from hwcng.providers.tpm2.ledger import OBJECT, SEQUENCE, SESSION, SESSIONS, Entry, Ledger
 
-__all__ = ["flush_everything", "flush_left", "flush_own", "is_short"]
+__all__ = ["flush_everything", "flush_inherited", "flush_left", "flush_own", "inherit", "is_short"]
 
 _TRANSIENT, _SAVED_SESSIONS = 0x80000000, 0x03000000
 _RANGES = (_TRANSIENT, SESSIONS, _SAVED_SESSIONS)
 _OBJECTS_NEEDED = 2
 """Slots for a key and for its parent at work."""
+
+_inherited: dict[str | None, dict[int, bytes]] = {}
 
 
 def flush_left(link: Link, ledger: Ledger) -> bool:
@@ -48,6 +50,26 @@ def flush_own(link: Link, ledger: Ledger) -> None:
     for index, entry in list(ledger.entries.items()):
         _settle(link, entry, present, living, ledger.resets)
         ledger.note(index, None)
+
+
+def inherit(tcti: str | None, names: Mapping[int, bytes]) -> None:
+    """Notes what the parent process had in slots at the fork: names by handle."""
+    _inherited.setdefault(tcti, {}).update(names)
+
+
+def flush_inherited(link: Link, tcti: str | None) -> bool:
+    """Flushes one key that the parent process had in a slot at the fork; whether one was still there.
+
+    The parent, which may be idle for ever, loads its key again when it needs it.
+    """
+    inherited = _inherited.get(tcti, {})
+    while inherited:
+        handle, name = inherited.popitem()
+        with suppress(TpmError):
+            if commands.read_public(link, handle)[1] == name:
+                commands.flush(link, handle)
+                return True
+    return False
 
 
 def _present(link: Link) -> list[int]:

@@ -65,6 +65,10 @@ class ObjectCache:
     def __len__(self) -> int:
         return len(self._resident)
 
+    def names(self) -> dict[int, bytes]:
+        """The names of the keys in slots, by handle."""
+        return {handle: key.name for handle, key in self._resident.items()}
+
     def acquire(self, link: Link, key: TpmObject, *, together: bool = False) -> KeyHandle:
         """Brings `key` into a slot: no command where it is there, else at most two (or one and a flush).
 
