@@ -18,10 +18,11 @@ __all__ = ["open_key"]
 def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
     """The key that a URI names, on the one provider that this process shares for its token.
 
-    uri: `key.uri` of a named key: a provider's URI with the attribute object. pin: str, bytes or a callable: the user's
-    PIN of a PKCS#11 token that is not open in this process yet, the authorization value of a TPM's key that has one.
-    Without it the PIN, and the module, are those of the default provider or of the configured name that means the same
-    token, else the URI's.
+    uri: `key.uri` of a named key: a URI of a provider with object, or, of PKCS#11, with what of object, id and type
+    says which key it is. Every attribute that is given has to fit.
+    pin: str, bytes or a callable: the user's PIN of a PKCS#11 token that is not open in this process yet, the
+    authorization value of a TPM's key that has one. Without it the PIN, and the module, are those of the default
+    provider or of the configured name that means the same token, else the URI's.
 
     Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, NTE_BAD_KEYSET where the
     token has no such key, NTE_KEYSET_ENTRY_BAD where it has several, and what `open_provider` raises.

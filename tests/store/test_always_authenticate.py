@@ -16,7 +16,7 @@ from store.conftest import objects_of
 from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, status_of, verify_ecdsa
 
 import hwcng
-from hwcng import NTSTATUS
+from hwcng import NTSTATUS, CngError
 from hwcng.providers.base import EcdsaSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPublicKey
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
@@ -109,7 +109,12 @@ def test_a_source_that_fails_leaves_no_operation_behind(told: tuple[Pkcs11Provid
     provider, pins = told
     key = provider.open_key("always")
     pins.append(None)  # type: ignore[arg-type]
-    assert status_of(lambda: key.sign_digest(PKCS1, DIGEST)) == NTSTATUS.STATUS_INVALID_PARAMETER
+    ciphertext = public_of(key).encrypt(b"secret", padding.PKCS1v15())
+    for call in (lambda: key.sign_digest(PKCS1, DIGEST), lambda: key.decrypt(RsaPkcs1DecryptSpec(), ciphertext)):
+        # Said as it is, not as what is wrong with a ciphertext.
+        with pytest.raises(CngError, match="PIN") as caught:
+            call()
+        assert caught.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
     pins.pop()
     for _ in range(3):
         require_signature(key, key.sign_digest(PKCS1, DIGEST))

@@ -119,7 +119,8 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
                 authenticate=self.always_authenticate,
             )
         except CngError as error:
-            if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
+            # Without the token's code it is about the PIN of a key that asks for it at every use.
+            if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER or error.token_code is None:
                 raise
         raise compose.decryption_error()
 

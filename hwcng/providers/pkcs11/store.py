@@ -215,12 +215,14 @@ class KeyStore:
         found = shelves(self._connection())
         certified = {other.identifier for shelf in found for other in shelf.certificates if other.identifier}
         for shelf in found:
-            for key in shelf.candidates():
+            candidates = shelf.candidates()
+            for key in candidates:
                 try:
                     spec = spec_of(key.values, key.own)
                 except CngError:
                     continue
-                yield _record(shelf, key, spec, key.identifier in certified)
+                address = shelf.address_of(key, len(candidates)).name
+                yield _record(shelf, key, spec, address, key.identifier in certified)
 
     def delete_key(self, name: str) -> None:
         address = KeyAddress.of_name(name)
@@ -250,8 +252,7 @@ def _what_has_the_label(shelf: Shelf) -> str:
     return f"; what has that label belongs to the key {KeyAddress(identifier=identifier).name!r}, if there is one"
 
 
-def _record(shelf: Shelf, key: Stored, spec: SecretSpec | PairSpec, certified: bool) -> KeyRecord:
-    address = shelf.address_of(key).name
+def _record(shelf: Shelf, key: Stored, spec: SecretSpec | PairSpec, address: str, certified: bool) -> KeyRecord:
     name = KeyAddress(shelf.name).name if shelf.name else address
     created = key.own.created if key.own is not None else None
     beside = certified or any(other in shelf.certificates for other in shelf.companions(key))

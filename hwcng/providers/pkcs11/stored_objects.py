@@ -137,10 +137,13 @@ class Shelf:
             given_way += replaced if len(replaced) == 1 else []
         return [key for key in self.keys if key not in given_way and key.fits(address)]
 
-    def address_of(self, key: Stored) -> KeyAddress:
-        """The least that says which key it is: the label, where no other key has it; without one the CKA_ID."""
+    def address_of(self, key: Stored, candidates: int | None = None) -> KeyAddress:
+        """The least that says which key it is: the label, where no other key has it; without one the CKA_ID.
+
+        candidates: how many there are, where that is known.
+        """
         if self.name:
-            return KeyAddress(self.name) if len(self.candidates()) == 1 else key.address
+            return KeyAddress(self.name) if (candidates or len(self.candidates())) == 1 else key.address
         alone = key.identifier and key.identifier not in self.elsewhere
         return replace(key.address, label=None) if alone else key.address
 
