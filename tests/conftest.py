@@ -5,6 +5,7 @@ hwcng itself is imported within the fixtures, so that a test of one module does 
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -41,6 +42,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         from conformance import report
 
         report.save(session.config.stash[report.RESULTS])
+
+
+def pytest_collection_finish() -> None:
+    # Tests that collect garbage need not look through all that collecting the tests made.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:
