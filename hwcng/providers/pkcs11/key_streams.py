@@ -51,6 +51,30 @@ class KeyStreams:
         """`data` under the key stream from `position` on. verb: "Encrypt" or "Decrypt"."""
         connection.require_alive()
         running = self._take(stream)
+        for once_more in (True, False):
+            rv, result, session = self._attempt(connection, running, verb, call, key, position, data)
+            if rv == CKR.OK:
+                break
+            running, once_more = None, once_more and connection.was_dead(session, rv)
+            error = None if once_more else connection.error(rv, f"the key stream from byte {position} on failed")
+            connection.discard(session)
+            if error is not None:
+                raise error
+        at_work.discard(session)
+        self._keep(connection, stream, _Running(session, position + len(data), verb))
+        return result
+
+    @staticmethod
+    def _attempt(
+        connection: Connection,
+        running: _Running | None,
+        verb: str,
+        call: MechanismCall,
+        key: int,
+        position: int,
+        data: bytes,
+    ) -> tuple[int, bytes, Session]:
+        """The CKR, the result, and the session at work: `running`'s where it is at that position."""
         if running is not None and (running.position, running.verb) != (position, verb):
             connection.discard(running.session)
             running = None
@@ -64,13 +88,7 @@ class KeyStreams:
         except BaseException:
             connection.discard(session)
             raise
-        if rv != CKR.OK:
-            error = connection.error(rv, f"the key stream from byte {position} on failed")
-            connection.discard(session)
-            raise error
-        at_work.discard(session)
-        self._keep(connection, stream, _Running(session, position + len(data), verb))
-        return result
+        return rv, result, session
 
     def _take(self, stream: int) -> _Running | None:
         with self._lock.held():

@@ -22,6 +22,7 @@ from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.mechanisms import CKM, MechanismCall
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
+from hwcng.providers.pkcs11.sessions import Session
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 
 __all__ = ["Pkcs11KeyingMaterial"]
@@ -46,8 +47,8 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
         self._require(mechanism, hash_name)
         connection, cryptoki = self.connection, self.connection.cryptoki
         room = HASHES[hash_name].digest_size
-        with connection.working() as session:
-            output = session.output_of(room)
+
+        def calls(session: Session) -> int:
             rv = cryptoki.C_DigestInit(session.handle, session.set_mechanism(mechanisms.call(mechanism)))
             if rv == CKR.OK and prefix:
                 rv = cryptoki.C_DigestUpdate(session.handle, prefix, len(prefix))
@@ -55,11 +56,12 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
                 rv = cryptoki.C_DigestKey(session.handle, self.held.handle)
             if rv == CKR.OK and suffix:
                 rv = cryptoki.C_DigestUpdate(session.handle, suffix, len(suffix))
-            if rv == CKR.OK:
-                rv = cryptoki.C_DigestFinal(session.handle, output, session.length)
-            if rv != CKR.OK:
-                raise connection.error(rv, f"the {hash_name} digest of {self.noun} failed")
-            return bytes(ffi.buffer(output, session.length[0]))
+            return rv if rv != CKR.OK else cryptoki.C_DigestFinal(session.handle, output, length)
+
+        output, length = ffi.new("unsigned char[]", room), ffi.new("CK_ULONG *", room)
+        if (rv := connection.perform(calls)) != CKR.OK:
+            raise connection.error(rv, f"the {hash_name} digest of {self.noun} failed")
+        return bytes(ffi.buffer(output, length[0]))
 
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         return self._hmac(self.held, hash_name, data)

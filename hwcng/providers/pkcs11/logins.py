@@ -15,16 +15,15 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.losses import Standing, standing
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity
 from hwcng.providers.uri import Pin
 
-__all__ = ["Login", "UserPin", "is_users_state"]
+__all__ = ["Login", "UserPin"]
 
 CKU_USER = 1
 CKU_CONTEXT_SPECIFIC = 2
-CKS_RO_USER_FUNCTIONS = 1
-CKS_RW_USER_FUNCTIONS = 3
 CKF_LOGIN_REQUIRED = 0x4
 CKF_PROTECTED_AUTHENTICATION_PATH = 0x100
 CKF_USER_PIN_COUNT_LOW = 0x10000
@@ -79,11 +78,6 @@ _accepted: dict[tuple[str, TokenIdentity], bytes] = {}
 
 def _digest(value: bytes | None) -> bytes:
     return hmac.digest(_DIGEST_KEY, value or b"", "sha256")
-
-
-def is_users_state(state: int) -> bool:
-    """Whether a session in this CKS_ state is logged in as the user."""
-    return state in (CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS)
 
 
 def _tries_left(flags: int) -> str:
@@ -153,8 +147,8 @@ class Login:
             self._failed(rv, "the key's own authentication")
 
     def logged_in(self, session: int) -> bool:
-        info = ffi.new("CK_SESSION_INFO *")
-        return bool(self._module.cryptoki.C_GetSessionInfo(session, info) == CKR.OK and is_users_state(int(info.state)))
+        """Whether a session is the user's already, by whomsoever."""
+        return standing(self._module.cryptoki, session) is Standing.USER
 
     @property
     def _label(self) -> str:

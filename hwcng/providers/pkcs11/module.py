@@ -1,13 +1,13 @@
 """PKCS#11 modules, loaded and initialised once per process (OASIS PKCS#11 3.2, section 5.4).
 
 A module is initialised with CKF_OS_LOCKING_OK and never finalised in the process that initialised it, because others
-may use it too: a forked child and the loss of every connection are the two exceptions.
+may use it too: a forked child and the loss of every connection are the two exceptions, the latter while no call is
+under way in it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 import weakref
@@ -16,16 +16,24 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.forking import ProcessLock, foreign_work, tell_after_fork
+from hwcng.forking import ProcessLock, at_work, foreign_work, tell_after_fork
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, CFunction, Cryptoki, ffi
-from hwcng.providers.pkcs11.quirks import companions, connects_alone, initialize_reserved
+from hwcng.providers.pkcs11.quirks import (
+    companions,
+    initialize_reserved,
+    is_p11_kit,
+    logins_race,
+    one_call_at_a_time,
+)
+from hwcng.providers.pkcs11.turns import alone_on_host
 
 __all__ = ["Module", "load_module", "module_search", "text"]
 
 CKF_OS_LOCKING_OK = 0x2
-ALONE_SECONDS = 5.0
-ALONE_POLL_SECONDS = 0.001
+CALLS_SECONDS = 3.0
+POLL_SECONDS = 0.001
+SLOT_LIST_ATTEMPTS = 4
 
 MODULE_DIRECTORIES = (
     "/usr/lib/{multiarch}/pkcs11",
@@ -76,11 +84,17 @@ class Module:
             raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"cannot load PKCS#11 module {path}: {error}") from error
         self.reserved = reserved if reserved is not None else initialize_reserved(path)
         self._connections: weakref.WeakSet[Connected] = weakref.WeakSet()
+        self._calls: set[object] = set()
         self._lock = ProcessLock()
         self._foreign_lock = ProcessLock()
         self._serialising: Callable[[], None] | None = None
+        self._one_at_a_time = False
+        self._alone = logins_race(path)
+        self._was_alone = False
+        self._looked_through = 0
         self._forked = False
         self._owned = False
+        self._is_initialized = False
         self.generation = 0
         tell_after_fork(self)
         self._initialize()
@@ -90,6 +104,12 @@ class Module:
         self.manufacturer = text(info.manufacturerID)
         self.description = text(info.libraryDescription)
         self.library_version = _version(info.libraryVersion)
+        self.learn(self.manufacturer, self.description)
+        if self._alone and not self._was_alone and self._owned:
+            self.revive(anew=True)
+        self._one_at_a_time = one_call_at_a_time(path, self.manufacturer)
+        if self._one_at_a_time:
+            self._serialise()
 
     def _call_initialize(self) -> int:
         arguments = ffi.new("CK_C_INITIALIZE_ARGS *")
@@ -97,12 +117,14 @@ class Module:
         reserved = ffi.new("char[]", self.reserved.encode()) if self.reserved is not None else ffi.NULL
         arguments.pReserved = reserved
         with self.alone():
+            self._was_alone = self._alone
             return self.cryptoki.C_Initialize(arguments)
 
     def _initialize(self) -> None:
         self._initialized(self._call_initialize())
 
     def _initialized(self, rv: int) -> None:
+        self._is_initialized = rv in (CKR.OK, CKR.CRYPTOKI_ALREADY_INITIALIZED)
         if rv == CKR.OK:
             self.generation += 1
             self._owned = True
@@ -116,14 +138,14 @@ class Module:
 
     def _serialise(self) -> None:
         if self._serialising is None:
-            self._serialising = self.cryptoki.instrument(self._one_at_a_time)
+            self._serialising = self.cryptoki.instrument(self._after_one_another)
 
     def _stop_serialising(self) -> None:
-        if self._serialising is not None:
+        if self._serialising is not None and not self._one_at_a_time:
             self._serialising()
             self._serialising = None
 
-    def _one_at_a_time(self, _name: str, function: CFunction) -> CFunction:
+    def _after_one_another(self, _name: str, function: CFunction) -> CFunction:
         def locked(*arguments: object) -> int:
             with self._foreign_lock.held():
                 return function(*arguments)
@@ -133,20 +155,17 @@ class Module:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keeps this block of other processes that run hwcng off, where the module needs that; not for ever."""
-        if not connects_alone(self.path):
+        with alone_on_host() if self._alone else contextlib.nullcontext():
             yield
-            return
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            deadline = time.monotonic() + ALONE_SECONDS
-            while time.monotonic() < deadline:
-                with contextlib.suppress(OSError):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                time.sleep(ALONE_POLL_SECONDS)
-            yield
-        finally:
-            os.close(descriptor)
+
+    def learn(self, *described: str) -> None:
+        """Takes note of what the module, or a token behind it, is called."""
+        self._alone = self._alone or logins_race(*described)
+
+    @property
+    def may_have_misread(self) -> bool:
+        """Whether it read tokens while another process may have been writing them."""
+        return not self._was_alone and (self._alone or is_p11_kit(self.manufacturer))
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
@@ -155,7 +174,27 @@ class Module:
             if self._forked:
                 self._initialize_in_child()
                 self._forked = False
-            yield
+            try:
+                yield
+            finally:
+                self._looked_through = self.generation
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has looked for a token since C_Initialize."""
+        return self._looked_through != self.generation
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """For calls that are in no session at work: C_Finalize waits for them."""
+        call = object()
+        with foreign_work():
+            calls = self._calls
+            calls.add(call)
+            try:
+                yield
+            finally:
+                calls.discard(call)
 
     def _initialize_in_child(self) -> None:
         """The child has a copy of the parent's state: NSS would repeat the parent's random numbers and keys."""
@@ -169,18 +208,41 @@ class Module:
     def enlist(self, connection: Connected) -> None:
         self._connections.add(connection)
 
-    def revive(self, rv: int, absent: bool = False) -> None:
-        """After `rv` said that the module or its device is gone. Raises what C_Initialize answers if it stays gone.
+    def revive(self, *, anew: bool, alone: bool = False) -> None:
+        """Initialises what another user of the module has finalised. Raises what C_Initialize answers.
 
-        absent: the token was not there, rather than a call failing.
+        anew: finalises it first, where it is ours and no connection of this process lives. alone: while no other
+        process writes a token's file. Where a call of another thread does not come back, the module is left alone:
+        STATUS_DEVICE_BUSY.
         """
         with self._lock.held():
-            lost = rv in (CKR.DEVICE_ERROR, CKR.DEVICE_REMOVED) or (absent and self._has_no_slot())
-            if self._owned and lost and not any(connection.answers() for connection in list(self._connections)):
+            if anew and self._owned and self._is_initialized and not self._in_use():
+                self._await_calls()
                 self.cryptoki.C_Finalize(ffi.NULL)
-            self._initialize()
+            known, self._alone = self._alone, self._alone or alone
+            try:
+                self._initialize()
+            finally:
+                self._alone = known
 
-    def _has_no_slot(self) -> bool:
+    def _in_use(self) -> bool:
+        """Asks every connection. One that does not answer is dead from now on, and no call begins in it any more."""
+        answers = [connection.answers() for connection in list(self._connections)]
+        return any(answers)
+
+    def _await_calls(self) -> None:
+        """A module that is finalised in the middle of a call may crash or hang (PKCS#11 3.2, C_Finalize)."""
+        deadline = time.monotonic() + CALLS_SECONDS
+        while self._calls or any(getattr(work, "module", None) is self for work in at_work.copy()):
+            if time.monotonic() > deadline:
+                raise CngError(
+                    NTSTATUS.STATUS_DEVICE_BUSY,
+                    f"{self.path} cannot be initialised again: calls of other threads have been under way in it for "
+                    f"{CALLS_SECONDS:g} seconds",
+                )
+            time.sleep(POLL_SECONDS)
+
+    def has_no_slot(self) -> bool:
         """p11-kit's client shows no slot where it found no server, and looks for one at C_Initialize alone."""
         count = ffi.new("CK_ULONG *")
         return bool(self.cryptoki.C_GetSlotList(0, ffi.NULL, count) == CKR.OK and count[0] == 0)
@@ -188,46 +250,58 @@ class Module:
     def slots(self) -> Sequence[int]:
         """The slots that hold a token."""
         count = ffi.new("CK_ULONG *")
-        if (rv := self.cryptoki.C_GetSlotList(1, ffi.NULL, count)) != CKR.OK:
-            raise token_error(rv, f"C_GetSlotList of {self.path} failed")
-        # A token that appears between the two calls must not make the list too short.
-        count[0] += 8
-        slots = ffi.new("CK_ULONG[]", count[0])
-        if (rv := self.cryptoki.C_GetSlotList(1, slots, count)) != CKR.OK:
-            raise token_error(rv, f"C_GetSlotList of {self.path} failed")
-        return [int(slot) for slot in slots[0 : count[0]]]
+        rv = self.cryptoki.C_GetSlotList(1, ffi.NULL, count)
+        # More tokens may appear between the calls.
+        for _ in range(SLOT_LIST_ATTEMPTS):
+            if rv not in (CKR.OK, CKR.BUFFER_TOO_SMALL):
+                break
+            count[0] += 8
+            slots = ffi.new("CK_ULONG[]", count[0])
+            rv = self.cryptoki.C_GetSlotList(1, slots, count)
+            if rv == CKR.OK:
+                return [int(slot) for slot in slots[0 : count[0]]]
+        raise token_error(rv, f"C_GetSlotList of {self.path} failed")
 
     def after_fork_in_child(self) -> None:
         self._forked = True
+        self._calls = set()
         for connection in list(self._connections):
             connection.after_fork_in_child()
 
 
-_modules: dict[str, Module] = {}
-_modules_lock = ProcessLock()
+class _Place:
+    """Where one file's module is kept. The lock lets threads that open it at one moment initialise it once."""
+
+    def __init__(self) -> None:
+        self.lock = ProcessLock()
+        self.module: Module | None = None
+
+
+_places: dict[str, _Place] = {}
 
 
 def load_module(path: str, reserved: str | None = None) -> Module:
     """The module in the file `path`, initialised. reserved: what C_Initialize is given as pReserved, None for its
     default, and for whatever the module was initialised with before.
 
-    Raises CngError: STATUS_NOT_FOUND where it cannot be loaded, STATUS_INVALID_PARAMETER where this process initialised
-    it with another `reserved`, else what C_Initialize answered.
+    A module that takes its time holds up those who open it, and nobody else. Raises CngError: STATUS_NOT_FOUND where it
+    cannot be loaded, STATUS_INVALID_PARAMETER where this process initialised it with another `reserved`, else what
+    C_Initialize answered.
     """
     real_path = os.path.realpath(path)
-    with _modules_lock.held():
-        module = _modules.get(real_path)
-        if module is None:
+    place = _places.get(real_path) or _places.setdefault(real_path, _Place())
+    with place.lock.held():
+        if place.module is None:
             if not os.path.exists(real_path):
                 raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no PKCS#11 module {path}")
-            module = _modules[real_path] = Module(real_path, reserved)
-        elif reserved not in (None, module.reserved):
+            place.module = Module(real_path, reserved)
+        elif reserved not in (None, place.module.reserved):
             raise CngError(
                 NTSTATUS.STATUS_INVALID_PARAMETER,
                 f"this process has initialised {path} with another x-initialize-reserved, and a module takes one: "
                 "open the URI that has it first",
             )
-        return module
+        return place.module
 
 
 def module_search(module_path: str | None, module_name: str | None) -> str:

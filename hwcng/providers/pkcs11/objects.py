@@ -39,6 +39,7 @@ UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
 CK_INVALID_HANDLE = 0
 _FALSE, _TRUE = b"\0", b"\1"
 FIND_BATCH = 64
+_TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
 
 _counting = ProcessLock()
 
@@ -91,8 +92,7 @@ def make(
 ) -> SessionObject:
     """Runs a C_ function that makes one object, in an owner session."""
     handle = ffi.new("CK_ULONG *")
-    with connection.owning() as session:
-        rv = call(session, handle)
+    rv = connection.produce(lambda session: call(session, handle))
     if rv != CKR.OK:
         raise connection.error(rv, f"{asked} failed", verdicts)
     return SessionObject(connection, int(handle[0]))
@@ -265,10 +265,11 @@ def read_attributes(
     values = [ffi.new("unsigned char[]", room) for _ in kinds]
     for attribute, kind, value in zip(attributes, kinds, values, strict=True):
         attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), value, room
-    with connection.working() as session:
-        rv = connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds))
-        if rv not in (CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE):
-            raise connection.error(rv, "reading attributes failed")
+    rv = connection.perform(
+        lambda session: connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds)), _TOLD
+    )
+    if rv not in _TOLD:
+        raise connection.error(rv, "reading attributes failed")
     found = {
         kind: None if attribute.ulValueLen == UNAVAILABLE else bytes(ffi.buffer(value, attribute.ulValueLen))
         for attribute, kind, value in zip(attributes, kinds, values, strict=True)
@@ -292,8 +293,7 @@ def hold_to_template(key: SessionObject, template: Template) -> None:
         for kind, wish in asked.items():
             wanted, octet = safe[kind]
             if wish is wanted and found[kind] != octet:
-                with packed({kind: wanted}) as (attributes, count), connection.owning() as session:
-                    rv = connection.cryptoki.C_SetAttributeValue(session.handle, key.handle, attributes, count)
+                rv = _set_attribute(connection, key.handle, kind, wanted)
                 if rv != CKR.OK or read_attributes(connection, key.handle, [kind], 1)[kind] != octet:
                     raise CngError(
                         NTSTATUS.STATUS_NOT_SUPPORTED,
@@ -305,21 +305,32 @@ def hold_to_template(key: SessionObject, template: Template) -> None:
         raise
 
 
+def _set_attribute(connection: Connection, handle: int, kind: Attribute, value: bool) -> int:
+    with packed({kind: value}) as (attributes, count):
+        return connection.produce(
+            lambda session: connection.cryptoki.C_SetAttributeValue(session.handle, handle, attributes, count)
+        )
+
+
 def find(connection: Connection, template: Template, batch_size: int = FIND_BATCH) -> list[int]:
     """The handles of all objects that match. batch_size: how many one C_FindObjects may give."""
     batch = ffi.new("CK_ULONG[]", batch_size)
     count = ffi.new("CK_ULONG *")
     handles: list[int] = []
     cryptoki = connection.cryptoki
-    with packed(template) as (attributes, length), connection.working() as session:
-        if (rv := cryptoki.C_FindObjectsInit(session.handle, attributes, length)) != CKR.OK:
-            raise connection.error(rv, "searching objects failed")
-        while True:
-            if (rv := cryptoki.C_FindObjects(session.handle, batch, batch_size, count)) != CKR.OK:
-                raise connection.error(rv, "searching objects failed")
-            handles += [int(handle) for handle in batch[0 : count[0]]]
-            if count[0] < batch_size:
-                break
-        if (rv := cryptoki.C_FindObjectsFinal(session.handle)) != CKR.OK:
-            raise connection.error(rv, "searching objects failed")
+
+    def search(session: Session) -> int:
+        handles.clear()
+        rv = cryptoki.C_FindObjectsInit(session.handle, attributes, length)
+        more = True
+        while rv == CKR.OK and more:
+            rv = cryptoki.C_FindObjects(session.handle, batch, batch_size, count)
+            handles.extend(int(handle) for handle in batch[0 : count[0]])
+            more = count[0] == batch_size
+        return rv if rv != CKR.OK else cryptoki.C_FindObjectsFinal(session.handle)
+
+    with packed(template) as (attributes, length):
+        rv = connection.perform(search)
+    if rv != CKR.OK:
+        raise connection.error(rv, "searching objects failed")
     return handles

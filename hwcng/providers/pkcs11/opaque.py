@@ -75,14 +75,15 @@ def _refused() -> CngError:
 
 def wrap(connection: Connection, call: MechanismCall, wrapping_key: int, key: int, room: int) -> bytes:
     """C_WrapKey. The caller has checked the export policy: tokens have been measured that do not."""
-    with connection.working() as session:
-        output = session.output_of(room)
-        rv = connection.cryptoki.C_WrapKey(
-            session.handle, session.set_mechanism(call), wrapping_key, key, output, session.length
+    output, length = ffi.new("unsigned char[]", room), ffi.new("CK_ULONG *", room)
+    rv = connection.perform(
+        lambda session: connection.cryptoki.C_WrapKey(
+            session.handle, session.set_mechanism(call), wrapping_key, key, output, length
         )
-        if rv != CKR.OK:
-            raise connection.error(rv, "wrapping the key failed")
-        return bytes(ffi.buffer(output, session.length[0]))
+    )
+    if rv != CKR.OK:
+        raise connection.error(rv, "wrapping the key failed")
+    return bytes(ffi.buffer(output, length[0]))
 
 
 def _protecting_keys(connection: Connection, identifier: bytes) -> tuple[int, int] | None:
@@ -141,9 +142,11 @@ def _own_protecting_keys(connection: Connection, offered: MechanismSet) -> tuple
 
 def _make_token_key(connection: Connection, mechanism: Mechanism, template: templates.Template) -> int:
     handle = ffi.new("CK_ULONG *")
-    with templates.packed(template) as (attributes, count), connection.owning() as session:
-        rv = connection.cryptoki.C_GenerateKey(
-            session.handle, session.set_mechanism(mechanisms.call(int(mechanism))), attributes, count, handle
+    with templates.packed(template) as (attributes, count):
+        rv = connection.produce(
+            lambda session: connection.cryptoki.C_GenerateKey(
+                session.handle, session.set_mechanism(mechanisms.call(int(mechanism))), attributes, count, handle
+            )
         )
     if rv != CKR.OK:
         raise connection.error(rv, "making the protecting key of opaque blobs failed", _CANNOT_STORE)

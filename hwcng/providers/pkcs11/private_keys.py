@@ -116,6 +116,7 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
                 asked,
                 _BAD_BLOCK,
                 wipe=True,
+                quiet=True,
                 authenticate=self.always_authenticate,
             )
         except CngError as error:

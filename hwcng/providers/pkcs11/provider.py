@@ -34,17 +34,18 @@ from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
 from hwcng.providers.pkcs11.kinds import ML_KEM, PairKind, kind_of
 from hwcng.providers.pkcs11.logins import UserPin
+from hwcng.providers.pkcs11.losses import of_sessions
 from hwcng.providers.pkcs11.module import Module, load_module, module_search
 from hwcng.providers.pkcs11.named_objects import NamedObject
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
-from hwcng.providers.pkcs11.quirks import quirks_of
+from hwcng.providers.pkcs11.quirks import logins_race, quirks_of
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey, unwrappable
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offered_as
-from hwcng.providers.pkcs11.sessions import Connection
+from hwcng.providers.pkcs11.sessions import Connection, Session
 from hwcng.providers.pkcs11.store import KeyStore
-from hwcng.providers.pkcs11.tokens import FoundToken, find_token
+from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity, find_token
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
 
 __all__ = ["Pkcs11Provider", "open_uri"]
@@ -98,25 +99,64 @@ class Pkcs11Provider(Provider):
         """The module's C_ functions, for who counts or disturbs them in tests."""
         return self._module.cryptoki
 
-    def _connect(self) -> Connection:
+    def _connect(self, known: TokenIdentity | None = None) -> Connection:
+        """known: the token that it had before, where the connection was lost."""
         with self._module.connecting():
             try:
-                return self._connect_once()
+                connection = self._opened(known)
             except CngError as error:
-                # NSS that another user of it finalised has no slots, and does not say why.
-                absent = error.status is NTSTATUS.STATUS_NOT_FOUND
-                rv = CKR.CRYPTOKI_NOT_INITIALIZED if absent else int(error.token_code or CKR.OK)
-                if rv not in CONNECTION_LOST:
+                self._revive(error, known is not None)
+                connection = self._opened(known)
+            try:
+                connection.log_in()
+            except CngError as error:
+                if self._was_misread(error):
+                    self._module.revive(anew=True, alone=True)
+                elif error.token_code in CONNECTION_LOST:
+                    self._revive(error, known is not None)
+                else:
+                    # It may mean that the token counted a try.
                     raise
-                self._module.revive(rv, absent)
-            return self._connect_once()
+                connection = self._opened(known)
+                connection.log_in()
+            return connection
 
-    def _connect_once(self) -> Connection:
-        with self._module.alone():
-            found = find_token(self._module, self._requested)
-            self._found, self.token = found, found.info
-            self._offered = self._read_mechanisms(found)
+    def _was_misread(self, error: CngError) -> bool:
+        """Whether the token was read while another process wrote it: such a login was no try at a PIN."""
+        token, module = self.token, self._module
+        misread = module.may_have_misread and logins_race(token.manufacturer, token.model)
+        return misread and error.token_code in (CKR.GENERAL_ERROR, CKR.USER_PIN_NOT_INITIALIZED)
+
+    def _revive(self, error: CngError, again: bool) -> None:
+        """Makes the module ready for another attempt, or raises `error` where that would be of no use."""
+        module, rv = self._module, error.token_code
+        absent = error.status is NTSTATUS.STATUS_NOT_FOUND
+        if absent and not again and module.is_new:
+            raise error
+        # NSS that another user of it finalised has no slots, and does not say why.
+        if not absent and not (rv is not None and (rv in CONNECTION_LOST or (again and of_sessions(rv)))):
+            raise error
+        module.revive(anew=again or not absent or module.has_no_slot())
+
+    def _opened(self, known: TokenIdentity | None) -> Connection:
+        """A connection that is not logged in yet, with what the token offers read anew."""
+        found, self._offered = self._find(known)
+        self._found, self.token = found, found.info
         return Connection(self._module, found, self._pin)
+
+    def _find(self, known: TokenIdentity | None) -> tuple[FoundToken, MechanismSet]:
+        try:
+            return self._look(known)
+        except CngError:
+            if not self._module.may_have_misread:
+                raise
+        self._module.revive(anew=True, alone=True)
+        return self._look(known)
+
+    def _look(self, known: TokenIdentity | None) -> tuple[FoundToken, MechanismSet]:
+        with self._module.alone():
+            found = find_token(self._module, self._requested, known)
+            return found, self._read_mechanisms(found)
 
     def _read_mechanisms(self, found: FoundToken) -> MechanismSet:
         module, token, cryptoki = self._module, found.info, self._module.cryptoki
@@ -158,12 +198,12 @@ class Pkcs11Provider(Provider):
                 raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, f"the provider of token {self.token.label!r} is closed")
             if not self._current.alive:
                 self._current.close()
-                self._current = self._connect_again()
+                self._current = self._connect_again(self._current.identity)
             return self._current
 
-    def _connect_again(self) -> Connection:
+    def _connect_again(self, known: TokenIdentity) -> Connection:
         try:
-            return self._connect()
+            return self._connect(known)
         except CngError as error:
             if error.status is NTSTATUS.STATUS_NOT_FOUND:
                 gone = f"the connection with token {self.token.label!r} was lost, and the token is not there"
@@ -187,15 +227,21 @@ class Pkcs11Provider(Provider):
     def random(self, length: int) -> bytes:
         if not length:
             return b""
-        connection = self._connection
-        with connection.working() as session:
+        connection, octets = self._connection, b""
+
+        def generate(session: Session) -> int:
+            nonlocal octets
             output = session.output_of(length)
-            if (rv := connection.cryptoki.C_GenerateRandom(session.handle, output, length)) != CKR.OK:
-                raise connection.error(rv, "C_GenerateRandom failed")
-            buffer = ffi.buffer(output, length)
-            octets = bytes(buffer)
-            buffer[:] = bytes(length)
-            return octets
+            rv = connection.cryptoki.C_GenerateRandom(session.handle, output, length)
+            if rv == CKR.OK:
+                buffer = ffi.buffer(output, length)
+                octets = bytes(buffer)
+                buffer[:] = bytes(length)
+            return rv
+
+        if (rv := connection.perform(generate)) != CKR.OK:
+            raise connection.error(rv, "C_GenerateRandom failed")
+        return octets
 
     def _kind_of_secret(self, spec: SecretSpec) -> SecretKind:
         """The kind of a secret key that the token can hold, else STATUS_NOT_SUPPORTED."""
@@ -258,17 +304,18 @@ class Pkcs11Provider(Provider):
         with (
             templates.packed(public_template) as (public, public_count),
             templates.packed(private_template) as (private, private_count),
-            connection.owning() as session,
         ):
-            rv = connection.cryptoki.C_GenerateKeyPair(
-                session.handle,
-                session.set_mechanism(mechanisms.call(int(kind.generation(spec)))),
-                public,
-                public_count,
-                private,
-                private_count,
-                public_handle,
-                private_handle,
+            rv = connection.produce(
+                lambda session: connection.cryptoki.C_GenerateKeyPair(
+                    session.handle,
+                    session.set_mechanism(mechanisms.call(int(kind.generation(spec)))),
+                    public,
+                    public_count,
+                    private,
+                    private_count,
+                    public_handle,
+                    private_handle,
+                )
             )
         if rv != CKR.OK:
             raise connection.error(rv, f"generating {kind.describe(spec)} failed", kind.refusals)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -17,7 +17,15 @@ from pkcs11 import KeyType, Mechanism
 from hwcng.hashes import HASHES
 from hwcng.providers.pkcs11.mechanisms import CKK_EC_MONTGOMERY
 
-__all__ = ["Quirks", "companions", "connects_alone", "initialize_reserved", "quirks_of"]
+__all__ = [
+    "Quirks",
+    "companions",
+    "initialize_reserved",
+    "is_p11_kit",
+    "logins_race",
+    "one_call_at_a_time",
+    "quirks_of",
+]
 
 NSS_WITHOUT_DATABASE = (
     "configDir='' certPrefix='' keyPrefix='' secmod='' flags=readOnly,noCertDB,noModDB,forceOpen,optimizeSpace"
@@ -100,6 +108,10 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
 
 _NSS_SOFTOKN = re.compile(r"libsoftokn3")
 
+# The library of p11-kit is its proxy module; the client is a file of its own.
+_P11_KIT_ITSELF = re.compile(r"p11-kit-proxy|libp11-kit")
+P11_KIT_FOLDERS = ("/usr/share/p11-kit/modules", "/usr/lib/p11-kit/modules", "/etc/pkcs11/modules")
+
 # p11-kit's client loses OAEP labels on the way to the server.
 _P11_KIT_CLIENT = re.compile(r"p11-kit-client")
 
@@ -123,13 +135,43 @@ def _row(described: str) -> Quirks | None:
     return next((row for pattern, row in _BY_LIBRARY if pattern.search(described)), None)
 
 
-def connects_alone(path: str) -> bool:
-    """Whether one process at a time may initialise the module, look at its tokens and log in.
+def logins_race(*described: str) -> bool:
+    """Whether one process at a time may look at the token and log in, by what its module or itself is called.
 
     A login to SoftHSM 2.6.1 writes the token's file while another process reads it, which then misses the token or
     answers GENERAL_ERROR: 30 of 100 of four children at once.
     """
-    return "softhsm" in path.lower()
+    return any("softhsm" in words.lower() for words in described)
+
+
+def is_p11_kit(manufacturer: str) -> bool:
+    """Whether a module with this CK_INFO shows slots of other modules, of which its own answers say nothing."""
+    return manufacturer == "PKCS#11 Kit"
+
+
+def one_call_at_a_time(path: str, manufacturer: str) -> bool:
+    """Whether every call must wait for the one before.
+
+    p11-kit 0.24 and 0.25 abort or hang where the server dies while several threads call. Its proxy has the same client
+    within, for modules that are configured as remote.
+    """
+    if not is_p11_kit(manufacturer):
+        return False
+    return not _P11_KIT_ITSELF.search(os.path.basename(path)) or any(map(_is_remote, _p11_kit_configurations()))
+
+
+def _p11_kit_configurations() -> Iterator[str]:
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    for folder in (*P11_KIT_FOLDERS, os.path.join(home, "pkcs11", "modules")):
+        yield from glob.iglob(os.path.join(glob.escape(folder), "*.module"))
+
+
+def _is_remote(configuration: str) -> bool:
+    try:
+        with open(configuration, encoding="utf-8", errors="replace") as file:
+            return any(line.partition(":")[0].strip() == "remote" for line in file)
+    except OSError:
+        return False
 
 
 def initialize_reserved(path: str) -> str | None:

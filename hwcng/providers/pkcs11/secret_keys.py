@@ -233,8 +233,10 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         handle = ffi.new("CK_ULONG *")
         # SoftHSM refuses a null pointer even for an empty template.
         template = ffi.new("CK_ATTRIBUTE[]", 1)
-        with connection.owning() as session:
-            rv = connection.cryptoki.C_CopyObject(session.handle, self.held.handle, template, 0, handle)
+        source = self.held.handle
+        rv = connection.produce(
+            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, template, 0, handle)
+        )
         if rv == CKR.OK:
             return self._twin(SessionObject(connection, int(handle[0])))
         if rv in _COPY_REFUSED:

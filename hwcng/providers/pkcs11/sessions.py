@@ -2,7 +2,8 @@
 
 Session objects die with the session that made them, so owner sessions make keys and live as long as the connection,
 while pooled sessions work and are thrown away after any error. The token is logged in to once and never logged out of,
-because a logout destroys everybody's private session objects.
+because a logout destroys everybody's private session objects. A connection is given up when its first owner session,
+the witness, is asked and does not answer, or answers that it is logged out.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.forking import at_work, entered, foreign_work, foreign_work_begins, forks_under_way, notice_fork
+from hwcng.forking import at_work, entered, foreign_work_begins, forks_under_way, notice_fork
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.key_streams import KeyStreams
 from hwcng.providers.pkcs11.logins import Login, UserPin
+from hwcng.providers.pkcs11.losses import Standing, explanation, meaning, of_sessions, standing
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
-from hwcng.providers.pkcs11.tokens import FoundToken
+from hwcng.providers.pkcs11.tokens import FoundToken, identity_in
 
 __all__ = ["Connection", "Session"]
 
@@ -31,6 +33,9 @@ CKF_SERIAL_SESSION = 0x4
 OUTPUT_ROOM = 4096
 SESSION_WAIT_SECONDS = 30.0
 
+_OK = frozenset({CKR.OK})
+_ENDED = frozenset({CKR.OK, CKR.SESSION_READ_ONLY})
+
 
 class Session:
     """An open session and the memory its operations reuse.
@@ -39,10 +44,11 @@ class Session:
     ended it.
     """
 
-    __slots__ = ("handle", "judged", "length", "mechanism", "output", "room")
+    __slots__ = ("handle", "judged", "length", "mechanism", "module", "output", "room")
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, module: Module) -> None:
         self.handle = handle
+        self.module = module
         self.judged = False
         self.mechanism: CData = ffi.new("CK_MECHANISM *")
         self.length: CData = ffi.new("CK_ULONG *")
@@ -66,9 +72,10 @@ class Session:
 
 
 class Connection:
-    """A logged-in connection with one token. Safe for any number of threads. Dead after a loss, a fork or `close`.
+    """A connection with one token, logged in by `log_in`. Dead after a loss, a fork or `close`.
 
-    stale_handles: how often the token knew a handle no more; one that was found before may be stale since.
+    Safe for any number of threads. stale_handles: how often the token knew a handle no more; one that was found before
+    may be stale since.
     """
 
     def __init__(self, module: Module, found: FoundToken, pin: UserPin) -> None:
@@ -76,6 +83,7 @@ class Connection:
         self.cryptoki = module.cryptoki
         self.slot = found.slot
         self.token_name = found.info.label
+        self.identity = found.identity
         self.login = Login(module, found, pin)
         self.stale_handles = 0
         self._end: tuple[str, NTSTATUS] | None = None
@@ -90,15 +98,22 @@ class Connection:
         module.enlist(self)
         rv, handle = self._open(CKF_RW_SESSION)
         if rv != CKR.OK:
-            raise self.error(rv, "C_OpenSession failed")
-        owner = Session(handle)
+            self._abandon("it was never opened", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED)
+            raise token_error(rv, f"C_OpenSession failed on token {self.token_name!r}")
+        self._witness = handle
+        self._tells_login = False
+        self._owners.append(Session(handle, module))
+
+    def log_in(self) -> None:
+        """The connection is dead where that fails. Raises as `Login.log_in` does."""
         try:
-            self.login.log_in(owner.handle)
+            self.login.log_in(self._witness)
+            # A module that never says so is not believed when it says that nobody is.
+            self._tells_login = self.login.required and self._standing(self._witness) is Standing.USER
         except BaseException:
             self._abandon("the login failed", NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED)
-            self.cryptoki.C_CloseSession(owner.handle)
+            self._close_all(self._owners)
             raise
-        self._owners.append(owner)
 
     @property
     def alive(self) -> bool:
@@ -112,19 +127,25 @@ class Connection:
             self._end = (reason, status)
 
     def answers(self) -> bool:
-        """Whether the token still knows the sessions. Where it does not, the connection is dead from now on."""
-        # An owner at work is not asked: its call will tell.
-        with contextlib.suppress(IndexError):
-            info = ffi.new("CK_SESSION_INFO *")
-            if self._end is None and self.cryptoki.C_GetSessionInfo(self._owners[0].handle, info) in CONNECTION_LOST:
-                self._lose()
+        """Whether the token still knows the witness, logged in. Where not, the connection is dead from now on."""
+        notice_fork()
+        if self._end is None:
+            said = self._standing(self._witness)
+            if said is Standing.GONE:
+                self._lose("the connection with the token was lost")
+            elif said is Standing.PUBLIC and self._tells_login:
+                self._lose("another user of the PKCS#11 module logged this process out of the token")
         return self._end is None
 
-    def _lose(self) -> None:
-        self._abandon(
-            "the connection with the token was lost; open it by its name or make it again",
-            NTSTATUS.STATUS_INVALID_DEVICE_STATE,
-        )
+    def _standing(self, session: int) -> Standing:
+        with self.module.calling():
+            # After another C_Initialize the handle can be somebody else's.
+            if self._generation != self.module.generation:
+                return Standing.GONE
+            return standing(self.cryptoki, session)
+
+    def _lose(self, what: str = "the connection with the token was lost") -> None:
+        self._abandon(f"{what}; open it by its name or make it again", NTSTATUS.STATUS_INVALID_DEVICE_STATE)
 
     def after_fork_in_child(self) -> None:
         """The sessions are the parent's: dead here, and never closed from here."""
@@ -142,22 +163,51 @@ class Connection:
             raise CngError(status, f"{what} of token {self.token_name!r} is gone: {reason}")
 
     def error(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS | HRESULT] | None = None) -> CngError:
-        """The error for `rv`; where it says that the connection is lost, the connection is dead from now on.
+        """The error for `rv` of an operation. The witness is asked: where it is lost, so is the connection.
 
         Where the connection ended during the call, that is the error, whatever the token made of it.
         """
+        on_token = f"{message} on token {self.token_name!r}"
         if self._end is not None:
             reason, status = self._end
-            return token_error(rv, f"{message} on token {self.token_name!r}: {reason}", {rv: status})
+            return token_error(rv, f"{on_token}: {reason}", {rv: status})
+        if not self.answers() and self._end is not None:
+            lost = {} if rv in CONNECTION_LOST else {rv: NTSTATUS.STATUS_DEVICE_NOT_CONNECTED}
+            return token_error(rv, f"{on_token}: {self._end[0]}", lost)
+        if of_sessions(rv) and not (verdicts and rv in verdicts):
+            self._retire()
+        return self._alone(rv, message, verdicts)
+
+    def _alone(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS | HRESULT] | None) -> CngError:
+        """The error for `rv` of an operation that failed alone."""
         if rv in HANDLE_GONE:
             self.stale_handles += 1
-        if rv in CONNECTION_LOST:
-            self._lose()
-        return token_error(rv, f"{message} on token {self.token_name!r}", verdicts)
+        return token_error(rv, f"{message} on token {self.token_name!r}{explanation(rv)}", meaning(rv, verdicts))
+
+    def was_dead(self, session: Session, rv: int) -> bool:
+        """Whether the token knows `session` no more while the connection lives: then nothing was done in it.
+
+        rv: what a call in it answered. The other sessions are thrown away too, as they may be dead alike.
+        """
+        if not of_sessions(rv) or self._end is not None or self._standing(session.handle) is not Standing.GONE:
+            return False
+        if self.answers():
+            self._retire()
+        return self._end is None
+
+    def _retire(self) -> None:
+        """Throws the idle sessions away, and of the owners those that are dead."""
+        self._close_all(self._idle)
+        for owner in list(self._owners):
+            if owner.handle != self._witness and self._standing(owner.handle) is Standing.GONE:
+                with contextlib.suppress(ValueError):
+                    self._owners.remove(owner)
 
     def _open(self, flags: int) -> tuple[int, int]:
         handle = ffi.new("CK_ULONG *")
-        with foreign_work():
+        with self.module.calling():
+            if self._end is not None:
+                self.require_alive("the connection")
             rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION | flags, ffi.NULL, ffi.NULL, handle)
             if rv == CKR.TOKEN_WRITE_PROTECTED and flags:
                 rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION, ffi.NULL, ffi.NULL, handle)
@@ -167,15 +217,18 @@ class Connection:
         """A session to work with. Give it back with `give_back` after success, with `discard` after anything else."""
         if not entered[0]:
             notice_fork()
-        if self._end is not None:
-            self.require_alive()
         try:
             session = self._idle.pop()
         except IndexError:
+            self.require_alive()
             session = self._open_another(self._idle, 0)
         at_work.add(session)
         if forks_under_way:
             foreign_work_begins(session)
+        # Last, because C_Finalize waits for those at work when all connections are dead.
+        if self._end is not None:
+            self.discard(session)
+            self.require_alive()
         return session
 
     def _open_another(self, pool: deque[Session], flags: int) -> Session:
@@ -184,8 +237,10 @@ class Connection:
         while True:
             rv, handle = self._open(flags)
             if rv == CKR.OK:
-                return Session(handle)
+                return Session(handle, self.module)
             if rv != CKR.SESSION_COUNT or time.monotonic() > deadline:
+                if of_sessions(rv) and not self._token_is_there():
+                    self._lose()
                 raise self.error(rv, "C_OpenSession failed")
             if self.key_streams.give_way(self):
                 continue
@@ -196,6 +251,12 @@ class Connection:
                 self._waiting -= 1
             with contextlib.suppress(IndexError):
                 return pool.pop()
+
+    def _token_is_there(self) -> bool:
+        """Asks the slot, where the token opens no session: some modules remember a session's state themselves."""
+        with self.module.calling(), contextlib.suppress(CngError):
+            return identity_in(self.module, self.slot) == self.identity
+        return False
 
     def give_back(self, session: Session) -> None:
         at_work.discard(session)
@@ -212,9 +273,9 @@ class Connection:
     def discard(self, session: Session) -> None:
         """Closes a session that may have an operation left in it."""
         notice_fork()
-        # After another C_Initialize the handle can be somebody else's.
-        if not self._inherited and self._generation == self.module.generation:
-            with foreign_work():
+        with self.module.calling():
+            # After another C_Initialize the handle can be somebody else's.
+            if not self._inherited and self._generation == self.module.generation:
                 self.cryptoki.C_CloseSession(session.handle)
         at_work.discard(session)
 
@@ -223,9 +284,30 @@ class Connection:
             while True:
                 self.discard(sessions.pop())
 
+    def perform(self, calls: Callable[[Session], int], sound: Collection[int] = _OK) -> int:
+        """The CKR of an operation in a pooled session, in another one where that was dead before.
+
+        sound: answers after which the session has no operation left in it.
+        """
+        for once_more in (True, False):
+            session = self.borrow()
+            try:
+                rv = calls(session)
+            except BaseException:
+                self.discard(session)
+                raise
+            if rv in sound:
+                self.give_back(session)
+                break
+            once_more = once_more and self.was_dead(session, rv)
+            self.discard(session)
+            if not once_more:
+                break
+        return rv
+
     @contextlib.contextmanager
     def working(self) -> Iterator[Session]:
-        """A pooled session for the calls of one operation."""
+        """A pooled session for calls that cannot be repeated in another one."""
         session = self.borrow()
         try:
             yield session
@@ -247,11 +329,23 @@ class Connection:
             session = self._open_another(self._owners, CKF_RW_SESSION)
         foreign_work_begins(session)
         try:
+            if self._end is not None:
+                self.require_alive("the connection")
             yield session
         finally:
             at_work.discard(session)
             self._owners.append(session)
             self._returned_to(self._owners)
+
+    def produce(self, calls: Callable[[Session], int]) -> int:
+        """The CKR of calls that make or change an object, in an owner session, in another one where it was dead."""
+        with self.owning() as session:
+            rv = calls(session)
+        # Only this answer says that nothing was made.
+        if rv == CKR.SESSION_HANDLE_INVALID and self.was_dead(session, rv):
+            with self.owning() as session:
+                rv = calls(session)
+        return rv
 
     def crypt(
         self,
@@ -265,17 +359,20 @@ class Connection:
         verdicts: Mapping[int, NTSTATUS] | None = None,
         wipe: bool = False,
         authenticate: bool = False,
+        quiet: bool = False,
+        once_more: bool = True,
     ) -> bytes:
         """The two C_ calls of an encryption, decryption or signature; `room`: bytes the result can have at most.
 
-        wipe: the result is a secret of the caller's, which must not stay in the session's memory. authenticate: whether
-        the key asks for a login between the two (CKA_ALWAYS_AUTHENTICATE). A failure that `verdicts` names costs no
-        further call, so that the number of calls does not tell it from a success.
+        verdicts: what the token's answers to the second one mean. wipe: the result is a secret of the caller's, which
+        must not stay in the session's memory. authenticate: whether the key asks for a login between the two
+        (CKA_ALWAYS_AUTHENTICATE). quiet: a failure that `verdicts` names costs no further call, so that the number of
+        calls does not tell it from a success. once_more: whether to repeat it where the session was dead before.
         """
         session = self.borrow()
         cryptoki = self.cryptoki
         try:
-            rv = initialised = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
+            rv = begun = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
             if rv == CKR.OK:
                 if authenticate:
                     self.login.authenticate(session.handle)
@@ -290,11 +387,21 @@ class Connection:
             self.discard(session)
             raise
         if rv != CKR.OK:
-            if rv == CKR.OPERATION_ACTIVE and session.judged:
+            judged = begun == CKR.OK and verdicts is not None and rv in verdicts and self._end is None
+            if judged and (quiet or not of_sessions(rv)):
+                session.judged = True
+                self.give_back(session)
+                raise self._alone(rv, asked, verdicts)
+            # A decryption changes nothing, and of the others only one answer says that nothing was done.
+            undone = begun != CKR.OK or operate == "C_Decrypt" or rv == CKR.SESSION_HANDLE_INVALID
+            again = session.judged if rv == CKR.OPERATION_ACTIVE else undone and self.was_dead(session, rv)
+            if once_more and again:
                 self.discard(session)
-                return self.crypt(init, operate, call, key, data, room, asked, verdicts, wipe, authenticate)
-            error = self.error(rv, asked, verdicts)
-            if initialised == CKR.OK and verdicts and rv in verdicts and self._end is None:
+                return self.crypt(
+                    init, operate, call, key, data, room, asked, verdicts, wipe, authenticate, quiet, False
+                )
+            error = self.error(rv, asked, verdicts if begun == CKR.OK else None)
+            if judged and self._end is None:
                 session.judged = True
                 self.give_back(session)
             else:
@@ -307,19 +414,12 @@ class Connection:
         """C_DestroyObject. A key that the token has lost is destroyed already."""
         if self._end is None:
             with contextlib.suppress(CngError):
-                with self.working() as session:
-                    rv = self.cryptoki.C_DestroyObject(session.handle, handle)
-                    if rv not in (CKR.OK, CKR.SESSION_READ_ONLY):
-                        raise self.error(rv, "destroying a key failed")
+                rv = self.perform(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle), _ENDED)
                 if rv == CKR.SESSION_READ_ONLY:
-                    self._destroy_in_owner(handle)
-
-    def _destroy_in_owner(self, handle: int) -> None:
-        """For tokens that keep session objects as they keep token objects, and for ever: tpm2-pkcs11 1.9.1."""
-        with self.owning() as session:
-            rv = self.cryptoki.C_DestroyObject(session.handle, handle)
-        if rv != CKR.OK:
-            raise self.error(rv, "destroying a key failed")
+                    # Some keep session objects as they keep token objects, and for ever: tpm2-pkcs11 1.9.1.
+                    rv = self.produce(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle))
+                if rv != CKR.OK:
+                    self.answers()
 
     def destroy_later(self, handle: int) -> None:
         """For finalisers, which may run in the middle of a call: the next creation of a key destroys the object."""

@@ -126,11 +126,13 @@ class KeyStore:
                 self._forget(place.address)
                 raise _replaced(place) from error
             raise
+        if found.connection.identity != place.connection.identity:
+            raise _of_another_token(place, found.connection)
         if not found.same_key(place):
             raise _replaced(place)
         return self._remember(found)
 
-    def _find(self, address: KeyAddress) -> Place:
+    def _find(self, address: KeyAddress, once_more: bool = True) -> Place:
         connection = self._connection()
         stale_handles = connection.stale_handles
         shelf = shelf_at(connection, address)
@@ -141,6 +143,9 @@ class KeyStore:
             shelf = shelf_at(connection, address)
         stored = shelf.current(address)
         if stored is None:
+            # Only a session that is logged in sees private objects.
+            if once_more and not connection.answers():
+                return self._find(address, False)
             self._forget(address)
             raise no_such_key(address.name, f"token {connection.token_name!r}{_what_has_the_label(shelf)}")
         spec = spec_of(stored.values, stored.own)
@@ -212,7 +217,7 @@ class KeyStore:
 
     def list_keys(self) -> Iterator[KeyRecord]:
         """One search, and one call for each token object. Kinds of keys that are not served are left out."""
-        found = shelves(self._connection())
+        found = self._shelves()
         certified = {other.identifier for shelf in found for other in shelf.certificates if other.identifier}
         for shelf in found:
             candidates = shelf.candidates()
@@ -224,15 +229,39 @@ class KeyStore:
                 address = shelf.address_of(key, len(candidates)).name
                 yield _record(shelf, key, spec, address, key.identifier in certified)
 
+    def _shelves(self) -> list[Shelf]:
+        """What a session saw that is logged in."""
+        for _ in range(2):
+            connection = self._connection()
+            found = shelves(connection)
+            if connection.answers():
+                break
+        else:
+            connection.require_alive("the list of keys")
+        return found
+
     def delete_key(self, name: str) -> None:
-        address = KeyAddress.of_name(name)
-        connection = self._connection()
-        with in_turn(connection.module.path):
-            shelf = shelf_at(connection, address)
-            current = shelf.current(address)
-            self._forget(address, *(shelf.address_of(key) for key in (current,) if key is not None))
-            delete(connection, shelf, current)
-        if current is None:
+        """The whole key or nothing: what belongs to it goes after it, and only where the token said that it went."""
+        address, seen = KeyAddress.of_name(name), False
+        for pause in _pauses():
+            connection = self._connection()
+            with in_turn(connection.module.path):
+                shelf = shelf_at(connection, address)
+                current = shelf.current(address)
+                self._forget(address, *(shelf.address_of(key) for key in (current,) if key is not None))
+                seen = seen or current is not None
+                # Only a session that is logged in sees private objects.
+                if current is not None or connection.answers():
+                    try:
+                        delete(connection, shelf, current)
+                        break
+                    except TakenMeanwhileError:
+                        pass
+            time.sleep(pause)
+        else:
+            connection.require_alive()
+            raise CngError(NTSTATUS.STATUS_DEVICE_BUSY, f"others keep changing keys named {address.name!r}")
+        if not seen:
             raise no_such_key(address.name, f"token {connection.token_name!r}")
 
 
@@ -240,6 +269,15 @@ def _replaced(place: Place) -> CngError:
     return CngError(
         HRESULT.NTE_BAD_KEYSET,
         f"the key named {place.address.name!r} is gone, or was replaced by another one: open it again",
+    )
+
+
+def _of_another_token(place: Place, there: Connection) -> CngError:
+    was, now = place.connection.identity, there.identity
+    return CngError(
+        HRESULT.NTE_BAD_KEYSET,
+        f"the key named {place.address.name!r} is in token {was.label!r} (serial {was.serial}), and now there is "
+        f"{now.label!r} (serial {now.serial}) in its place: open it again where that is meant",
     )
 
 

@@ -91,17 +91,10 @@ class AttributeReader:
     def _call(self, connection: Connection, handle: int) -> int:
         for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True):
             attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), memory, room
-        session = connection.borrow()
-        try:
-            rv = connection.cryptoki.C_GetAttributeValue(session.handle, handle, self._attributes, len(self._rooms))
-        except BaseException:
-            connection.discard(session)
-            raise
-        if rv in _TOLD:
-            connection.give_back(session)
-        else:
-            connection.discard(session)
-        return rv
+        cryptoki, attributes, count = connection.cryptoki, self._attributes, len(self._rooms)
+        return connection.perform(
+            lambda session: cryptoki.C_GetAttributeValue(session.handle, handle, attributes, count), _TOLD
+        )
 
 
 @dataclass(slots=True)

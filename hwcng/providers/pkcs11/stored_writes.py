@@ -81,22 +81,29 @@ def write(
 def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None:
     """Ends `current` and all that hwcng left beside it. What gave way to it goes first, so that it never comes back.
 
-    Of other software's objects those of its label and CKA_ID go with it.
+    Of other software's objects those of its label and CKA_ID go with it. Raises TakenMeanwhileError where the key has
+    another handle by now, or is gone; what belongs to it is there then.
     """
-    ended = (*shelf.leftovers(current), current) if current is not None else ()
+    leftovers = shelf.leftovers(current) if current is not None else []
+    for stored in leftovers:
+        _destroy(connection, stored.handle, shelf.name)
+    if current is not None and not _destroy(connection, current.handle, shelf.name):
+        raise TakenMeanwhileError
     companions = shelf.companions(current) if current is not None else []
     # What belongs to another key of the same name stays with it.
-    kept = {key.identifier for key in shelf.keys if key not in ended}
+    kept = {key.identifier for key in shelf.keys if key is not current and key not in leftovers}
     beside = [other for other in (*shelf.publics, *shelf.certificates) if other.own and other.identifier not in kept]
-    for handle in dict.fromkeys(stored.handle for stored in (*ended, *companions, *beside)):
+    for handle in dict.fromkeys(stored.handle for stored in (*companions, *beside)):
         _destroy(connection, handle, shelf.name)
 
 
 def _create_public(connection: Connection, key: Pkcs11PrivateKey, name: str, identifier: bytes) -> int:
     template = templates.stored_public(key.spec, public_values(key.public), name, identifier)
     handle = ffi.new("CK_ULONG *")
-    with templates.packed(template) as (attributes, count), connection.owning() as session:
-        rv = connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle)
+    with templates.packed(template) as (attributes, count):
+        rv = connection.produce(
+            lambda session: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle)
+        )
     if rv != CKR.OK:
         raise connection.error(rv, f"storing the public half of {name!r} failed", _CANNOT_STORE)
     return int(handle[0])
@@ -107,8 +114,10 @@ def _copy(connection: Connection, key: Pkcs11SecretKey | Pkcs11PrivateKey, name:
     template = {Attribute.TOKEN: True, Attribute.LABEL: name, Attribute.ID: identifier}
     handle = ffi.new("CK_ULONG *")
     source = key.held.handle
-    with templates.packed(template) as (attributes, count), connection.owning() as session:
-        rv = connection.cryptoki.C_CopyObject(session.handle, source, attributes, count, handle)
+    with templates.packed(template) as (attributes, count):
+        rv = connection.produce(
+            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, attributes, count, handle)
+        )
     if rv != CKR.OK:
         raise connection.error(rv, f"storing the key as {name!r} failed", _CANNOT_STORE)
     return int(handle[0])
@@ -157,6 +166,8 @@ def _undo(connection: Connection, made: list[int], identifier: bytes) -> None:
     together.
     """
     with contextlib.suppress(CngError):
+        if not connection.answers():
+            return
         stored = objects.find(connection, {Attribute.TOKEN: True, Attribute.ID: identifier})
         reader = AttributeReader({Attribute.CLASS: 8})
         publics = []
@@ -166,12 +177,13 @@ def _undo(connection: Connection, made: list[int], identifier: bytes) -> None:
                 publics.append(handle)
             else:
                 _destroy(connection, handle, "a key that was not stored")
-        for handle in publics:
+        for handle in publics if connection.answers() else ():
             _destroy(connection, handle, "a key that was not stored")
 
 
-def _destroy(connection: Connection, handle: int, name: str) -> None:
-    with connection.owning() as session:
-        rv = connection.cryptoki.C_DestroyObject(session.handle, handle)
+def _destroy(connection: Connection, handle: int, name: str) -> bool:
+    """Whether there was an object of that handle."""
+    rv = connection.produce(lambda session: connection.cryptoki.C_DestroyObject(session.handle, handle))
     if rv not in (CKR.OK, CKR.OBJECT_HANDLE_INVALID):
         raise connection.error(rv, f"removing what belongs to {name!r} failed", _CANNOT_DESTROY)
+    return rv == CKR.OK

@@ -12,7 +12,7 @@ from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.module import Module, text
 from hwcng.providers.uri import Pkcs11Uri
 
-__all__ = ["FoundToken", "TokenIdentity", "find_token"]
+__all__ = ["FoundToken", "TokenIdentity", "find_token", "identity_in"]
 
 CKF_REMOVABLE_DEVICE = 0x2
 CKF_HW_SLOT = 0x4
@@ -75,11 +75,18 @@ def _describe(module: Module, slot: int, with_slot: bool) -> FoundToken | None:
         firmware=f"{raw.firmwareVersion.major}.{raw.firmwareVersion.minor}",
         library=f"{module.description} {module.library_version}".strip(),
     )
+    module.learn(info.manufacturer, info.model)
     description = manufacturer = ""
     if with_slot:
         slot_raw = _slot_info(module, slot)
         description, manufacturer = text(slot_raw.slotDescription), text(slot_raw.manufacturerID)
     return FoundToken(slot, int(raw.flags), info, description, manufacturer)
+
+
+def identity_in(module: Module, slot: int) -> TokenIdentity | None:
+    """Which token is in a slot, None where there is none. Raises what C_GetTokenInfo answers."""
+    found = _describe(module, slot, False)
+    return found.identity if found is not None else None
 
 
 def _slot_info(module: Module, slot: int) -> Any:
@@ -98,26 +105,43 @@ def _with_kind(module: Module, found: FoundToken) -> FoundToken:
     return replace(found, info=info, slot_description=description, slot_manufacturer=manufacturer)
 
 
-def find_token(module: Module, uri: Pkcs11Uri) -> FoundToken:
-    """The token that `uri` means.
+def _present(module: Module, with_slot: bool) -> tuple[list[FoundToken], dict[int, CngError]]:
+    """The tokens, and by slot the answers of those that do not say which token they hold: they block no other."""
+    present, silent = [], {}
+    for slot in module.slots():
+        try:
+            token = _describe(module, slot, with_slot)
+        except CngError as error:
+            silent[slot] = error
+            continue
+        if token is not None and token.flags & CKF_TOKEN_INITIALIZED:
+            present.append(token)
+    return present, silent
+
+
+def find_token(module: Module, uri: Pkcs11Uri, known: TokenIdentity | None = None) -> FoundToken:
+    """The token that `uri` means. known: the one that goes before others that it may mean.
 
     Raises STATUS_NOT_FOUND where there is none, STATUS_INVALID_PARAMETER where there are several; both say what is
-    there.
+    there. Where no slot at all says which token it holds, raises what the first one answered.
     """
     with_slot = uri.slot_description is not None or uri.slot_manufacturer is not None
-    present = [
-        token
-        for slot in module.slots()
-        if (token := _describe(module, slot, with_slot)) and token.flags & CKF_TOKEN_INITIALIZED
-    ]
+    present, silent = _present(module, with_slot)
     matching = [token for token in present if token.meant_by(module, uri)]
+    if known is not None and len(matching) > 1:
+        matching = [token for token in matching if token.identity == known] or matching
     if len(matching) == 1:
         return _with_kind(module, matching[0])
     there = ", ".join(str(token) for token in present) or "none"
-    if not matching:
-        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"no token matches {uri}; tokens of {module.path}: {there}")
-    raise CngError(
-        NTSTATUS.STATUS_INVALID_PARAMETER,
-        f"{len(matching)} tokens match {uri}: {', '.join(str(token) for token in matching)}; "
-        "add serial= or slot-id= to the URI",
+    if matching:
+        raise CngError(
+            NTSTATUS.STATUS_INVALID_PARAMETER,
+            f"{len(matching)} tokens match {uri}: {', '.join(str(token) for token in matching)}; "
+            "add serial= or slot-id= to the URI",
+        )
+    if silent and not present:
+        raise next(iter(silent.values()))
+    answers = "".join(
+        f"; slot {slot} does not say which it holds ({error.token_code!r})" for slot, error in silent.items()
     )
+    raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"no token matches {uri}; tokens of {module.path}: {there}{answers}")

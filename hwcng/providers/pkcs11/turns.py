@@ -1,4 +1,5 @@
-"""Threads and processes of one host that write named keys take turns (flock of the folder that the module lies in).
+"""Threads and processes of one host that write named keys take turns (flock of the folder that the module lies in), and
+those that log in to SoftHSM (flock of a file that is the same for every path to it).
 
 Without it two of them could both find a name free; SoftHSM does not show a process at once what another one stored, and
 NSS hangs where two threads write to its database. Hosts that share a network HSM have no such lock: see
@@ -17,10 +18,13 @@ from contextlib import contextmanager
 
 from hwcng.forking import ProcessLock
 
-__all__ = ["in_turn"]
+__all__ = ["alone_on_host", "in_turn"]
 
+LOCK_FILE = "hwcng-softhsm.lock"
+LOCK_FOLDERS = ("/dev/shm", "/tmp")  # noqa: S108 - nothing is written into it, and a link there is not followed
 PATIENCE_SECONDS = 5.0
 POLL_SECONDS = 0.001
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _writing = ProcessLock()
 
@@ -33,10 +37,41 @@ def in_turn(module_path: str) -> Iterator[None]:
 
 
 @contextmanager
+def alone_on_host() -> Iterator[None]:
+    """Keeps off other threads and processes that log in to SoftHSM, by whatever module, but not for ever."""
+    with _flocked(_lock_file()):
+        yield
+
+
+def _lock_file() -> int | None:
+    """The open file that everybody locks, None where no folder takes one."""
+    for folder in LOCK_FOLDERS:
+        path = os.path.join(folder, LOCK_FILE)
+        with contextlib.suppress(OSError):
+            return os.open(path, _READ)
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, _READ | os.O_CREAT | os.O_EXCL, 0o444)
+            # Whatever the umask: other users lock it too.
+            os.fchmod(descriptor, 0o444)
+            return descriptor
+        # Somebody else may just have made it.
+        with contextlib.suppress(OSError):
+            return os.open(path, _READ)
+    return None
+
+
+@contextmanager
 def _locked(module_path: str) -> Iterator[None]:
-    try:
+    descriptor = None
+    with contextlib.suppress(OSError):
         descriptor = os.open(os.path.dirname(module_path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+    with _flocked(descriptor):
+        yield
+
+
+@contextmanager
+def _flocked(descriptor: int | None) -> Iterator[None]:
+    if descriptor is None:
         yield
         return
     try:
