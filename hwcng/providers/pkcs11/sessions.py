@@ -129,13 +129,18 @@ class Connection:
     def answers(self) -> bool:
         """Whether the token still knows the witness, logged in. Where not, the connection is dead from now on."""
         notice_fork()
-        if self._end is None:
-            said = self._standing(self._witness)
-            if said is Standing.GONE:
-                self._lose("the connection with the token was lost")
-            elif said is Standing.PUBLIC and self._tells_login:
-                self._lose("another user of the PKCS#11 module logged this process out of the token")
+        if self._end is None and (loss := self._loss()):
+            self._lose(loss)
         return self._end is None
+
+    def _loss(self) -> str:
+        """What was lost, "" where nothing was."""
+        said = self._standing(self._witness)
+        if said is Standing.GONE:
+            return "the connection with the token was lost"
+        if said is Standing.PUBLIC and self._tells_login:
+            return "the login was lost, as another user of the PKCS#11 module logged this process out of the token"
+        return ""
 
     def _standing(self, session: int) -> Standing:
         with self.module.calling():
@@ -191,9 +196,10 @@ class Connection:
         """
         if not of_sessions(rv) or self._end is not None or self._standing(session.handle) is not Standing.GONE:
             return False
-        if self.answers():
-            self._retire()
-        return self._end is None
+        if self._loss():
+            return False
+        self._retire()
+        return True
 
     def _retire(self) -> None:
         """Throws the idle sessions away, and of the owners those that are dead."""
@@ -220,6 +226,8 @@ class Connection:
         try:
             session = self._idle.pop()
         except IndexError:
+            session = None
+        if session is None:
             self.require_alive()
             session = self._open_another(self._idle, 0)
         at_work.add(session)

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace as replaced
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pkcs11 import Attribute, ObjectClass
 
@@ -30,6 +30,7 @@ from hwcng.providers.pkcs11.stored_objects import (
     AttributeReader,
     Shelf,
     Stored,
+    require_login,
     shelf_at,
     shelf_of,
     shelves,
@@ -41,6 +42,7 @@ from hwcng.providers.pkcs11.turns import in_turn
 
 __all__ = ["KeyStore"]
 
+T = TypeVar("T")
 TokenKeys: TypeAlias = Pkcs11SecretKey | Pkcs11PrivateKey
 MakeKey: TypeAlias = Callable[[NamedObject, "SecretSpec | PairSpec", "PublicKeyMaterial | None"], TokenKeys]
 
@@ -76,7 +78,7 @@ class KeyStore:
         """Where the key is, and the least that says which one it is. Costs and raises as `open_key` does."""
         address = KeyAddress.of_name(name)
         place = self._remembered(address)
-        verified = self._verified(place, self._connection()) if place is not None else None
+        verified = self._verified(place) if place is not None else None
         return verified or self._remember(self._find(address), address)
 
     def _remembered(self, address: KeyAddress) -> Place | None:
@@ -98,8 +100,11 @@ class KeyStore:
             for address in addresses:
                 self._places.pop(address.name, None)
 
+    def _verified(self, place: Place) -> Place | None:
+        return self._reading(lambda connection: self._verified_in(connection, place))
+
     @staticmethod
-    def _verified(place: Place, connection: Connection) -> Place | None:
+    def _verified_in(connection: Connection, place: Place) -> Place | None:
         """`place`, where the same object is still there: one call. Tokens give handles away again."""
         if place.connection is not connection:
             return None
@@ -116,7 +121,7 @@ class KeyStore:
 
     def _find_again(self, place: Place) -> Place:
         """Where a key that was opened is. Raises NTE_BAD_KEYSET where it is gone or another one has its name."""
-        verified = self._verified(place, self._connection())
+        verified = self._verified(place)
         if verified is not None:
             return verified
         try:
@@ -132,8 +137,20 @@ class KeyStore:
             raise _replaced(place)
         return self._remember(found)
 
-    def _find(self, address: KeyAddress, once_more: bool = True) -> Place:
+    def _reading(self, read: Callable[[Connection], T]) -> T:
+        """`read` of the living connection, of a new one where it was the first to see that the last one was dead."""
         connection = self._connection()
+        try:
+            return read(connection)
+        except CngError:
+            if connection.alive:
+                raise
+        return read(self._connection())
+
+    def _find(self, address: KeyAddress) -> Place:
+        return self._reading(lambda connection: self._find_in(connection, address))
+
+    def _find_in(self, connection: Connection, address: KeyAddress) -> Place:
         stale_handles = connection.stale_handles
         shelf = shelf_at(connection, address)
         for pause in _pauses():
@@ -143,9 +160,7 @@ class KeyStore:
             shelf = shelf_at(connection, address)
         stored = shelf.current(address)
         if stored is None:
-            # Only a session that is logged in sees private objects.
-            if once_more and not connection.answers():
-                return self._find(address, False)
+            require_login(connection)
             self._forget(address)
             raise no_such_key(address.name, f"token {connection.token_name!r}{_what_has_the_label(shelf)}")
         spec = spec_of(stored.values, stored.own)
@@ -217,7 +232,7 @@ class KeyStore:
 
     def list_keys(self) -> Iterator[KeyRecord]:
         """One search, and one call for each token object. Kinds of keys that are not served are left out."""
-        found = self._shelves()
+        found = self._reading(shelves)
         certified = {other.identifier for shelf in found for other in shelf.certificates if other.identifier}
         for shelf in found:
             candidates = shelf.candidates()
@@ -228,17 +243,6 @@ class KeyStore:
                     continue
                 address = shelf.address_of(key, len(candidates)).name
                 yield _record(shelf, key, spec, address, key.identifier in certified)
-
-    def _shelves(self) -> list[Shelf]:
-        """What a session saw that is logged in."""
-        for _ in range(2):
-            connection = self._connection()
-            found = shelves(connection)
-            if connection.answers():
-                break
-        else:
-            connection.require_alive("the list of keys")
-        return found
 
     def delete_key(self, name: str) -> None:
         """The whole key or nothing: what belongs to it goes after it, and only where the token said that it went."""

@@ -23,7 +23,17 @@ from hwcng.providers.pkcs11.opaque import AUTHENTICATION_LABEL, WRAPPING_LABEL
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.stored_specs import READ, Values, number
 
-__all__ = ["AttributeReader", "RESERVED_NAMES", "Shelf", "Stored", "find_named", "shelf_at", "shelf_of", "shelves"]
+__all__ = [
+    "AttributeReader",
+    "RESERVED_NAMES",
+    "Shelf",
+    "Stored",
+    "find_named",
+    "require_login",
+    "shelf_at",
+    "shelf_of",
+    "shelves",
+]
 
 RESERVED_NAMES = frozenset({WRAPPING_LABEL, AUTHENTICATION_LABEL})
 """Labels of hwcng's own token objects, which are nobody's keys."""
@@ -194,9 +204,21 @@ def _read_all(connection: Connection, handles: Sequence[int]) -> Iterator[Stored
     reader = AttributeReader(READ)
     for handle in handles:
         values = reader.read(connection, handle)
-        stored = _stored(handle, values) if values is not None else None
-        if stored is not None:
+        if values is None:
+            # It is gone, or not to be seen any more.
+            require_login(connection)
+            continue
+        if (stored := _stored(handle, values)) is not None:
             yield stored
+
+
+def require_login(connection: Connection) -> None:
+    """Asks whether what was not found is not there: a session that is not logged in sees no private object.
+
+    Raises where that is not known.
+    """
+    if not connection.answers():
+        connection.require_alive()
 
 
 def find_named(connection: Connection, name: str) -> list[int]:
@@ -237,6 +259,8 @@ def shelves(connection: Connection) -> list[Shelf]:
     """Everything that has a name: one search, and one read for each token object."""
     found: dict[str, Shelf] = {}
     everything = list(_read_all(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)))
+    if not any(stored.values.get(Attribute.PRIVATE) == b"\1" for stored in everything):
+        require_login(connection)
     elsewhere = _identifiers_of_named(everything)
     for stored in everything:
         found.setdefault(stored.name, Shelf(stored.name, elsewhere=elsewhere)).add(stored)

@@ -48,6 +48,7 @@ READ: Mapping[Attribute, int] = MappingProxyType(
         Attribute.LABEL: LONGEST_NAME_OCTETS,
         Attribute.ID: 256,
         Attribute.KEY_TYPE: _ULONG,
+        Attribute.PRIVATE: _BBOOL,
         Attribute.EXTRACTABLE: _BBOOL,
         Attribute.ENCRYPT: _BBOOL,
         Attribute.DECRYPT: _BBOOL,
