@@ -248,7 +248,7 @@ def test_a_key_that_is_removed_behind_our_back(keeper: Pkcs11Provider, another: 
 def test_it_comes_back_after_a_loss(keeping_token: KeepingToken, keeper: Pkcs11Provider) -> None:
     stored, session_key = keeper.persist_key(keeper.generate_pair(ECDSA), "back"), keeper.generate_secret(AES)
     with FaultInjector(keeper) as faults:
-        faults.fail("C_SignInit", 0x32, nth=1)
+        faults.fail("C_SignInit", 0x32, nth=1).fail("C_GetSessionInfo", 0x32)
         assert status_of(lambda: stored.sign_digest(EcdsaSpec(), DIGEST)) == NTSTATUS.STATUS_DEVICE_NOT_CONNECTED
     verify_ecdsa(stored.public, stored.sign_digest(EcdsaSpec(), DIGEST))
     assert status_of(lambda: session_key.encrypt(ECB, BLOCK)) == NTSTATUS.STATUS_INVALID_DEVICE_STATE
