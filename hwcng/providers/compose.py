@@ -30,6 +30,7 @@ __all__ = [
     "Primitive",
     "ccm_decrypt",
     "ccm_encrypt",
+    "check_oaep_room",
     "cfb8_decrypt",
     "cfb8_encrypt",
     "cfb_decrypt",
@@ -293,15 +294,20 @@ def eme_oaep_encode(message: bytes, length: int, hash_name: str, label: bytes = 
     return b"\x00" + xor(seed, mgf1(hash_function, masked_block, size)) + masked_block
 
 
+def check_oaep_room(length: int, hash_name: str) -> None:
+    """Raises STATUS_INVALID_PARAMETER, with the one message, where OAEP with this hash makes no `length` bytes."""
+    if length < 2 * _hash(hash_name).digest_size + 2:
+        raise decryption_error()
+
+
 def eme_oaep_decode(encoded: bytes, hash_name: str, label: bytes = b"") -> bytes:
     """EME-OAEP decoding (RFC 8017, section 7.1.2, step 3): every octet is looked at before the one verdict.
 
     Raises STATUS_INVALID_PARAMETER, always with one message; STATUS_NOT_SUPPORTED for an unknown hash.
     """
+    check_oaep_room(len(encoded), hash_name)
     hash_function = _hash(hash_name)
     size = hash_function.digest_size
-    if len(encoded) < 2 * size + 2:
-        raise decryption_error()
     masked_seed, masked_block = encoded[1 : size + 1], encoded[size + 1 :]
     seed = xor(masked_seed, mgf1(hash_function, masked_block, size))
     block = xor(masked_block, mgf1(hash_function, seed, len(masked_block)))

@@ -18,7 +18,7 @@ from hwcng.providers.base import (
     RsaPssSpec,
     Support,
 )
-from hwcng.providers.pkcs11.mechanisms import CKM, EC_MONTGOMERY_KEY_PAIR_GEN, HMAC_MECHANISMS
+from hwcng.providers.pkcs11.mechanisms import CKM, DIGEST_MECHANISMS, EC_MONTGOMERY_KEY_PAIR_GEN, HMAC_MECHANISMS
 from hwcng.providers.pkcs11.quirks import Quirks
 
 __all__ = ["RELEVANT_MECHANISMS", "MechanismInfo", "MechanismSet"]
@@ -213,7 +213,9 @@ class MechanismSet:
         return self._offers.get((algorithm, operation), Support.REFUSED)
 
     def native_pss(self, spec: RsaPssSpec) -> bool:
-        return self.has(Mechanism.RSA_PKCS_PSS) and spec.hash_name in self.quirks.pss_hashes
+        # NSS lists no digests in its database's slot; whoever has SHA-3 lists it.
+        listed = not spec.hash_name.startswith("SHA3") or self.has(DIGEST_MECHANISMS[spec.hash_name])
+        return self.has(Mechanism.RSA_PKCS_PSS) and spec.hash_name in self.quirks.pss_hashes and listed
 
     def native_oaep(self, spec: RsaOaepSpec) -> bool:
         return (
@@ -226,4 +228,10 @@ class MechanismSet:
         if (measured := self.quirks.key_ranges.get(int(mechanism))) is not None and self.has(mechanism):
             return measured
         info = self.infos.get(int(mechanism))
-        return (info.min_key_size, info.max_key_size) if info else None
+        if info is None:
+            return None
+        longest = info.max_key_size
+        if mechanism is Mechanism.DH_PKCS_KEY_PAIR_GEN and self.quirks.agreed_secrets_end:
+            secrets = self.infos.get(int(Mechanism.GENERIC_SECRET_KEY_GEN))
+            longest = min(longest, secrets.max_key_size) if secrets else longest
+        return info.min_key_size, longest

@@ -136,7 +136,7 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             return self.held, mechanisms.hkdf(kdf, expand=True)
         if isinstance(kdf, CounterKdfSpec):
             self._require(CKM.SP800_108_COUNTER_KDF, "CKM_SP800_108_COUNTER_KDF")
-            return self.held, mechanisms.counter_kdf(kdf)
+            return self.held, mechanisms.counter_kdf(kdf, spec.bits)
         mechanism = mechanisms.KEY_DERIVATION_MECHANISMS.get(kdf.hash_name)
         if mechanism is None or not self.offered.has(mechanism):
             raise not_supported(f"token {self.connection.token_name!r} derives no keys by {kdf.hash_name}")

@@ -150,9 +150,7 @@ CKD_NULL = 1
 CKF_HKDF_SALT_NULL = 1
 CKF_HKDF_SALT_DATA = 2
 CK_SP800_108_ITERATION_VARIABLE = 1
-CK_SP800_108_DKM_LENGTH = 3
 CK_SP800_108_BYTE_ARRAY = 4
-CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS = 1
 _COUNTER_BITS = 32
 
 
@@ -291,18 +289,18 @@ def hkdf(spec: HkdfSpec, *, expand: bool) -> MechanismCall:
     return _structured(CKM.HKDF_DERIVE, parameters, salt, info)
 
 
-def counter_kdf(spec: CounterKdfSpec) -> MechanismCall:
-    """CKM_SP800_108_COUNTER_KDF: counter || label || 00 || context || length, numbers of 32 bits, big-endian."""
-    fixed = ffi.from_buffer(spec.label + b"\0" + spec.context)
+def counter_kdf(spec: CounterKdfSpec, bits: int) -> MechanismCall:
+    """CKM_SP800_108_COUNTER_KDF: counter || label || 00 || context || length, numbers of 32 bits, big-endian.
+
+    bits: of the key. They go in as octets: of CK_SP800_108_DKM_LENGTH a token has been measured to make bytes.
+    """
+    fixed = ffi.from_buffer(spec.label + b"\0" + spec.context + bits.to_bytes(_COUNTER_BITS // 8, "big"))
     counter = ffi.new("CK_SP800_108_COUNTER_FORMAT *")
     counter.ulWidthInBits = _COUNTER_BITS
-    length = ffi.new("CK_SP800_108_DKM_LENGTH_FORMAT *")
-    length.dkmLengthMethod, length.ulWidthInBits = CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, _COUNTER_BITS
-    data = ffi.new("CK_PRF_DATA_PARAM[]", 3)
+    data = ffi.new("CK_PRF_DATA_PARAM[]", 2)
     data[0] = (CK_SP800_108_ITERATION_VARIABLE, counter, ffi.sizeof("CK_SP800_108_COUNTER_FORMAT"))
     data[1] = (CK_SP800_108_BYTE_ARRAY, fixed, len(fixed))
-    data[2] = (CK_SP800_108_DKM_LENGTH, length, ffi.sizeof("CK_SP800_108_DKM_LENGTH_FORMAT"))
     parameters = ffi.new("CK_SP800_108_KDF_PARAMS *")
     parameters.prfType = HMAC_MECHANISMS[spec.hash_name]
     parameters.ulNumberOfDataParams, parameters.pDataParams = len(data), data
-    return _structured(CKM.SP800_108_COUNTER_KDF, parameters, fixed, counter, length, data)
+    return _structured(CKM.SP800_108_COUNTER_KDF, parameters, fixed, counter, data)

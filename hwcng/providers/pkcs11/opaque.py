@@ -254,12 +254,11 @@ def load(
             exportable=True,
             parameter_set=described.get("set", ""),
         )
-        template: templates.Template = templates.private(spec)
         public = kind_of(spec).from_json(spec, described)
     else:
         usage, family = Usage(described["usage"]), SecretFamily(described["family"])
         effective_bits = described.get("effective", 0)
         spec = SecretSpec(family, described["bits"], usage, True, described["hash"], effective_bits)
-        template = templates.secret(spec)
+    template = templates.unwrapped(spec, offered.quirks)
     key = objects.unwrap(connection, call, keys[0], wrapped, template, "loading the opaque blob", WRAPPED_KEY_REFUSED)
     return key, spec, public

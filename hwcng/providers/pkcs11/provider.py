@@ -160,7 +160,14 @@ class Pkcs11Provider(Provider):
 
     def _read_mechanisms(self, found: FoundToken) -> MechanismSet:
         module, token, cryptoki = self._module, found.info, self._module.cryptoki
-        quirks = quirks_of(module.path, module.manufacturer, module.description, token.manufacturer, token.model)
+        quirks = quirks_of(
+            module.path,
+            module.manufacturer,
+            module.description,
+            token.manufacturer,
+            token.model,
+            library_version=module.library_version,
+        )
         others = [slot for slot in module.slots() if slot != found.slot] if quirks.slots_share_mechanisms else []
         names: set[int] = set()
         infos: dict[int, MechanismInfo] = {}
@@ -290,7 +297,7 @@ class Pkcs11Provider(Provider):
             mechanisms.call(int(Mechanism.AES_KEY_WRAP)),
             wrapping_key.held.handle,
             wrapped,
-            templates.secret(spec),
+            templates.unwrapped(spec, self._offered.quirks),
             "unwrapping the key",
             WRAPPED_KEY_REFUSED,
         )

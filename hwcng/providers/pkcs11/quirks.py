@@ -50,6 +50,7 @@ class Quirks:
     wrapped_key_types: types of private keys that survive C_WrapKey and C_UnwrapKey, None where any may be tried.
     types_have_their_length: whether a key of a type of one length, such as DES, cannot be unwrapped with another.
     unwraps_extractable: whether C_UnwrapKey makes extractable keys and refuses to be told so.
+    agreed_secrets_end: whether DH agrees on no longer secrets than CKM_GENERIC_SECRET_KEY_GEN makes, in bits.
     pkcs1_is_lax: whether CKM_RSA_PKCS decrypts blocks that are malformed, or an empty message wrongly.
     key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
@@ -67,9 +68,23 @@ class Quirks:
     wrapped_key_types: frozenset[int] | None = None
     types_have_their_length: bool = False
     unwraps_extractable: bool = False
+    agreed_secrets_end: bool = False
     pkcs1_is_lax: bool = False
     key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
+
+# CK_INFO's texts, and those of CK_TOKEN_INFO. Other tokens of IBM's, such as a TPM behind tpm2-pkcs11, are others.
+_OPENCRYPTOKI = r"opencryptoki|Meta PKCS11 LIBRARY"
+_OPENCRYPTOKI_SLOT = r"^IBM(?: Corp\.)? (?:IBM )?(?:Soft|SoftTok|ICA|CCA|EP11|ICSF)$"
+_RECENT_OPENCRYPTOKI = Quirks(
+    # Where it lists the digest.
+    pss_hashes=frozenset(HASHES) - {"MD5"},
+    unwraps_extractable=True,
+    agreed_secrets_end=True,
+)
+_OLD_OPENCRYPTOKI = replace(
+    _RECENT_OPENCRYPTOKI, pkcs1_is_lax=True, unusable_mechanisms=frozenset({int(Mechanism.DH_PKCS_DERIVE)})
+)
 
 _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
     # SoftHSM 2.6.1 answers ARGUMENTS_BAD to OAEP with any hash but SHA-1 and GENERAL_ERROR to a label. It takes
@@ -102,8 +117,10 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
             rc2_whole_bytes=True,
         ),
     ),
-    # opencryptoki takes SHA-3 in PSS too.
-    (re.compile(r"opencryptoki|Opencryptoki|IBM"), Quirks(pss_hashes=frozenset(HASHES) - {"MD5"})),
+    # opencryptoki up to 3.26 drops the leading zeros of what Diffie-Hellman agrees on: one key of 256 is another. 3.8
+    # decrypts the empty PKCS #1 message to a zero octet, and a malformed block. Behind p11-kit its version is not told.
+    (re.compile(rf"(?:{_OPENCRYPTOKI}) 3\.(?:1?\d|2[0-6])$|{_OPENCRYPTOKI_SLOT}", re.IGNORECASE), _OLD_OPENCRYPTOKI),
+    (re.compile(_OPENCRYPTOKI, re.IGNORECASE), _RECENT_OPENCRYPTOKI),
 )
 
 _NSS_SOFTOKN = re.compile(r"libsoftokn3")
@@ -117,12 +134,17 @@ _P11_KIT_CLIENT = re.compile(r"p11-kit-client")
 
 
 def quirks_of(
-    path: str, manufacturer: str, description: str, token_manufacturer: str = "", token_model: str = ""
+    path: str,
+    manufacturer: str,
+    description: str,
+    token_manufacturer: str = "",
+    token_model: str = "",
+    library_version: str = "",
 ) -> Quirks:
-    """path: the module's file. manufacturer, description: the texts of CK_INFO. token_manufacturer, token_model: those
-    of CK_TOKEN_INFO, by which a token is known behind p11-kit, whose CK_INFO is its own.
+    """path: the module's file. manufacturer, description, library_version: as CK_INFO has them. token_manufacturer,
+    token_model: those of CK_TOKEN_INFO, by which a token is known behind p11-kit, whose CK_INFO is its own.
     """
-    quirks = _row(f"{manufacturer} {description}")
+    quirks = _row(f"{manufacturer} {description} {library_version}")
     if quirks is None:
         # Slots behind p11-kit can be of several libraries.
         quirks = replace(_row(f"{token_manufacturer} {token_model}") or Quirks(), slots_share_mechanisms=False)

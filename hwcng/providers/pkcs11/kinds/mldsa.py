@@ -10,7 +10,6 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.parameter_sets import ML_DSA_SETS
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, SignSpec
 from hwcng.providers.pkcs11 import mechanisms
-from hwcng.providers.pkcs11.kinds.base import Attributes
 from hwcng.providers.pkcs11.kinds.parameterized import ParameterizedKind
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ class MlDsaKind(ParameterizedKind[MlDsaPublicKey, MlDsaPrivateKey]):
     generation_mechanism = Mechanism.ML_DSA_KEY_PAIR_GEN
     material = MlDsaPublicKey
     sets = ML_DSA_SETS
-
-    def private_values(self, material: MlDsaPrivateKey) -> Attributes:
-        return self.values(material.value, material.seed)
 
     def sign(self, key: Pkcs11PrivateKey, spec: SignSpec, digest: bytes) -> bytes:
         if not isinstance(spec, MlDsaSpec):

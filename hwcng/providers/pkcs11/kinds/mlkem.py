@@ -32,9 +32,6 @@ class MlKemKind(ParameterizedKind[MlKemPublicKey, MlKemPrivateKey]):
     def private_attributes(self, spec: PairSpec) -> Attributes:
         return {**super().private_attributes(spec), Attribute.DECAPSULATE: True}
 
-    def private_values(self, material: MlKemPrivateKey) -> Attributes:
-        return self.values(material.value, material.seed)
-
     def public_object(self, public: MlKemPublicKey) -> Attributes:
         """A session object to encapsulate with."""
         return {

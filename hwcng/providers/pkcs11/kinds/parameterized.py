@@ -39,13 +39,13 @@ class ParameterizedKind(PairKind[Public, Private]):
     def public_attributes(self, spec: PairSpec) -> Attributes:
         return {Attribute.PARAMETER_SET: PARAMETER_SET_NUMBERS[spec.parameter_set]}
 
-    def private_attributes(self, spec: PairSpec) -> Attributes:
-        return {Attribute.PARAMETER_SET: PARAMETER_SET_NUMBERS[spec.parameter_set]}
-
-    @staticmethod
-    def values(value: bytes | None, seed: bytes | None) -> Attributes:
-        """The seed alone where there is one: the token expands it by itself."""
-        return {Attribute.SEED: seed} if seed is not None else {Attribute.VALUE: value}
+    def private_values(self, material: Private) -> Attributes:
+        """CKA_PARAMETER_SET belongs here: neither a generation nor C_UnwrapKey is told it of the private key. The seed
+        alone does where the expanded key is not known: the token expands it by itself.
+        """
+        known = {Attribute.SEED: material.seed, Attribute.VALUE: material.value}
+        given = {attribute: octets for attribute, octets in known.items() if octets is not None}
+        return {Attribute.PARAMETER_SET: PARAMETER_SET_NUMBERS[material.public.parameter_set], **given}
 
     def read_public(self, read: Reader, spec: PairSpec, token_name: str) -> Public:
         size = self.sets[spec.parameter_set].public

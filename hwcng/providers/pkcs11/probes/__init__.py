@@ -20,7 +20,11 @@ __all__ = ["probe"]
 
 
 def random(probe: Probe) -> None:
-    probe.attempt("RNG", "random", probe.offered.offers("RNG"), lambda: len(probe.provider.random(32)) == 32)
+    def works() -> bool:
+        one, other = probe.provider.random(32), probe.provider.random(32)
+        return len(one) == len(other) == 32 and one != other
+
+    probe.attempt("RNG", "random", probe.offered.offers("RNG"), works)
 
 
 _PASSES = (random, aes, ciphers, macs, rsa, curves, dh, dsa, ml_dsa, ml_kem, derivations)

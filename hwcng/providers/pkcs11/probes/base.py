@@ -1,16 +1,30 @@
-"""One pass over a token, in which every operation that its mechanism list promises is tried once."""
+"""One pass over a token, in which every operation that its mechanism list promises is tried once.
+
+What is wrong both ways goes there and back unseen: wherever an operation has one right result, it is compared with the
+host's.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
-from hwcng.errors import CngError
-from hwcng.providers.base import Provider, Support
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.base import PrivateKey, Provider, PublicKeyMaterial, SecretKey, SecretSpec, Support
 from hwcng.providers.pkcs11.capabilities import RSA_COMPOSITIONS, MechanismSet
 
-__all__ = ["SAMPLE", "Probe"]
+__all__ = ["SAMPLE", "Probe", "agrees"]
 
 SAMPLE = bytes(range(32))
+
+
+def agrees(pair: PrivateKey, peer: PublicKeyMaterial, expected: bytes) -> bool:
+    """Whether the pair agrees with `peer` on this Z."""
+    agreed = pair.agree(peer)
+    try:
+        return agreed.digest("SHA256", b"", b"") == hashlib.sha256(expected).digest()
+    finally:
+        agreed.destroy()
 
 
 class Probe:
@@ -22,6 +36,15 @@ class Probe:
         self.operations: dict[tuple[str, str], Support] = {}
         self.reasons: dict[tuple[str, str], str] = {}
         self.key_bits: dict[str, tuple[int, ...]] = {}
+
+    def known_key(self, spec: SecretSpec, value: bytes) -> tuple[SecretKey, bool]:
+        """A key of this value, and True; of a value of the token's own, and False, where it takes none from outside."""
+        try:
+            return self.provider.import_secret(spec, value), True
+        except CngError as error:
+            if error.status not in (NTSTATUS.STATUS_NOT_SUPPORTED, NTSTATUS.STATUS_ACCESS_DENIED):
+                raise
+        return self.provider.generate_secret(spec), False
 
     def attempt(self, algorithm: str, operation: str, support: Support, works: Callable[[], bool]) -> None:
         key = algorithm, operation

@@ -1,4 +1,4 @@
-"""The other ciphers: each mode there and back, once; each key length made, once."""
+"""The other ciphers: each mode there and back, once, with a known answer; each key length made, once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, SecretFamily, SecretSpec, Support, Usage
+from hwcng.providers.pkcs11.probes.answers import CIPHERTEXTS, key_value
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 
-__all__ = ["ciphers"]
+__all__ = ["ciphers", "round_trip"]
 
 _USAGE = Usage.ENCRYPT | Usage.DECRYPT
 _BLOCK = 8
@@ -41,7 +42,7 @@ def ciphers(probe: Probe) -> None:
         probe.key_bits[name] = tuple(sorted(made))
         for spec in modes:
             mode = spec.mode.value
-            works = partial(_round_trip, probe, family, next(iter(lengths), 0), spec)
+            works = partial(round_trip, probe, family, next(iter(lengths), 0), _USAGE, spec)
             probe.attempt(name, mode, probe.offered.offers(name, mode), works)
 
 
@@ -50,10 +51,12 @@ def _generates(probe: Probe, family: SecretFamily, bits: int) -> bool:
     return True
 
 
-def _round_trip(probe: Probe, family: SecretFamily, bits: int, spec: CipherSpec | AeadSpec) -> bool:
-    value = bytes(range(1, bits // 8 + 1))
-    key = probe.provider.import_secret(SecretSpec(family, bits, _USAGE), value)
+def round_trip(probe: Probe, family: SecretFamily, bits: int, usage: Usage, spec: CipherSpec | AeadSpec) -> bool:
+    """Whether the known key makes the known ciphertext of SAMPLE, and SAMPLE of it again."""
+    key, known = probe.known_key(SecretSpec(family, bits, usage), key_value(bits))
     try:
-        return key.decrypt(spec, key.encrypt(spec, SAMPLE)) == SAMPLE
+        ciphertext = key.encrypt(spec, SAMPLE)
+        right = ciphertext == CIPHERTEXTS[family, spec.mode] or not known
+        return right and key.decrypt(spec, ciphertext) == SAMPLE
     finally:
         key.destroy()

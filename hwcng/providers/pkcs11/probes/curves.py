@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 from hwcng.curves import CURVES
 from hwcng.providers.base import (
     EcdsaSpec,
+    EcPublicKey,
     PairSpec,
     Usage,
 )
-from hwcng.providers.pkcs11.probes.base import Probe
+from hwcng.providers.pkcs11.probes.arithmetic import ec_agreements, ecdsa_is_good, x25519_agreement
+from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe, agrees
 
 __all__ = ["curves"]
+
+# Whether a token drops leading zeros does not hang on the curve, and to find a Z that has them takes its time.
+_SEARCHED = "nistP256"
 
 
 def curves(probe: Probe) -> None:
@@ -24,20 +30,31 @@ def curves(probe: Probe) -> None:
 def _ecdsa(probe: Probe, curve: str) -> bool:
     pair = probe.provider.generate_pair(PairSpec("EC", Usage.SIGN, curve=curve))
     try:
-        return len(pair.sign_digest(EcdsaSpec(), bytes(range(32)))) == 2 * CURVES[curve].coordinate_size
+        signature = pair.sign_digest(EcdsaSpec(), SAMPLE)
+        whole = len(signature) == 2 * CURVES[curve].coordinate_size
+        return whole and isinstance(pair.public, EcPublicKey) and ecdsa_is_good(pair.public, SAMPLE, signature)
     finally:
         pair.destroy()
 
 
 def _ecdh(probe: Probe, curve: str) -> bool:
-    spec = PairSpec("EC", Usage.DERIVE, curve=curve)
-    ours, theirs = probe.provider.generate_pair(spec), probe.provider.generate_pair(spec)
+    pair = probe.provider.generate_pair(PairSpec("EC", Usage.DERIVE, curve=curve))
     try:
-        one, other = ours.agree(theirs.public), theirs.agree(ours.public)
-        same = one.digest("SHA256", b"", b"") == other.digest("SHA256", b"", b"")
-        one.destroy()
-        other.destroy()
-        return same
+        if not isinstance(pair.public, EcPublicKey):
+            return False
+        return all(agrees(pair, peer, expected) for peer, expected in _expected(pair.public))
     finally:
-        ours.destroy()
-        theirs.destroy()
+        pair.destroy()
+
+
+def _expected(theirs: EcPublicKey) -> Iterator[tuple[EcPublicKey, bytes]]:
+    """Public keys of the host's and the Z of each: any, and on one curve one that begins with a zero octet."""
+    width = CURVES[theirs.curve].coordinate_size
+    if CURVES[theirs.curve].montgomery:
+        ours, agreed = x25519_agreement(theirs.x)
+        yield EcPublicKey(theirs.curve, ours, 0), agreed.to_bytes(width, "little")
+        return
+    agreements = ((ours, agreed.to_bytes(width, "big")) for ours, agreed in ec_agreements(theirs))
+    yield next(agreements)
+    if theirs.curve == _SEARCHED:
+        yield next(one for one in agreements if one[1][0] == 0)

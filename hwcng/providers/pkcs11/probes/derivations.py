@@ -27,9 +27,15 @@ _EXACT = SecretFamily.KDF, Usage.SIGN | Usage.DERIVE
 _ANY_HMAC = SecretFamily.HMAC, Usage.SIGN | Usage.DERIVE
 _HALF = len(SAMPLE) // 2
 _HMAC = hmac.digest(SAMPLE, b"data", "sha256")
-_DIGEST = hashlib.sha256(b"before" + SAMPLE + b"after").digest()
+_DIGEST_OF_SECRET = hashlib.sha256(b"before" + SAMPLE + b"after").digest()
 _PSEUDORANDOM_KEY = hmac.digest(b"salt", SAMPLE, "sha256")
-_EXPANDED = hmac.digest(_PSEUDORANDOM_KEY, b"info\1", "sha256")
+_OUTPUT = hmac.digest(_PSEUDORANDOM_KEY, b"info\1", "sha256")
+
+
+def _counted(length: int) -> bytes:
+    """SP 800-108, 4.1: the length is part of what is hashed, so that no key is the beginning of another."""
+    fixed = b"label\0context" + (8 * length).to_bytes(4, "big")
+    return hmac.digest(SAMPLE, (1).to_bytes(4, "big") + fixed, "sha256")[:length]
 
 
 def derivations(probe: Probe) -> None:
@@ -40,13 +46,14 @@ def derivations(probe: Probe) -> None:
     _attempt(probe, "TLS1_1_KDF", "derive", _EXACT, _halves)
     _attempt(probe, "HKDF", "expand", _EXACT, _expands)
     _attempt(probe, "HKDF", "KEY", _EXACT, _extracts)
-    for name, kdf in (
-        ("HKDF", HkdfSpec("SHA256", b"salt", b"info")),
-        ("SP800_108_CTR_HMAC", CounterKdfSpec("SHA256", b"label", b"context")),
-        ("HASH", DigestKdfSpec("SHA256", b"before", b"after")),
+    for name, kdf, expected in (
+        ("HKDF", HkdfSpec("SHA256", b"salt", b"info"), lambda length: _OUTPUT[:length]),
+        ("SP800_108_CTR_HMAC", CounterKdfSpec("SHA256", b"label", b"context"), _counted),
+        ("HASH", DigestKdfSpec("SHA256", b"before", b"after"), lambda length: _DIGEST_OF_SECRET[:length]),
     ):
         base_key = _ANY_HMAC if name == "SP800_108_CTR_HMAC" else _EXACT
-        _attempt(probe, name, "KEY", base_key, partial(_derives_a_key, kdf))
+        for length in (16, 32):
+            _attempt(probe, name, "KEY", base_key, partial(_derives_a_key, probe, kdf, expected(length)))
 
 
 def _attempt(
@@ -70,7 +77,7 @@ def _attempt(
 
 
 def _digests(material: KeyingMaterial) -> bool:
-    return material.digest("SHA256", b"before", b"after") == _DIGEST
+    return material.digest("SHA256", b"before", b"after") == _DIGEST_OF_SECRET
 
 
 def _halves(material: KeyingMaterial) -> bool:
@@ -82,14 +89,16 @@ def _expands(material: KeyingMaterial) -> bool:
 
 
 def _extracts(material: KeyingMaterial) -> bool:
-    return material.hkdf(HkdfSpec("SHA256", b"salt", b"info"), 32) == _EXPANDED
+    return material.hkdf(HkdfSpec("SHA256", b"salt", b"info"), 32) == _OUTPUT
 
 
-def _derives_a_key(kdf: KdfSpec, material: KeyingMaterial) -> bool:
-    spec = SecretSpec(SecretFamily.AES, 128, Usage.ENCRYPT | Usage.DECRYPT)
-    key = material.derive_key(kdf, spec)
+def _derives_a_key(probe: Probe, kdf: KdfSpec, expected: bytes, material: KeyingMaterial) -> bool:
+    """Whether the derived key encrypts as one of the expected value does."""
+    spec = SecretSpec(SecretFamily.AES, 8 * len(expected), Usage.ENCRYPT)
+    key, same = material.derive_key(kdf, spec), probe.provider.import_secret(spec, expected)
     try:
         ecb = CipherSpec(CipherMode.ECB)
-        return key.decrypt(ecb, key.encrypt(ecb, SAMPLE)) == SAMPLE
+        return key.encrypt(ecb, SAMPLE) == same.encrypt(ecb, SAMPLE)
     finally:
         key.destroy()
+        same.destroy()

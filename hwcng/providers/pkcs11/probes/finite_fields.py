@@ -6,8 +6,9 @@ from functools import partial
 
 from pkcs11 import Mechanism
 
-from hwcng.providers.base import DhDomain, DsaDomain, DsaSpec, PairSpec, Support, Usage
-from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
+from hwcng.providers.base import DhDomain, DhPublicKey, DsaDomain, DsaPublicKey, DsaSpec, PairSpec, Support, Usage
+from hwcng.providers.pkcs11.probes.arithmetic import dh_agreements, dsa_is_good
+from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe, agrees
 
 __all__ = ["dh", "dsa"]
 
@@ -62,24 +63,30 @@ def dsa(probe: Probe) -> None:
 
 
 def _agrees(probe: Probe) -> bool:
+    """With a peer of any Z, and with one whose Z begins with a zero octet, which tokens have been measured to drop."""
     group = DhDomain(_DOMAINS[2048].prime, _DOMAINS[2048].generator)
-    spec = PairSpec("DH", Usage.DERIVE, bits=2048, domain=group)
-    ours, theirs = probe.provider.generate_pair(spec), probe.provider.generate_pair(spec)
+    pair = probe.provider.generate_pair(PairSpec("DH", Usage.DERIVE, bits=2048, domain=group))
     try:
-        one, other = ours.agree(theirs.public), theirs.agree(ours.public)
-        same = one.digest("SHA256", b"", b"") == other.digest("SHA256", b"", b"")
-        one.destroy()
-        other.destroy()
-        return same
+        if not isinstance(pair.public, DhPublicKey):
+            return False
+        agreements = (
+            (DhPublicKey(group, ours), agreed.to_bytes(256, "big"))
+            for ours, agreed in dh_agreements(group, pair.public.value)
+        )
+        tried = next(agreements), next(one for one in agreements if one[1][0] == 0)
+        return all(agrees(pair, peer, expected) for peer, expected in tried)
     finally:
-        ours.destroy()
-        theirs.destroy()
+        pair.destroy()
 
 
 def _signs(probe: Probe, bits: int) -> bool:
     domain = _DOMAINS[bits]
     pair = probe.provider.generate_pair(PairSpec("DSA", Usage.SIGN, bits=bits, domain=domain))
     try:
-        return len(pair.sign_digest(DsaSpec(), SAMPLE)) == domain.subprime.bit_length() // 4
+        # DSA signs digests of its subprime's length.
+        digest = SAMPLE[: domain.subprime.bit_length() // 8]
+        signature = pair.sign_digest(DsaSpec(), digest)
+        whole = len(signature) == 2 * len(digest)
+        return whole and isinstance(pair.public, DsaPublicKey) and dsa_is_good(pair.public, digest, signature)
     finally:
         pair.destroy()

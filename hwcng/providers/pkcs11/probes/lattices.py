@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import mldsa, mlkem
+
+from hwcng.forking import foreign_work
 from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, SHARED_SECRET_SIZE
-from hwcng.providers.base import MlDsaSpec, MlKemPublicKey, PairSpec, PrivateKey, Support, Usage
+from hwcng.providers.base import (
+    MlDsaPublicKey,
+    MlDsaSpec,
+    MlKemPublicKey,
+    PairSpec,
+    PrivateKey,
+    PublicKeyMaterial,
+    Support,
+    Usage,
+)
 from hwcng.providers.pkcs11.mechanisms import HASH_ML_DSA
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 
 __all__ = ["ml_dsa", "ml_kem"]
+
+_VERIFIERS: Mapping[str, Any] = MappingProxyType(
+    {"44": mldsa.MLDSA44PublicKey, "65": mldsa.MLDSA65PublicKey, "87": mldsa.MLDSA87PublicKey}
+)
+_ENCAPSULATORS: Mapping[str, Any] = MappingProxyType({"768": mlkem.MLKEM768PublicKey, "1024": mlkem.MLKEM1024PublicKey})
 
 
 def ml_dsa(probe: Probe) -> None:
@@ -30,15 +51,32 @@ def _pair(probe: Probe, kind: str, usage: Usage, name: str) -> PrivateKey:
 def _signs(probe: Probe, name: str, spec: MlDsaSpec) -> bool:
     pair = _pair(probe, "ML-DSA", Usage.SIGN, name)
     try:
-        return len(pair.sign_message(spec, 2 * SAMPLE)) == ML_DSA_SETS[name].signature
+        return _is_good(pair.public, spec, 2 * SAMPLE, pair.sign_message(spec, 2 * SAMPLE))
     finally:
         pair.destroy()
+
+
+@foreign_work()
+def _is_good(public: PublicKeyMaterial, spec: MlDsaSpec, message: bytes, signature: bytes) -> bool:
+    """As `cryptography` sees it, where its OpenSSL has the set; a prehashed one by its length."""
+    if not isinstance(public, MlDsaPublicKey) or len(signature) != ML_DSA_SETS[public.parameter_set].signature:
+        return False
+    host = _VERIFIERS.get(public.parameter_set)
+    if spec.prehash is None and host is not None:
+        try:
+            host.from_public_bytes(public.value).verify(signature, message, spec.context)
+        except UnsupportedAlgorithm:
+            return True
+        except InvalidSignature:
+            return False
+    return True
 
 
 def _repeats(probe: Probe, name: str, spec: MlDsaSpec) -> bool:
     pair = _pair(probe, "ML-DSA", Usage.SIGN, name)
     try:
-        return pair.sign_message(spec, SAMPLE) == pair.sign_message(spec, SAMPLE)
+        signature = pair.sign_message(spec, SAMPLE)
+        return signature == pair.sign_message(spec, SAMPLE) and _is_good(pair.public, spec, SAMPLE, signature)
     finally:
         pair.destroy()
 
@@ -53,7 +91,20 @@ def _round_trip(probe: Probe, name: str) -> bool:
     try:
         if not isinstance(pair.public, MlKemPublicKey):
             return False
-        secret, ciphertext = probe.provider.encapsulate(pair.public)
+        secret, ciphertext = _encapsulated(pair.public) or probe.provider.encapsulate(pair.public)
         return len(secret) == SHARED_SECRET_SIZE and pair.decapsulate(ciphertext) == secret
     finally:
         pair.destroy()
+
+
+@foreign_work()
+def _encapsulated(public: MlKemPublicKey) -> tuple[bytes, bytes] | None:
+    """The host's shared secret and its ciphertext, None where its `cryptography` has not the set."""
+    host = _ENCAPSULATORS.get(public.parameter_set)
+    if host is None:
+        return None
+    try:
+        secret, ciphertext = host.from_public_bytes(public.value).encapsulate()
+    except UnsupportedAlgorithm:
+        return None
+    return secret, ciphertext

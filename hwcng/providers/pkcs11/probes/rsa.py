@@ -21,7 +21,7 @@ from hwcng.providers.base import (
     Support,
     Usage,
 )
-from hwcng.providers.compose import eme_oaep_encode, eme_pkcs1_encode
+from hwcng.providers.compose import emsa_pkcs1_encode, emsa_pss_verify, rsa_encrypt
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 
 __all__ = ["rsa"]
@@ -72,19 +72,23 @@ def _composed(probe: Probe) -> Support:
 
 
 def _signs(pair: PrivateKey, spec: RsaPkcs1SignSpec | RsaPssSpec, digest: bytes) -> bool:
-    return len(pair.sign_digest(spec, digest)) == PROBED_RSA_BITS // 8
+    if not isinstance(pair.public, RsaPublicKey):
+        return False
+    size, signature = PROBED_RSA_BITS // 8, pair.sign_digest(spec, digest)
+    number = pow(int.from_bytes(signature, "big"), pair.public.public_exponent, pair.public.modulus)
+    encoded = number.to_bytes(size, "big")
+    if isinstance(spec, RsaPssSpec):
+        good = emsa_pss_verify(digest, encoded, spec.hash_name, spec.salt_length, PROBED_RSA_BITS - 1)
+    else:
+        good = encoded == emsa_pkcs1_encode(digest, spec.hash_name, size)
+    return good and len(signature) == size
 
 
 def _decrypts(pair: PrivateKey, spec: DecryptSpec) -> bool:
     if not isinstance(pair.public, RsaPublicKey):
         return False
+    if not isinstance(spec, RsaRawSpec):
+        return pair.decrypt(spec, rsa_encrypt(pair.public, spec, SAMPLE)) == SAMPLE
     size = PROBED_RSA_BITS // 8
-    message = SAMPLE
-    if isinstance(spec, RsaOaepSpec):
-        block = eme_oaep_encode(message, size, spec.hash_name, spec.label)
-    elif isinstance(spec, RsaPkcs1DecryptSpec):
-        block = eme_pkcs1_encode(message, size)
-    else:
-        block = message = SAMPLE.rjust(size, b"\0")
-    number = pow(int.from_bytes(block, "big"), pair.public.public_exponent, pair.public.modulus)
-    return pair.decrypt(spec, number.to_bytes(size, "big")) == message
+    number = pow(int.from_bytes(SAMPLE, "big"), pair.public.public_exponent, pair.public.modulus)
+    return pair.decrypt(spec, number.to_bytes(size, "big")) == SAMPLE.rjust(size, b"\0")

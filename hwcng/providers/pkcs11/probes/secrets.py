@@ -19,7 +19,9 @@ from hwcng.providers.base import (
     Support,
     Usage,
 )
+from hwcng.providers.pkcs11.probes.answers import CMAC, GMAC, WRAPPED, WRAPPED_KEY, key_value
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
+from hwcng.providers.pkcs11.probes.ciphers import round_trip
 
 __all__ = ["aes", "macs"]
 
@@ -47,7 +49,8 @@ def aes(probe: Probe) -> None:
             made.append(bits)
     probe.key_bits["AES"] = tuple(made)
     for mode, spec in _MODE_SPECS.items():
-        probe.attempt("AES", mode.value, probe.offered.offers("AES", mode.value), partial(_round_trip, probe, spec))
+        works = partial(round_trip, probe, SecretFamily.AES, 256, _AES_USAGE, spec)
+        probe.attempt("AES", mode.value, probe.offered.offers("AES", mode.value), works)
     probe.attempt("AES", "WRAP", probe.offered.offers("AES", "WRAP"), partial(_wrap, probe))
 
 
@@ -56,47 +59,36 @@ def _aes_key(probe: Probe, bits: int) -> bool:
     return True
 
 
-def _round_trip(probe: Probe, spec: CipherSpec | AeadSpec) -> bool:
-    key = probe.provider.generate_secret(_secret(SecretFamily.AES, 256, _AES_USAGE))
-    try:
-        return key.decrypt(spec, key.encrypt(spec, SAMPLE)) == SAMPLE
-    finally:
-        key.destroy()
-
-
 def _wrap(probe: Probe) -> bool:
     spec = _secret(SecretFamily.AES, 256, _AES_USAGE)
-    wrapping_key, key = probe.provider.generate_secret(spec), probe.provider.generate_secret(spec)
+    wrapping_key, known = probe.known_key(spec, key_value(256))
+    key, known_too = probe.known_key(spec, WRAPPED_KEY)
     try:
-        again = probe.provider.unwrap_secret(spec, wrapping_key, wrapping_key.wrap_key(key))
+        wrapped = wrapping_key.wrap_key(key)
+        again = probe.provider.unwrap_secret(spec, wrapping_key, wrapped)
         ecb = CipherSpec(CipherMode.ECB)
         same = again.encrypt(ecb, SAMPLE) == key.encrypt(ecb, SAMPLE)
         again.destroy()
-        return same
+        return same and (wrapped == WRAPPED or not (known and known_too))
     finally:
         wrapping_key.destroy()
         key.destroy()
 
 
 def macs(probe: Probe) -> None:
-    probe.attempt("AES-CMAC", "MAC", probe.offered.offers("AES-CMAC"), partial(_cmac, probe))
-    probe.attempt("AES-GMAC", "MAC", probe.offered.offers("AES-GMAC"), partial(_gmac, probe))
+    cmac = partial(_mac, probe, _secret(SecretFamily.CMAC, 128, Usage.SIGN), CmacSpec(), CMAC)
+    gmac = partial(_mac, probe, _secret(SecretFamily.GMAC, 128, Usage.ENCRYPT), GmacSpec(bytes(12)), GMAC)
+    probe.attempt("AES-CMAC", "MAC", probe.offered.offers("AES-CMAC"), cmac)
+    probe.attempt("AES-GMAC", "MAC", probe.offered.offers("AES-GMAC"), gmac)
     for name in HASHES:
         probe.attempt(f"HMAC-{name}", "MAC", probe.offered.offers(f"HMAC-{name}"), partial(_hmac, probe, name))
 
 
-def _cmac(probe: Probe) -> bool:
-    key = probe.provider.generate_secret(_secret(SecretFamily.CMAC, 128, Usage.SIGN))
+def _mac(probe: Probe, spec: SecretSpec, mac: CmacSpec | GmacSpec, expected: bytes) -> bool:
+    key, known = probe.known_key(spec, key_value(128))
     try:
-        return len(key.mac(CmacSpec(), SAMPLE)) == 16
-    finally:
-        key.destroy()
-
-
-def _gmac(probe: Probe) -> bool:
-    key = probe.provider.generate_secret(_secret(SecretFamily.GMAC, 128, Usage.ENCRYPT))
-    try:
-        return len(key.mac(GmacSpec(bytes(12)), SAMPLE)) == 16
+        tag = key.mac(mac, SAMPLE)
+        return tag == expected if known else len(tag) == len(expected)
     finally:
         key.destroy()
 
