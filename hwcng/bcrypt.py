@@ -12,14 +12,15 @@ import hashlib
 import os
 from typing import Any, NamedTuple, TypeVar
 
+from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, string
 from hwcng.cng import capi_kdf, constants, derivation, hashing, pairs, properties, symmetric
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS, Interface, Operation, PseudoHandle
 from hwcng.cng.constants import *  # noqa: F403
 from hwcng.cng.derivation import KdfKey
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.kdf import LARGEST_DERIVATION
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
-from hwcng.cng.padding import Octets
 from hwcng.cng.parameters import ParameterList
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.headers import status_codes
@@ -39,6 +40,9 @@ _FINALIZE_VALIDATIONS = (
     constants.BCRYPT_KEY_VALIDATION_RANGE_AND_ORDER,
     constants.BCRYPT_KEY_VALIDATION_REGENERATE,
 )
+
+_MOST_ITERATIONS = 1 << 28
+"""HMACs of one PBKDF2 on the host: minutes, in which no signal is seen."""
 
 H = TypeVar("H", bound=Handle)
 
@@ -72,21 +76,11 @@ def _key(handle: object) -> SymmetricKey | KeyPair:
     raise invalid_handle("hKey is not a key, or it is destroyed")
 
 
-def _no_flags(flags: int) -> None:
-    if flags:
-        raise invalid_parameter(f"dwFlags must be 0, not {told(flags)}")
-
-
-def _name(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise invalid_parameter(f"{name} must be a string, not {type(value).__name__}")
-    return value
-
-
-def _length(value: object, name: str) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise invalid_parameter(f"{name} must be a number that is not negative")
-    return value
+def _validation(value: object, known: tuple[int, ...]) -> int:
+    plain = number(value, "dwFlags")
+    if plain not in known:
+        raise invalid_parameter(f"dwFlags {told(plain)} is not a validation")
+    return plain
 
 
 def BCryptOpenAlgorithmProvider(
@@ -101,7 +95,7 @@ def BCryptOpenAlgorithmProvider(
     Raises STATUS_NOT_FOUND for an unknown algorithm or implementation and for an algorithm that the token lacks,
     STATUS_INVALID_PARAMETER for None or undefined flags, STATUS_NOT_SUPPORTED for a flag of another algorithm.
     """
-    algorithm = ALGORITHMS.get(_name(pszAlgId, "pszAlgId"))
+    algorithm = ALGORITHMS.get(string(pszAlgId, "pszAlgId"))
     if algorithm is None:
         raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no algorithm {told(pszAlgId)} (names are case-sensitive)")
     provider = default_provider if pszImplementation is None else resolve_implementation(pszImplementation)
@@ -116,7 +110,7 @@ def BCryptCloseAlgorithmProvider(hAlgorithm: AlgorithmHandle, dwFlags: int = 0) 
     handle = _alive(hAlgorithm, AlgorithmHandle, "hAlgorithm")
     if handle.pseudo is not None:
         raise invalid_handle("a pseudo-handle is never closed")
-    _no_flags(dwFlags)
+    flags(dwFlags)
     handle.destroy()
 
 
@@ -125,10 +119,8 @@ def BCryptEnumAlgorithms(dwAlgOperations: int = 0, dwFlags: int = 0) -> list[BCR
 
     dwAlgOperations: BCRYPT_*_OPERATION bits, 0 for all. Raises STATUS_INVALID_PARAMETER for undefined bits.
     """
-    _no_flags(dwFlags)
-    # As an int: ~ of an IntFlag has no undefined bits.
-    if dwAlgOperations & ~sum(Operation):
-        raise invalid_parameter(f"dwAlgOperations {dwAlgOperations:#x} has undefined bits")
+    flags(dwFlags)
+    wanted = flags(dwAlgOperations, sum(Operation), name="dwAlgOperations")
     try:
         provider: Provider | None = default_provider()
     except CngError:
@@ -140,7 +132,7 @@ def BCryptEnumAlgorithms(dwAlgOperations: int = 0, dwFlags: int = 0) -> list[BCR
         if not host_hash and not offered:
             continue
         for interface in algorithm.interfaces:
-            if not dwAlgOperations or dwAlgOperations & (1 << (interface - 1)):
+            if not wanted or wanted & (1 << (interface - 1)):
                 found.append(BCRYPT_ALGORITHM_IDENTIFIER(algorithm.name, interface, 0))
     return found
 
@@ -152,8 +144,8 @@ def BCryptGetProperty(hObject: object, pszProperty: str, dwFlags: int = 0) -> An
     the object does not have.
     """
     handle = _object(hObject)
-    _no_flags(dwFlags)
-    return properties.get_property(handle, _name(pszProperty, "pszProperty"))
+    flags(dwFlags)
+    return properties.get_property(handle, string(pszProperty, "pszProperty"))
 
 
 def BCryptSetProperty(hObject: object, pszProperty: str, pbInput: object, dwFlags: int = 0) -> None:
@@ -164,8 +156,8 @@ def BCryptSetProperty(hObject: object, pszProperty: str, pbInput: object, dwFlag
     """
     handle = _object(hObject)
     properties.require_settable(handle)
-    _no_flags(dwFlags)
-    properties.set_property(handle, _name(pszProperty, "pszProperty"), pbInput)
+    flags(dwFlags)
+    properties.set_property(handle, string(pszProperty, "pszProperty"), pbInput)
 
 
 def _object(handle: object) -> Handle:
@@ -195,7 +187,7 @@ def BCryptGenerateSymmetricKey(
     handle = _algorithm(hAlgorithm)
     _require_symmetric(handle)
     secret = octets(pbSecret, "pbSecret")
-    _no_flags(dwFlags)
+    flags(dwFlags)
     if handle.algorithm.derives:
         return derivation.import_secret(handle, secret, pbKeyObject)
     return symmetric.import_secret(handle, secret, pbKeyObject)
@@ -219,7 +211,7 @@ def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: 
     handle = _algorithm(hAlgorithm)
     if not handle.algorithm.asymmetric:
         raise not_supported(f"{handle.name} does not use key pairs")
-    return pairs.create(handle, _length(dwLength, "dwLength"), dwFlags)
+    return pairs.create(handle, number(dwLength, "dwLength"), number(dwFlags, "dwFlags"))
 
 
 def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
@@ -237,8 +229,7 @@ def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
     pair = _alive(hKey, KeyPair, "hKey")
     if pair.finalized:
         raise invalid_handle("the key pair is finalized")
-    if dwFlags not in _FINALIZE_VALIDATIONS:
-        raise invalid_parameter(f"dwFlags {told(dwFlags)} is not a validation")
+    _validation(dwFlags, _FINALIZE_VALIDATIONS)
     pair.finalize()
 
 
@@ -249,7 +240,7 @@ def BCryptDuplicateKey(hKey: SymmetricKey, pbKeyObject: Octets | None = None, dw
     STATUS_INVALID_PARAMETER for flags.
     """
     key = _alive(hKey, SymmetricKey, "hKey")
-    _no_flags(dwFlags)
+    flags(dwFlags)
     return key.duplicate(pbKeyObject)
 
 
@@ -270,9 +261,9 @@ def BCryptImportKey(
     than its header or a key object that is too small, STATUS_INVALID_PARAMETER for everything else that is wrong.
     """
     handle = _algorithm(hAlgorithm)
-    blob_type, blob = _name(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
+    blob_type, blob = string(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
     _require_symmetric(handle)
-    _no_flags(dwFlags)
+    flags(dwFlags)
     if handle.algorithm.derives:
         return derivation.import_blob(handle, blob_type, blob, pbKeyObject)
     return symmetric.import_blob(handle, hImportKey, blob_type, blob, pbKeyObject)
@@ -295,9 +286,8 @@ def BCryptImportKeyPair(
     wrong.
     """
     handle = _algorithm(hAlgorithm)
-    blob_type, blob = _name(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
-    if dwFlags not in _IMPORT_VALIDATIONS:
-        raise invalid_parameter(f"dwFlags {told(dwFlags)} is not a validation")
+    blob_type, blob = string(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
+    _validation(dwFlags, _IMPORT_VALIDATIONS)
     return pairs.import_blob(handle, blob_type, blob)
 
 
@@ -312,8 +302,8 @@ def BCryptExportKey(
     private blob of a public key.
     """
     key = _key(hKey)
-    blob_type = _name(pszBlobType, "pszBlobType")
-    _no_flags(dwFlags)
+    blob_type = string(pszBlobType, "pszBlobType")
+    flags(dwFlags)
     if isinstance(key, KeyPair):
         return key.export(blob_type)
     export_key = None if hExportKey is None else _alive(hExportKey, SymmetricKey, "hExportKey")
@@ -342,10 +332,12 @@ def BCryptEncrypt(
     STATUS_NOT_SUPPORTED for a key that does not encrypt.
     """
     key = _key(hKey)
-    data = b"" if pbInput is None else octets(pbInput, "pbInput")
+    data = optional_octets(pbInput, "pbInput")
     if isinstance(key, KeyPair):
-        return key.encrypt(data, pPaddingInfo, dwFlags)
-    return key.encrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)
+        return key.encrypt(data, pPaddingInfo, number(dwFlags, "dwFlags"))
+    return key.encrypt(
+        data, iv=pbIV, padding=bool(flags(dwFlags, constants.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
+    )
 
 
 def BCryptDecrypt(
@@ -361,16 +353,12 @@ def BCryptDecrypt(
     padding; everything that can be wrong with an RSA padding is one STATUS_INVALID_PARAMETER.
     """
     key = _key(hKey)
-    data = b"" if pbInput is None else octets(pbInput, "pbInput")
+    data = optional_octets(pbInput, "pbInput")
     if isinstance(key, KeyPair):
-        return key.decrypt(data, pPaddingInfo, dwFlags)
-    return key.decrypt(data, iv=pbIV, padding=_padding(dwFlags), auth_info=pPaddingInfo)
-
-
-def _padding(flags: int) -> bool:
-    if flags & ~constants.BCRYPT_BLOCK_PADDING:
-        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
-    return bool(flags)
+        return key.decrypt(data, pPaddingInfo, number(dwFlags, "dwFlags"))
+    return key.decrypt(
+        data, iv=pbIV, padding=bool(flags(dwFlags, constants.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
+    )
 
 
 def BCryptSignHash(hKey: KeyPair, pPaddingInfo: object, pbInput: Octets, dwFlags: int = 0) -> bytes:
@@ -385,7 +373,7 @@ def BCryptSignHash(hKey: KeyPair, pPaddingInfo: object, pbInput: Octets, dwFlags
     Raises STATUS_INVALID_HANDLE, also for an empty pair; STATUS_NOT_SUPPORTED for a key that does not sign and for an
     unknown hash; STATUS_INVALID_PARAMETER for a public key, a digest of wrong length and wrong padding parameters.
     """
-    return _alive(hKey, KeyPair, "hKey").sign(pPaddingInfo, octets(pbInput, "pbInput"), dwFlags)
+    return _alive(hKey, KeyPair, "hKey").sign(pPaddingInfo, octets(pbInput, "pbInput"), number(dwFlags, "dwFlags"))
 
 
 def BCryptVerifySignature(
@@ -399,7 +387,8 @@ def BCryptVerifySignature(
     STATUS_NOT_SUPPORTED, STATUS_INVALID_HANDLE.
     """
     pair = _alive(hKey, KeyPair, "hKey")
-    pair.verify(pPaddingInfo, octets(pbHash, "pbHash"), octets(pbSignature, "pbSignature"), dwFlags)
+    digest, signature = octets(pbHash, "pbHash"), octets(pbSignature, "pbSignature")
+    pair.verify(pPaddingInfo, digest, signature, number(dwFlags, "dwFlags"))
 
 
 def BCryptSecretAgreement(hPrivKey: KeyPair, hPubKey: KeyPair, dwFlags: int = 0) -> Secret:
@@ -409,7 +398,7 @@ def BCryptSecretAgreement(hPrivKey: KeyPair, hPubKey: KeyPair, dwFlags: int = 0)
     keys that do not agree, STATUS_INVALID_PARAMETER for keys on different curves or parameters and for flags.
     """
     private, public = _alive(hPrivKey, KeyPair, "hPrivKey"), _alive(hPubKey, KeyPair, "hPubKey")
-    _no_flags(dwFlags)
+    flags(dwFlags)
     return private.agree(public)
 
 
@@ -432,7 +421,7 @@ def BCryptDeriveKey(
     STATUS_INVALID_PARAMETER for missing or malformed parameters.
     """
     secret = _alive(hSharedSecret, Secret, "hSharedSecret")
-    return secret.derive(_name(pwszKDF, "pwszKDF"), pParameterList, cbDerivedKey, dwFlags)
+    return secret.derive(string(pwszKDF, "pwszKDF"), pParameterList, cbDerivedKey, dwFlags)
 
 
 def BCryptKeyDerivation(
@@ -478,12 +467,15 @@ def BCryptDeriveKeyPBKDF2(
     hash_function = handle.algorithm.hash_function
     if hash_function is None or not handle.hmac or not hash_function.keyed:
         raise invalid_handle(f"{handle.name} is not a keyed hash: open it with BCRYPT_ALG_HANDLE_HMAC_FLAG")
-    _no_flags(dwFlags)
-    password = b"" if pbPassword is None else octets(pbPassword, "pbPassword")
-    salt = b"" if pbSalt is None else octets(pbSalt, "pbSalt")
-    iterations, length = _length(cIterations, "cIterations"), _length(cbDerivedKey, "cbDerivedKey")
+    flags(dwFlags)
+    password = optional_octets(pbPassword, "pbPassword")
+    salt = optional_octets(pbSalt, "pbSalt")
+    iterations = number(cIterations, "cIterations", largest=_MOST_ITERATIONS)
+    length = number(cbDerivedKey, "cbDerivedKey", largest=LARGEST_DERIVATION)
     if not iterations or not length:
         raise invalid_parameter("PBKDF2 takes at least one iteration and makes at least one byte")
+    if iterations * -(-length // hash_function.digest_size) > _MOST_ITERATIONS:
+        raise invalid_parameter(f"{iterations} iterations for each block of {length} bytes are over {_MOST_ITERATIONS}")
     return hashlib.pbkdf2_hmac(hash_function.hashlib_name, password, salt, iterations, length)
 
 
@@ -502,11 +494,11 @@ def BCryptDeriveKeyCapi(
         raise invalid_parameter("hHash is not a hash")
     hash_object = _alive(hHash, HashObject, "hHash")
     target = None if hTargetAlg is None else _algorithm(hTargetAlg).name
-    _no_flags(dwFlags)
+    flags(dwFlags)
     hash_function = hash_object.algorithm.hash_function
     if hash_function is None or not hash_function.digest_info_prefix:
         raise invalid_parameter(f"{hash_object.algorithm.name} is not a hash that keys are derived from")
-    length = _length(cbDerivedKey, "cbDerivedKey")
+    length = number(cbDerivedKey, "cbDerivedKey")
     capi_kdf.check_length(hash_function, length)
     digest = hash_object.finish()
     return capi_kdf.expand(hash_function, digest, length, for_block_cipher=target in capi_kdf.BLOCK_CIPHERS)
@@ -529,7 +521,7 @@ def BCryptEncapsulate(hKey: KeyPair, dwFlags: int = 0) -> tuple[bytes, bytes]:
     if hKey is None:
         raise invalid_parameter("hKey is None")
     pair = _alive(hKey, KeyPair, "hKey")
-    _no_flags(dwFlags)
+    flags(dwFlags)
     return pair.encapsulate()
 
 
@@ -546,7 +538,7 @@ def BCryptDecapsulate(hKey: KeyPair, pbCipherText: Octets, dwFlags: int = 0) -> 
     if hKey is None:
         raise invalid_parameter("hKey is None")
     pair, ciphertext = _alive(hKey, KeyPair, "hKey"), octets(pbCipherText, "pbCipherText")
-    _no_flags(dwFlags)
+    flags(dwFlags)
     return pair.decapsulate(ciphertext)
 
 
@@ -558,7 +550,7 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | None, cbBuffer:
     Raises STATUS_INVALID_HANDLE for None without that flag and for a handle of another algorithm,
     STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
     """
-    system = bool(dwFlags & constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
+    system = bool(number(dwFlags, "dwFlags") & constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
     if hAlgorithm is None and system:
         handle = None
     else:
@@ -567,9 +559,8 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | None, cbBuffer:
             raise invalid_handle(f"{handle.name} is not a random number generator")
         if system:
             raise invalid_parameter("BCRYPT_USE_SYSTEM_PREFERRED_RNG goes with hAlgorithm None")
-    length = _length(cbBuffer, "cbBuffer")
-    if dwFlags & ~(constants.BCRYPT_RNG_USE_ENTROPY_IN_BUFFER | constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG):
-        raise invalid_parameter(f"dwFlags {dwFlags:#x} has undefined bits")
+    length = random_length(cbBuffer, "cbBuffer")
+    flags(dwFlags, constants.BCRYPT_RNG_USE_ENTROPY_IN_BUFFER | constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
     return os.urandom(length) if handle is None else handle.provider.random(length)
 
 
@@ -601,8 +592,8 @@ def BCryptCreateHash(
 def BCryptHashData(hHash: HashObject, pbInput: Octets | None, dwFlags: int = 0) -> None:
     """Adds data. Raises STATUS_INVALID_HANDLE, also for a finished hash; STATUS_INVALID_PARAMETER for flags."""
     hash_object = _alive(hHash, HashObject, "hHash")
-    _no_flags(dwFlags)
-    hash_object.update(b"" if pbInput is None else octets(pbInput, "pbInput"))
+    flags(dwFlags)
+    hash_object.update(optional_octets(pbInput, "pbInput"))
 
 
 def BCryptFinishHash(hHash: HashObject, dwFlags: int = 0) -> bytes:
@@ -612,9 +603,7 @@ def BCryptFinishHash(hHash: HashObject, dwFlags: int = 0) -> bytes:
     hash.
     """
     hash_object = _alive(hHash, HashObject, "hHash")
-    if dwFlags & ~constants.BCRYPT_HASH_DONT_RESET_FLAG:
-        raise invalid_parameter(f"dwFlags {dwFlags:#x} has undefined bits")
-    return hash_object.finish(dont_reset=bool(dwFlags))
+    return hash_object.finish(dont_reset=bool(flags(dwFlags, constants.BCRYPT_HASH_DONT_RESET_FLAG)))
 
 
 def BCryptDuplicateHash(hHash: HashObject, pbHashObject: Octets | None = None, dwFlags: int = 0) -> HashObject:
@@ -622,7 +611,7 @@ def BCryptDuplicateHash(hHash: HashObject, pbHashObject: Octets | None = None, d
     STATUS_INVALID_PARAMETER.
     """
     hash_object = _alive(hHash, HashObject, "hHash")
-    _no_flags(dwFlags)
+    flags(dwFlags)
     return hash_object.duplicate(pbHashObject)
 
 

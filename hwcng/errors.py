@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from hwcng.headers.status_codes import HRESULT, NTSTATUS, Win32Error
 
-__all__ = ["CngError", "HRESULT", "NTSTATUS", "TokenCode", "Win32Error", "told"]
+__all__ = [
+    "CngError",
+    "HRESULT",
+    "NTSTATUS",
+    "TokenCode",
+    "Win32Error",
+    "invalid_handle",
+    "invalid_parameter",
+    "not_supported",
+    "told",
+]
 
 
 class TokenCode(int):
@@ -46,6 +56,30 @@ class CngError(Exception):
         return f"{self.status} ({self.status:#010x}): {self.message}{cause}"
 
 
+def invalid_handle(message: str) -> CngError:
+    return CngError(NTSTATUS.STATUS_INVALID_HANDLE, message)
+
+
+def invalid_parameter(message: str) -> CngError:
+    return CngError(NTSTATUS.STATUS_INVALID_PARAMETER, message)
+
+
+def not_supported(message: str) -> CngError:
+    return CngError(NTSTATUS.STATUS_NOT_SUPPORTED, message)
+
+
+_TOLD_CHARACTERS = 80
+_TOLD_BITS = 64
+
+
 def told(value: object) -> str:
-    """How a message shows an argument: texts and numbers as they are, of all else, which may be a key, its type."""
-    return repr(value) if value is None or isinstance(value, (str, int)) else type(value).__name__
+    """How a message shows an argument: short texts and numbers as they are, of all else, which may be a key, its type.
+
+    A long text is cut. A long number is told by its length: Python refuses to write it out.
+    """
+    if isinstance(value, str):
+        shown = str.__repr__(value[:_TOLD_CHARACTERS])
+        return shown if len(value) <= _TOLD_CHARACTERS else f"{shown} and {len(value) - _TOLD_CHARACTERS} more"
+    if isinstance(value, int) and int.bit_length(value) > _TOLD_BITS:
+        return f"a number of {int.bit_length(value)} bits"
+    return repr(value) if value is None or isinstance(value, int) else type(value).__name__

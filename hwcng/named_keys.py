@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hwcng.arguments import string
 from hwcng.cng import named
 from hwcng.providers.addressing import provider_of_key
-from hwcng.providers.uri import scheme_of
+from hwcng.providers.uri import checked_pin, scheme_of
 
 if TYPE_CHECKING:
     from hwcng.cng.keys import KeyPair, SymmetricKey
@@ -27,6 +28,7 @@ def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
     Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, NTE_BAD_KEYSET where the
     token has no such key, NTE_KEYSET_ENTRY_BAD where it has several, and what `open_provider` raises.
     """
+    uri, pin = string(uri, "the URI of a key"), checked_pin(pin)
     if scheme_of(uri) == "pkcs11":
         provider, name = provider_of_key(uri, pin=pin)
         return named.open_named(provider, name)

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hwcng import bcrypt
+from hwcng.arguments import Octets, flags, number, octets, pairs, string
 from hwcng.bcrypt import *  # noqa: F403
 from hwcng.cng import named, ncrypt_constants, ncrypt_properties
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng.algorithms import ALGORITHMS, Operation
-from hwcng.cng.handles import invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.keys import KeyPair, Secret, SymmetricKey
 from hwcng.cng.ncrypt_constants import *  # noqa: F403
 from hwcng.cng.ncrypt_constants import (
@@ -31,7 +32,6 @@ from hwcng.cng.ncrypt_import import Parameters, parameter, read_blob, text_param
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider, begin_key, storable_algorithm
 from hwcng.cng.ncrypt_status import answering_security_status, refuse, security_status
 from hwcng.cng.ncrypt_use import decrypt, encrypt, export, sign, verify
-from hwcng.cng.padding import Octets
 from hwcng.cng.parameters import ParameterList
 from hwcng.errors import HRESULT, CngError, told
 from hwcng.providers import registry
@@ -60,9 +60,7 @@ def _given(value: T | None, name: str) -> T:
 
 
 def _text(value: object, name: str) -> str:
-    if not isinstance(_given(value, name), str):
-        raise invalid_parameter(f"{name} must be a string, not {type(value).__name__}")
-    return str(value)
+    return string(_given(value, name), name)
 
 
 def _data(value: Octets | None, name: str) -> bytes:
@@ -70,10 +68,8 @@ def _data(value: Octets | None, name: str) -> bytes:
     return octets(value, name)
 
 
-def _flags(flags: int, known: int = 0) -> None:
-    # As ints: ~ of an IntFlag has no undefined bits.
-    if not isinstance(flags, int) or int(flags) & ~(int(known) | _SILENT):
-        refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} has flags that this function does not have")
+def _flags(value: object, known: int = 0) -> int:
+    return flags(value, known | _SILENT, refused=HRESULT.NTE_BAD_FLAGS)
 
 
 def _storage(handle: object) -> StorageProvider:
@@ -90,8 +86,8 @@ def _key(handle: object, name: str = "hKey") -> NCryptKey:
     raise invalid_handle(f"{name} is not a key, or it is freed")
 
 
-def _legacy_key_spec(spec: int) -> None:
-    if spec not in _LEGACY_KEY_SPECS:
+def _legacy_key_spec(spec: object) -> None:
+    if number(spec, "dwLegacyKeySpec") not in _LEGACY_KEY_SPECS:
         raise invalid_parameter(f"dwLegacyKeySpec is 0, AT_KEYEXCHANGE or AT_SIGNATURE, not {told(spec)}")
 
 
@@ -149,12 +145,11 @@ def NCryptEnumAlgorithms(
     """
     storage = _storage(hProvider)
     _flags(dwFlags)
-    if dwAlgOperations & ~sum(Operation):
-        raise invalid_parameter(f"dwAlgOperations {dwAlgOperations:#x} has undefined bits")
+    wanted = flags(dwAlgOperations, sum(Operation), name="dwAlgOperations")
     found = []
     for algorithm in ALGORITHMS.values():
         operations = sum(1 << (interface - 1) for interface in algorithm.interfaces)
-        if dwAlgOperations and not dwAlgOperations & operations:
+        if wanted and not wanted & operations:
             continue
         try:
             storable_algorithm(algorithm.name, storage.provider)
@@ -335,8 +330,9 @@ def NCryptImportKey(
     storage, blob_type, blob = _storage(hProvider), _text(pszBlobType, "pszBlobType"), _data(pbData, "pbData")
     _flags(dwFlags, _IMPORT_FLAGS)
     import_key = None if hImportKey is None else _key(hImportKey, "hImportKey").key
-    name = text_parameter(pParameterList, names.NCRYPTBUFFER_PKCS_KEY_NAME)
-    read = read_blob(storage, import_key, blob_type, pParameterList, blob)
+    parameters = pairs(pParameterList)
+    name = text_parameter(parameters, names.NCRYPTBUFFER_PKCS_KEY_NAME)
+    read = read_blob(storage, import_key, blob_type, parameters, blob)
     if isinstance(read, KeyPair):
         if name is not None:
             raise invalid_parameter("a public key stays on the host and is not stored under a name")
@@ -364,7 +360,7 @@ def NCryptExportKey(
     """
     key, blob_type = _key(hKey), _text(pszBlobType, "pszBlobType")
     _flags(dwFlags)
-    if pParameterList:
+    if pairs(pParameterList):
         raise invalid_parameter("no blob that is exported takes parameters")
     export_key = None if hExportKey is None else _key(hExportKey, "hExportKey").key
     return export(key.key, export_key, blob_type)
@@ -458,7 +454,8 @@ def NCryptDeriveKey(
     if not isinstance(hSharedSecret, Secret) or not hSharedSecret.alive:
         raise invalid_handle("hSharedSecret is not a secret, or it is freed")
     function = _text(pwszKDF, "pwszKDF")
-    return hSharedSecret.derive(function, pParameterList, cbDerivedKey, dwFlags & ~_SILENT)
+    wanted = number(dwFlags, "dwFlags", refused=HRESULT.NTE_BAD_FLAGS) & ~_SILENT
+    return hSharedSecret.derive(function, pParameterList, cbDerivedKey, wanted)
 
 
 @answering_security_status
@@ -479,11 +476,9 @@ def NCryptCreateClaim(
     """
     key = _key(hSubjectKey, "hSubjectKey")
     _flags(dwFlags)
-    if dwClaimType not in _CLAIM_TYPES or hAuthorityKey is not None:
+    if number(dwClaimType, "dwClaimType") not in _CLAIM_TYPES or hAuthorityKey is not None:
         raise not_supported("the one claim is NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT by the token's own attestation key")
-    nonce = parameter(pParameterList, names.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE)
-    if isinstance(nonce, str):
-        raise invalid_parameter("NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE is bytes")
+    nonce = parameter(pairs(pParameterList), names.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE)
     return key.attest(octets(nonce, "NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE"))
 
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from hwcng import ncrypt
+from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, reserved
 from hwcng.capi import constants, generation, hashes, params, transport
 from hwcng.capi.agreed import AgreedKey
 from hwcng.capi.constants import *  # noqa: F403
 from hwcng.capi.contexts import Context, ProviderName, acquire
-from hwcng.capi.errors import documented, failure, octets
+from hwcng.capi.errors import documented, failure
 from hwcng.capi.hashes import HMAC_INFO, CapiHash
 from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.params import PROV_ENUMALGS, PROV_ENUMALGS_EX
 from hwcng.capi.sessions import SessionKey
 from hwcng.cng.handles import Handle
-from hwcng.cng.padding import Octets
-from hwcng.errors import HRESULT, Win32Error, told
+from hwcng.errors import HRESULT, Win32Error
 from hwcng.ncrypt import *  # noqa: F403
 
 _SIGNATURE_FLAGS = constants.CRYPT_NOHASHOID
@@ -54,16 +54,16 @@ def _hash_or_none(handle: object) -> CapiHash | None:
     return None if handle is None else _alive(handle, CapiHash, "hHash")
 
 
-def _number(value: object, name: str) -> int:
-    if not isinstance(value, int) or not 0 <= value <= 0xFFFFFFFF:
-        raise failure(Win32Error.ERROR_INVALID_PARAMETER, f"{name} is a DWORD")
-    return value
-
-
 def _flags(value: object, known: int = 0) -> int:
-    if not isinstance(value, int) or value & ~known:
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(value)} has undefined bits")
-    return value
+    return flags(value, known, refused=HRESULT.NTE_BAD_FLAGS)
+
+
+def _any_flags(value: object) -> int:
+    return number(value, "dwFlags", refused=HRESULT.NTE_BAD_FLAGS)
+
+
+def _parameter(value: object) -> int:
+    return number(value, "dwParam", refused=HRESULT.NTE_BAD_TYPE)
 
 
 @documented
@@ -84,15 +84,14 @@ def CryptAcquireContext(
     name), NTE_BAD_PROV_TYPE, NTE_PROV_TYPE_NOT_DEF, NTE_PROV_TYPE_NO_MATCH, NTE_KEYSET_NOT_DEF (no such provider),
     NTE_BAD_PROVIDER, and what the token says.
     """
-    return acquire(pszContainer, pszProvider, dwProvType, _number(dwFlags, "dwFlags"))
+    return acquire(pszContainer, pszProvider, dwProvType, _any_flags(dwFlags))
 
 
 @documented
 def CryptContextAddRef(hProv: Context, pdwReserved: None = None, dwFlags: int = 0) -> None:
     """One more CryptReleaseContext is needed to end the context."""
     context = _context(hProv)
-    if pdwReserved is not None:
-        raise failure(Win32Error.ERROR_INVALID_PARAMETER, "pdwReserved must be None")
+    reserved(pdwReserved, "pdwReserved")
     _flags(dwFlags)
     context.add_reference()
 
@@ -116,7 +115,7 @@ def CryptGetProvParam(hProv: Context, dwParam: int, dwFlags: int = 0) -> Any:
 
     Raises NTE_BAD_TYPE for a parameter that a context does not have, ERROR_NO_MORE_ITEMS, NTE_BAD_FLAGS.
     """
-    return params.get_prov_param(_context(hProv), dwParam, dwFlags)
+    return params.get_prov_param(_context(hProv), _parameter(dwParam), _any_flags(dwFlags))
 
 
 @documented
@@ -134,19 +133,21 @@ def CryptGenKey(hProv: Context, Algid: int, dwFlags: int) -> CapiKey:
     ERROR_INVALID_PARAMETER (a length that the provider or the token does not have), NTE_BAD_FLAGS,
     NTE_SILENT_CONTEXT, NTE_NOT_SUPPORTED (a salt in a token that cannot join it to a key), NTE_FAIL.
     """
-    return generation.generate(_context(hProv), _algid(Algid), dwFlags)
+    return generation.generate(_context(hProv), _algid(Algid), _any_flags(dwFlags))
 
 
 def _algid(value: object) -> int:
-    if not isinstance(value, int):
-        raise failure(HRESULT.NTE_BAD_ALGID, f"an ALG_ID is a number, not {type(value).__name__}")
-    return value
+    return number(value, "an ALG_ID", refused=HRESULT.NTE_BAD_ALGID)
+
+
+def _key_spec(value: object) -> int:
+    return number(value, "dwKeySpec", refused=HRESULT.NTE_NO_KEY)
 
 
 @documented
 def CryptGetUserKey(hProv: Context, dwKeySpec: int) -> PairKey:
     """The container's pair of AT_KEYEXCHANGE or AT_SIGNATURE. Raises NTE_NO_KEY where there is none."""
-    return generation.user_key(_context(hProv), dwKeySpec)
+    return generation.user_key(_context(hProv), _key_spec(dwKeySpec))
 
 
 @documented
@@ -162,8 +163,7 @@ def CryptDestroyKey(hKey: CapiKey) -> None:
 def CryptDuplicateKey(hKey: CapiKey, pdwReserved: None = None, dwFlags: int = 0) -> CapiKey:
     """A key of the same value and state with a life of its own."""
     key = _key(hKey)
-    if pdwReserved not in (None, 0):
-        raise failure(Win32Error.ERROR_INVALID_PARAMETER, "pdwReserved must be None")
+    reserved(pdwReserved, "pdwReserved")
     _flags(dwFlags)
     return key.duplicate()
 
@@ -174,7 +174,7 @@ def CryptGetKeyParam(hKey: CapiKey, dwParam: int, dwFlags: int = 0) -> int | byt
 
     Raises NTE_BAD_TYPE for an unknown parameter, NTE_BAD_KEY for one that the key does not have.
     """
-    return params.get_key_param(_alive(hKey, CapiKey, "hKey"), dwParam, dwFlags)
+    return params.get_key_param(_alive(hKey, CapiKey, "hKey"), _parameter(dwParam), _any_flags(dwFlags))
 
 
 @documented
@@ -187,7 +187,7 @@ def CryptSetKeyParam(hKey: CapiKey, dwParam: int, pbData: object, dwFlags: int =
     Raises NTE_BAD_TYPE, NTE_BAD_KEY, NTE_BAD_DATA (a bad value), NTE_BAD_KEY_STATE, NTE_BAD_FLAGS, NTE_FIXEDPARAMETER
     (another KP_EFFECTIVE_KEYLEN than the one that the key works under).
     """
-    params.set_key_param(_alive(hKey, CapiKey, "hKey"), dwParam, pbData, _number(dwFlags, "dwFlags"))
+    params.set_key_param(_alive(hKey, CapiKey, "hKey"), _parameter(dwParam), pbData, _any_flags(dwFlags))
 
 
 @documented
@@ -203,7 +203,8 @@ def CryptExportKey(hKey: CapiKey, hExpKey: CapiKey | None, dwBlobType: int, dwFl
     """
     key = _key(hKey)
     export_key = None if hExpKey is None else _key(hExpKey, "hExpKey")
-    return transport.export(key, export_key, dwBlobType, _number(dwFlags, "dwFlags"))
+    blob_type = number(dwBlobType, "dwBlobType", refused=HRESULT.NTE_BAD_TYPE)
+    return transport.export(key, export_key, blob_type, _any_flags(dwFlags))
 
 
 @documented
@@ -220,7 +221,7 @@ def CryptImportKey(hProv: Context, pbData: Octets, hPubKey: CapiKey | None = Non
     """
     context = _context(hProv)
     key = None if hPubKey is None else _key(hPubKey, "hPubKey")
-    return transport.import_blob(context, octets(pbData, "pbData"), key, _number(dwFlags, "dwFlags"))
+    return transport.import_blob(context, octets(pbData, "pbData"), key, _any_flags(dwFlags))
 
 
 @documented
@@ -231,12 +232,13 @@ def CryptEncrypt(hKey: CapiKey, hHash: CapiHash | None, Final: bool, dwFlags: in
     RSA), NTE_BAD_ALGID (KP_MODE), NTE_BAD_HASH_STATE, NTE_BAD_FLAGS, NTE_PERM.
     """
     key, hash_object, data = _key(hKey), _hash_or_none(hHash), octets(pbData, "pbData")
+    final = bool(number(Final, "Final"))
     _flags(dwFlags, constants.CRYPT_OAEP if isinstance(key, PairKey) else 0)
     if isinstance(key, PairKey):
         key.require(constants.CRYPT_ENCRYPT, "encrypt")
         ciphertext = key.encrypt(data, dwFlags)
     elif isinstance(key, SessionKey):
-        ciphertext = key.encrypt(data, final=bool(Final))
+        ciphertext = key.encrypt(data, final=final)
     else:
         raise bad_key("an agreed key encrypts once KP_ALGID is set")
     if hash_object is not None:
@@ -250,12 +252,13 @@ def CryptDecrypt(hKey: CapiKey, hHash: CapiHash | None, Final: bool, dwFlags: in
     NTE_BAD_DATA.
     """
     key, hash_object, data = _key(hKey), _hash_or_none(hHash), octets(pbData, "pbData")
+    final = bool(number(Final, "Final"))
     _flags(dwFlags, constants.CRYPT_OAEP if isinstance(key, PairKey) else 0)
     if isinstance(key, PairKey):
         key.require(constants.CRYPT_DECRYPT, "decrypt")
         plaintext = key.decrypt(data, dwFlags)
     elif isinstance(key, SessionKey):
-        plaintext = key.decrypt(data, final=bool(Final))
+        plaintext = key.decrypt(data, final=final)
     else:
         raise bad_key("an agreed key decrypts once KP_ALGID is set")
     if hash_object is not None:
@@ -305,7 +308,7 @@ def CryptHashSessionKey(hHash: CapiHash, hKey: CapiKey, dwFlags: int = 0) -> Non
 @documented
 def CryptGetHashParam(hHash: CapiHash, dwParam: int, dwFlags: int = 0) -> int | bytes:
     """HP_ALGID, HP_HASHSIZE (bytes), or HP_HASHVAL, after which the hash takes no more data. Raises NTE_BAD_TYPE."""
-    return params.get_hash_param(_alive(hHash, CapiHash, "hHash"), dwParam, dwFlags)
+    return params.get_hash_param(_alive(hHash, CapiHash, "hHash"), _parameter(dwParam), _any_flags(dwFlags))
 
 
 @documented
@@ -314,15 +317,14 @@ def CryptSetHashParam(hHash: CapiHash, dwParam: int, pbData: object, dwFlags: in
 
     Raises NTE_BAD_TYPE, NTE_BAD_LEN, NTE_BAD_HASH_STATE, NTE_NOT_SUPPORTED (other paddings than RFC 2104's).
     """
-    params.set_hash_param(_alive(hHash, CapiHash, "hHash"), dwParam, pbData, dwFlags)
+    params.set_hash_param(_alive(hHash, CapiHash, "hHash"), _parameter(dwParam), pbData, _any_flags(dwFlags))
 
 
 @documented
 def CryptDuplicateHash(hHash: CapiHash, pdwReserved: None = None, dwFlags: int = 0) -> CapiHash:
     """A copy with its whole running state."""
     hash_object = _alive(hHash, CapiHash, "hHash")
-    if pdwReserved not in (None, 0):
-        raise failure(Win32Error.ERROR_INVALID_PARAMETER, "pdwReserved must be None")
+    reserved(pdwReserved, "pdwReserved")
     _flags(dwFlags)
     return hash_object.duplicate()
 
@@ -347,7 +349,7 @@ def CryptSignHash(hHash: CapiHash, dwKeySpec: int, sDescription: None = None, dw
     _no_description(sDescription)
     _flags(dwFlags, _SIGNATURE_FLAGS)
     hash_object.require_signable()
-    with generation.user_key(hash_object.context, dwKeySpec) as key:
+    with generation.user_key(hash_object.context, _key_spec(dwKeySpec)) as key:
         return key.sign(*hash_object.signable(dwFlags))
 
 
@@ -381,16 +383,15 @@ def CryptDeriveKey(hProv: Context, Algid: int, hBaseData: CapiHash, dwFlags: int
     NTE_BAD_FLAGS.
     """
     context = _context(hProv)
-    return generation.derive(context, _algid(Algid), _alive(hBaseData, CapiHash, "hBaseData"), dwFlags)
+    return generation.derive(context, _algid(Algid), _alive(hBaseData, CapiHash, "hBaseData"), _any_flags(dwFlags))
 
 
 @documented
 def CryptGenRandom(hProv: Context, dwLen: int, pbBuffer: Octets | None = None) -> bytes:
     """`dwLen` random bytes of the token. pbBuffer: a seed of the caller's, which a token's generator does not need."""
     context = _context(hProv)
-    if pbBuffer is not None:
-        octets(pbBuffer, "pbBuffer")
-    return context.provider.random(_number(dwLen, "dwLen"))
+    optional_octets(pbBuffer, "pbBuffer")
+    return context.provider.random(random_length(dwLen, "dwLen"))
 
 
 __all__ = [

@@ -6,6 +6,7 @@ import getpass
 from typing import TypeAlias
 from weakref import WeakSet
 
+from hwcng.arguments import number, string
 from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.containers import Container, MemoryContainer, TokenContainer
@@ -33,6 +34,7 @@ _KNOWN_FLAGS = (
     | c.CRYPT_DEFAULT_CONTAINER_OPTIONAL
 )
 _LONGEST_TYPE = 999
+_BAD_PROVIDER = HRESULT.NTE_BAD_PROVIDER
 ANY_HMAC = "HMAC-SHA1"
 
 
@@ -100,9 +102,10 @@ class Context(Handle):
 
 
 def _type_of(kind: object) -> int:
-    if not isinstance(kind, int) or not 0 < kind <= _LONGEST_TYPE:
-        raise failure(HRESULT.NTE_BAD_PROV_TYPE, f"dwProvType {told(kind)} is out of range")
-    return kind
+    plain = number(kind, "dwProvType", largest=_LONGEST_TYPE, refused=HRESULT.NTE_BAD_PROV_TYPE)
+    if not plain:
+        raise failure(HRESULT.NTE_BAD_PROV_TYPE, "dwProvType is 0")
+    return plain
 
 
 def _implementation(value: Implementation) -> Provider:
@@ -117,14 +120,18 @@ def _implementation(value: Implementation) -> Provider:
 
 def _provider_and_csp(name: ProviderName, kind: int) -> tuple[Provider, Csp]:
     csp_name, implementation = name if isinstance(name, tuple) and len(name) == 2 else (None, name)
+    if isinstance(implementation, str):
+        implementation = string(implementation, "pszProvider", refused=_BAD_PROVIDER)
     if isinstance(implementation, tuple):
         raise failure(
             HRESULT.NTE_BAD_PROVIDER, "pszProvider is a name, a URI, a Provider, or a CSP's name and one of these"
         )
     if not csp_name and isinstance(implementation, str) and implementation in CSPS:
         csp_name, implementation = implementation, implementation if is_configured(implementation) else None
+    if csp_name is not None:
+        csp_name = string(csp_name, "pszProvider", refused=_BAD_PROVIDER)
     csp = _csp(csp_name, kind)
-    if implementation is not None and implementation != "":
+    if implementation is not None and not (isinstance(implementation, str) and not implementation):
         return _implementation(implementation), csp
     with failing_as({NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_KEYSET_NOT_DEF}):
         return default_provider(), csp
@@ -159,8 +166,8 @@ def _check_flags(container: str | None, flags: int) -> None:
 def acquire(container: str | None, provider_name: ProviderName, kind: object, flags: int) -> Context:
     """CryptAcquireContext. With CRYPT_DELETEKEYSET the context that is returned is released already."""
     known = _type_of(kind)
-    if container is not None and not isinstance(container, str):
-        raise failure(HRESULT.NTE_BAD_KEYSET_PARAM, f"pszContainer is a str, not {type(container).__name__}")
+    if container is not None:
+        container = string(container, "pszContainer", refused=HRESULT.NTE_BAD_KEYSET_PARAM)
     _check_flags(container, flags)
     provider, csp = _provider_and_csp(provider_name, known)
     silent, machine = bool(flags & c.CRYPT_SILENT), bool(flags & c.CRYPT_MACHINE_KEYSET)

@@ -8,10 +8,9 @@ from functools import wraps
 from types import MappingProxyType
 from typing import ParamSpec, TypeAlias, TypeVar
 
-from hwcng.cng.padding import Octets
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
 
-__all__ = ["Code", "documented", "failing_as", "failure", "octets"]
+__all__ = ["Code", "documented", "failing_as", "failure"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,13 +77,3 @@ def documented(function: Callable[P, R]) -> Callable[P, R]:
             raise _translated(error, _CODES.get(error.status, HRESULT.NTE_FAIL)) from error.__cause__ or error
 
     return call
-
-
-def octets(value: Octets | None, name: str) -> bytes:
-    """A caller's buffer as bytes. Raises ERROR_INVALID_PARAMETER for None and for what is no buffer of bytes."""
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        raise failure(
-            Win32Error.ERROR_INVALID_PARAMETER,
-            f"{name} must be bytes, bytearray or memoryview, not {type(value).__name__}",
-        )
-    return bytes(value)

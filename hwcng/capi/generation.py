@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hwcng.arguments import number
 from hwcng.capi import constants as c
 from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
 from hwcng.capi.containers import SharedPair
@@ -49,9 +50,10 @@ _LENGTH_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error
 
 
 def _check_flags(flags: object, known: int) -> int:
-    if not isinstance(flags, int) or not 0 <= flags <= 0xFFFFFFFF or flags & _LOW_BITS & ~known:
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} has undefined bits")
-    return flags
+    plain = number(flags, "dwFlags", refused=HRESULT.NTE_BAD_FLAGS)
+    if plain & _LOW_BITS & ~known:
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(plain)} has undefined bits")
+    return plain
 
 
 def _check_silence(context: Context, flags: int) -> None:

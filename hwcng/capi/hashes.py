@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hwcng.arguments import number, optional_octets
 from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
@@ -80,11 +81,11 @@ class CapiHash(Handle):
         if not isinstance(info, tuple) or not 1 <= len(info) <= len(HMAC_INFO._fields):
             raise failure(HRESULT.NTE_BAD_DATA, "HP_HMAC_INFO is an HMAC_INFO")
         self._require_running()
-        taken = HMAC_INFO(*info)
+        taken = HMAC_INFO(number(info[0], "HashAlgid", refused=HRESULT.NTE_BAD_ALGID), *info[1:])
         function = self.context.csp.algid(taken.HashAlgid).hash_function
         if function is None or not function.keyed:
             raise failure(HRESULT.NTE_BAD_ALGID, f"HMAC has no hash {taken.HashAlgid:#06x}")
-        if taken.pbInnerString or taken.pbOuterString:
+        if any(optional_octets(padding, "a string of HMAC_INFO") for padding in taken[1:]):
             raise failure(HRESULT.NTE_NOT_SUPPORTED, "a token pads HMAC keys as RFC 2104 says, with no other strings")
         self._info = taken
 

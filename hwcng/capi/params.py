@@ -7,13 +7,14 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from hwcng.arguments import dword, flags, octets
 from hwcng.capi import blobs
 from hwcng.capi import constants as c
 from hwcng.capi.agreed import AgreedKey
 from hwcng.capi.algids import Kind
 from hwcng.capi.containers import TokenContainer
 from hwcng.capi.contexts import Context
-from hwcng.capi.errors import failure, octets
+from hwcng.capi.errors import failure
 from hwcng.capi.hashes import CapiHash
 from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.pair_keys import PairKey
@@ -33,9 +34,7 @@ __all__ = [
     "set_key_param",
 ]
 
-DWORD_SIZE = 4
 VERSION = 0x200
-ANY_DWORD = 0xFFFFFFFF
 
 
 class PROV_ENUMALGS(NamedTuple):
@@ -65,18 +64,8 @@ def _unknown(parameter: object, of: str) -> CngError:
     return failure(HRESULT.NTE_BAD_TYPE, f"{of} has no parameter {told(parameter)}")
 
 
-def _dword(value: object, name: str) -> int:
-    """A number, or its four bytes."""
-    if isinstance(value, (bytes, bytearray, memoryview)) and len(value) >= DWORD_SIZE:
-        return int.from_bytes(bytes(value[:DWORD_SIZE]), "little")
-    if not isinstance(value, int) or not 0 <= value <= ANY_DWORD:
-        raise failure(Win32Error.ERROR_INVALID_PARAMETER, f"{name} is a DWORD, not {type(value).__name__}")
-    return value
-
-
-def _no_flags(flags: int) -> None:
-    if flags:
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags must be 0, not {told(flags)}")
+def _no_flags(value: int) -> None:
+    flags(value, refused=HRESULT.NTE_BAD_FLAGS)
 
 
 # Keys.
@@ -148,7 +137,7 @@ def get_key_param(key: CapiKey, parameter: int, flags: int) -> int | bytes:
 def _set_algid(key: CapiKey, value: object, flags: int) -> None:
     if not isinstance(key, AgreedKey):
         raise failure(HRESULT.NTE_BAD_TYPE, "KP_ALGID is set on agreed keys only")
-    key.become(_dword(value, "KP_ALGID"), flags)
+    key.become(dword(value, "KP_ALGID"), flags)
 
 
 def _empty(key: CapiKey) -> PregenKey:
@@ -173,7 +162,7 @@ def _set_x(key: CapiKey, value: object, flags: int) -> None:
 
 
 def _octets(value: object) -> bytes:
-    return octets(value if isinstance(value, (bytes, bytearray, memoryview)) else None, "pbData")
+    return octets(value, "pbData")
 
 
 _SetKey = Callable[[CapiKey, object, int], None]
@@ -183,12 +172,12 @@ _SET: Mapping[int, _SetKey] = MappingProxyType(
         c.KP_IV: lambda key, value, _: _session(key).set_iv(_octets(value)),
         c.KP_SALT: lambda key, value, _: _session(key).set_salt(_octets(value)),
         c.KP_SALT_EX: lambda key, value, _: _session(key).set_salt_ex(_octets(value)),
-        c.KP_PADDING: lambda key, value, _: _session(key).set_padding(_dword(value, "KP_PADDING")),
-        c.KP_MODE: lambda key, value, _: _session(key).set_mode(_dword(value, "KP_MODE")),
-        c.KP_MODE_BITS: lambda key, value, _: _session(key).set_mode_bits(_dword(value, "KP_MODE_BITS")),
-        c.KP_PERMISSIONS: lambda key, value, _: key.set_permissions(_dword(value, "KP_PERMISSIONS")),
+        c.KP_PADDING: lambda key, value, _: _session(key).set_padding(dword(value, "KP_PADDING")),
+        c.KP_MODE: lambda key, value, _: _session(key).set_mode(dword(value, "KP_MODE")),
+        c.KP_MODE_BITS: lambda key, value, _: _session(key).set_mode_bits(dword(value, "KP_MODE_BITS")),
+        c.KP_PERMISSIONS: lambda key, value, _: key.set_permissions(dword(value, "KP_PERMISSIONS")),
         c.KP_EFFECTIVE_KEYLEN: lambda key, value, _: _session(key).set_effective_bits(
-            _dword(value, "KP_EFFECTIVE_KEYLEN")
+            dword(value, "KP_EFFECTIVE_KEYLEN")
         ),
         **{parameter: partial(_set_number, parameter) for parameter in (c.KP_P, c.KP_Q, c.KP_G)},
         c.KP_X: _set_x,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hwcng.cng.handles import invalid_parameter, not_supported, octets
+from hwcng.arguments import flags, octets, optional_octets
+from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import (
     BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG,
     BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG,
@@ -23,6 +24,7 @@ from hwcng.providers.compose import ctr_keystream, xor
 __all__ = ["TAG_LENGTHS", "crypt"]
 
 BLOCK = 16
+_KNOWN_FLAGS = BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG | BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
 NONCE_LENGTHS = {
     CipherMode.GCM: range(12, 13),
     CipherMode.CCM: range(7, 14),
@@ -68,11 +70,11 @@ def crypt(
     STATUS_AUTH_TAG_MISMATCH for a wrong tag.
     """
     nonce = octets(info.pbNonce, "pbNonce")
-    aad = b"" if info.pbAuthData is None else octets(info.pbAuthData, "pbAuthData")
-    if info.dwFlags & ~(BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG | BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG):
-        raise invalid_parameter(f"the record's dwFlags {info.dwFlags:#x} has undefined bits")
+    aad = optional_octets(info.pbAuthData, "pbAuthData")
+    info.dwFlags = flags(info.dwFlags, _KNOWN_FLAGS, name="the record's dwFlags")
     if len(nonce) not in NONCE_LENGTHS[mode]:
         raise invalid_parameter(f"{mode.value} takes no nonce of {len(nonce)} bytes")
+    info.cbTag = info.tag_length
     if info.cbTag not in TAG_LENGTHS[mode]:
         raise invalid_parameter(f"{mode.value} has no tag of {info.cbTag} bytes")
     more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)

@@ -6,10 +6,11 @@ import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hwcng import arguments
+from hwcng.arguments import Octets
 from hwcng.cng.algorithms import Algorithm, PseudoHandle
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.host_hashes import ExtendableFunction
-from hwcng.cng.padding import Octets
 from hwcng.curves import CURVES, Curve, canonical_curve_name
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.providers.base import CipherMode, Provider, Support, Usage
@@ -138,8 +139,7 @@ class AlgorithmHandle(Handle):
     def open(cls, algorithm: Algorithm, provider: Provider | Callable[[], Provider], flags: int) -> AlgorithmHandle:
         """Raises STATUS_NOT_FOUND where the token lacks the algorithm, STATUS_INVALID_PARAMETER for undefined flags,
         STATUS_NOT_SUPPORTED for flags that are not for this algorithm."""
-        if flags & ~(_IGNORED | _FOR_HASHES | _REFUSED):
-            raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+        flags = arguments.flags(flags, _IGNORED | _FOR_HASHES | _REFUSED)
         allowed = 0
         if algorithm.hash_function is not None or algorithm.keyed_hash:
             extendable = isinstance(algorithm.hash_function, ExtendableFunction)
@@ -203,6 +203,7 @@ class AlgorithmHandle(Handle):
 
         if not self.alive:
             raise invalid_handle("the algorithm handle is closed")
+        bits = arguments.number(bits, "bits")
         if self.keyed_hash:
             return hashing.generate_mac_key(self, bits)
         if self.algorithm.derives:

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from hwcng import arguments
+from hwcng.arguments import Octets, holding
 from hwcng.cng import capi_kdf
 from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy
 from hwcng.cng.blobs import BCRYPT_KEY_DATA_BLOB, BCRYPT_OPAQUE_KEY_BLOB, parse_key_data
-from hwcng.cng.handles import holding, invalid_parameter, not_supported
+from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
-from hwcng.cng.kdf import expanded, no_flags, other_info, p_hash
-from hwcng.cng.padding import Octets
+from hwcng.cng.kdf import LARGEST_DERIVATION, expanded, other_info, p_hash
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import told
@@ -32,6 +33,8 @@ BCRYPT_CAPI_AES_FLAG = 0x10
 DEFAULT_ITERATIONS = 10000
 ITERATION_COUNT_SIZE = 8
 COUNTER_SIZE = 4
+MOST_TOKEN_CALLS = 1 << 24
+"""Of one derivation: minutes on the fastest token."""
 
 
 class KdfKey(SymmetricKey):
@@ -54,9 +57,10 @@ class KdfKey(SymmetricKey):
         Raises STATUS_INVALID_PARAMETER for parameters that are missing or malformed, flags of another algorithm and a
         length that the algorithm does not reach, and what the token says where it cannot do its part.
         """
-        if not isinstance(length, int) or length <= 0:
-            raise invalid_parameter(f"cbDerivedKey is {told(length)}")
-        return _FUNCTIONS[self.algorithm.name](self, Parameters(parameters), length, flags)
+        wanted = arguments.number(length, "cbDerivedKey", largest=LARGEST_DERIVATION)
+        if not wanted:
+            raise invalid_parameter("cbDerivedKey is 0")
+        return _FUNCTIONS[self.algorithm.name](self, Parameters(parameters), wanted, flags)
 
     def derive_to_key(self, handle: AlgorithmHandle, parameters: ParameterList | None, bits: int) -> SymmetricKey:
         """A key of the algorithm `handle`, `bits` long, derived into the token: by HKDF or SP800_108_CTR_HMAC.
@@ -88,21 +92,28 @@ def _counter(number: int) -> bytes:
 
 def _blocks(block: Callable[[int], bytes], length: int) -> bytes:
     """Blocks 1, 2, ... until there are `length` bytes."""
-    output, number = b"", 0
+    output, number = bytearray(), 0
     while len(output) < length:
         number += 1
         output += block(number)
-    return output[:length]
+    return bytes(output[:length])
 
 
 def _pbkdf2(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
-    no_flags(flags)
-    hash_name = parameters.required_hash().name
+    arguments.flags(flags)
+    hash_function = parameters.required_hash()
+    hash_name = hash_function.name
     generic = BufferType.KDF_GENERIC_PARAMETER in parameters
     salt = parameters.octets(BufferType.KDF_GENERIC_PARAMETER if generic else BufferType.KDF_SALT)
     iterations = parameters.number(BufferType.KDF_ITERATION_COUNT, DEFAULT_ITERATIONS, ITERATION_COUNT_SIZE)
     if not iterations:
         raise invalid_parameter("KDF_ITERATION_COUNT is 0")
+    blocks = -(-length // hash_function.digest_size)
+    if iterations * blocks > MOST_TOKEN_CALLS:
+        raise invalid_parameter(
+            f"PBKDF2 with the password in the token calls it {told(iterations)} times for each of {blocks} blocks: "
+            f"{MOST_TOKEN_CALLS} calls are the most"
+        )
     material = key.token_key.keying_material()
 
     def block(number: int) -> bytes:
@@ -117,7 +128,7 @@ def _pbkdf2(key: KdfKey, parameters: Parameters, length: int, flags: int) -> byt
 
 
 def _sp800_108(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     spec = counter_spec(parameters)
     material = key.token_key.keying_material()
     fixed = spec.label + b"\0" + spec.context + (8 * length).to_bytes(COUNTER_SIZE, "big")
@@ -125,7 +136,7 @@ def _sp800_108(key: KdfKey, parameters: Parameters, length: int, flags: int) -> 
 
 
 def _sp800_56a(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     hash_name = parameters.required_hash().name
     if BufferType.KDF_GENERIC_PARAMETER in parameters:
         info = parameters.octets(BufferType.KDF_GENERIC_PARAMETER)
@@ -136,8 +147,7 @@ def _sp800_56a(key: KdfKey, parameters: Parameters, length: int, flags: int) -> 
 
 
 def _capi(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
-    if flags & ~BCRYPT_CAPI_AES_FLAG:
-        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+    arguments.flags(flags, BCRYPT_CAPI_AES_FLAG)
     hash_function = parameters.required_hash()
     capi_kdf.check_length(hash_function, length)
     digest = key.token_key.keying_material().digest(hash_function.name, b"", b"")
@@ -149,21 +159,21 @@ def _seed(parameters: Parameters) -> bytes:
 
 
 def _tls1_1(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     seed, material = _seed(parameters), key.token_key.keying_material()
     md5 = p_hash(lambda data: material.half_hmac(0, "MD5", data), seed, length)
     return xor(md5, p_hash(lambda data: material.half_hmac(1, "SHA1", data), seed, length))
 
 
 def _tls1_2(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     seed, hash_name = _seed(parameters), parameters.required_hash().name
     material = key.token_key.keying_material()
     return p_hash(lambda data: material.hmac(hash_name, data), seed, length)
 
 
 def _hkdf(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     spec = key.hkdf.spec(parameters.octets(BufferType.KDF_HKDF_INFO))
     return expanded(key.token_key.keying_material(), spec, length)
 

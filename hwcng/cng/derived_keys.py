@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hwcng.arguments import number, string
 from hwcng.cng import derivation, hashing, symmetric
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.derivation import KdfKey, counter_spec
@@ -35,9 +36,11 @@ _FIRST = (1).to_bytes(4, "big")
 LEAST_BITS = 112
 
 
-def _require_bits(bits: int) -> None:
-    if not isinstance(bits, int) or bits <= 0 or bits % 8:
-        raise invalid_parameter(f"a key of {told(bits)} bits is not whole bytes")
+def _require_bits(bits: object) -> int:
+    plain = number(bits, "bits")
+    if not plain or plain % 8:
+        raise invalid_parameter(f"a key of {plain} bits is not whole bytes")
+    return plain
 
 
 def _require_strength(handle: AlgorithmHandle, bits: int) -> None:
@@ -58,7 +61,7 @@ def resident_key(
     """
     if not isinstance(handle, AlgorithmHandle) or not handle.alive:
         raise invalid_handle("the algorithm handle is closed")
-    _require_bits(bits)
+    bits = _require_bits(bits)
     if handle.provider is not provider:
         raise invalid_parameter("the algorithm handle is of another provider than the secret")
 
@@ -84,7 +87,7 @@ def from_secret(
     bits: int,
 ) -> SymmetricKey:
     """A key of an agreed secret, by HASH, SP800_56A_CONCAT or HKDF."""
-    _require_bits(bits)
+    bits, function = _require_bits(bits), string(function, "function")
     parameters = Parameters(pairs)
     kdf: KdfSpec
     if function == BCRYPT_KDF_HASH:

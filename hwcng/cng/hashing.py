@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from hwcng import arguments
+from hwcng.arguments import Octets, holding
 from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
 from hwcng.cng.algorithms import Algorithm
-from hwcng.cng.handles import Handle, holding, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.host_hashes import ExtendableFunction, RunningExtendable
-from hwcng.cng.padding import Octets
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hashes import RunningHash
@@ -260,8 +261,7 @@ def create(
     Raises STATUS_INVALID_PARAMETER for a secret where none is taken, for a MAC key of wrong length and for undefined
     flags.
     """
-    if flags & ~BCRYPT_HASH_REUSABLE_FLAG:
-        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+    flags = arguments.flags(flags, BCRYPT_HASH_REUSABLE_FLAG)
     reusable = handle.reusable or bool(flags & BCRYPT_HASH_REUSABLE_FLAG)
     if not handle.keyed_hash:
         if secret is not None:

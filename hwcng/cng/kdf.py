@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from hwcng import arguments
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
@@ -18,7 +19,7 @@ from hwcng.hashes import HASHES
 from hwcng.providers.base import AgreedSecret, HkdfSpec, KeyingMaterial
 from hwcng.providers.compose import xor
 
-__all__ = ["concat_hash", "derive", "expanded", "hkdf_spec", "no_flags", "other_info", "p_hash"]
+__all__ = ["LARGEST_DERIVATION", "concat_hash", "derive", "expanded", "hkdf_spec", "other_info", "p_hash"]
 
 BCRYPT_KDF_HASH = "HASH"
 BCRYPT_KDF_HMAC = "HMAC"
@@ -29,6 +30,9 @@ BCRYPT_KDF_RAW_SECRET = "TRUNCATE"  # noqa: S105
 
 KDF_USE_SECRET_AS_HMAC_KEY_FLAG = 0x1
 
+LARGEST_DERIVATION = 1 << 20
+"""Bytes of one call, where a function has no bound of its own below: a token is called for every block of some 32."""
+
 TLS_PRF_LENGTH = 48
 TLS_SEED_LENGTH = 64
 SSL2_TO_TLS1_1 = (0x0301, 0x0302, 0xFEFF)
@@ -37,7 +41,7 @@ DWORD_SIZE = 4
 
 
 def _hash(agreed: AgreedSecret, _bits: int, parameters: Parameters, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     hash_function = require_hash(parameters.hash_function("SHA1"))
     prefix = parameters.octets(BufferType.KDF_SECRET_PREPEND)
     suffix = parameters.octets(BufferType.KDF_SECRET_APPEND)
@@ -45,8 +49,7 @@ def _hash(agreed: AgreedSecret, _bits: int, parameters: Parameters, flags: int) 
 
 
 def _hmac(agreed: AgreedSecret, _bits: int, parameters: Parameters, flags: int) -> bytes:
-    if flags & ~KDF_USE_SECRET_AS_HMAC_KEY_FLAG:
-        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
+    arguments.flags(flags, KDF_USE_SECRET_AS_HMAC_KEY_FLAG)
     hash_function = require_hash(parameters.hash_function("SHA1"))
     prefix = parameters.octets(BufferType.KDF_SECRET_PREPEND)
     suffix = parameters.octets(BufferType.KDF_SECRET_APPEND)
@@ -62,15 +65,15 @@ def _hmac(agreed: AgreedSecret, _bits: int, parameters: Parameters, flags: int) 
 
 def p_hash(mac: Callable[[bytes], bytes], seed: bytes, length: int) -> bytes:
     """P_hash (RFC 5246, section 5) with the secret inside `mac`."""
-    output, step = b"", seed
+    output, step = bytearray(), seed
     while len(output) < length:
         step = mac(step)
         output += mac(step + seed)
-    return output[:length]
+    return bytes(output[:length])
 
 
 def _tls_prf(agreed: AgreedSecret, _bits: int, parameters: Parameters, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     label = parameters.required(BufferType.KDF_TLS_PRF_LABEL)
     seed = parameters.required(BufferType.KDF_TLS_PRF_SEED)
     if len(seed) != TLS_SEED_LENGTH:
@@ -109,20 +112,14 @@ def other_info(parameters: Parameters) -> bytes:
 
 
 def _sp800_56a_concat(agreed: AgreedSecret, group_bits: int, parameters: Parameters, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     return agreed.digest(concat_hash(parameters, group_bits), (1).to_bytes(4, "big"), other_info(parameters))
 
 
 def _raw_secret(agreed: AgreedSecret, _bits: int, _parameters: Parameters, flags: int) -> bytes:
-    no_flags(flags)
+    arguments.flags(flags)
     # Windows hands the raw secret out in little-endian order.
     return agreed.raw()[::-1]
-
-
-def no_flags(flags: int) -> None:
-    """Raises STATUS_INVALID_PARAMETER for any flag."""
-    if flags:
-        raise invalid_parameter(f"dwFlags {flags:#x} has undefined bits")
 
 
 def hkdf_spec(parameters: Parameters, state: HkdfState) -> HkdfSpec:
@@ -169,10 +166,11 @@ def derive(
     Raises STATUS_NOT_SUPPORTED for an unknown function or hash, STATUS_INVALID_PARAMETER for parameters that are
     missing or malformed, and what the token says where it cannot do its part.
     """
-    if length is not None and (not isinstance(length, int) or length < 0):
-        raise invalid_parameter(f"cbDerivedKey is {told(length)}")
+    if length is not None:
+        length = arguments.number(length, "cbDerivedKey")
+    flags = arguments.number(flags, "dwFlags")
     if function == BCRYPT_KDF_HKDF:
-        no_flags(flags)
+        arguments.flags(flags)
         spec = hkdf_spec(Parameters(parameters), hkdf)
         return expanded(agreed, spec, HASHES[spec.hash_name].digest_size if length is None else length)
     derive_key = _FUNCTIONS.get(function)

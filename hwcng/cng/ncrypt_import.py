@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
+from hwcng.arguments import Octets, text
 from hwcng.cng import blobs, host, named, symmetric
 from hwcng.cng.algorithm import AlgorithmHandle, check_curve
 from hwcng.cng.algorithms import ALGORITHMS
@@ -29,7 +30,6 @@ from hwcng.cng.ncrypt_constants import (
 from hwcng.cng.ncrypt_drafts import Draft, LoadedDraft, PairDraft, SecretDraft
 from hwcng.cng.ncrypt_keys import StorageProvider, storable_algorithm
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.cng.padding import Octets
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.curves import CURVES
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 __all__ = ["Parameters", "parameter", "read_blob", "text_parameter"]
 
 Parameters: TypeAlias = Sequence[tuple[int, Octets | str]] | None
+"""What a caller gives."""
+ReadList: TypeAlias = Sequence[tuple[int, object]]
+"""What `hwcng.arguments.pairs` makes of it."""
 
 _KEY_BLOB_HEADER = struct.Struct("<4I")
 _CURVE_DIGITS = {b"1": "256", b"2": "256", b"3": "384", b"4": "384", b"5": "521", b"6": "521"}
@@ -71,27 +74,20 @@ _MAGICS: Mapping[bytes, str] = MappingProxyType(
 """The first four bytes of a blob of a pair -> the algorithm of the key in it."""
 
 
-def parameter(parameters: Parameters, kind: int) -> Octets | str | None:
-    """The value of one buffer type of a parameter list. Raises STATUS_INVALID_PARAMETER for a malformed list."""
-    try:
-        found = [value for buffer_type, value in parameters or () if int(buffer_type) == kind]
-    except (TypeError, ValueError):
-        raise invalid_parameter("pParameterList is a sequence of (buffer type, value) pairs") from None
+def parameter(parameters: ReadList, kind: int) -> object:
+    """The value of one buffer type of a parameter list, None where it is not there."""
+    found = [value for buffer_type, value in parameters if buffer_type == kind]
     return found[-1] if found else None
 
 
-def text_parameter(parameters: Parameters, kind: int) -> str | None:
+def text_parameter(parameters: ReadList, kind: int) -> str | None:
     """A string of a parameter list, as str or as UTF-16."""
     value = parameter(parameters, kind)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        value = bytes(value).decode("utf-16-le", "replace").split("\0")[0]
-    if value is not None and not isinstance(value, str):
-        raise invalid_parameter(f"the parameter of type {kind} is a string")
-    return value
+    return None if value is None else text(value, f"the parameter of type {kind}")
 
 
 def read_blob(
-    storage: StorageProvider, import_key: object, blob_type: str, parameters: Parameters, blob: bytes
+    storage: StorageProvider, import_key: object, blob_type: str, parameters: ReadList, blob: bytes
 ) -> Draft | KeyPair:
     """What a blob holds: a key that is still to go into the token, or a public key, which never does.
 
@@ -179,7 +175,7 @@ def _cipher_key(provider: Provider, blob: bytes) -> SecretDraft:
 
 
 @foreign_work()
-def _pkcs8(provider: Provider, parameters: Parameters, blob: bytes) -> Draft | KeyPair:
+def _pkcs8(provider: Provider, parameters: ReadList, blob: bytes) -> Draft | KeyPair:
     """PrivateKeyInfo or, with NCRYPTBUFFER_PKCS_SECRET, EncryptedPrivateKeyInfo, of an RSA or EC key.
 
     NCRYPTBUFFER_PKCS_ALG_ID: the algorithm where the format leaves it open; without it an EC key is one of ECDSA.

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 import hwcng
+from hwcng.arguments import dword, number, text
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng import properties
 from hwcng.cng.algorithms import Algorithm
@@ -123,27 +124,27 @@ _OF_KEYS: Mapping[str, Getter] = MappingProxyType(
 
 
 def _set_length(key: NCryptKey, value: object) -> None:
-    key.draft.set_bits(properties._dword(value, names.NCRYPT_LENGTH_PROPERTY))
+    key.draft.set_bits(dword(value, names.NCRYPT_LENGTH_PROPERTY))
 
 
 def _set_export_policy(key: NCryptKey, value: object) -> None:
-    key.draft.set_export_policy(properties._dword(value, names.NCRYPT_EXPORT_POLICY_PROPERTY))
+    key.draft.set_export_policy(dword(value, names.NCRYPT_EXPORT_POLICY_PROPERTY))
 
 
 def _set_key_usage(key: NCryptKey, value: object) -> None:
-    key.draft.set_key_usage(properties._dword(value, names.NCRYPT_KEY_USAGE_PROPERTY))
+    key.draft.set_key_usage(dword(value, names.NCRYPT_KEY_USAGE_PROPERTY))
 
 
 def _set_ui_policy(key: NCryptKey, value: object) -> None:
     key.draft  # noqa: B018
     if not isinstance(value, NCRYPT_UI_POLICY):
         raise invalid_parameter("UI Policy is an NCRYPT_UI_POLICY")
-    if value.dwFlags:
+    if number(value.dwFlags, "dwFlags of UI Policy"):
         refuse(HRESULT.NTE_NOT_SUPPORTED, "a token asks nobody before a key is used: dwFlags of UI Policy is 0")
 
 
 def _set_pin(handle: StorageProvider | NCryptKey, value: object) -> None:
-    pin = properties._string(value, names.NCRYPT_PIN_PROPERTY)
+    pin = text(value, names.NCRYPT_PIN_PROPERTY)
     if isinstance(handle, StorageProvider):
         handle.pin = pin or None
     else:

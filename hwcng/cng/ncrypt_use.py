@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwcng.arguments import Octets, number, string
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.ncrypt_constants import (
@@ -19,7 +20,6 @@ from hwcng.cng.ncrypt_constants import (
     NCRYPT_SILENT_FLAG,
 )
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.cng.padding import Octets
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import HRESULT, told
@@ -39,7 +39,8 @@ Key = KeyPair | SymmetricKey
 
 def _padding(flags: int, known: tuple[int, ...]) -> int:
     """The one padding of dwFlags."""
-    if not isinstance(flags, int) or (padding := int(flags) & ~NCRYPT_SILENT_FLAG) not in known:
+    padding = number(flags, "dwFlags", refused=HRESULT.NTE_BAD_FLAGS) & ~NCRYPT_SILENT_FLAG
+    if padding not in known:
         refuse(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} is not one of the paddings that go with the key")
     return padding
 
@@ -67,11 +68,12 @@ def _cipher_padding(info: object, flags: int) -> tuple[Octets | None, bool, obje
         raise invalid_parameter("NCRYPT_PAD_CIPHER_FLAG and NCRYPT_CIPHER_PADDING_INFO go together")
     if not isinstance(info, NCRYPT_CIPHER_PADDING_INFO):
         return None, False, None
-    if info.dwFlags == NCRYPT_CIPHER_OTHER_PADDING_FLAG:
+    padding = number(info.dwFlags, "the record's dwFlags")
+    if padding == NCRYPT_CIPHER_OTHER_PADDING_FLAG:
         return info.pbIV, False, info.pbOtherInfo
-    if info.dwFlags not in (NCRYPT_CIPHER_NO_PADDING_FLAG, NCRYPT_CIPHER_BLOCK_PADDING_FLAG) or info.pbOtherInfo:
+    if padding not in (NCRYPT_CIPHER_NO_PADDING_FLAG, NCRYPT_CIPHER_BLOCK_PADDING_FLAG) or info.pbOtherInfo is not None:
         raise invalid_parameter("NCRYPT_CIPHER_PADDING_INFO: dwFlags is one of the NCRYPT_CIPHER_ paddings")
-    return info.pbIV, info.dwFlags == NCRYPT_CIPHER_BLOCK_PADDING_FLAG, None
+    return info.pbIV, padding == NCRYPT_CIPHER_BLOCK_PADDING_FLAG, None
 
 
 def _signing_pair(key: Key) -> KeyPair:
@@ -82,7 +84,7 @@ def _signing_pair(key: Key) -> KeyPair:
 
 def _known_hash(padding_info: object) -> None:
     name = getattr(padding_info, "pszAlgId", None)
-    if name is not None and name not in HASHES:
+    if name is not None and string(name, "pszAlgId") not in HASHES:
         raise invalid_parameter(f"{told(name)} is not a hash algorithm")
 
 

@@ -6,9 +6,9 @@ Standards: RFC 5652, section 6.3 (PKCS #7 padding); bcrypt.h (the records, with 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.arguments import Octets, number
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 
 __all__ = [
     "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO",
@@ -22,8 +22,6 @@ __all__ = [
     "pad",
     "unpad",
 ]
-
-Octets: TypeAlias = bytes | bytearray | memoryview
 
 BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG = 0x1
 BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG = 0x2
@@ -115,17 +113,20 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
     _chain: object | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.cbTag == _UNSET:
+        if type(self.cbTag) is int and self.cbTag == _UNSET:
             tag = self._writable_tag()
             self.cbTag = _DEFAULT_TAG_LENGTH if tag is None else len(tag)
 
     def _tag(self) -> memoryview:
         try:
             return memoryview(b"" if self.pbTag is None else self.pbTag).cast("B")
-        except TypeError:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER, f"pbTag must be one buffer of bytes, not {type(self.pbTag).__name__}"
-            ) from None
+        except (TypeError, ValueError):
+            raise invalid_parameter(f"pbTag must be one buffer of bytes, not {type(self.pbTag).__name__}") from None
+
+    @property
+    def tag_length(self) -> int:
+        """cbTag. Raises STATUS_INVALID_PARAMETER where it is no length."""
+        return number(self.cbTag, "cbTag")
 
     def _writable_tag(self) -> memoryview | None:
         view = self._tag()
@@ -134,19 +135,15 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
     def expected_tag(self) -> bytes:
         """The first cbTag bytes of pbTag, for decryption. Raises STATUS_INVALID_PARAMETER where they are not there."""
         tag = bytes(self._tag())
-        if not 0 < self.cbTag <= len(tag):
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER, f"pbTag has {len(tag)} bytes, cbTag asks for {self.cbTag}"
-            )
-        return tag[: self.cbTag]
+        if not 0 < self.tag_length <= len(tag):
+            raise invalid_parameter(f"pbTag has {len(tag)} bytes, cbTag asks for {self.tag_length}")
+        return tag[: self.tag_length]
 
     def check_tag_buffer(self) -> None:
         """Raises STATUS_INVALID_PARAMETER where a writable pbTag is shorter than cbTag. For use before encryption."""
         tag = self._writable_tag()
-        if tag is not None and len(tag) < self.cbTag:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER, f"pbTag has room for {len(tag)} bytes, cbTag asks for {self.cbTag}"
-            )
+        if tag is not None and len(tag) < self.tag_length:
+            raise invalid_parameter(f"pbTag has room for {len(tag)} bytes, cbTag asks for {self.tag_length}")
 
     def store_tag(self, tag: bytes) -> None:
         """Hands over the tag of an encryption: into a writable pbTag, else as bytes in pbTag.

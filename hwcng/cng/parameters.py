@@ -6,9 +6,9 @@ import enum
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from hwcng.cng.handles import invalid_parameter, not_supported
-from hwcng.cng.padding import Octets
-from hwcng.errors import told
+from hwcng import arguments
+from hwcng.arguments import Octets
+from hwcng.errors import invalid_parameter, not_supported, told
 from hwcng.hashes import HASHES, HashFunction
 
 __all__ = ["BufferType", "ParameterList", "Parameters", "require_hash"]
@@ -48,19 +48,13 @@ class Parameters:
     """A parameter list, read."""
 
     def __init__(self, pairs: ParameterList | None) -> None:
-        self._values: dict[int, list[Octets | str | int]] = {}
-        try:
-            for kind, value in pairs or ():
-                self._values.setdefault(int(kind), []).append(value)
-        except (TypeError, ValueError):
-            raise invalid_parameter("pParameterList is a sequence of (buffer type, value) pairs") from None
+        self._values: dict[int, list[object]] = {}
+        for kind, value in arguments.pairs(pairs):
+            self._values.setdefault(kind, []).append(value)
 
     def octets(self, kind: BufferType) -> bytes:
         """All buffers of one type, concatenated in the order of the list."""
-        found = self._values.get(kind, [])
-        if not all(isinstance(value, (bytes, bytearray, memoryview)) for value in found):
-            raise invalid_parameter(f"{kind.name} must be bytes")
-        return b"".join(bytes(value) for value in found if not isinstance(value, (str, int)))
+        return b"".join(arguments.octets(value, kind.name) for value in self._values.get(kind, ()))
 
     def required(self, kind: BufferType) -> bytes:
         if kind not in self._values:
@@ -69,12 +63,11 @@ class Parameters:
 
     def hash_function(self, default: str | None) -> HashFunction | None:
         found = self._values.get(BufferType.KDF_HASH_ALGORITHM)
-        name = found[-1] if found else default
-        if isinstance(name, (bytes, bytearray, memoryview)):
-            name = bytes(name).decode("utf-16-le", "replace")
-        if name is None:
+        value = found[-1] if found else default
+        if value is None:
             return None
-        hash_function = HASHES.get(name.rstrip("\0")) if isinstance(name, str) else None
+        name = arguments.text(value, BufferType.KDF_HASH_ALGORITHM.name)
+        hash_function = HASHES.get(name)
         if hash_function is None:
             raise not_supported(f"{told(name)} is not a hash algorithm")
         return hash_function
@@ -86,11 +79,12 @@ class Parameters:
         """An unsigned number: an int, or exactly `size` little-endian bytes."""
         found = self._values.get(kind)
         value = found[-1] if found else default
-        if isinstance(value, (bytes, bytearray, memoryview)) and len(value) == size:
-            return int.from_bytes(value, "little")
-        if not isinstance(value, int) or not 0 <= value < 1 << 8 * size:
-            raise invalid_parameter(f"{kind.name} is a number of {size} bytes")
-        return value
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            given = arguments.octets(value, kind.name)
+            if len(given) != size:
+                raise invalid_parameter(f"{kind.name} is a number of {size} bytes, {len(given)} given")
+            return int.from_bytes(given, "little")
+        return arguments.number(value, kind.name, largest=(1 << 8 * size) - 1)
 
     def __contains__(self, kind: BufferType) -> bool:
         return kind in self._values

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from hwcng.arguments import dword, octets, optional_octets, text
 from hwcng.cng import aead, hashing
 from hwcng.cng.agreement import Secret
 from hwcng.cng.algorithm import (
@@ -25,7 +26,7 @@ from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
 from hwcng.cng.derivation import KdfKey
 from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
 from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported, octets
+from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.ncrypt_constants import NCRYPT_PIN_PROPERTY
@@ -77,9 +78,6 @@ BCRYPT_CUSTOMIZATION_STRING = "CustomizationString"
 BCRYPT_MULTI_OBJECT_LENGTH = "MultiObjectLength"
 NCRYPT_EXPORT_POLICY_PROPERTY = "Export Policy"
 
-DWORD_SIZE = 4
-
-
 Getter = Callable[[Any], Any]
 Setter = Callable[[Any, Any], None]
 
@@ -96,22 +94,6 @@ def _absent(what: object | None, name: str) -> Any:
     if what is None:
         raise not_supported(f"the handle has no property {name}")
     return what
-
-
-def _dword(value: object, name: str) -> int:
-    if isinstance(value, int) and 0 <= value < 1 << 32:
-        return int(value)
-    if isinstance(value, (bytes, bytearray, memoryview)) and len(value) >= DWORD_SIZE:
-        return int.from_bytes(bytes(value)[:DWORD_SIZE], "little")
-    raise invalid_parameter(f"{name} is a DWORD")
-
-
-def _string(value: object, name: str) -> str:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        value = bytes(value).decode("utf-16-le", "replace")
-    if not isinstance(value, str):
-        raise invalid_parameter(f"{name} is a string")
-    return value.split("\0")[0]
 
 
 def _only_key_length(handle: AlgorithmHandle) -> int | None:
@@ -317,14 +299,14 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
 
 
 def _set_algorithm_mode(handle: AlgorithmHandle, value: object) -> None:
-    mode = _string(value, BCRYPT_CHAINING_MODE)
+    mode = text(value, BCRYPT_CHAINING_MODE)
     if not handle.algorithm.chaining_modes:
         raise not_supported(f"{handle.name} has no chaining modes")
     handle.chaining_mode = check_chaining_mode(handle.algorithm, mode, handle.provider)
 
 
 def _set_algorithm_curve(handle: AlgorithmHandle, value: object) -> None:
-    name = _string(value, BCRYPT_ECC_CURVE_NAME)
+    name = text(value, BCRYPT_ECC_CURVE_NAME)
     if not handle.algorithm.generic_curve:
         raise not_supported(f"{handle.name} has its own curve, or none")
     handle.curve, handle.curve_name = check_curve(name, handle.algorithm), name
@@ -337,7 +319,7 @@ def _set_algorithm_parameters(handle: AlgorithmHandle, value: Any) -> None:
 def _set_algorithm_policy(handle: AlgorithmHandle, value: object) -> None:
     if not handle.algorithm.symmetric and not handle.algorithm.asymmetric:
         raise not_supported(f"{handle.name} has no keys that could be exported")
-    handle.export_policy = check_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
+    handle.export_policy = check_export_policy(dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
 
 def _refuse_message_block_length(handle: AlgorithmHandle, _value: object) -> None:
@@ -347,11 +329,11 @@ def _refuse_message_block_length(handle: AlgorithmHandle, _value: object) -> Non
 
 
 def _set_algorithm_pin(handle: AlgorithmHandle, value: object) -> None:
-    handle.pin = _string(value, NCRYPT_PIN_PROPERTY) or None
+    handle.pin = text(value, NCRYPT_PIN_PROPERTY) or None
 
 
 def _set_key_mode(key: SymmetricKey, value: object) -> None:
-    key.set_chaining_mode(_string(value, BCRYPT_CHAINING_MODE))
+    key.set_chaining_mode(text(value, BCRYPT_CHAINING_MODE))
 
 
 def _require_cipher_key(key: SymmetricKey) -> None:
@@ -360,17 +342,17 @@ def _require_cipher_key(key: SymmetricKey) -> None:
 
 
 def _set_algorithm_effective_bits(handle: AlgorithmHandle, value: object) -> None:
-    handle.effective_bits = check_effective_bits(handle.name, _dword(value, BCRYPT_EFFECTIVE_KEY_LENGTH))
+    handle.effective_bits = check_effective_bits(handle.name, dword(value, BCRYPT_EFFECTIVE_KEY_LENGTH))
 
 
 def _set_key_effective_bits(key: SymmetricKey, value: object) -> None:
-    key.set_effective_bits(_dword(value, BCRYPT_EFFECTIVE_KEY_LENGTH))
+    key.set_effective_bits(dword(value, BCRYPT_EFFECTIVE_KEY_LENGTH))
 
 
 def _set_key_message_block_length(key: SymmetricKey, value: object) -> None:
     if not _has_units(key):
         raise not_supported(f"{key.algorithm.name} has no MessageBlockLength")
-    key.set_message_block_length(_dword(value, BCRYPT_MESSAGE_BLOCK_LENGTH))
+    key.set_message_block_length(dword(value, BCRYPT_MESSAGE_BLOCK_LENGTH))
 
 
 def _set_key_iv(key: SymmetricKey, value: Any) -> None:
@@ -383,11 +365,11 @@ def _refuse_pair_iv(_pair: KeyPair, _value: object) -> None:
 
 
 def _set_pair_bits(pair: KeyPair, value: object) -> None:
-    pair.set_bits(_dword(value, BCRYPT_KEY_LENGTH))
+    pair.set_bits(dword(value, BCRYPT_KEY_LENGTH))
 
 
 def _set_pair_curve(pair: KeyPair, value: object) -> None:
-    pair.set_curve(_string(value, BCRYPT_ECC_CURVE_NAME))
+    pair.set_curve(text(value, BCRYPT_ECC_CURVE_NAME))
 
 
 def _set_pair_parameters(pair: KeyPair, value: Any) -> None:
@@ -399,15 +381,15 @@ def _set_private_value(pair: KeyPair, value: Any) -> None:
 
 
 def _set_pair_parameter_set(pair: KeyPair, value: object) -> None:
-    pair.set_parameter_set(_string(value, BCRYPT_PARAMETER_SET_NAME))
+    pair.set_parameter_set(text(value, BCRYPT_PARAMETER_SET_NAME))
 
 
 def _set_pair_policy(pair: KeyPair, value: object) -> None:
-    pair.set_export_policy(_dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
+    pair.set_export_policy(dword(value, NCRYPT_EXPORT_POLICY_PROPERTY))
 
 
 def _set_algorithm_output_length(handle: AlgorithmHandle, value: object) -> None:
-    handle.output_length = hashing.check_output_length(handle.algorithm, _dword(value, BCRYPT_HASH_LENGTH))
+    handle.output_length = hashing.check_output_length(handle.algorithm, dword(value, BCRYPT_HASH_LENGTH))
 
 
 def _set_algorithm_function_name(handle: AlgorithmHandle, value: Any) -> None:
@@ -421,7 +403,7 @@ def _set_algorithm_customization(handle: AlgorithmHandle, value: Any) -> None:
 
 
 def _set_hash_output_length(running: HashObject, value: object) -> None:
-    running.set_output_length(_dword(value, BCRYPT_HASH_LENGTH))
+    running.set_output_length(dword(value, BCRYPT_HASH_LENGTH))
 
 
 def _set_hash_function_name(running: HashObject, value: Any) -> None:
@@ -445,15 +427,15 @@ def _hkdf(holder: KdfKey | Secret) -> HkdfState:
 
 
 def _set_hkdf_hash(holder: KdfKey | Secret, value: object) -> None:
-    _hkdf(holder).set_hash(_string(value, BCRYPT_HKDF_HASH_ALGORITHM))
+    _hkdf(holder).set_hash(text(value, BCRYPT_HKDF_HASH_ALGORITHM))
 
 
 def _set_hkdf_salt(holder: KdfKey | Secret, value: Any) -> None:
-    _hkdf(holder).finalize(b"" if value is None else octets(value, BCRYPT_HKDF_SALT_AND_FINALIZE))
+    _hkdf(holder).finalize(optional_octets(value, BCRYPT_HKDF_SALT_AND_FINALIZE))
 
 
 def _set_hkdf_prk(holder: KdfKey | Secret, value: Any) -> None:
-    if value is not None and octets(value, BCRYPT_HKDF_PRK_AND_FINALIZE):
+    if optional_octets(value, BCRYPT_HKDF_PRK_AND_FINALIZE):
         raise invalid_parameter(f"{BCRYPT_HKDF_PRK_AND_FINALIZE} takes no value: the key is the pseudorandom key")
     _hkdf(holder).finalize(None)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hwcng.cng.handles import Handle, invalid_handle, not_supported
 from hwcng.providers.base import PrivateKey, SecretKey
+from hwcng.providers.names import check_key_name
 
 if TYPE_CHECKING:
     from hwcng.cng.algorithm import AlgorithmHandle
@@ -73,6 +74,7 @@ class StorableKey(Handle, abc.ABC):
         from hwcng.cng import named
 
         self._require_alive()
+        name = check_key_name(name)
         stored = self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace)
         return cast(K, named.handle_of(self.algorithm_handle.provider, stored, name))
 

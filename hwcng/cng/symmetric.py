@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hwcng.arguments import Octets, holding, octets
 from hwcng.cng import aead
 from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy, check_chaining_mode, cipher_mode
 from hwcng.cng.blobs import (
@@ -18,8 +19,8 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
-from hwcng.cng.handles import attest, holding, invalid_handle, invalid_parameter, not_supported, octets
-from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets, pad, unpad
+from hwcng.cng.handles import attest, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, pad, unpad
 from hwcng.cng.storable import StorableKey
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
@@ -393,8 +394,8 @@ def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object
     _require_cipher(handle)
     _require_length(handle, bits)
     possible = _usage(handle)
-    if usage is not None and (usage & ~possible or not usage):
-        raise invalid_parameter(f"the usage of {handle.name} keys is of {possible}, not {usage}")
+    if usage is not None and not (isinstance(usage, Usage) and usage and usage in possible):
+        raise invalid_parameter(f"the usage of {handle.name} keys is of {possible}, not {told(usage)}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         key = _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
         if handle.effective_bits:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hwcng.errors import HRESULT, CngError
+from hwcng.arguments import string
+from hwcng.errors import HRESULT, CngError, told
 
 __all__ = ["LONGEST_NAME", "LONGEST_NAME_OCTETS", "check_key_name", "is_key_name", "no_such_key"]
 
@@ -21,16 +22,15 @@ def is_key_name(name: str) -> bool:
 
 def check_key_name(name: str) -> str:
     """`name`, where a key can have it, else NTE_INVALID_PARAMETER. Slashes, dots and blanks mean nothing."""
-    if not isinstance(name, str):
-        raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"a key's name is a str, not {type(name).__name__}")
+    name = string(name, "a key's name", refused=HRESULT.NTE_INVALID_PARAMETER)
     if not is_key_name(name):
         raise CngError(
             HRESULT.NTE_INVALID_PARAMETER,
             f"a key's name has 1 to {LONGEST_NAME} UTF-16 code units, none of them NUL or half a character; "
-            f"this one is {name[:40]!r} of {len(name)} characters",
+            f"this one is {told(name[:40])} of {len(name)} characters",
         )
     return name
 
 
 def no_such_key(name: str, where: str) -> CngError:
-    return CngError(HRESULT.NTE_BAD_KEYSET, f"there is no key named {name!r} in {where}")
+    return CngError(HRESULT.NTE_BAD_KEYSET, f"there is no key named {told(name)} in {where}")

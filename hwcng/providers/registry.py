@@ -11,11 +11,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.arguments import string
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter, told
 from hwcng.forking import ProcessLock
 from hwcng.loading import load, load_the_rest
 from hwcng.providers.base import Provider
-from hwcng.providers.uri import Pin, ProviderUri, parse_uri, scheme_of
+from hwcng.providers.uri import Pin, ProviderUri, checked_pin, parse_uri, scheme_of
 
 __all__ = [
     "BACKENDS",
@@ -82,7 +83,7 @@ def open_provider(uri: str, *, pin: Pin | None = None, allow_raw_secret: bool = 
     Raises CngError: STATUS_INVALID_PARAMETER for a malformed URI, STATUS_NOT_FOUND where the backend is not installed,
     and what the backend says of the token.
     """
-    return _open(parse_uri(uri), pin, allow_raw_secret)
+    return _open(parse_uri(uri), checked_pin(pin), allow_raw_secret)
 
 
 def configure(names: Mapping[str, str]) -> None:
@@ -93,12 +94,15 @@ def configure(names: Mapping[str, str]) -> None:
     Raises CngError (STATUS_INVALID_PARAMETER) that names the entry with a malformed URI; then nothing is added.
     """
     global _names
+    if not isinstance(names, Mapping):
+        raise invalid_parameter(f"names are a mapping of names to URIs, not a {type(names).__name__}")
     parsed: dict[str, ProviderUri] = {}
-    for name, uri in names.items():
+    for given, uri in names.items():
+        name = string(given, "an implementation name")
         try:
             parsed[name] = parse_uri(uri)
         except CngError as error:
-            raise CngError(error.status, f"implementation name {name!r}: {error.message}") from None
+            raise CngError(error.status, f"implementation name {told(name)}: {error.message}") from None
     with _lock.held():
         _names = {**_names, **parsed}
 
@@ -168,6 +172,7 @@ def resolve_implementation(pszImplementation: Provider | str | None) -> Provider
         return pszImplementation
     if not isinstance(pszImplementation, str):
         raise _not_an_implementation(pszImplementation)
+    pszImplementation = string(pszImplementation, "pszImplementation")  # noqa: N806
     if pszImplementation == MS_PRIMITIVE_PROVIDER and _configured(MS_PRIMITIVE_PROVIDER) is None:
         return default_provider()
     return shared_provider(_uri_of(pszImplementation))
@@ -219,13 +224,14 @@ def open_now() -> list[Provider]:
 
 
 def _uri_of(implementation: str) -> ProviderUri:
+    implementation = string(implementation, "an implementation")
     if scheme_of(implementation) in BACKENDS:
         return parse_uri(implementation)
     if (configured := _configured(implementation)) is not None:
         return configured
     # What looks like a mistyped URI may hold a PIN.
     secret = "=" in implementation and "pin" in implementation.lower()
-    shown = "of that name (not shown, it may hold a PIN)" if secret else repr(implementation)
+    shown = "of that name (not shown, it may hold a PIN)" if secret else told(implementation)
     known = ", ".join(repr(name) for name in sorted({*_names, *_names_of_file()})) or "none"
     schemes = ", ".join(f"{scheme}:" for scheme in BACKENDS)
     raise CngError(

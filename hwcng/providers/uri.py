@@ -14,8 +14,9 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
+from hwcng.arguments import octets, string
 from hwcng.errors import NTSTATUS, CngError
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "ProviderUri",
     "TokenFields",
     "Tpm2Uri",
+    "checked_pin",
     "parse_uri",
     "pin_of",
+    "pin_value",
     "read_pin_source",
     "scheme_of",
 ]
@@ -231,6 +234,7 @@ def parse_uri(text: str) -> ProviderUri:
 
     Raises CngError (STATUS_INVALID_PARAMETER) that names the wrong attribute and shows no value that may be secret.
     """
+    text = string(text, "a provider URI")
     scheme = scheme_of(text)
     if scheme is None:
         raise _invalid("a provider URI begins with its scheme, pkcs11: or tpm2:")
@@ -246,6 +250,26 @@ def scheme_of(text: str) -> str | None:
     """The scheme that `text` begins with, in lower case; None where it begins with none (RFC 3986, section 3.1)."""
     found = _SCHEME.match(text)
     return found[1].lower() if found else None
+
+
+def checked_pin(pin: object) -> Pin | None:
+    """A PIN that the caller gave. Raises STATUS_INVALID_PARAMETER, which shows nothing of it, for what is none.
+
+    What a callable returns is looked at when a login needs it.
+    """
+    if pin is not None and not callable(pin):
+        pin_value(pin)
+    return cast("Pin | None", pin)
+
+
+def pin_value(value: object) -> bytes:
+    """A PIN's octets. Raises STATUS_INVALID_PARAMETER, which shows nothing of it, for what is neither str nor bytes."""
+    if isinstance(value, str):
+        return string(value, "a PIN").encode()
+    # bytes(1234) would be 1234 zero bytes, and a try at the PIN wasted on them.
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise _invalid(f"a PIN is str or bytes, or a callable that returns one, not {type(value).__name__}")
+    return octets(value, "a PIN")
 
 
 def pin_of(uri: Pkcs11Uri, pin: Pin | None = None) -> Pin | None:

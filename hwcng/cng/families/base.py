@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from hwcng.arguments import string
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
 from hwcng.cng.handles import invalid_parameter, not_supported
@@ -32,7 +33,7 @@ Public = TypeVar("Public", bound=PublicKeyMaterial)
 
 def hash_named(name: object) -> HashFunction:
     """A hash by its CNG name. Raises STATUS_NOT_SUPPORTED for any other."""
-    hash_function = HASHES.get(name) if isinstance(name, str) else None
+    hash_function = HASHES.get(string(name, "the name of a hash")) if isinstance(name, str) else None
     if hash_function is None:
         raise not_supported(f"{told(name)} is not a hash algorithm")
     return hash_function

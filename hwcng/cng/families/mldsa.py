@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hwcng.arguments import number, optional_octets
 from hwcng.cng import pq_host
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
 from hwcng.cng.families.base import hash_named
 from hwcng.cng.families.parameterized import ParameterizedFamily
 from hwcng.cng.flags import PaddingFlag
-from hwcng.cng.handles import invalid_parameter, not_supported, octets
+from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import BCRYPT_PQDSA_PADDING_INFO
 from hwcng.cng.pq_blobs import BCRYPT_PQDSA_PUBLIC_BLOB, PUBLIC, SEED, build_ml_dsa_public, parse_ml_dsa
 from hwcng.errors import told
@@ -45,7 +46,7 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
             return MlDsaSpec(external_mu=external_mu)
         if not isinstance(padding_info, BCRYPT_PQDSA_PADDING_INFO) or not flags & PaddingFlag.BCRYPT_PAD_PQDSA:
             raise invalid_parameter("ML-DSA takes BCRYPT_PAD_PQDSA with BCRYPT_PQDSA_PADDING_INFO, or no padding info")
-        context = b"" if padding_info.pbCtx is None else octets(padding_info.pbCtx, "pbCtx")
+        context = optional_octets(padding_info.pbCtx, "pbCtx")
         if len(context) > LONGEST_CONTEXT:
             raise invalid_parameter(f"a context has {LONGEST_CONTEXT} bytes at most, {len(context)} given")
         prehash = None if padding_info.pszPrehashAlgId is None else hash_named(padding_info.pszPrehashAlgId).name
@@ -53,7 +54,8 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
             raise not_supported(f"{prehash} is no hash of HashML-DSA")
         if external_mu and (context or prehash):
             raise invalid_parameter("mu holds context and hash already: neither goes with BCRYPT_MLDSA_EXTERNAL_MU")
-        return MlDsaSpec(context, bool(padding_info.deterministic), external_mu, prehash)
+        deterministic = bool(number(padding_info.deterministic, "deterministic", largest=1))
+        return MlDsaSpec(context, deterministic, external_mu, prehash)
 
     def signable(self, public: MlDsaPublicKey, spec: SignSpec, data: bytes) -> bytes:
         if isinstance(spec, MlDsaSpec):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hwcng.arguments import number, optional_octets
 from hwcng.cng import host
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import (
@@ -17,7 +18,7 @@ from hwcng.cng.blobs import (
 )
 from hwcng.cng.families.base import PairFamily, hash_named
 from hwcng.cng.flags import PaddingFlag
-from hwcng.cng.handles import invalid_parameter, not_supported, octets
+from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import BCRYPT_OAEP_PADDING_INFO, BCRYPT_PKCS1_PADDING_INFO, BCRYPT_PSS_PADDING_INFO
 from hwcng.errors import told
 from hwcng.hashes import HASHES
@@ -68,8 +69,8 @@ class RsaFamily(PairFamily[RsaPublicKey]):
             name = padding_info.pszAlgId
             return RsaPkcs1SignSpec(None if name is None else hash_named(name).name)
         if flags == PaddingFlag.BCRYPT_PAD_PSS and isinstance(padding_info, BCRYPT_PSS_PADDING_INFO):
-            salt_length = padding_info.cbSalt
-            if padding_info.pszAlgId is None or not isinstance(salt_length, int) or salt_length < 0:
+            salt_length = number(padding_info.cbSalt, "cbSalt")
+            if padding_info.pszAlgId is None:
                 raise invalid_parameter("PSS needs a hash and the length of its salt")
             return RsaPssSpec(hash_named(padding_info.pszAlgId).name, salt_length)
         raise invalid_parameter(
@@ -127,7 +128,7 @@ class RsaFamily(PairFamily[RsaPublicKey]):
         if flags == PaddingFlag.BCRYPT_PAD_OAEP and isinstance(padding_info, BCRYPT_OAEP_PADDING_INFO):
             if padding_info.pszAlgId is None:
                 raise invalid_parameter("OAEP needs a hash")
-            label = b"" if padding_info.pbLabel is None else octets(padding_info.pbLabel, "pbLabel")
+            label = optional_octets(padding_info.pbLabel, "pbLabel")
             return RsaOaepSpec(hash_named(padding_info.pszAlgId).name, label)
         raise invalid_parameter(
             "RSA takes BCRYPT_PAD_NONE, BCRYPT_PAD_PKCS1 or BCRYPT_PAD_OAEP with BCRYPT_OAEP_PADDING_INFO"

@@ -18,7 +18,7 @@ from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.losses import Standing, standing
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity
-from hwcng.providers.uri import Pin
+from hwcng.providers.uri import Pin, pin_value
 
 __all__ = ["Login", "UserPin"]
 
@@ -57,11 +57,7 @@ class UserPin:
         """The PIN now. Raises STATUS_INVALID_PARAMETER for a source without a PIN, and for what is none."""
         if self._ask is None:
             return None
-        value = self._ask()
-        # bytes(1234) would be 1234 zero bytes, and a try at the PIN wasted on them.
-        if not isinstance(value, (str, bytes, bytearray)):
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"a PIN is str or bytes, not {type(value).__name__}")
-        return value.encode() if isinstance(value, str) else bytes(value)
+        return pin_value(self._ask())
 
 
 class _Tries:

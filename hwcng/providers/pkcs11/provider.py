@@ -53,6 +53,11 @@ __all__ = ["Pkcs11Provider", "open_uri"]
 # What only a later function list can use, whatever the mechanism list says.
 _NEEDS = {int(Mechanism.ML_KEM): (3, 2)}
 
+RANDOM_PART = 65536
+"""Octets asked for in one C_GenerateRandom: NSS makes no more."""
+SMALLEST_RANDOM_PART = 64
+_TOO_MANY_OCTETS = frozenset((CKR.ARGUMENTS_BAD, CKR.DATA_LEN_RANGE, CKR.DATA_INVALID, CKR.BUFFER_TOO_SMALL))
+
 # CK_INFO of libsoftokn3 needs the database's folder, which RFC 7512 has no attribute for.
 INITIALIZE_RESERVED_ATTRIBUTE = "x-initialize-reserved"
 
@@ -81,6 +86,7 @@ class Pkcs11Provider(Provider):
         self._allow_raw_secret = allow_raw_secret
         self._connecting = ProcessLock()
         self.closed = False
+        self._random_part = RANDOM_PART
         self._current = self._connect()
         self._store = KeyStore(lambda: self._connection, self._named_key)
         self.uri = uri.to_uri()
@@ -232,22 +238,37 @@ class Pkcs11Provider(Provider):
             )
 
     def random(self, length: int) -> bytes:
+        if length <= self._random_part:
+            return self._random_octets(length)
+        parts, missing = [], length
+        while missing:
+            parts.append(self._random_octets(min(missing, self._random_part)))
+            missing -= len(parts[-1])
+        return b"".join(parts)
+
+    def _random_octets(self, length: int) -> bytes:
+        """Up to `length` octets: fewer where the token refuses so many in one call, which is kept in mind."""
         if not length:
             return b""
         connection, octets = self._connection, b""
 
         def generate(session: Session) -> int:
             nonlocal octets
-            output = session.output_of(length)
-            rv = connection.cryptoki.C_GenerateRandom(session.handle, output, length)
+            size, output = length, session.output_of(length)
+            while (rv := connection.cryptoki.C_GenerateRandom(session.handle, output, size)) in _TOO_MANY_OCTETS:
+                if size <= SMALLEST_RANDOM_PART:
+                    break
+                size //= 2
             if rv == CKR.OK:
-                buffer = ffi.buffer(output, length)
+                buffer = ffi.buffer(output, size)
                 octets = bytes(buffer)
-                buffer[:] = bytes(length)
+                buffer[:] = bytes(size)
             return rv
 
         if (rv := connection.perform(generate)) != CKR.OK:
             raise connection.error(rv, "C_GenerateRandom failed")
+        if len(octets) < length:
+            self._random_part = len(octets)
         return octets
 
     def _kind_of_secret(self, spec: SecretSpec) -> SecretKind:

@@ -46,7 +46,7 @@ from hwcng.providers.tpm2.store import Store, default_directory
 from hwcng.providers.tpm2.templates import STORAGE_ROOT_HANDLE, STORAGE_ROOT_KEY, name_of, parse_public, spec_of
 from hwcng.providers.tpm2.transport import DEFAULT_TIMEOUT
 from hwcng.providers.tpm2.wire import MalformedError
-from hwcng.providers.uri import Pin, Tpm2Uri, read_pin_source
+from hwcng.providers.uri import Pin, Tpm2Uri, pin_value, read_pin_source
 
 __all__ = ["Tpm2Provider", "open_uri"]
 
@@ -194,13 +194,13 @@ class Tpm2Provider(Provider):
         self._check_open()
 
         def work(connection: Connection) -> bytes:
-            output = b""
+            output = bytearray()
             while len(output) < length:
                 piece = commands.get_random(connection, min(length - len(output), commands.MAX_RANDOM))
                 if not piece:
                     raise MalformedError("no random octets")
                 output += piece
-            return output
+            return bytes(output)
 
         return self.connection.perform("random bytes", work)
 
@@ -432,7 +432,7 @@ def _owner_auth(uri: Tpm2Uri, pin: Pin | None) -> bytes:
     value = pin() if callable(pin) else pin
     if value is None:
         return read_pin_source(uri.owner_auth_source) if uri.owner_auth_source else b""
-    return value.encode() if isinstance(value, str) else bytes(value)
+    return pin_value(value)
 
 
 def _probe(connection: Connection) -> Facts:

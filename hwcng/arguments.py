@@ -1,0 +1,184 @@
+"""What every documented function checks of a caller's arguments (windef.h and bcrypt.h: DWORD, LPCWSTR, PUCHAR).
+
+Whatever a caller hands over ends in a value of exactly the type that the layers below take, or in CngError. Its status
+is an NTSTATUS unless a function says another; the faces of ncrypt.h and wincrypt.h translate it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias, cast
+
+from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, invalid_parameter, told
+
+__all__ = [
+    "LARGEST_DWORD",
+    "LARGEST_RANDOM",
+    "LONGEST_STRING",
+    "Octets",
+    "dword",
+    "flags",
+    "holding",
+    "number",
+    "octets",
+    "optional_octets",
+    "pairs",
+    "random_length",
+    "reserved",
+    "string",
+    "text",
+]
+
+Octets: TypeAlias = bytes | bytearray | memoryview
+"""What a caller's buffer may be."""
+
+Status: TypeAlias = NTSTATUS | HRESULT | Win32Error
+
+LARGEST_DWORD = 0xFFFFFFFF
+DWORD_SIZE = 4
+LARGEST_RANDOM = 1 << 28
+"""Bytes of one call: seconds of a software token, hours of a TPM, and no key or nonce has so many."""
+LONGEST_STRING = 32767
+"""UTF-16 units of a UNICODE_STRING (ntdef.h)."""
+
+_BUFFERS = (bytes, bytearray, memoryview)
+_INVALID = NTSTATUS.STATUS_INVALID_PARAMETER
+
+
+def octets(value: object, name: str) -> bytes:
+    """A caller's buffer as bytes.
+
+    Raises STATUS_INVALID_PARAMETER for None, for what is no buffer of bytes, for a memoryview that is released and for
+    more than a ULONG counts.
+    """
+    if type(value) is bytes and len(value) <= LARGEST_DWORD:
+        return value
+    if not isinstance(value, _BUFFERS):
+        raise invalid_parameter(f"{name} must be bytes, bytearray or memoryview, not {type(value).__name__}")
+    try:
+        view = memoryview(value)
+    except ValueError:
+        raise invalid_parameter(f"{name} is a memoryview that is released") from None
+    if view.nbytes > LARGEST_DWORD:
+        raise invalid_parameter(f"{name} has {view.nbytes} bytes, one call takes {LARGEST_DWORD} at most")
+    return view.tobytes()
+
+
+def optional_octets(value: object, name: str) -> bytes:
+    """As `octets`, b"" for None."""
+    return b"" if value is None else octets(value, name)
+
+
+def number(value: object, name: str, *, largest: int = LARGEST_DWORD, refused: Status = _INVALID) -> int:
+    """An unsigned number, a DWORD unless `largest` says otherwise. Raises `refused` for anything else."""
+    if isinstance(value, int):
+        # Of a subclass, which may have operators of its own, the plain number.
+        plain = value if type(value) is int else int.__index__(value)
+        if 0 <= plain <= largest:
+            return plain
+    raise CngError(refused, f"{name} is a number of 0 to {largest:#x}, not {told(value)}")
+
+
+def random_length(value: object, name: str) -> int:
+    """Bytes of random numbers. Raises STATUS_INVALID_PARAMETER for more than LARGEST_RANDOM, before any are made."""
+    return number(value, name, largest=LARGEST_RANDOM)
+
+
+def dword(value: object, name: str) -> int:
+    """A DWORD of a property: a number, or its four little-endian bytes."""
+    if not isinstance(value, _BUFFERS):
+        return number(value, name)
+    given = octets(value, name)
+    if len(given) < DWORD_SIZE:
+        raise invalid_parameter(f"{name} is a DWORD of {DWORD_SIZE} bytes, {len(given)} given")
+    return int.from_bytes(given[:DWORD_SIZE], "little")
+
+
+def flags(value: object, known: int = 0, *, name: str = "dwFlags", refused: Status = _INVALID) -> int:
+    """Flags of which all are among `known`. Raises `refused` for any other and for what is no number."""
+    if isinstance(value, int):
+        plain = value if type(value) is int else int.__index__(value)
+        # As an int: the complement of an IntFlag has no undefined bits.
+        if not plain or not plain & ~int(known):
+            return plain
+    if not known:
+        raise CngError(refused, f"{name} must be 0, not {told(value)}")
+    raise CngError(refused, f"{name} {told(value)} has undefined bits")
+
+
+def string(value: object, name: str, *, refused: Status = _INVALID) -> str:
+    """A string. Raises `refused` for what is none, for half a surrogate pair and for more than LONGEST_STRING units."""
+    if not isinstance(value, str):
+        raise CngError(refused, f"{name} must be a string, not {type(value).__name__}")
+    plain = value if type(value) is str else str.__str__(value)
+    if len(plain) > LONGEST_STRING:
+        raise CngError(refused, f"{name} has {len(plain)} characters, {LONGEST_STRING} are the most")
+    if not plain.isascii() and any("\ud800" <= character <= "\udfff" for character in plain):
+        raise CngError(refused, f"{name} has half of a surrogate pair")
+    return plain
+
+
+def text(value: object, name: str) -> str:
+    """A string of a property or a parameter list, as str or as UTF-16, up to its NUL."""
+    if isinstance(value, _BUFFERS):
+        value = octets(value, name).decode("utf-16-le", "replace")
+    return string(value, name).split("\0")[0]
+
+
+def pairs(value: object, name: str = "pParameterList") -> list[tuple[int, object]]:
+    """A parameter list: (buffer type, value) pairs, none for None.
+
+    Raises STATUS_INVALID_PARAMETER for what is no list or tuple of pairs that begin with a number.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, (list, tuple)):
+        raise invalid_parameter(f"{name} is a list of (buffer type, value) pairs, not {type(value).__name__}")
+    found = []
+    for entry in value:
+        if not isinstance(entry, (list, tuple)) or len(entry) != 2:
+            raise invalid_parameter(f"{name} is a list of (buffer type, value) pairs")
+        found.append((number(entry[0], f"a buffer type of {name}"), entry[1]))
+    return found
+
+
+def reserved(value: object, name: str) -> None:
+    """Raises STATUS_INVALID_PARAMETER for a reserved parameter that is neither None nor 0."""
+    if value is not None and (type(value) is not int or value):
+        raise invalid_parameter(f"{name} must be None")
+
+
+@contextmanager
+def holding(buffer: object, required: int, name: str) -> Iterator[memoryview | None]:
+    """Checks a caller-supplied object and exports it, so that it cannot be resized while it is held.
+
+    required: bytes, the ObjectLength. Nothing is ever written to it. The new handle holds it after the block; a block
+    that fails lets go of it. Raises STATUS_BUFFER_TOO_SMALL where it is shorter, STATUS_INVALID_PARAMETER where it is
+    no writable buffer.
+    """
+    view = _writable_view(buffer, required, name)
+    try:
+        yield view
+    except BaseException:
+        # The error's traceback would hold the buffer for as long as somebody keeps the error.
+        if view is not None:
+            view.release()
+        raise
+
+
+def _writable_view(buffer: object, required: int, name: str) -> memoryview | None:
+    if buffer is None:
+        return None
+    try:
+        view = memoryview(cast(Octets, buffer))
+    except (TypeError, ValueError, BufferError):
+        raise invalid_parameter(f"{name} must be a writable buffer, not {type(buffer).__name__}") from None
+    if view.readonly:
+        raise invalid_parameter(f"{name} must be a writable buffer, not a read-only one")
+    if view.nbytes < required:
+        raise CngError(
+            NTSTATUS.STATUS_BUFFER_TOO_SMALL,
+            f"{name} has {view.nbytes} bytes, the algorithm's ObjectLength is {required}",
+        )
+    return view
