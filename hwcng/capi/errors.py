@@ -8,6 +8,7 @@ from functools import wraps
 from types import MappingProxyType
 from typing import ParamSpec, TypeAlias, TypeVar
 
+from hwcng.cng.handles import Handle
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
 
 __all__ = ["Code", "documented", "failing_as", "failure"]
@@ -72,6 +73,8 @@ def documented(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except CngError as error:
+            if error.token_code is not None and any(isinstance(value, Handle) and not value.alive for value in args):
+                raise failure(Win32Error.ERROR_INVALID_HANDLE, "a handle was destroyed while it was used") from error
             if not isinstance(error.status, NTSTATUS):
                 raise
             raise _translated(error, _CODES.get(error.status, HRESULT.NTE_FAIL)) from error.__cause__ or error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hwcng.cng import kdf
 from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.handles import Handle
+from hwcng.cng.handles import Handle, in_use
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.parameters import ParameterList
 from hwcng.providers.base import AgreedSecret
@@ -35,10 +35,12 @@ class Secret(Handle):
     def __repr__(self) -> str:
         return f"<Secret {self.algorithm_handle.name} {self.group}{'' if self.alive else ' destroyed'}>"
 
+    @in_use
     def derive(self, function: str, parameters: ParameterList | None, length: int | None, flags: int = 0) -> bytes:
         """Key material for the caller. length: bytes at most, None for the function's natural length."""
         return kdf.derive(self.agreed, self.bits, self.hkdf, function, parameters, length, flags)
 
+    @in_use
     def derive_to_key(
         self, handle: AlgorithmHandle, function: str, parameters: ParameterList | None, bits: int
     ) -> SymmetricKey:

@@ -17,7 +17,7 @@ from hwcng.arguments import Octets, holding
 from hwcng.cng import capi_kdf
 from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy
 from hwcng.cng.blobs import BCRYPT_KEY_DATA_BLOB, BCRYPT_OPAQUE_KEY_BLOB, parse_key_data
-from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.handles import in_use, invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.kdf import LARGEST_DERIVATION, expanded, other_info, p_hash
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters
@@ -44,6 +44,7 @@ class KdfKey(SymmetricKey):
         super().__init__(handle, token_key, key_object, chaining_mode=None)
         self.hkdf = HkdfState()
 
+    @in_use
     def duplicate(self, key_object: Octets | None = None) -> KdfKey:
         """A base key of the same value and settings, with a life of its own."""
         with holding(key_object, self.algorithm.object_length or 0, "pbKeyObject") as held:
@@ -51,6 +52,7 @@ class KdfKey(SymmetricKey):
         copy.hkdf = self.hkdf.copy()
         return copy
 
+    @in_use
     def derive(self, parameters: ParameterList | None, length: int, flags: int = 0) -> bytes:
         """BCryptKeyDerivation: `length` bytes.
 
@@ -62,6 +64,7 @@ class KdfKey(SymmetricKey):
             raise invalid_parameter("cbDerivedKey is 0")
         return _FUNCTIONS[self.algorithm.name](self, Parameters(parameters), wanted, flags)
 
+    @in_use
     def derive_to_key(self, handle: AlgorithmHandle, parameters: ParameterList | None, bits: int) -> SymmetricKey:
         """A key of the algorithm `handle`, `bits` long, derived into the token: by HKDF or SP800_108_CTR_HMAC.
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hwcng.arguments import octets
-from hwcng.errors import invalid_handle, invalid_parameter, not_supported
+from hwcng.errors import CngError, invalid_handle, invalid_parameter, not_supported
 from hwcng.providers.base import Attestable
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
 
-__all__ = ["Handle", "attest", "invalid_handle", "invalid_parameter", "not_supported"]
+__all__ = ["Handle", "attest", "in_use", "invalid_handle", "invalid_parameter", "not_supported"]
 
 H = TypeVar("H", bound="Handle")
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 def attest(key: object, nonce: bytes) -> Attestation:
@@ -22,6 +25,21 @@ def attest(key: object, nonce: bytes) -> Attestation:
     if not isinstance(key, Attestable):
         raise not_supported("the token makes no statements about its keys")
     return key.attest(octets(nonce, "the nonce"))
+
+
+def in_use(method: M) -> M:
+    """A method that fails with STATUS_INVALID_HANDLE, whatever the token said, where another thread ends the handle
+    meanwhile."""
+
+    @wraps(method)
+    def using(self: Handle, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except CngError:
+            self.require_alive()
+            raise
+
+    return cast(M, using)
 
 
 class Handle:
@@ -37,6 +55,11 @@ class Handle:
     def destroy(self) -> None:
         """Ends the handle's life. A second call does nothing."""
         self._alive = False
+
+    def require_alive(self) -> None:
+        """Raises STATUS_INVALID_HANDLE once the handle's life has ended."""
+        if not self._alive:
+            raise invalid_handle(f"the {type(self).__name__} is destroyed")
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise not_supported(

@@ -13,7 +13,7 @@ from hwcng import arguments
 from hwcng.arguments import Octets, holding
 from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
 from hwcng.cng.algorithms import Algorithm
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import Handle, in_use, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.host_hashes import ExtendableFunction, RunningExtendable
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import NTSTATUS, CngError
@@ -102,6 +102,7 @@ class HashObject(Handle):
         return f"<HashObject {self.algorithm_handle.name}{' HMAC' if self.algorithm_handle.hmac else ''}>"
 
     def _require_running(self) -> None:
+        self.require_alive()
         if self._finished:
             raise invalid_handle("the hash is finished")
         if self._lender is not None and not self._lender.alive:
@@ -153,7 +154,11 @@ class HashObject(Handle):
         if self._running is not None:
             digest = self._running.digest()
         elif self._key is not None:
-            digest = self._mac(self._key, b"".join(self._data))
+            try:
+                digest = self._mac(self._key, b"".join(self._data))
+            except CngError:
+                self._require_running()
+                raise
         else:
             raise invalid_handle("the hash has no state")
         if not self.reusable:
@@ -183,6 +188,7 @@ class HashObject(Handle):
             nonces.append(nonce)
             raise
 
+    @in_use
     def duplicate(self, hash_object: Octets | None = None) -> HashObject:
         """BCryptDuplicateHash: both go on from here, each on its own."""
         self._require_running()

@@ -150,20 +150,16 @@ class NCryptKey(Handle):
         return f"<NCryptKey {self.name!r} {self.algorithm.name}{state}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        self._require_alive()
+        self.require_alive()
         # The CNG key knows whether it may travel, and how.
         return NCryptKey.of, (self.key,)
 
     def __copy__(self) -> NCryptKey:
-        self._require_alive()
+        self.require_alive()
         return NCryptKey(self.storage, key=copy.copy(self.key), name=self.name, key_type=self.key_type)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NCryptKey:
         return self.__copy__()
-
-    def _require_alive(self) -> None:
-        if not self.alive:
-            raise invalid_handle("the key is freed")
 
 
 def storable_algorithm(name: str, provider: Provider) -> Algorithm:

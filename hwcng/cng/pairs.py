@@ -15,7 +15,7 @@ from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_OPAQUE_KEY_BLOB
 from hwcng.cng.families import FAMILIES, PairFamily
 from hwcng.cng.flags import PaddingFlag
-from hwcng.cng.handles import attest, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.storable import StorableKey
 from hwcng.curves import CURVES, Curve
 from hwcng.errors import NTSTATUS, CngError, told
@@ -192,7 +192,12 @@ class KeyPair(StorableKey):
         spec = self.family.sign_spec(self, padding_info, flags)
         private = self.private
         self._require_usage(Usage.SIGN, "sign")
-        return self.family.sign(private, spec, self.family.signable(public, spec, data))
+        signable = self.family.signable(public, spec, data)
+        try:
+            return self.family.sign(private, spec, signable)
+        except CngError:
+            self.require_alive()
+            raise
 
     def verify(self, padding_info: object, data: bytes, signature: bytes, flags: int) -> None:
         """BCryptVerifySignature, on the host. Raises STATUS_INVALID_SIGNATURE."""
@@ -209,12 +214,14 @@ class KeyPair(StorableKey):
         self.public  # noqa: B018
         return self.family.encrypt(self, plaintext, padding_info, flags)
 
+    @in_use
     def decrypt(self, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
         """BCryptDecrypt in the token. Every failure of padding is the same STATUS_INVALID_PARAMETER."""
         self.public  # noqa: B018
         self._require_usage(Usage.DECRYPT, "decrypt")
         return self.family.decrypt(self, ciphertext, padding_info, flags)
 
+    @in_use
     def agree(self, peer: KeyPair) -> Secret:
         """BCryptSecretAgreement: Z stays in this key's token."""
         ours, theirs = self.public, peer.public
@@ -232,6 +239,7 @@ class KeyPair(StorableKey):
         self.public  # noqa: B018
         return self.family.encapsulate(self)
 
+    @in_use
     def decapsulate(self, ciphertext: bytes) -> bytes:
         """BCryptDecapsulate in the token. A forged ciphertext of the right length gives another secret, no error.
 
@@ -239,6 +247,7 @@ class KeyPair(StorableKey):
         """
         return self._decapsulating(ciphertext).decapsulate(ciphertext)
 
+    @in_use
     def decapsulate_to_key(self, hAlgorithm: AlgorithmHandle, ciphertext: bytes) -> SymmetricKey:
         """The shared secret of a ciphertext as a key of 256 bits in the token, which CNG lacks: the host never has it.
 
@@ -265,6 +274,7 @@ class KeyPair(StorableKey):
             )
         return private
 
+    @in_use
     def export(self, blob_type: str) -> bytes:
         """A public blob, or the token's own opaque one. Raises STATUS_NOT_SUPPORTED for private plaintext blobs."""
         public = self.public
@@ -276,6 +286,7 @@ class KeyPair(StorableKey):
             raise not_supported(f"the private key stays in its token: {blob_type} would be its plaintext")
         return self.family.build(self, public, blob_type)
 
+    @in_use
     def attest(self, nonce: bytes) -> Attestation:
         """The token's statement that it holds this pair and how it was made; `hwcng.attestation` verifies it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from hwcng.cng.handles import Handle, invalid_handle, not_supported
+from hwcng.cng.handles import Handle, in_use, not_supported
 from hwcng.providers.base import PrivateKey, SecretKey
 from hwcng.providers.names import check_key_name
 
@@ -42,7 +42,7 @@ class StorableKey(Handle, abc.ABC):
 
         Raises STATUS_NOT_SUPPORTED for a key without a name, STATUS_INVALID_HANDLE for a destroyed one.
         """
-        self._require_alive()
+        self.require_alive()
         if self.name is None:
             raise not_supported("a key without a name gets its PIN when it is imported: set it on the provider handle")
         self._take(self.algorithm_handle.provider.open_key(self.name, pin=pin)).destroy()
@@ -63,6 +63,7 @@ class StorableKey(Handle, abc.ABC):
             self._uri = self.algorithm_handle.provider.key_uri(self.name)
         return self._uri
 
+    @in_use
     def persist(self: K, name: str, *, replace: bool = False) -> K:
         """Stores the key under a name and returns the stored key; this one lives on as it was.
 
@@ -73,19 +74,15 @@ class StorableKey(Handle, abc.ABC):
         """
         from hwcng.cng import named
 
-        self._require_alive()
+        self.require_alive()
         name = check_key_name(name)
         stored = self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace)
         return cast(K, named.handle_of(self.algorithm_handle.provider, stored, name))
 
-    def _require_alive(self) -> None:
-        if not self.alive:
-            raise invalid_handle("the key is destroyed")
-
     def __reduce__(self) -> tuple[Any, ...]:
         from hwcng.named_keys import open_key
 
-        self._require_alive()
+        self.require_alive()
         if self.name is None:
             raise not_supported(f"this {self.algorithm_handle.name} key cannot be pickled: {self._why_not_to_pickle()}")
         return open_key, (self.uri,)
@@ -99,7 +96,7 @@ class StorableKey(Handle, abc.ABC):
     def __copy__(self: K) -> K:
         from hwcng.cng import named
 
-        self._require_alive()
+        self.require_alive()
         if self.name is None:
             raise not_supported("a key without a name is not copied: BCryptDuplicateKey duplicates symmetric keys")
         return cast(K, named.open_named(self.algorithm_handle.provider, self.name))

@@ -19,7 +19,7 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
-from hwcng.cng.handles import attest, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, pad, unpad
 from hwcng.cng.storable import StorableKey
 from hwcng.errors import NTSTATUS, CngError, told
@@ -171,7 +171,11 @@ class SymmetricKey(StorableKey):
         Raises STATUS_INVALID_BUFFER_SIZE for a partial block without padding, STATUS_INVALID_PARAMETER for what the
         mode does not take.
         """
-        return self._crypt(plaintext, iv, padding, auth_info, encrypting=True)
+        try:
+            return self._crypt(plaintext, iv, padding, auth_info, encrypting=True)
+        except CngError:
+            self.require_alive()
+            raise
 
     def decrypt(
         self,
@@ -184,7 +188,11 @@ class SymmetricKey(StorableKey):
         """As `encrypt`; raises STATUS_DATA_ERROR for malformed padding and STATUS_AUTH_TAG_MISMATCH for a wrong tag
         too.
         """
-        return self._crypt(ciphertext, iv, padding, auth_info, encrypting=False)
+        try:
+            return self._crypt(ciphertext, iv, padding, auth_info, encrypting=False)
+        except CngError:
+            self.require_alive()
+            raise
 
     def _crypt(
         self,
@@ -279,6 +287,7 @@ class SymmetricKey(StorableKey):
                 NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {self.block} bytes"
             )
 
+    @in_use
     def duplicate(self, key_object: Octets | None = None) -> SymmetricKey:
         """A key of the same value with its own mode, IV and life."""
         with holding(key_object, self.algorithm.object_length or 0, "pbKeyObject") as held:
@@ -293,6 +302,7 @@ class SymmetricKey(StorableKey):
                 origin=self._origin,
             )
 
+    @in_use
     def export(self, blob_type: str, export_key: SymmetricKey | None = None) -> bytes:
         """OpaqueKeyBlob or, under `export_key`, Rfc3565KeyWrapBlob of a key whose policy allows its export.
 

@@ -54,6 +54,7 @@ __all__ = [
     "MlDsaSpec",
     "MlKemPrivateKey",
     "MlKemPublicKey",
+    "OfThisProcess",
     "PairSpec",
     "PrivateKey",
     "PrivateKeyMaterial",
@@ -491,7 +492,20 @@ def _refused(what: str) -> CngError:
     return CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"this token or key does not {what}")
 
 
-class KeyingMaterial(abc.ABC):
+class OfThisProcess:
+    """What stands for something that this process has open in a token: it is neither copied nor pickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise CngError(
+            NTSTATUS.STATUS_NOT_SUPPORTED,
+            f"a {type(self).__name__} can be neither pickled nor copied: it is what this process has open in a token. "
+            "Send a named key, which travels as its URI, or open the token where it is used",
+        )
+
+
+class KeyingMaterial(OfThisProcess, abc.ABC):
     """A value that keys are derived from: Z of an agreement, or the base key of a derivation function.
 
     Held by the token where the token can hold it. Safe for any number of threads.
@@ -524,7 +538,7 @@ class KeyingMaterial(abc.ABC):
         raise _refused("derive keys that stay inside")
 
 
-class SecretKey(abc.ABC):
+class SecretKey(OfThisProcess, abc.ABC):
     """A secret key in a token. Safe for any number of threads. name: by which the token keeps it, None for no name.
 
     effective: of an RC2 key, under which alone it encrypts; shared with every other key of the same value.
@@ -597,7 +611,7 @@ class AgreedSecret(KeyingMaterial):
     def destroy(self) -> None: ...
 
 
-class PrivateKey(abc.ABC):
+class PrivateKey(OfThisProcess, abc.ABC):
     """A private key in a token, with its public half at hand. Safe for any number of threads. name: by which the token
     keeps it, None for no name.
     """
@@ -657,7 +671,7 @@ class PrivateKey(abc.ABC):
     def destroy(self) -> None: ...
 
 
-class Provider(abc.ABC):
+class Provider(OfThisProcess, abc.ABC):
     """A token, open. A context manager; safe for any number of threads."""
 
     uri: str
@@ -749,13 +763,6 @@ class Provider(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Ends every key made here and gives everything back. A second call does nothing."""
-
-    def __reduce__(self) -> NoReturn:
-        raise CngError(
-            NTSTATUS.STATUS_NOT_SUPPORTED,
-            "a provider can be neither pickled nor copied: it is this process' connection to a token. Send a named "
-            "key, which travels as its URI, or open the token where it is used",
-        )
 
     def __enter__(self) -> Provider:
         return self

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pkcs11 import ObjectClass
 
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import PairSpec, PublicKeyMaterial, SecretSpec
+from hwcng.providers.base import OfThisProcess, PairSpec, PublicKeyMaterial, SecretSpec
 from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.sessions import Connection
 
@@ -56,7 +56,7 @@ class Place:
         )
 
 
-class NamedObject:
+class NamedObject(OfThisProcess):
     """What a key of `KeyStore` holds in place of a `SessionObject`: it outlives its holders, and connections.
 
     name: by which the key is found among those of the token. find_again: given the place where it was, returns the one

@@ -12,6 +12,7 @@ from pkcs11 import Attribute
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
+from hwcng.providers.base import OfThisProcess
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
@@ -44,7 +45,7 @@ _TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
 _counting = ProcessLock()
 
 
-class SessionObject:
+class SessionObject(OfThisProcess):
     """A handle that this process owns, with the count of the keys that hold it.
 
     Destroyed once: when the last holder lets go, or after the last reference to it went.
@@ -79,7 +80,8 @@ class SessionObject:
         return self.handle
 
     def __del__(self) -> None:
-        if self._holders > 0:
+        # One that came about without __init__, or in which it failed, holds nothing.
+        if getattr(self, "_holders", 0) > 0:
             self._holders = 0
             self.connection.destroy_later(self.handle)
 

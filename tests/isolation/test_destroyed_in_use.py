@@ -1,0 +1,135 @@
+"""A handle that one thread ends while others use it answers them with STATUS_INVALID_HANDLE."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from hwcng import bcrypt, ncrypt, wincrypt
+from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+from hwcng.providers.base import Provider
+
+ROUNDS = 12
+SECONDS = 30
+ENDED = {NTSTATUS.STATUS_INVALID_HANDLE, HRESULT.NTE_INVALID_HANDLE, Win32Error.ERROR_INVALID_HANDLE}
+COUNTER_KDF = [(bcrypt.KDF_HASH_ALGORITHM, "SHA256"), (bcrypt.KDF_LABEL, b"l"), (bcrypt.KDF_CONTEXT, b"c")]
+
+Make = Callable[[Provider], Any]
+Use = Callable[[Any], object]
+
+
+def _key(algorithm: str, secret: bytes = bytes(range(16))) -> Make:
+    return lambda token: bcrypt.BCryptGenerateSymmetricKey(
+        bcrypt.BCryptOpenAlgorithmProvider(algorithm, token), None, secret
+    )
+
+
+def _pair(algorithm: str, bits: int = 256) -> Make:
+    def make(token: Provider) -> Any:
+        pair = bcrypt.BCryptGenerateKeyPair(bcrypt.BCryptOpenAlgorithmProvider(algorithm, token), bits)
+        bcrypt.BCryptFinalizeKeyPair(pair)
+        return pair
+
+    return make
+
+
+def _secret(token: Provider) -> Any:
+    pair = _pair("ECDH_P256")(token)
+    return bcrypt.BCryptSecretAgreement(pair, pair)
+
+
+def _hmac(token: Provider) -> Any:
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("SHA256", token, bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG)
+    return bcrypt.BCryptCreateHash(algorithm, None, b"k" * 32, bcrypt.BCRYPT_HASH_REUSABLE_FLAG)
+
+
+def _session_key(token: Provider) -> Any:
+    context = wincrypt.CryptAcquireContext(None, token, wincrypt.PROV_RSA_AES, wincrypt.CRYPT_VERIFYCONTEXT)
+    return wincrypt.CryptGenKey(context, wincrypt.CALG_AES_128, 0)
+
+
+def _decrypt_own(pair: Any) -> object:
+    ciphertext = bcrypt.BCryptEncrypt(pair, b"x", None, None, bcrypt.BCRYPT_PAD_PKCS1)
+    return bcrypt.BCryptDecrypt(pair, ciphertext, None, None, bcrypt.BCRYPT_PAD_PKCS1)
+
+
+HANDLES: Mapping[str, tuple[Make, Use, Callable[[Any], object]]] = {
+    "ECDSA": (_pair("ECDSA_P256"), lambda key: bcrypt.BCryptSignHash(key, None, bytes(32)), bcrypt.BCryptDestroyKey),
+    "RSA": (_pair("RSA", 1024), _decrypt_own, bcrypt.BCryptDestroyKey),
+    "ECDH": (_pair("ECDH_P256"), lambda key: bcrypt.BCryptSecretAgreement(key, key), bcrypt.BCryptDestroyKey),
+    "AES": (_key("AES"), lambda key: bcrypt.BCryptEncrypt(key, bytes(64)), bcrypt.BCryptDestroyKey),
+    "duplicates": (_key("AES"), bcrypt.BCryptDuplicateKey, bcrypt.BCryptDestroyKey),
+    "derivation": (
+        _key("SP800_108_CTR_HMAC"),
+        lambda key: bcrypt.BCryptKeyDerivation(key, COUNTER_KDF, 48),
+        bcrypt.BCryptDestroyKey,
+    ),
+    "secret": (_secret, lambda secret: bcrypt.BCryptDeriveKey(secret, "HASH", None, 16), bcrypt.BCryptDestroySecret),
+    "HMAC": (_hmac, lambda hmac: hmac.finish(), bcrypt.BCryptDestroyHash),
+    "NCrypt": (
+        _pair("ECDSA_P256"),
+        lambda key: ncrypt.NCryptSignHash(key, None, bytes(32)),
+        ncrypt.NCryptFreeObject,
+    ),
+    "CryptoAPI": (
+        _session_key,
+        lambda key: wincrypt.CryptEncrypt(key, None, True, 0, bytes(20)),
+        wincrypt.CryptDestroyKey,
+    ),
+}
+
+
+class Threads:
+    """Three threads that use a handle until that fails."""
+
+    def __init__(self, use: Callable[[], object]) -> None:
+        self.failures: list[BaseException] = []
+        self._use = use
+        self._used = threading.Semaphore(0)
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(3)]
+        for thread in self._threads:
+            thread.start()
+        for _ in self._threads:
+            assert self._used.acquire(timeout=SECONDS)
+
+    def _work(self) -> None:
+        try:
+            while True:
+                self._use()
+                self._used.release()
+        except BaseException as error:
+            self.failures.append(error)
+
+    def statuses(self) -> set[object]:
+        for thread in self._threads:
+            thread.join(SECONDS)
+        return {error.status if isinstance(error, CngError) else error for error in self.failures}
+
+
+@pytest.mark.parametrize("name", HANDLES)
+def test_destroyed_by_another_thread(provider: Provider, name: str) -> None:
+    make, use, end = HANDLES[name]
+    for _ in range(ROUNDS):
+        handle = make(provider)
+        threads = Threads(lambda handle=handle: use(handle))  # type: ignore[misc]
+        end(handle)
+        statuses = threads.statuses()
+        assert len(threads.failures) == 3
+        assert statuses <= ENDED
+
+
+def test_a_provider_that_another_thread_closes(token_uri: str, token_pin: str) -> None:
+    from hwcng.providers.registry import open_provider
+
+    token = open_provider(token_uri, pin=token_pin)
+    pair = _pair("ECDSA_P256")(token)
+    threads = [
+        Threads(lambda: bcrypt.BCryptSignHash(pair, None, bytes(32))),
+        Threads(lambda: token.random(16)),
+        Threads(token.list_keys),
+    ]
+    token.close()
+    assert set().union(*(group.statuses() for group in threads)) == {NTSTATUS.STATUS_INVALID_HANDLE}
