@@ -64,7 +64,7 @@ def test_no_byte_costs_no_call(algorithm, calls):
 
 @pytest.mark.row("RND-04")
 @pytest.mark.parametrize("flags", [0, BCRYPT_RNG_USE_ENTROPY_IN_BUFFER])
-@pytest.mark.parametrize("length", [1, 16, 33, 4096, 100_000])
+@pytest.mark.parametrize("length", [1, 16, 33, 4096, 65_536])
 def test_the_tokens_generator_is_asked_once_for_the_exact_length(algorithm, calls, length, flags):
     handle = algorithm("RNG")
     with calls() as counter:
@@ -100,3 +100,22 @@ def test_an_undefined_flag_is_a_wrong_parameter(algorithm, refuses, flags):
         BCryptGenRandom(algorithm("RNG"), 16, flags)
     with refuses(NTSTATUS.STATUS_INVALID_PARAMETER):
         BCryptGenRandom(None, 16, flags | BCRYPT_USE_SYSTEM_PREFERRED_RNG)
+
+
+@pytest.mark.row("RND-04")
+@pytest.mark.parametrize("length", [65_537, 200_000, 1_000_001])
+def test_a_long_request_is_made_in_parts(algorithm, calls, length):
+    """NSS, for one, makes 65,536 octets a call."""
+    with calls() as counter:
+        found = BCryptGenRandom(algorithm("RNG"), length)
+    assert counter.names == ["C_GenerateRandom"] * -(-length // 65_536)
+    assert len(found) == length
+    assert len({found[at : at + 16] for at in range(0, length, 4096)}) == -(-length // 4096)
+
+
+@pytest.mark.row("RND-03")
+@pytest.mark.parametrize("length", [2**28 + 1, 2**31, 2**32 - 1, 2**32, 2**70])
+def test_more_than_a_call_serves_is_refused_before_any_is_made(algorithm, refuses, length):
+    for handle, flags in ((algorithm("RNG"), 0), (None, BCRYPT_USE_SYSTEM_PREFERRED_RNG)):
+        with refuses(NTSTATUS.STATUS_INVALID_PARAMETER):
+            BCryptGenRandom(handle, length, flags)
