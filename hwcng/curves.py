@@ -34,6 +34,11 @@ class Curve:
         return not self.class_name
 
     @property
+    def order_bits(self) -> int:
+        """Length of the base point's order: of curve25519 2^252 and a little more (RFC 7748, section 4.1)."""
+        return 253 if self.montgomery else self.bits
+
+    @property
     def coordinate_size(self) -> int:
         """Bytes of one coordinate, of the scalar, and of half an ECDSA signature."""
         return (self.bits + 7) // 8

@@ -144,6 +144,10 @@ class Algorithm:
         return self.is_a(Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE)
 
     @property
+    def signs(self) -> bool:
+        return self.is_a(Interface.BCRYPT_SIGNATURE_INTERFACE)
+
+    @property
     def encrypts(self) -> bool:
         return self.is_a(Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE)
 

@@ -29,6 +29,7 @@ __all__ = [
     "dh_domain",
     "dsa_domain",
     "dsa_primes",
+    "subprime_size",
 ]
 
 FIPS_186_2_BITS = 1024
@@ -92,12 +93,21 @@ def _generator(p: int, q: int) -> int:
     return g
 
 
+def _recipe(bits: int) -> DsaRecipe:
+    return FIPS_186_2 if bits <= FIPS_186_2_BITS else FIPS_186_4
+
+
+def subprime_size(bits: int) -> int:
+    """Bytes of q of new domain parameters whose prime has `bits` bits."""
+    return _recipe(bits).subprime_bits // 8
+
+
 def dsa_domain(bits: int) -> DsaDomain:
     """New domain parameters with a prime of `bits` bits, a multiple of 64 from 512 to 3072.
 
     Takes some 0.2 s for 1024 bits, 1 s for 2048 and 5 s for 3072, with much variation.
     """
-    recipe = FIPS_186_2 if bits <= FIPS_186_2_BITS else FIPS_186_4
+    recipe = _recipe(bits)
     while True:
         seed = os.urandom(recipe.subprime_bits // 8)
         if found := dsa_primes(recipe, bits, seed):

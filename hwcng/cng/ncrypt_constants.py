@@ -178,6 +178,7 @@ __all__ = [
     "NCRYPT_SIGNATURE_INTERFACE",
     "NCRYPT_SP800108_CTR_HMAC_ALGORITHM",
     "NCRYPT_SP80056A_CONCAT_ALGORITHM",
+    "FILETIME",
     "NCRYPT_SUPPORTED_LENGTHS",
     "NCRYPT_UI_POLICY",
     "NCRYPT_CIPHER_PADDING_INFO",
@@ -378,6 +379,23 @@ NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE = 49
 NCRYPTBUFFER_ECC_CURVE_NAME = 60
 
 NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT = 3
+
+
+class FILETIME(NamedTuple):
+    """The property Modified: 100 ns since 1601, the lower and the upper 32 bits."""
+
+    dwLowDateTime: int
+    dwHighDateTime: int
+
+    @classmethod
+    def of(cls, seconds: int) -> FILETIME:
+        """seconds: since 1970."""
+        high, low = divmod((seconds + _FROM_1601_TO_1970) * 10_000_000, 1 << 32)
+        return cls(low, high)
+
+
+_FROM_1601_TO_1970 = 11_644_473_600
+"""Seconds."""
 
 
 class NCRYPT_SUPPORTED_LENGTHS(NamedTuple):

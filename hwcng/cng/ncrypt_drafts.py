@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import NoReturn, TypeVar, cast
 
 from hwcng.cng.algorithm import AlgorithmHandle, check_export_policy
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithms import Algorithm, KeyLengths
+from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import Handle, invalid_parameter, not_supported
 from hwcng.cng.ncrypt_constants import (
     NCRYPT_ALLOW_ALL_USAGES,
@@ -20,7 +21,17 @@ from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import CIPHER_USAGE, SymmetricKey
 from hwcng.providers.base import PrivateKey, PrivateKeyMaterial, SecretKey, Usage
 
-__all__ = ["DEFAULT_BITS", "Draft", "LoadedDraft", "PairDraft", "SecretDraft", "default_bits", "draft_of", "key_usage"]
+__all__ = [
+    "DEFAULT_BITS",
+    "Draft",
+    "LoadedDraft",
+    "PairDraft",
+    "SecretDraft",
+    "default_bits",
+    "draft_of",
+    "key_lengths",
+    "key_usage",
+]
 
 T = TypeVar("T", PrivateKey, SecretKey)
 
@@ -34,14 +45,25 @@ _USAGES = (
 )
 
 
+_LENGTHS: Mapping[str, KeyLengths] = MappingProxyType({"RSA": KeyLengths(512, 16384, 8)})
+"""Lengths that the key storage provider has otherwise than bcrypt.h (today's Windows; older ones: steps of 64)."""
+
+
+def key_lengths(algorithm: Algorithm) -> KeyLengths | None:
+    """What Length may be, None for an algorithm whose keys have none."""
+    return _LENGTHS.get(algorithm.name, algorithm.key_lengths)
+
+
 def default_bits(algorithm: Algorithm) -> int:
     """0 for an algorithm whose keys have no Length."""
     lengths = algorithm.key_lengths
     return DEFAULT_BITS.get(algorithm.name, lengths.dwMaxLength if lengths else 0)
 
 
-def key_usage(usage: Usage) -> int:
-    """The property Key Usage of a key that may do this."""
+def key_usage(algorithm: Algorithm, usage: Usage) -> int:
+    """The property Key Usage of a key that may do this, where nobody set it: an RSA key that may do all is for all."""
+    if algorithm.family == "RSA" and not FAMILIES["RSA"].usage(algorithm) & ~usage:
+        return NCRYPT_ALLOW_ALL_USAGES
     return sum(flag for flag, allowed in _USAGES if usage & allowed)
 
 
@@ -59,10 +81,14 @@ def _allowed(flags: int, possible: Usage, algorithm: Algorithm) -> Usage:
 
 
 class Draft(abc.ABC):
-    """A key that is not finalized. algorithm_handle: of its own; target: whose properties of bcrypt.h are set."""
+    """A key that is not finalized. algorithm_handle: of its own; target: whose properties of bcrypt.h are set.
+
+    usage_flags: what Key Usage was set to, None before.
+    """
 
     algorithm_handle: AlgorithmHandle
     target: Handle
+    usage_flags: int | None = None
 
     @property
     def algorithm(self) -> Algorithm:
@@ -89,6 +115,11 @@ class Draft(abc.ABC):
 
     @abc.abstractmethod
     def set_key_usage(self, flags: int) -> None: ...
+
+    @property
+    def told_by(self) -> Handle:
+        """Whose properties of bcrypt.h are read before the key is finalized."""
+        return self.target
 
     @abc.abstractmethod
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
@@ -127,7 +158,18 @@ class PairDraft(Draft):
 
     def set_bits(self, bits: int) -> None:
         self._require_new()
-        self.pair.set_bits(bits)
+        if self.algorithm.name not in _LENGTHS:
+            self.pair.set_bits(bits)
+            return
+        if bits not in _LENGTHS[self.algorithm.name]:
+            raise invalid_parameter(f"{self.algorithm.name} has no keys of {bits} bits")
+        self.pair.requested_bits = bits
+
+    @property
+    def told_by(self) -> Handle:
+        if self._material is None:
+            return self.pair
+        return KeyPair(self.algorithm_handle).adopt(self._material.public, None)
 
     @property
     def export_policy(self) -> int:
@@ -143,6 +185,7 @@ class PairDraft(Draft):
     def set_key_usage(self, flags: int) -> None:
         pair = self.pair
         pair.allowed_usage = _allowed(flags, pair.family.usage(pair.algorithm), pair.algorithm)
+        self.usage_flags = flags
 
     def _make(self) -> PrivateKey:
         if self._material is None:
@@ -193,6 +236,7 @@ class SecretDraft(Draft):
 
     def set_key_usage(self, flags: int) -> None:
         _allowed(flags, CIPHER_USAGE, self.algorithm)
+        self.usage_flags = flags
 
     def finalize(self, name: str | None, *, replace: bool) -> SymmetricKey:
         handle = self.algorithm_handle

@@ -65,6 +65,7 @@ class NCryptKey(Handle):
         self._key = key
         self._replace = replace
         self._finalizing = ProcessLock()
+        self._usage_flags: int | None = None
 
     @classmethod
     def of(cls, key: KeyPair | SymmetricKey) -> NCryptKey:
@@ -97,10 +98,14 @@ class NCryptKey(Handle):
 
     @property
     def key_usage(self) -> int:
-        """NCRYPT_ALLOW_ flags."""
+        """NCRYPT_ALLOW_ flags: what was set through this handle, else what the key may do."""
+        if self._usage_flags is not None:
+            return self._usage_flags
         if self._key is None:
-            return key_usage(self.draft.usage)
-        return key_usage(self._key.usage if isinstance(self._key, KeyPair) else self._key.token_key.spec.usage)
+            flags = self.draft.usage_flags
+            return key_usage(self.algorithm, self.draft.usage) if flags is None else flags
+        usage = self._key.usage if isinstance(self._key, KeyPair) else self._key.token_key.spec.usage
+        return key_usage(self.algorithm, usage)
 
     @property
     def uri(self) -> str:
@@ -119,7 +124,9 @@ class NCryptKey(Handle):
     def finalize(self) -> None:
         """Raises STATUS_INVALID_HANDLE the second time. A failure leaves the key unfinished."""
         with self._finalizing.held():
-            self._key = self.draft.finalize(self.name, replace=self._replace)
+            draft = self.draft
+            self._key = draft.finalize(self.name, replace=self._replace)
+            self._usage_flags = draft.usage_flags
 
     def attest(self, nonce: bytes) -> Attestation:
         """The token's statement that it holds the key; see `hwcng.attestation`. nonce: at most 32 bytes.

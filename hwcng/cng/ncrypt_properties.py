@@ -17,10 +17,12 @@ from hwcng.cng import properties
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.implementation import impl_type
-from hwcng.cng.ncrypt_constants import NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
-from hwcng.cng.ncrypt_drafts import default_bits
+from hwcng.cng.ncrypt_constants import FILETIME, NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
+from hwcng.cng.ncrypt_drafts import default_bits, key_lengths
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
+from hwcng.cng.ncrypt_planned import planned
 from hwcng.cng.ncrypt_status import refuse
+from hwcng.cng.pairs import KeyPair
 from hwcng.errors import HRESULT, told
 
 __all__ = ["algorithm_group", "get_property", "set_property"]
@@ -59,9 +61,7 @@ _ABSENT = frozenset(
         names.NCRYPT_UI_POLICY_PROPERTY,
         names.NCRYPT_WINDOW_HANDLE_PROPERTY,
         names.NCRYPT_USE_CONTEXT_PROPERTY,
-        names.NCRYPT_LAST_MODIFIED_PROPERTY,
-        names.NCRYPT_USE_COUNT_PROPERTY,
-        names.NCRYPT_USE_COUNT_ENABLED_PROPERTY,
+        names.NCRYPT_CERTIFICATE_PROPERTY,
     }
 )
 """Properties that a key may have, and none of a token's has."""
@@ -79,14 +79,22 @@ def algorithm_group(algorithm: Algorithm) -> str:
 
 def _lengths(key: NCryptKey) -> NCRYPT_SUPPORTED_LENGTHS | None:
     algorithm = key.algorithm
-    lengths = algorithm.key_lengths
+    lengths = key_lengths(algorithm)
     return NCRYPT_SUPPORTED_LENGTHS(*lengths, default_bits(algorithm)) if lengths else None
 
 
 def _named(key: NCryptKey) -> str:
     if key.name is None:
-        refuse(HRESULT.NTE_NOT_FOUND, "the key has no name: it ends with this process")
+        refuse(HRESULT.NTE_NOT_SUPPORTED, "the key has no name: it ends with this process")
     return key.name
+
+
+def _modified(key: NCryptKey) -> FILETIME:
+    """When the key was stored, where its token knows."""
+    for record in key.storage.provider.list_keys() if key.name is not None and key.finalized else ():
+        if key.name in (record.name, record.address) and record.created is not None:
+            return FILETIME.of(record.created)
+    refuse(HRESULT.NTE_NOT_FOUND, "the token does not know when the key was stored")
 
 
 def _version(_storage: StorageProvider) -> int:
@@ -119,12 +127,19 @@ _OF_KEYS: Mapping[str, Getter] = MappingProxyType(
         ),
         names.NCRYPT_KEY_USAGE_PROPERTY: lambda key: key.key_usage,
         names.NCRYPT_PROVIDER_HANDLE_PROPERTY: lambda key: key.storage,
+        names.NCRYPT_LAST_MODIFIED_PROPERTY: _modified,
     }
 )
 
 
 def _set_length(key: NCryptKey, value: object) -> None:
-    key.draft.set_bits(dword(value, names.NCRYPT_LENGTH_PROPERTY))
+    """Of a finished key: what it is. On a public key, which is the host's, Windows takes any length and ignores it."""
+    bits = dword(value, names.NCRYPT_LENGTH_PROPERTY)
+    if key.finalized:
+        public = isinstance(key.key, KeyPair) and not key.key.has_private
+        if bits == key.key.bits or (public and bits in (key_lengths(key.algorithm) or ())):
+            return
+    key.draft.set_bits(bits)
 
 
 def _set_export_policy(key: NCryptKey, value: object) -> None:
@@ -182,14 +197,12 @@ def get_property(handle: StorageProvider | NCryptKey, name: str) -> Any:
     if getter is not None:
         value = getter(handle)
         return _no_such(name) if value is None else value
-    return properties.get_property(_readable(handle), _SHARED.get(name) or _no_such(name))
-
-
-def _readable(key: NCryptKey) -> Any:
-    # A cipher key that is not finalized answers as the algorithm handle that holds what is set; a pair does not answer.
-    if not key.finalized and not key.algorithm.asymmetric:
-        return key.draft.target
-    return key.key
+    shared = _SHARED.get(name) or _no_such(name)
+    told_by = handle.key if handle.finalized else handle.draft.told_by
+    if isinstance(told_by, KeyPair) and not told_by.finalized:
+        value = planned(told_by, shared)
+        return _no_such(name) if value is None else value
+    return properties.get_property(told_by, shared)
 
 
 def set_property(handle: StorageProvider | NCryptKey, name: str, value: object) -> None:

@@ -130,7 +130,9 @@ class KeyPair(StorableKey):
             raise invalid_handle("the key pair is finalized")
 
     def set_bits(self, bits: int) -> None:
-        """KeyLength of an empty pair, in bits."""
+        """KeyLength of an empty pair, in bits; that of a finished one may be set to what it is."""
+        if self.finalized and bits == self.bits:
+            return
         self.require_empty()
         self.family.check_length(self.algorithm, self.curve, bits)
         self.requested_bits = bits

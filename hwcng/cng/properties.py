@@ -159,7 +159,10 @@ def _curve_names(handle: AlgorithmHandle) -> tuple[str, ...] | None:
 
 
 def _key_strength(pair: KeyPair) -> int:
-    return _finalized(pair).family.strength(pair.public)
+    if pair.finalized:
+        return pair.family.strength(pair.public)
+    # Not the public half's business: it follows from the algorithm, the curve and the length.
+    return pair.family.planned_strength(pair) or _finalized(pair).bits
 
 
 def _shared_secret_length(handle: AlgorithmHandle) -> int | None:

@@ -66,7 +66,7 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "GKP-21": "nothing reaches the token before BCryptFinalizeKeyPair",
     "GKP-22": "the RSA public exponent is 65537",
     "GKP-24": "a pair is not duplicated: INVALID_HANDLE",
-    "GKP-25": "an empty pair tells KeyLength and AlgorithmName; all else INVALID_HANDLE",
+    "GKP-25": "an empty pair tells KeyLength, KeyStrength and AlgorithmName; all else INVALID_HANDLE",
     # BCryptFinalizeKeyPair
     "FIN-01": "no pair, or one that is finalized or imported: INVALID_HANDLE",
     "FIN-02": "flags: 0 or a validation",

@@ -349,14 +349,14 @@ def test_a_pair_is_not_duplicated(pair, refuses, finalize):
 
 @pytest.mark.row("GKP-25")
 @pytest.mark.parametrize("name", ["RSA", "ECDSA_P256"])
-def test_of_an_empty_pair_only_length_and_name_are_known(pair, refuses, name):
+def test_of_an_empty_pair_only_length_strength_and_name_are_known(pair, refuses, name):
     key = pair(name, finalize=False)
-    assert BCryptGetProperty(key, BCRYPT_KEY_LENGTH) == {"RSA": 1024, "ECDSA_P256": 256}[name]
+    bits = {"RSA": 1024, "ECDSA_P256": 256}[name]
+    assert BCryptGetProperty(key, BCRYPT_KEY_LENGTH) == BCryptGetProperty(key, BCRYPT_KEY_STRENGTH) == bits
     assert BCryptGetProperty(key, BCRYPT_ALGORITHM_NAME) == name
     for known_later in (
         BCRYPT_BLOCK_LENGTH,
         BCRYPT_SIGNATURE_LENGTH,
-        BCRYPT_KEY_STRENGTH,
         BCRYPT_PUBLIC_KEY_LENGTH,
         BCRYPT_ECC_CURVE_NAME,
         BCRYPT_PROVIDER_HANDLE,
@@ -364,6 +364,17 @@ def test_of_an_empty_pair_only_length_and_name_are_known(pair, refuses, name):
     ):
         with refuses(NTSTATUS.STATUS_INVALID_HANDLE):
             BCryptGetProperty(key, known_later)
+
+
+@pytest.mark.row("GKP-25")
+@pytest.mark.parametrize("algorithm_name", ["ECDSA", "ECDH"])
+def test_the_strength_of_an_empty_generic_pair_is_its_curves(algorithm, refuses, algorithm_name):
+    for curve, bits in (("secP256r1", 256), ("nistP384", 384), ("nistP521", 521)):
+        handle = algorithm(algorithm_name, properties={BCRYPT_ECC_CURVE_NAME: curve})
+        with BCryptGenerateKeyPair(handle, 0) as key:
+            assert BCryptGetProperty(key, BCRYPT_KEY_STRENGTH) == bits
+    with BCryptGenerateKeyPair(algorithm(algorithm_name), 0) as key, refuses(NTSTATUS.STATUS_INVALID_HANDLE):
+        BCryptGetProperty(key, BCRYPT_KEY_STRENGTH)
 
 
 @pytest.mark.row("FIN-01", "IKP-02")
@@ -439,8 +450,7 @@ def test_after_finalize_the_properties_are_fixed(pair, refuses):
     rsa_pair, generic = pair("RSA"), pair("ECDSA", 256, properties={BCRYPT_ECC_CURVE_NAME: "nistP256"})
     for key, name, value in (
         (rsa_pair, BCRYPT_KEY_LENGTH, 2048),
-        (rsa_pair, BCRYPT_KEY_LENGTH, 1024),
-        (generic, BCRYPT_KEY_LENGTH, 256),
+        (generic, BCRYPT_KEY_LENGTH, 384),
         (generic, BCRYPT_ECC_CURVE_NAME, "nistP384"),
         (rsa_pair, NCRYPT_EXPORT_POLICY_PROPERTY, NCRYPT_ALLOW_EXPORT_FLAG),
     ):

@@ -353,9 +353,12 @@ def test_key_length(algorithm, aes, aes_key, pair, refuses):
 @pytest.mark.row("3.2 KeyLength")
 def test_key_length_after_finalize_is_fixed(pair, refuses):
     key = pair("RSA")
-    for value in (1024, 2048, struct.pack("<I", 1024)):
+    for value in (2048, 512, struct.pack("<I", 2048)):
         with refuses(NTSTATUS.STATUS_INVALID_HANDLE):
             BCryptSetProperty(key, BCRYPT_KEY_LENGTH, value)
+    for value in (1024, struct.pack("<I", 1024)):
+        BCryptSetProperty(key, BCRYPT_KEY_LENGTH, value)
+    assert BCryptGetProperty(key, BCRYPT_KEY_LENGTH) == 1024
 
 
 @pytest.mark.row("3.2 KeyLengths")

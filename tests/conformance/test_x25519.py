@@ -96,9 +96,11 @@ def test_a_generated_pair(algorithm: AlgorithmHandle, untouched: Refuses) -> Non
         with untouched(STATUS_INVALID_PARAMETER):
             bcrypt.BCryptGenerateKeyPair(algorithm, length)
     with bcrypt.BCryptGenerateKeyPair(algorithm, 0) as pair:
+        assert bcrypt.BCryptGetProperty(pair, bcrypt.BCRYPT_KEY_STRENGTH) == 253
         bcrypt.BCryptFinalizeKeyPair(pair)
         assert len(public_octets(pair)) == 32
         for key, value in (
+            (bcrypt.BCRYPT_KEY_STRENGTH, 253),
             (bcrypt.BCRYPT_ECC_CURVE_NAME, CURVE),
             (bcrypt.BCRYPT_KEY_LENGTH, 255),
             (bcrypt.BCRYPT_PUBLIC_KEY_LENGTH, 255),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 
 import pytest
 from conformance.helpers import RESERVED_BITS, refused, token_attributes
+from support import needs
 
-from hwcng import ncrypt
+from hwcng import CngError, bcrypt, ncrypt
 from hwcng.bcrypt import BCryptDecrypt, BCryptEncrypt, BCryptSignHash
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.errors import HRESULT, NTSTATUS
@@ -40,7 +42,7 @@ Make = Callable[..., NCryptKey]
 DIGEST = bytes(range(32))
 PKCS1 = BCRYPT_PKCS1_PADDING_INFO("SHA256")
 DEFAULTS = {
-    "RSA": ("RSA", 1024, NCRYPT_SUPPORTED_LENGTHS(512, 16384, 64, 1024), 3),
+    "RSA": ("RSA", 1024, NCRYPT_SUPPORTED_LENGTHS(512, 16384, 8, 1024), NCRYPT_ALLOW_ALL_USAGES),
     "ECDSA_P256": ("ECDSA", 256, NCRYPT_SUPPORTED_LENGTHS(256, 256, 0, 256), 2),
     "ECDH_P256": ("ECDH", 256, NCRYPT_SUPPORTED_LENGTHS(256, 256, 0, 256), 4),
     "AES": ("AES", 256, NCRYPT_SUPPORTED_LENGTHS(128, 256, 64, 256), 1),
@@ -69,18 +71,136 @@ def test_a_new_key(storage: StorageProvider, name: str, algorithm: str) -> None:
 def test_a_key_without_a_name(soft_storage: StorageProvider, made: Make) -> None:
     key = made(soft_storage, "ECDSA_P256")
     for absent in ("Name", "Unique Name"):
-        with refused(HRESULT.NTE_NOT_FOUND):
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
             NCryptGetProperty(key, absent)
-
-
-@pytest.mark.parametrize("absent", ["UI Policy", "HWND Handle", "Use Context", "Modified", "Use Count"])
-def test_what_no_key_has(storage: StorageProvider, name: str, absent: str) -> None:
-    key = NCryptCreatePersistedKey(storage, "ECDSA_P256", name)
     with refused(HRESULT.NTE_NOT_FOUND):
+        NCryptGetProperty(key, "Modified")
+
+
+@pytest.mark.parametrize("algorithm", ["RSA", "ECDSA_P256", "ECDH", "AES"])
+@pytest.mark.parametrize(
+    ("absent", "status"),
+    [
+        *((name, HRESULT.NTE_NOT_FOUND) for name in ("UI Policy", "HWND Handle", "Use Context")),
+        ("SmartCardKeyCertificate", HRESULT.NTE_NOT_FOUND),
+        *((name, HRESULT.NTE_NOT_SUPPORTED) for name in ("Use Count", "Enabled Use Count", "SmartCardPin")),
+        *((name, HRESULT.NTE_NOT_SUPPORTED) for name in ("Impl Type", "Version", "Max Name Length")),
+        *((name, HRESULT.NTE_NOT_SUPPORTED) for name in ("KeyStrength", "KeyLength", "AlgorithmName", "ObjectLength")),
+        *((name, HRESULT.NTE_NOT_SUPPORTED) for name in ("ParameterSetName", "DHParameters", "PrivKeyVal", "", "x")),
+    ],
+)
+def test_what_no_key_has(
+    soft_storage: StorageProvider, name: str, algorithm: str, absent: str, status: HRESULT
+) -> None:
+    """Before NCryptFinalizeKey as after it: what a key never has is no question of its state."""
+    key = NCryptCreatePersistedKey(soft_storage, algorithm, name)
+    with refused(status):
         NCryptGetProperty(key, absent)
+    if algorithm == "ECDH":
+        NCryptSetProperty(key, "ECCCurveName", "nistP384")
     NCryptFinalizeKey(key)
-    with refused(HRESULT.NTE_NOT_FOUND):
+    with refused(status):
         NCryptGetProperty(key, absent)
+
+
+FOLLOWS = ("Block Length", "SignatureLength", "PublicKeyLength", "ECCCurveName", "ECCParameters", "Length")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "set_before"),
+    [
+        ("RSA", {}),
+        ("RSA", {"Length": 2048}),
+        ("RSA", {"Length": 1032}),
+        ("ECDSA_P384", {}),
+        ("ECDSA", {"ECCCurveName": "nistP384"}),
+        ("ECDH", {"ECCCurveName": "nistP256"}),
+        ("DH", {"Length": 512}),
+        ("DSA", {"Length": 512}),
+    ],
+)
+def test_an_unfinished_pair_tells_what_follows_from_what_is_set(
+    soft_storage: StorageProvider, algorithm: str, set_before: dict[str, object]
+) -> None:
+    """What the finished one then has, or else NTE_BAD_KEY_STATE where it has it."""
+    needs(soft_storage.provider, algorithm.split("_")[0])
+    key = NCryptCreatePersistedKey(soft_storage, algorithm, None)
+    for name, value in set_before.items():
+        NCryptSetProperty(key, name, value)
+    planned = {name: answer(key, name) for name in FOLLOWS}
+    NCryptFinalizeKey(key)
+    assert planned == {name: answer(key, name) for name in FOLLOWS}
+
+
+def answer(key: NCryptKey, name: str) -> object:
+    try:
+        return NCryptGetProperty(key, name)
+    except CngError as error:
+        return error.status
+
+
+def test_an_unfinished_pair_without_a_curve_is_in_a_bad_state(soft_storage: StorageProvider) -> None:
+    key = NCryptCreatePersistedKey(soft_storage, "ECDSA", None)
+    for known_later in ("SignatureLength", "ECCCurveName", "ECCParameters"):
+        with refused(HRESULT.NTE_BAD_KEY_STATE):
+            NCryptGetProperty(key, known_later)
+    domain = NCryptCreatePersistedKey(soft_storage, "DH", None)
+    with refused(HRESULT.NTE_BAD_KEY_STATE):
+        NCryptGetProperty(domain, "DHParameters")
+
+
+def test_lengths_of_rsa_keys_go_in_steps_of_8(soft_storage: StorageProvider) -> None:
+    """BCryptGenerateKeyPair has the documented multiples of 64."""
+    key = NCryptCreatePersistedKey(soft_storage, "RSA", None)
+    for bits in (512, 1032, 2056, 16384):
+        NCryptSetProperty(key, "Length", bits)
+        assert NCryptGetProperty(key, "Length") == bits
+    for bits in (504, 1030, 16392, 0):
+        with refused(HRESULT.NTE_INVALID_PARAMETER):
+            NCryptSetProperty(key, "Length", bits)
+    NCryptSetProperty(key, "Length", 1032)
+    NCryptFinalizeKey(key)
+    assert sign(key) is None and NCryptGetProperty(key, "SignatureLength") == 129
+    rsa = bcrypt.BCryptOpenAlgorithmProvider("RSA", soft_storage.provider)
+    with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+        bcrypt.BCryptGenerateKeyPair(rsa, 1032)
+
+
+def test_the_length_of_a_finished_key(soft_storage: StorageProvider, made: Make) -> None:
+    """May be set to what it is; of a public key, which is the host's, to anything that could be one."""
+    key = made(soft_storage, "RSA", None)
+    NCryptSetProperty(key, "Length", 1024)
+    with refused(HRESULT.NTE_INVALID_HANDLE):
+        NCryptSetProperty(key, "Length", 2048)
+    blob = NCryptExportKey(key, None, "RSAPUBLICBLOB")
+    public = ncrypt.NCryptImportKey(soft_storage, None, "RSAPUBLICBLOB", None, blob)
+    for bits in (1024, 2048, 1032):
+        NCryptSetProperty(public, "Length", bits)
+    with refused(HRESULT.NTE_INVALID_HANDLE):
+        NCryptSetProperty(public, "Length", 1030)
+    assert NCryptExportKey(public, None, "RSAPUBLICBLOB") == blob and NCryptGetProperty(public, "Length") == 1024
+    assert NCryptGetProperty(public, "Key Usage") == NCRYPT_ALLOW_ALL_USAGES
+
+
+@pytest.mark.parametrize("usage", [NCRYPT_ALLOW_ALL_USAGES, 1, 2, 3, 5])
+def test_the_key_usage_that_was_set_is_read(soft_storage: StorageProvider, usage: int) -> None:
+    key = NCryptCreatePersistedKey(soft_storage, "RSA", None)
+    NCryptSetProperty(key, "Key Usage", usage)
+    assert NCryptGetProperty(key, "Key Usage") == usage
+    NCryptFinalizeKey(key)
+    assert NCryptGetProperty(key, "Key Usage") == usage
+
+
+def test_when_a_key_was_stored(storage: StorageProvider, made: Make, name: str) -> None:
+    begun = int(time.time()) - 2
+    made(storage, "ECDSA_P256", name)
+    told = NCryptGetProperty(NCryptOpenKey(storage, name), "Modified")
+    assert isinstance(told, ncrypt.FILETIME)
+    seconds = (told.dwHighDateTime << 32 | told.dwLowDateTime) // 10**7 - (369 * 365 + 89) * 86400
+    assert begun <= seconds <= time.time() + 2
+    unfinished = NCryptCreatePersistedKey(storage, "ECDSA_P256", name, 0, ncrypt.NCRYPT_OVERWRITE_KEY_FLAG)
+    with refused(HRESULT.NTE_NOT_FOUND):
+        NCryptGetProperty(unfinished, "Modified")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +340,7 @@ def decrypt(key: NCryptKey) -> object:
         (NCRYPT_ALLOW_SIGNING_FLAG, 2),
         (NCRYPT_ALLOW_DECRYPT_FLAG, 1),
         (NCRYPT_ALLOW_DECRYPT_FLAG | NCRYPT_ALLOW_KEY_AGREEMENT_FLAG, 1),
-        (NCRYPT_ALLOW_ALL_USAGES, 3),
+        (NCRYPT_ALLOW_ALL_USAGES, NCRYPT_ALLOW_ALL_USAGES),
     ],
 )
 def test_key_usage_restricts_the_token_key(

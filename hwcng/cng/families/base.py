@@ -65,6 +65,26 @@ class PairFamily(abc.ABC, Generic[Public]):
         """KeyStrength of a finalized key."""
         return self.bits(public)
 
+    def planned_bits(self, pair: KeyPair) -> int:
+        """What KeyLength and PublicKeyLength of the empty `pair` will be, 0 where that is not known yet."""
+        return pair.bits
+
+    def planned_strength(self, pair: KeyPair) -> int:
+        """What KeyStrength of the empty `pair` will be, 0 where that is not known yet."""
+        return pair.bits
+
+    def planned_signature_length(self, pair: KeyPair) -> int:
+        """Bytes of a signature of the empty `pair`, 0 where that is not known yet."""
+        return 0
+
+    def planned_block_length(self, pair: KeyPair) -> int | None:
+        """BlockLength of the empty `pair` in bytes, None where such pairs have none."""
+        return None
+
+    def planned_ciphertext_length(self, pair: KeyPair) -> int:
+        """Bytes of an encapsulation to the empty `pair`, 0 where that is not known yet."""
+        return 0
+
     @abc.abstractmethod
     def usage(self, algorithm: Algorithm) -> Usage:
         """What a private key of the algorithm may do."""

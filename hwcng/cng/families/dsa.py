@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
-from hwcng.cng.domains import check_dsa_domain, dsa_domain
+from hwcng.cng.domains import check_dsa_domain, dsa_domain, subprime_size
 from hwcng.cng.dsa_blobs import (
     BCRYPT_DSA_PARAMETERS,
     BCRYPT_DSA_PUBLIC_BLOB,
@@ -83,6 +83,11 @@ class DsaFamily(PairFamily[DsaPublicKey]):
 
     def signature_length(self, public: DsaPublicKey) -> int:
         return 2 * group_size(public.domain)
+
+    def planned_signature_length(self, pair: KeyPair) -> int:
+        if isinstance(pair.domain, DsaDomain):
+            return 2 * group_size(pair.domain)
+        return 2 * subprime_size(pair.bits)
 
     def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> DsaPublicKey | DsaPrivateKey:
         if blob_type in (LEGACY_DSA_PUBLIC_BLOB, LEGACY_DSA_V2_PUBLIC_BLOB):

@@ -45,6 +45,15 @@ class EcFamily(PairFamily[EcPublicKey]):
     def bits(self, public: EcPublicKey) -> int:
         return CURVES[public.curve].bits
 
+    def strength(self, public: EcPublicKey) -> int:
+        return CURVES[public.curve].order_bits
+
+    def planned_strength(self, pair: KeyPair) -> int:
+        return pair.curve.order_bits if pair.curve is not None else 0
+
+    def planned_signature_length(self, pair: KeyPair) -> int:
+        return 2 * pair.curve.coordinate_size if pair.curve is not None else 0
+
     def usage(self, algorithm: Algorithm) -> Usage:
         return Usage.DERIVE if algorithm.agrees else Usage.SIGN
 

@@ -82,6 +82,9 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
     def signature_length(self, public: MlDsaPublicKey) -> int:
         return ML_DSA_SETS[public.parameter_set].signature
 
+    def planned_signature_length(self, pair: KeyPair) -> int:
+        return ML_DSA_SETS[pair.parameter_set].signature if pair.parameter_set is not None else 0
+
     def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> MlDsaPublicKey | MlDsaPrivateKey:
         parsed = parse_ml_dsa(blob, blob_type)
         if parsed.form == PUBLIC:

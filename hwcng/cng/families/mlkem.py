@@ -41,6 +41,9 @@ class MlKemFamily(ParameterizedFamily[MlKemPublicKey]):
     def ciphertext_length(self, public: MlKemPublicKey) -> int:
         return ML_KEM_SETS[public.parameter_set].ciphertext
 
+    def planned_ciphertext_length(self, pair: KeyPair) -> int:
+        return ML_KEM_SETS[pair.parameter_set].ciphertext if pair.parameter_set is not None else 0
+
     def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> MlKemPublicKey | MlKemPrivateKey:
         parsed = parse_ml_kem(blob, blob_type)
         if parsed.form == PUBLIC:

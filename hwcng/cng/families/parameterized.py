@@ -33,6 +33,12 @@ class ParameterizedFamily(PairFamily[Public]):
     def strength(self, public: Public) -> int:
         return self.sets[public.parameter_set].strength
 
+    def planned_bits(self, pair: KeyPair) -> int:
+        return 8 * self.sets[pair.parameter_set].public if pair.parameter_set is not None else 0
+
+    def planned_strength(self, pair: KeyPair) -> int:
+        return self.sets[pair.parameter_set].strength if pair.parameter_set is not None else 0
+
     def spec(self, pair: KeyPair, public: Public | None = None) -> PairSpec:
         name = pair.parameter_set if public is None else public.parameter_set
         if name is None:

@@ -140,6 +140,12 @@ class RsaFamily(PairFamily[RsaPublicKey]):
     def block_length(self, public: RsaPublicKey) -> int:
         return _size(public)
 
+    def planned_signature_length(self, pair: KeyPair) -> int:
+        return (pair.bits + 7) // 8
+
+    def planned_block_length(self, pair: KeyPair) -> int:
+        return (pair.bits + 7) // 8
+
     def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> RsaPublicKey | RsaPrivateKey:
         material = parse_rsa(blob, blob_type)
         lengths, bits = pair.algorithm.key_lengths, material.modulus.bit_length()
