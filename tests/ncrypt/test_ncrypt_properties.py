@@ -116,7 +116,7 @@ FOLLOWS = ("Block Length", "SignatureLength", "PublicKeyLength", "ECCCurveName",
         ("ECDSA", {"ECCCurveName": "nistP384"}),
         ("ECDH", {"ECCCurveName": "nistP256"}),
         ("DH", {"Length": 512}),
-        ("DSA", {"Length": 512}),
+        ("DSA", {"Length": 1024}),
     ],
 )
 def test_an_unfinished_pair_tells_what_follows_from_what_is_set(
