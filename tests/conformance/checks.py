@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from support import needs, needs_bits
+from support import missing_on, needs, needs_bits, token_name
 
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.curves import canonical_curve_name
@@ -61,6 +61,12 @@ def algorithm(token: Provider, name: str, curve: str | None = None) -> Algorithm
     if curve is not None:
         bcrypt.BCryptSetProperty(handle, "ECCCurveName", curve)
     return handle
+
+
+def needs_generation(token: Provider, name: str, bits: int) -> None:
+    """Skips where a token beyond the known ones makes no such keys; the known ones must."""
+    if token_name(token) == "extra" and bits not in token.capabilities().key_bits[name]:
+        missing_on(token, f"generation of {bits}-bit {name} keys")
 
 
 def generated(token: Provider, name: str, bits: int, curve: str | None = None) -> KeyPair:

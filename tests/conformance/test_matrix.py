@@ -48,6 +48,8 @@ def test_cell(request: pytest.FixtureRequest, token: Provider, cell: Cell) -> No
             str(cell)
         ] = result
         return
+    if name == "extra":
+        return
     recorded = report.load().get(name)
     assert recorded is not None, f"docs/capabilities.json does not have {name}: pytest --write-docs tests/conformance"
     # Another version of the token may do more or less.

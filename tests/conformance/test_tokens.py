@@ -39,7 +39,7 @@ MODES = {
 def test_who_it_is(token: Provider, request: pytest.FixtureRequest) -> None:
     info = token.token
     name = request.node.callspec.params["token"]
-    made_by = {"softhsm": "SoftHSM", "p11-kit": "SoftHSM", "swtpm": "IBM"}.get(name, "Mozilla")
+    made_by = {"softhsm": "SoftHSM", "p11-kit": "SoftHSM", "swtpm": "IBM", "extra": ""}.get(name, "Mozilla")
     assert made_by in info.manufacturer
     assert info.label and info.model and info.library
     assert token.capabilities().token == info

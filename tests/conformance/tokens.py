@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_default",
+    "extra_provider",
     "full_token",
     "nss_current_provider",
     "nss_db_provider",
@@ -33,6 +35,10 @@ PROVIDERS = {
     "swtpm": "swtpm_provider",
 }
 """Each token's name and the fixture that opens it."""
+# Any token beyond those that the tests set up: its URI with pin-source or pin-value.
+EXTRA_TOKEN = "HWCNG_TEST_TOKEN"
+if os.environ.get(EXTRA_TOKEN):
+    PROVIDERS["extra"] = "extra_provider"
 FULL = ("softhsm", "nss")
 """The tokens on which everything works that is compared on them."""
 
@@ -92,6 +98,15 @@ def swtpm_provider() -> Iterator[Provider]:
             yield opened
     finally:
         running.close()
+
+
+@pytest.fixture(scope="session")
+def extra_provider() -> Iterator[Provider]:
+    """The token whose URI is in HWCNG_TEST_TOKEN."""
+    import hwcng
+
+    with hwcng.open_provider(os.environ[EXTRA_TOKEN]) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session", params=PROVIDERS)

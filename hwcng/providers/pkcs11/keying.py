@@ -52,7 +52,8 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             rv = cryptoki.C_DigestInit(session.handle, session.set_mechanism(mechanisms.call(mechanism)))
             if rv == CKR.OK and prefix:
                 rv = cryptoki.C_DigestUpdate(session.handle, prefix, len(prefix))
-            if rv == CKR.OK:
+            # opencryptoki 3.8 digests no empty secret, of which there is nothing to digest.
+            if rv == CKR.OK and self.length:
                 rv = cryptoki.C_DigestKey(session.handle, self.held.handle)
             if rv == CKR.OK and suffix:
                 rv = cryptoki.C_DigestUpdate(session.handle, suffix, len(suffix))
