@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hwcng import attestation as attestation
+    from hwcng import bcrypt as bcrypt
+    from hwcng import ncrypt as ncrypt
+    from hwcng import wincrypt as wincrypt
     from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
     from hwcng.named_keys import open_key
     from hwcng.providers.base import Provider
@@ -35,17 +39,22 @@ _HOMES = {
     "set_default_provider": "hwcng.providers.registry",
 }
 
+_FACES = frozenset({"attestation", "bcrypt", "ncrypt", "wincrypt"})
+"""Modules that are there without an import of their own."""
+
 # A type checker that saw this function would take every misspelt name for an attribute.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        if name not in _HOMES:
+        if name not in _HOMES and name not in _FACES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
+        if name in _FACES:
+            return importlib.import_module(f"{__name__}.{name}")
         value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_FACES})

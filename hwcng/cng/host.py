@@ -8,6 +8,8 @@ RSA is one modular power and an encoding of `hwcng.providers.compose`, for every
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
@@ -33,7 +35,7 @@ from hwcng.providers.compose import (
     hash_of_digest,
 )
 
-__all__ = ["check_private", "check_public", "rsa_encrypt", "verify"]
+__all__ = ["check_private", "check_public", "completed", "rsa_encrypt", "verify"]
 
 
 def _invalid(message: str) -> CngError:
@@ -175,15 +177,35 @@ def check_private(material: RsaPrivateKey | EcPrivateKey) -> None:
 
     Raises as `check_public` does. RSA numbers belong together already, because `hwcng.cng.blobs` computes them.
     """
-    if not isinstance(material, EcPrivateKey):
-        check_public(material.public)
-        return
+    check_public(material.public)
+    if isinstance(material, EcPrivateKey) and _point_of(material) != material.public:
+        raise _invalid(f"{material.public.curve}: the public point is not that of the private scalar")
+
+
+@foreign_work()
+def completed(material: EcPrivateKey) -> EcPrivateKey:
+    """A private key handed over for import, checked. One whose X and Y are zero gets its point: Q = dG (SEC 1, 3.2.1).
+
+    Raises as `check_private` does.
+    """
+    curve = material.public.curve
+    if material.public == EcPublicKey(curve, 0, 0) and curve in DOMAINS:
+        return EcPrivateKey(_point_of(material), material.scalar)
+    check_private(material)
+    return material
+
+
+def _point_of(material: EcPrivateKey) -> EcPublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import derive_private_key
 
-    public = material.public
-    check_public(public)
-    if not 0 < material.scalar < DOMAINS[public.curve].n:
-        raise _invalid(f"{public.curve}: the private scalar is out of range")
-    point = derive_private_key(material.scalar, CURVES[public.curve].host()).public_key().public_numbers()
-    if (point.x, point.y) != (public.x, public.y):
-        raise _invalid(f"{public.curve}: the public point is not that of the private scalar")
+    curve = material.public.curve
+    if not 0 < material.scalar < DOMAINS[curve].n:
+        raise _invalid(f"{curve}: the private scalar is out of range")
+    point = None
+    # The refusal comes after the block: an error that is handled would go along as its context.
+    with suppress(UnsupportedAlgorithm):
+        point = derive_private_key(material.scalar, CURVES[curve].host()).public_key().public_numbers()
+    if point is None:
+        raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{curve}: the host's OpenSSL lacks the curve")
+    return EcPublicKey(curve, point.x, point.y)

@@ -117,6 +117,25 @@ def test_a_private_ecc_blob_becomes_a_pair_in_the_token(algorithm, name, blob_ty
 
 
 @pytest.mark.row("IKP-01")
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("blob_type", [BCRYPT_ECCPRIVATE_BLOB, BCRYPT_PRIVATE_KEY_BLOB])
+def test_a_private_ecc_blob_without_its_point_gets_it(algorithm, refuses, name, blob_type):
+    bits, size = FIXED_CURVES[name]
+    x, y, scalar = ecc_key(bits)
+    magic = ECC_MAGICS[name, True]
+    with BCryptImportKeyPair(algorithm(name), None, blob_type, ecc_blob(magic, size, 0, 0, scalar)) as key:
+        public = ecc_blob(ECC_MAGICS[name, False], size, x, y)
+        assert BCryptExportKey(key, None, BCRYPT_ECCPUBLIC_BLOB) == public
+        if name.startswith("ECDSA"):
+            BCryptVerifySignature(key, None, DIGEST, BCryptSignHash(key, None, DIGEST))
+    handle = algorithm(name)
+    # Half of a point is none, and zero is no scalar.
+    for numbers in ((x, 0, scalar), (0, y, scalar), (0, 0, 0)):
+        with refuses(NTSTATUS.STATUS_INVALID_PARAMETER):
+            BCryptImportKeyPair(handle, None, blob_type, ecc_blob(magic, size, *numbers))
+
+
+@pytest.mark.row("IKP-01")
 @pytest.mark.parametrize("name", ["ECDSA", "ECDH"])
 def test_a_generic_algorithm_needs_its_curve_and_has_its_own_magics(algorithm, refuses, name):
     x, y, scalar = ecc_key(256)

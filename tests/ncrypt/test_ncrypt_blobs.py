@@ -128,6 +128,14 @@ def test_ec_pairs(storage: StorageProvider, name: str, magic: bytes, blob_type: 
         check_ecdsa(NCryptOpenKey(storage, name), host)
 
 
+@pytest.mark.parametrize(("magic", "public"), [(b"ECS2", b"ECS1"), (b"ECK2", b"ECK1"), (b"ECDV", b"ECDP")])
+def test_an_ec_pair_without_its_point_gets_it(storage: StorageProvider, magic: bytes, public: bytes) -> None:
+    x, y, scalar = ecc_key(256)
+    parameters = [(NCRYPTBUFFER_ECC_CURVE_NAME, "nistP256".encode("utf-16-le"))]
+    key = NCryptImportKey(storage, None, "ECCPRIVATEBLOB", parameters, ecc_blob(magic, 32, 0, 0, scalar))
+    assert NCryptExportKey(key, None, "ECCPUBLICBLOB") == ecc_blob(public, 32, x, y)
+
+
 def test_a_generic_blob_without_its_curve(soft_storage: StorageProvider) -> None:
     x, y, scalar = ecc_key(256)
     for blob_type, blob in (

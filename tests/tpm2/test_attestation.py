@@ -12,8 +12,8 @@ import pytest
 from tpm2.helpers import ec_material
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import PairSpec, SecretFamily, SecretSpec, Usage
-from hwcng.providers.tpm2.attest import Attestation, verify_attestation
+from hwcng.providers.base import EcdsaSpec, PairSpec, SecretFamily, SecretSpec, Usage
+from hwcng.providers.tpm2.attest import Attestation, AttestedKey, verify_attestation
 from hwcng.providers.tpm2.keys import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
@@ -151,3 +151,45 @@ def test_attesting_costs_few_commands(tpm_provider: Tpm2Provider, key: Tpm2Priva
     with CommandCounter(tpm_provider) as counter:
         key.attest(NONCE)
     assert sorted(counter.names) == ["TPM2_Certify", "TPM2_CertifyCreation"]
+
+
+def test_numbers_that_the_tpm_hides_have_names_that_say_so(
+    fresh_tpm: Swtpm, open_tpm: Callable[..., Tpm2Provider]
+) -> None:
+    """What is added is the same for one attestation key: the difference of two statements is the TPM's own."""
+
+    def attested() -> AttestedKey:
+        with open_tpm(fresh_tpm.uri) as provider:
+            return verify_attestation(provider.generate_pair(SIGNING).attest(NONCE), NONCE)
+
+    first, second = attested(), attested()
+    assert not {"reset_count", "restart_count", "firmware_version", "clock"} & {
+        field.name for field in dataclasses.fields(AttestedKey)
+    }
+    assert second.obfuscated_reset_count == first.obfuscated_reset_count
+    fresh_tpm.restart()
+    after = attested()
+    assert (after.obfuscated_reset_count - first.obfuscated_reset_count) % (1 << 32) == 1
+    assert after.obfuscated_firmware_version == first.obfuscated_firmware_version
+
+
+def test_text_in_the_place_of_octets(key: Tpm2PrivateKey, record: Attestation) -> None:
+    for call in (
+        lambda: key.attest("text"),  # type: ignore[arg-type]
+        lambda: key.attest(5),  # type: ignore[arg-type]
+        lambda: key.sign_digest(EcdsaSpec(), "text"),  # type: ignore[arg-type]
+        lambda: verify_attestation(record, "text"),  # type: ignore[arg-type]
+        lambda: verify_attestation(record, NONCE, signer_name="text"),  # type: ignore[arg-type]
+        lambda: verify_attestation("text", NONCE),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(CngError) as error:
+            call()
+        assert error.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
+    assert verify_attestation(key.attest(bytearray(NONCE)), memoryview(NONCE)).name  # type: ignore[arg-type]
+
+
+def test_the_faces_are_there_after_an_import_of_the_package() -> None:
+    code = (
+        "import hwcng; [getattr(hwcng, face) for face in ('attestation', 'bcrypt', 'ncrypt', 'wincrypt')]; print('ok')"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "ok\n"

@@ -175,9 +175,10 @@ def test_cut_and_foreign_blobs_are_refused(tpm_provider: Tpm2Provider) -> None:
     blob = tpm_provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256")).opaque()
     der = tsskey.der_of(tsskey.parse(blob))
     for whole in (der, blob):
-        for length in range(len(whole)):
+        # The last end of line is no part of the key.
+        for length in range(len(whole.rstrip(b"\n"))):
             invalid(lambda: tpm_provider.reload_opaque(whole[:length]))  # noqa: B023
-    for foreign in (b"", b"x", bytes(100), der + b"\0", blob + b"\n\n", b"-----BEGIN PRIVATE KEY-----\n", b"\x30\x84"):
+    for foreign in (b"", b"x", bytes(100), der + b"\0", blob[1:], b"-----BEGIN PRIVATE KEY-----\n", b"\x30\x84"):
         invalid(lambda: tpm_provider.reload_opaque(foreign))  # noqa: B023
 
 

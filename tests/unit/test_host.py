@@ -464,3 +464,20 @@ class TestChecks:
 def test_cryptography_is_imported_only_when_a_curve_is_used() -> None:
     code = "import sys, hwcng.cng.host, hwcng.cng.padding, hwcng.cng.blobs; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("curve", DOMAINS)
+def test_a_private_key_without_its_point_gets_it(curve: str) -> None:
+    """Q = dG on every curve; the scalar's bounds are those of a key that has its point."""
+    domain = DOMAINS[curve]
+    base = EcPublicKey(curve, domain.gx, domain.gy)
+    assert host.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), 1)).public == base
+    last = host.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), domain.n - 1))
+    assert last.public == EcPublicKey(curve, domain.gx, domain.p - domain.gy)
+    assert host.completed(last) == last
+    for scalar in (0, domain.n, domain.n + 1):
+        with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+            host.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), scalar))
+    for point in ((domain.gx, 0), (0, domain.gy), (domain.gx, domain.gy)):
+        with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+            host.completed(EcPrivateKey(EcPublicKey(curve, *point), 2))

@@ -102,10 +102,9 @@ class EcFamily(PairFamily[EcPublicKey]):
         )
         if pair.curve is not None and pair.curve.montgomery:
             return montgomery.checked(material)
-        if isinstance(material, EcPublicKey):
-            host.check_public(material)
-        else:
-            host.check_private(material)
+        if isinstance(material, EcPrivateKey):
+            return host.completed(material)
+        host.check_public(material)
         return material
 
     def build(self, pair: KeyPair, public: EcPublicKey, blob_type: str) -> bytes:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from hwcng.arguments import octets
 from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import EcPublicKey, PublicKeyMaterial
@@ -61,6 +62,10 @@ class AttestedKey:
     fixed_tpm: the key cannot leave its TPM. made_by_tpm: the TPM drew it (sensitiveDataOrigin); nobody ever knew it.
     creation_certified: the TPM vouches for the moment of creation. parent_name: of the storage key it was made under,
     empty without that. signer_name: the attestation key's, for the verifier to recognise. public: None of a secret key.
+
+    obfuscated_reset_count, obfuscated_firmware_version: the TPM's own with a secret number added, which is always the
+    same for one attestation key (Part 1, Attestation): another value than before tells of a reset or of new firmware,
+    and none tells which. Only keys of the endorsement and platform hierarchies state them as they are.
     """
 
     name: bytes
@@ -70,8 +75,8 @@ class AttestedKey:
     creation_certified: bool
     parent_name: bytes
     signer_name: bytes
-    reset_count: int
-    firmware_version: int
+    obfuscated_reset_count: int
+    obfuscated_firmware_version: int
 
 
 def _refused(reason: str) -> CngError:
@@ -94,8 +99,11 @@ def verify_attestation(
 
     Raises CngError (STATUS_INVALID_SIGNATURE) that says what does not hold.
     """
+    if not isinstance(record, Attestation):
+        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"an Attestation is checked, not {type(record).__name__}")
+    nonce, trusted = octets(nonce, "nonce"), None if signer_name is None else octets(signer_name, "signer_name")
     try:
-        return _verify(record, nonce, signer_name, require_fixed_tpm, require_made_by_tpm)
+        return _verify(record, nonce, trusted, require_fixed_tpm, require_made_by_tpm)
     except MalformedError as error:
         raise _refused(f"malformed, {error}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwcng.arguments import octets
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.tpm2 import commands, tsskey
 from hwcng.providers.tpm2.attest import Attestation, Origin
@@ -29,6 +30,7 @@ class Attestor:
 
     def attest(self, key: TpmObject, origin: Origin | None, nonce: bytes) -> Attestation:
         """Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED for a key with a PIN."""
+        nonce = octets(nonce, "nonce")
         if len(nonce) > _MAX_NONCE:
             raise CngError(
                 NTSTATUS.STATUS_INVALID_PARAMETER, f"a nonce has at most {_MAX_NONCE} bytes, not {len(nonce)}"

@@ -28,6 +28,7 @@ from hwcng.providers.tpm2.sessions import Parent
 from hwcng.providers.tpm2.templates import STORAGE_ROOT_KEY, name_of, parse_public, spec_of
 from hwcng.providers.tpm2.tsskey import TssKey
 from hwcng.providers.tpm2.wire import MalformedError
+from hwcng.providers.uri import pin_value
 
 __all__ = ["FIRST_HANDLE", "KeyStore", "LAST_HANDLE", "Opened", "authorization_value"]
 
@@ -61,11 +62,7 @@ def authorization_value(key: TssKey, pin: str | bytes | None, needed: str) -> by
         if key.empty_auth:
             return b""
         raise CngError(NTSTATUS.STATUS_WRONG_PASSWORD, f'{needed}, or pin="" where its authorization value is empty')
-    if isinstance(pin, str):
-        return pin.encode(errors="surrogateescape")
-    if not isinstance(pin, (bytes, bytearray, memoryview)):
-        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"a PIN is str or bytes, not {type(pin).__name__}")
-    return bytes(pin)
+    return pin_value(pin)
 
 
 def _authorization_value(file: KeyFile, pin: str | bytes | None) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NoReturn, TypeVar
 
+from hwcng.arguments import octets
 from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hashes import HASHES
@@ -39,7 +40,7 @@ from hwcng.providers.base import (
     Support,
     Usage,
 )
-from hwcng.providers.tpm2 import commands, tsskey
+from hwcng.providers.tpm2 import commands, schemes, tsskey
 from hwcng.providers.tpm2.attest import Attestation, Origin
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Offers
@@ -49,6 +50,7 @@ from hwcng.providers.tpm2.constants import ALG, HASH_IDS, RC
 from hwcng.providers.tpm2.errors import TpmError, TransportError, decryption_error
 from hwcng.providers.tpm2.keying import TpmKeyingMaterial
 from hwcng.providers.tpm2.objects import TpmObject
+from hwcng.providers.tpm2.templates import parse_public
 from hwcng.providers.tpm2.tsskey import TssKey
 from hwcng.providers.tpm2.wire import Reader, u16
 
@@ -60,7 +62,6 @@ _BLOCK = compose.BLOCK
 _MODES: Mapping[CipherMode, ALG] = MappingProxyType(
     {CipherMode.ECB: ALG.ECB, CipherMode.CBC: ALG.CBC, CipherMode.CFB128: ALG.CFB}
 )
-_ECDSA_HASHES = ("SHA1", "SHA256", "SHA384", "SHA512")
 
 
 def _unsupported(message: str) -> CngError:
@@ -182,7 +183,7 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
         return self._crypt(CipherSpec(CipherMode.ECB), blocks, decrypt=False)
 
     def _crypt(self, spec: CipherSpec, data: bytes, *, decrypt: bool) -> bytes:
-        mode, iv = _MODES[spec.mode], spec.iv
+        mode, iv, data = _MODES[spec.mode], spec.iv, octets(data, "the data")
         if mode is not ALG.CFB and len(data) % _BLOCK:
             raise CngError(
                 NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"AES-{spec.mode.value}: {len(data)} bytes are no whole blocks"
@@ -202,7 +203,7 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
         return self._use(f"AES-{spec.mode.value} {'de' if decrypt else 'en'}cryption", work)
 
     def mac(self, spec: MacSpec, data: bytes) -> bytes:
-        asked = self._require_mac(spec)
+        asked, data = self._require_mac(spec), octets(data, "the data")
         # A key without a hash of its own takes it from the command; a CMAC key has no hash.
         algorithm = HASH_IDS[spec.hash_name] if isinstance(spec, base.HmacSpec) else ALG.NULL
         size = self._offers.facts.buffer
@@ -309,6 +310,7 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
         super().__init__(realm, held, origin)
         self.spec = spec
         self.public = public
+        self._fixed = parse_public(held.public).scheme
         self._ecdsa_schemes: dict[int, tuple[int, bytes]] = {}
         self._pss_salt_checked = False
 
@@ -324,6 +326,7 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
     def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes:
         if not self.spec.usage & Usage.SIGN:
             raise _unsupported("the key was not made for signing")
+        digest = octets(digest, "the digest")
         if isinstance(spec, EcdsaSpec):
             return self._ecdsa(digest)
         if isinstance(spec, (RsaPkcs1SignSpec, RsaPssSpec)):
@@ -339,7 +342,9 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
         # The signature is of the leftmost bits that the curve has room for (FIPS 186-5, section 6.4.1).
         digest = digest[:width]
         found = self._ecdsa_schemes.get(len(digest))
-        size, scheme = found or self._ecdsa_schemes.setdefault(len(digest), self._scheme_for(len(digest)))
+        size, scheme = found or self._ecdsa_schemes.setdefault(
+            len(digest), schemes.ecdsa(self._fixed, len(digest), self._offers.facts.hashes)
+        )
         # The TPM wants exactly its hash's length and takes the leftmost bits that the curve has room for.
         # Zeros in front do not change the number that is signed, zeros behind are cut off.
         padded = digest.rjust(min(size, width), b"\0").ljust(size, b"\0")
@@ -353,20 +358,14 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
         # Other TPMs than libtpms may leave leading zeros out.
         return r.rjust(width, b"\0") + s.rjust(width, b"\0")
 
-    def _scheme_for(self, length: int) -> tuple[int, bytes]:
-        """The size of the TPM's shortest hash that holds `length` bytes, and the TPMT_SIG_SCHEME that names it."""
-        for name in _ECDSA_HASHES:
-            if HASHES[name].digest_size >= length and name in self._offers.facts.hashes:
-                return HASHES[name].digest_size, u16(ALG.ECDSA) + u16(HASH_IDS[name])
-        raise _unsupported(f"ECDSA: the TPM has no hash for a digest of {length} bytes")
-
     def _rsa_sign(self, spec: RsaPkcs1SignSpec | RsaPssSpec, digest: bytes) -> bytes:
         if not isinstance(self.public, RsaPublicKey):
             raise _unsupported("RSA with a key on an elliptic curve")
         if spec.hash_name is not None:
             compose.hash_of_digest(spec.hash_name, digest)
+        algorithm = ALG.RSAPSS if isinstance(spec, RsaPssSpec) else ALG.RSASSA
+        schemes.require(self._fixed, algorithm, spec.hash_name)
         if self._native(spec):
-            algorithm = ALG.RSAPSS if isinstance(spec, RsaPssSpec) else ALG.RSASSA
             scheme = u16(algorithm) + u16(HASH_IDS[spec.hash_name or ""])
 
             def work(connection: Connection, key: KeyHandle) -> bytes:
@@ -424,6 +423,9 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
         public = self.public
         if not isinstance(public, RsaPublicKey) or not self.spec.usage & Usage.DECRYPT:
             raise _unsupported("the key was not made for decryption")
+        ciphertext = octets(ciphertext, "the ciphertext")
+        if self._fixed is not None:
+            schemes.require(self._fixed, *_decryption(spec))
         # The TPM would tell a wrong length or a number too large from wrong padding.
         if len(ciphertext) != self._modulus_size or int.from_bytes(ciphertext, "big") >= public.modulus:
             raise decryption_error()
@@ -468,6 +470,13 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
             return commands.ecdh_zgen(connection, key, x, y)
 
         return HostSecret(self._use("key agreement", work).rjust(width, b"\0"), self._realm.allow_raw_secret)
+
+
+def _decryption(spec: DecryptSpec) -> tuple[ALG, str | None]:
+    """What a key without a scheme of its own does for `spec`; NULL is the raw operation."""
+    if isinstance(spec, RsaOaepSpec):
+        return (ALG.OAEP, spec.hash_name) if not spec.label else (ALG.NULL, None)
+    return ALG.RSAES if isinstance(spec, RsaPkcs1DecryptSpec) else ALG.NULL, None
 
 
 def _flush_quietly(connection: Connection, sequence: KeyHandle) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from weakref import WeakSet
 
+from hwcng.arguments import octets
 from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.hashes import HASHES
@@ -244,6 +245,7 @@ class Tpm2Provider(Provider):
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         """The value goes hidden into TPM2_Create; from then on the key is fixed to the TPM."""
         self._require_secret(spec)
+        value = octets(value, "the key")
         if spec.family is SecretFamily.HMAC:
             value = self._hmac_value(spec, value)
         elif 8 * len(value) != spec.bits:
@@ -319,8 +321,8 @@ class Tpm2Provider(Provider):
 
     # Keys as files.
 
-    def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | Tpm2PrivateKey:
-        """A TSS2 PRIVATE KEY file (PEM or DER), ours or of another maker, whose parent is the storage root key.
+    def reload_opaque(self, blob: bytes | str, *, pin: str | bytes | None = None) -> SecretKey | Tpm2PrivateKey:
+        """A TSS2 PRIVATE KEY file (PEM or DER), of the store or of another maker, whose parent is the storage root key.
 
         pin: the key's authorization value, used whatever the file says of it; "" is an empty one. Needed where the file
         does not say that it is empty. A wrong one is noticed at the first use, and tried once.
@@ -330,7 +332,9 @@ class Tpm2Provider(Provider):
         parent, file = self._parent, tsskey.parse(blob)
         auth = authorization_value(file, pin, "this key needs a PIN: reload_opaque(blob, pin=...)")
         if file.parent != parent.handle:
-            hint = " (make it with openssl genpkey -pkeyopt parent:0x81000001)" if file.parent == RH.OWNER else ""
+            # The oldest files say 0 for the owner's hierarchy.
+            in_hierarchy = file.parent in (0, RH.OWNER)
+            hint = " (make it with openssl genpkey -pkeyopt parent:0x81000001)" if in_hierarchy else ""
             raise CngError(
                 NTSTATUS.STATUS_INVALID_PARAMETER,
                 f"the key's parent is {file.parent:#x}, not the storage root key at {parent.handle:#x}{hint}",

@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.tpm2.tcti import canonical
 
 __all__ = ["Store", "default_directory"]
 
@@ -21,10 +23,24 @@ _ATTESTATION_FILE = "attestation-key.pem"
 
 
 def default_directory(tcti: str | None) -> Path:
-    """Where the store of this TPM is when the URI names none."""
-    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
-    name = hashlib.sha256((tcti or "").encode()).hexdigest()[:32]
-    return Path(base) / "hwcng" / "tpm2" / name
+    """Where the store of this TPM is when the URI names none: the same for every spelling of its TCTI.
+
+    Stores were named by the spelling once. Such a one stays where it is, because URIs of its keys name it, and becomes
+    the one of all spellings that have none.
+    """
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    base = Path(home) / "hwcng" / "tpm2"
+    here, once = base / _name(canonical(tcti)), base / _name(tcti or "")
+    if here == once or not once.is_dir():
+        return here
+    if not here.exists():
+        with suppress(OSError):
+            here.symlink_to(once.name, target_is_directory=True)
+    return once
+
+
+def _name(tcti: str) -> str:
+    return hashlib.sha256(tcti.encode()).hexdigest()[:32]
 
 
 class Store:
