@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -406,16 +407,21 @@ def test_another_flag_is_a_wrong_parameter(algorithm, rsa_numbers, refuses, flag
 @pytest.mark.row("IKP-11")
 @pytest.mark.parametrize("name", ["ECDSA_P256", "ECDH_P256"])
 @pytest.mark.parametrize(
-    "point",
+    ("point", "private"),
     [
-        lambda x, y: (x, y ^ 1),
-        lambda x, y: (0, 0),
-        lambda x, y: (x, NIST_P256_P),
-        lambda x, y: (NIST_P256_P, y),
-        lambda x, y: (2**256 - 1, 2**256 - 1),
+        *itertools.product(
+            (
+                lambda x, y: (x, y ^ 1),
+                lambda x, y: (x, NIST_P256_P),
+                lambda x, y: (NIST_P256_P, y),
+                lambda x, y: (2**256 - 1, 2**256 - 1),
+            ),
+            (False, True),
+        ),
+        # A private key whose point is zero gets its own.
+        (lambda x, y: (0, 0), False),
     ],
 )
-@pytest.mark.parametrize("private", [False, True])
 def test_a_point_off_the_curve_is_a_wrong_parameter(algorithm, refuses, name, point, private):
     x, y, scalar = ecc_key(256)
     numbers = (*point(x, y), scalar) if private else point(x, y)

@@ -40,6 +40,7 @@ LARGEST_FILE = 65536
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.001
 _BEGIN = b"-----BEGIN " + tsskey.PEM_LABEL.encode() + b"-----"
+_END = b"\n-----END " + tsskey.PEM_LABEL.encode() + b"-----"
 _STATUSES = {
     errno.EACCES: HRESULT.NTE_PERM,
     errno.EPERM: HRESULT.NTE_PERM,
@@ -103,6 +104,8 @@ def parse(content: bytes) -> KeyFile:
     record = json.loads(content[: max(start, 0)])
     if record["version"] != VERSION or not is_key_name(record["name"]):
         raise ValueError("a record of another version or without a name")
+    if len(content) > LARGEST_FILE or not content.rstrip().endswith(_END):
+        raise ValueError("more than a record and a key")
     creation = record["creation"]
     return KeyFile(
         name=record["name"],
