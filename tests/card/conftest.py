@@ -88,18 +88,17 @@ def card_in_reader() -> Iterator[tuple[PivCard, str]]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                line = card.insert()
+                card.insert()
                 break
             except OSError:
                 assert time.monotonic() < deadline, f"no virtual reader at {READER}"
                 time.sleep(0.05)
-        with line:
-            # The daemon looks for cards once in a while.
-            while not _is_there(uri):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield card, uri
-            line.shutdown(socket.SHUT_RDWR)
+        # The daemon looks for cards once in a while.
+        while not _is_there(uri):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield card, uri
+        card.remove()
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ class PivCard:
         self.verifications = 0
         self._verified = self._just_verified = False
         self._chain = self._rest = b""
+        self._line: socket.socket | None = None
         names = {_AUTHENTICATION: "authentication", _SIGNATURE: "signature", _MANAGEMENT: "management", _CARD: "card"}
         self._objects = {_CERTIFICATES[slot]: _certificate(key, names[slot]) for slot, key in self.keys.items()}
         holder = (("30", bytes(25)), ("34", os.urandom(16)), ("35", b"20460101"), ("3E", b""), ("FE", b""))
@@ -82,11 +83,17 @@ class PivCard:
 
     # In the reader.
 
-    def insert(self) -> socket.socket:
-        """Puts the card into the reader; closing the socket takes it out. Raises OSError where there is no reader."""
-        line = socket.create_connection(READER)
-        threading.Thread(target=self._serve, args=(line,), daemon=True).start()
-        return line
+    def insert(self) -> None:
+        """Puts the card into the reader. Raises OSError where there is none."""
+        self._line = socket.create_connection(READER)
+        threading.Thread(target=self._serve, args=(self._line,), daemon=True).start()
+
+    def remove(self) -> None:
+        """Takes it out; without its power it forgets that a PIN was given."""
+        if self._line is not None:
+            self._line.shutdown(socket.SHUT_RDWR)
+            self._line = None
+        self._verified = self._just_verified = False
 
     def _serve(self, line: socket.socket) -> None:
         with line, line.makefile("rb") as incoming:

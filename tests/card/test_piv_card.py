@@ -5,12 +5,15 @@ Standards: NIST SP 800-73-4 (PIV), PKCS#11 3.2, sections 4.9 (CKA_ALWAYS_AUTHENT
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from card.conftest import PATIENCE_SECONDS
 from card.piv_card import PIN, TRIES, PivCard
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -138,11 +141,49 @@ def test_a_wrong_pin_for_one_use_is_tried_once(card: PivCard, card_uri: str) -> 
                 always.sign_digest(RsaPkcs1SignSpec("SHA256"), DIGEST)
             assert caught.value.status is NTSTATUS.STATUS_SMARTCARD_WRONG_PIN
             assert card.tries == TRIES - 1
+        # After a wrong PIN the card asks for one for its other keys too, and does not get that one either.
+        for _ in range(3):
+            with contextlib.suppress(CngError):
+                once.sign_digest(RsaPkcs1SignSpec("SHA256"), DIGEST)
+        assert card.tries == TRIES - 1
         # The right one is welcome, and ends the trouble.
         answers.append(PIN)
         always.sign_digest(RsaPkcs1SignSpec("SHA256"), DIGEST)
         once.sign_digest(RsaPkcs1SignSpec("SHA256"), DIGEST)
     assert card.tries == TRIES
+
+
+@pytest.mark.parametrize("name", ["SIGN key", *["PIV AUTH key"] * 4])
+def test_a_card_that_was_out_of_the_reader(name: str, card: PivCard, card_token: Pkcs11Provider) -> None:
+    """An open key works on when the card is back, and nothing of it costs a try at the PIN.
+
+    Whether OpenSC sees that it was out, or only that a command fails, is a matter of moments: more than one try shows.
+    """
+    key = card_token.open_key(name)
+    key.sign_digest(RsaPkcs1SignSpec("SHA256"), DIGEST)
+    card.remove()
+    try:
+        until(lambda: key.sign_digest(RsaPkcs1SignSpec("SHA256"), DIGEST), fails=True)
+    finally:
+        card.insert()
+    until(lambda: key.sign_digest(RsaPkcs1SignSpec("SHA256"), DIGEST), fails=False)
+    assert card.tries == TRIES
+
+
+def until(call: Callable[[], object], *, fails: bool) -> None:
+    """Calls until it fails, or until it does not."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            call()
+            failed = None
+        except CngError as error:
+            failed = error
+        if bool(failed) is fails:
+            return
+        assert time.monotonic() < deadline, failed
+        # The daemon looks for cards once in a while.
+        time.sleep(0.1)
 
 
 def test_it_is_asked_for_nothing_that_it_has_not(

@@ -13,6 +13,7 @@ import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.providers.base import Provider
 from hwcng.providers.pkcs11 import sessions as sessions_module
+from hwcng.testing.calls import CFunction
 from hwcng.testing.faults import FaultInjector
 
 CKR_DEVICE_ERROR, CKR_GENERAL_ERROR, CKR_TOKEN_NOT_PRESENT = 0x30, 0x05, 0xE0
@@ -301,3 +302,31 @@ assert len(finalised) == before and block(key) == first
 @pytest.mark.parametrize("token", ["SoftHSM", "NSS"])
 def test_module_starts_anew_after_a_device_error_where_nobody_else_uses_it(token: str, token_uri: str) -> None:
     run(REVIVED, token_uri if token == "SoftHSM" else NSS_URI)
+
+
+@pytest.mark.parametrize("rv", [0x32, CKR_TOKEN_NOT_PRESENT, 0xE1])
+def test_the_slot_is_looked_at_where_the_token_is_said_to_be_gone(rv: int, fresh_provider: Provider) -> None:
+    """OpenSC knows that a card was out of its reader when it has looked there, and no sooner."""
+    looked: list[int] = []
+
+    def answers(name: str, function: CFunction) -> CFunction:
+        def slot_info(*arguments: object) -> int:
+            looked.append(1)
+            return function(*arguments)
+
+        def session_info(*arguments: object) -> int:
+            return CKR_SESSION_HANDLE_INVALID if looked else function(*arguments)
+
+        return {"C_GetSlotInfo": slot_info, "C_GetSessionInfo": session_info}.get(name, function)
+
+    connection = fresh_provider._connection  # type: ignore[attr-defined]
+    undo = fresh_provider.cryptoki.instrument(answers)  # type: ignore[attr-defined]
+    try:
+        with FaultInjector(fresh_provider) as faults:  # type: ignore[arg-type]
+            faults.fail("C_GenerateRandom", rv, nth=1)
+            with pytest.raises(CngError):
+                fresh_provider.random(8)
+    finally:
+        undo()
+    assert not connection.alive
+    assert len(fresh_provider.random(8)) == 8

@@ -101,6 +101,11 @@ def test_a_refused_pin_is_sent_once_and_ends_no_other_key(told: tuple[Pkcs11Prov
     assert "C_Sign" not in calls.names
     assert session_key.encrypt(ECB, BLOCK) == expected
     verify_ecdsa(foreign.material(81), provider.open_key("once").sign_digest(EcdsaSpec(), DIGEST))
+    # Nor is it sent as the user's PIN, when the token has to be logged in to again.
+    provider._current._lose()
+    with CallCounter(provider) as calls:
+        assert status_of(lambda: key.sign_digest(PKCS1, DIGEST)) == NTSTATUS.STATUS_SMARTCARD_WRONG_PIN
+    assert "C_Login" not in calls.names
     pins.pop()
     require_signature(key, key.sign_digest(PKCS1, DIGEST))
 

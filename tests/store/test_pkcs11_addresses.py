@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from pkcs11 import Attribute, KeyType
 from store import foreign
 from store.conftest import objects_of
@@ -23,7 +23,7 @@ from hwcng.bcrypt import (
 )
 from hwcng.cng import named
 from hwcng.ncrypt import NCryptDeleteKey, NCryptEnumKeys, NCryptOpenKey, NCryptOpenStorageProvider
-from hwcng.providers.base import EcdsaSpec, HmacSpec
+from hwcng.providers.base import EcdsaSpec, HmacSpec, RsaPublicKey
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.uri import Pkcs11Uri, parse_uri
 from hwcng.testing.calls import CallCounter
@@ -208,6 +208,27 @@ def test_a_dsa_key_with_a_certificate(softhsm_keeper: Pkcs11Provider) -> None:
     foreign.create(softhsm_keeper, foreign.certificate("other", b"\x01", foreign.ec_public(64)))
     foreign.create(softhsm_keeper, foreign.certificate("its own", b"\x01", made.public_key()))
     assert softhsm_keeper.open_key("dsa").public.value == numbers.public_numbers.y
+
+
+def test_an_rsa_key_without_its_exponent(softhsm_keeper: Pkcs11Provider) -> None:
+    made = rsa.generate_private_key(65537, 2048)
+    numbers = made.private_numbers()
+    values = {
+        Attribute.MODULUS: numbers.public_numbers.n,
+        Attribute.PRIVATE_EXPONENT: numbers.d,
+        Attribute.PRIME_1: numbers.p,
+        Attribute.PRIME_2: numbers.q,
+        Attribute.EXPONENT_1: numbers.dmp1,
+        Attribute.EXPONENT_2: numbers.dmq1,
+        Attribute.COEFFICIENT: numbers.iqmp,
+    }
+    template = foreign.private_key("rsa", b"\x01", 1)
+    template |= dict.fromkeys((Attribute.EC_PARAMS, Attribute.VALUE, Attribute.DERIVE))
+    template |= {kind: value.to_bytes((value.bit_length() + 7) // 8, "big") for kind, value in values.items()}
+    foreign.create(softhsm_keeper, template | {Attribute.KEY_TYPE: KeyType.RSA})
+    assert status_of(lambda: softhsm_keeper.open_key("rsa")) == HRESULT.NTE_KEYSET_ENTRY_BAD
+    foreign.create(softhsm_keeper, foreign.certificate("its own", b"\x01", made.public_key()))
+    assert softhsm_keeper.open_key("rsa").public == RsaPublicKey(numbers.public_numbers.n, 65537)
 
 
 def test_a_certificates_label_is_not_its_keys(keeper: Pkcs11Provider) -> None:

@@ -161,7 +161,7 @@ class Login:
         tries = _tries.setdefault((self._identity, user), _Tries())
         digest = _digest(value)
         with tries.lock.held():
-            if value is not None and digest in tries.refused:
+            if value is not None and self._was_refused(user, digest):
                 raise CngError(
                     NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
                     f"the PIN for token {self._label!r} was wrong before and is not tried again, so as not to lock the "
@@ -182,6 +182,14 @@ class Login:
             elif rv in _REFUSED and value is not None:
                 tries.refused.add(digest)
         return int(rv)
+
+    def _was_refused(self, user: int, digest: bytes) -> bool:
+        """As that user's, or as the other's, which is the same PIN on most tokens, unless it has let the user in."""
+        kinds = {user}
+        if _accepted.get((self._module.path, self._identity)) != digest:
+            kinds |= {CKU_USER, CKU_CONTEXT_SPECIFIC}
+        found = (_tries.get((self._identity, kind)) for kind in kinds)
+        return any(tries is not None and digest in tries.refused for tries in found)
 
     def _failed(self, rv: int, what: str) -> NoReturn:
         left = _tries_left(self._flags_now()) if rv in _REFUSED else ""

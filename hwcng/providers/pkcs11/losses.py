@@ -15,7 +15,7 @@ from hwcng.errors import HRESULT, NTSTATUS
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, VENDOR_DEFINED
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
 
-__all__ = ["Standing", "explanation", "meaning", "of_sessions", "standing"]
+__all__ = ["TOKEN_GONE", "Standing", "explanation", "meaning", "of_sessions", "standing"]
 
 Status: TypeAlias = NTSTATUS | HRESULT
 
@@ -23,6 +23,9 @@ CKS_RO_USER_FUNCTIONS = 1
 CKS_RW_USER_FUNCTIONS = 3
 
 _OF_ANYTHING = frozenset({CKR.DEVICE_ERROR, CKR.GENERAL_ERROR, CKR.FUNCTION_FAILED})
+TOKEN_GONE = frozenset({CKR.DEVICE_REMOVED, CKR.TOKEN_NOT_PRESENT, CKR.TOKEN_NOT_RECOGNIZED})
+"""After one of these the slot is looked at before its sessions are asked: OpenSC tells by then that a card was out."""
+
 _ALONE = {CKR.DEVICE_ERROR: NTSTATUS.STATUS_IO_DEVICE_ERROR}
 
 

@@ -20,7 +20,7 @@ from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.key_streams import KeyStreams
 from hwcng.providers.pkcs11.logins import Login, UserPin
-from hwcng.providers.pkcs11.losses import Standing, explanation, meaning, of_sessions, standing
+from hwcng.providers.pkcs11.losses import TOKEN_GONE, Standing, explanation, meaning, of_sessions, standing
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, identity_in
@@ -176,12 +176,19 @@ class Connection:
         if self._end is not None:
             reason, status = self._end
             return token_error(rv, f"{on_token}: {reason}", {rv: status})
+        if rv in TOKEN_GONE:
+            self._look_into_slot()
         if not self.answers() and self._end is not None:
             lost = {} if rv in CONNECTION_LOST else {rv: NTSTATUS.STATUS_DEVICE_NOT_CONNECTED}
             return token_error(rv, f"{on_token}: {self._end[0]}", lost)
         if of_sessions(rv) and not (verdicts and rv in verdicts):
             self._retire()
         return self._alone(rv, message, verdicts)
+
+    def _look_into_slot(self) -> None:
+        with self.module.calling():
+            if self._generation == self.module.generation:
+                self.cryptoki.C_GetSlotInfo(self.slot, ffi.new("CK_SLOT_INFO *"))
 
     def _alone(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS | HRESULT] | None) -> CngError:
         """The error for `rv` of an operation that failed alone."""
@@ -383,7 +390,7 @@ class Connection:
             rv = begun = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
             if rv == CKR.OK:
                 if authenticate:
-                    self.login.authenticate(session.handle)
+                    self._authenticate(session)
                 output = session.output_of(room)
                 rv = getattr(cryptoki, operate)(session.handle, data, len(data), output, session.length)
                 if rv == CKR.OK:
@@ -417,6 +424,18 @@ class Connection:
             raise error
         self.give_back(session)
         return result
+
+    def _authenticate(self, session: Session) -> None:
+        """The login of one operation. A card that is not there any more is a loss; no other failure ends other keys."""
+        try:
+            self.login.authenticate(session.handle)
+        except CngError as error:
+            # A card forgets the user after a wrong PIN, but it is there.
+            if error.token_code is not None and error.status is not NTSTATUS.STATUS_SMARTCARD_WRONG_PIN:
+                told = self.error(int(error.token_code), "the key's own authentication failed")
+                if self._end is not None:
+                    raise told from error
+            raise
 
     def destroy_object(self, handle: int) -> None:
         """C_DestroyObject. A key that the token has lost is destroyed already."""
