@@ -217,3 +217,31 @@ if KEEPS:
 
 def test_keys_of_the_parent_are_gone_in_the_child_alone(token: Token) -> None:
     run_on(token, KEYS)
+
+
+HALF_OPEN = """
+from hwcng.providers.pkcs11.module import Module
+inside, leave, opened = threading.Event(), threading.Event(), []
+learn = Module.learn
+
+def slow(module, *described):
+    if threading.current_thread() is not threading.main_thread():
+        inside.set()
+        leave.wait()
+    return learn(module, *described)
+
+Module.learn = slow
+thread = threading.Thread(target=lambda: opened.append(open_token()))
+thread.start()
+assert inside.wait(30)
+seen = fork(lambda: made(open_token()))
+leave.set()
+thread.join()
+seen += made(opened[0]) + fork(lambda: made(opened[0]))
+assert len(set(seen)) == len(seen), (len(set(seen)), len(seen))
+"""
+
+
+@pytest.mark.parametrize("token", ["SoftHSM", "NSS", "p11-kit"], indirect=True)
+def test_a_fork_while_another_thread_initialises_the_module(token: Token) -> None:
+    run_on(token, HALF_OPEN)

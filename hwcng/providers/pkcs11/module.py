@@ -75,7 +75,8 @@ def _version(raw: CData) -> str:
 class Module:
     """One initialised module. info: (manufacturer, description, library version) as CK_INFO has them."""
 
-    def __init__(self, path: str, reserved: str | None) -> None:
+    def __init__(self, path: str, reserved: str | None, inherited: bool = False) -> None:
+        """inherited: whether the parent process may have initialised it before it forked."""
         self.path = path
         try:
             self._companions = [ffi.dlopen(library, ffi.RTLD_NOW) for library in companions(path)]
@@ -97,7 +98,10 @@ class Module:
         self._is_initialized = False
         self.generation = 0
         tell_after_fork(self)
-        self._initialize()
+        if inherited:
+            self._initialize_in_child()
+        else:
+            self._initialize()
         info = ffi.new("CK_INFO *")
         if (rv := self.cryptoki.C_GetInfo(info)) != CKR.OK:
             raise token_error(rv, f"C_GetInfo of {path} failed")
@@ -275,6 +279,19 @@ class _Place:
     def __init__(self) -> None:
         self.lock = ProcessLock()
         self.module: Module | None = None
+        self._begun = False
+
+    def fill(self, path: str, reserved: str | None) -> Module:
+        """Initialises the module. The caller holds the lock."""
+        # A thread of the parent process was at it when this one was forked.
+        inherited, self._begun = self._begun, True
+        try:
+            with foreign_work():
+                self.module = Module(path, reserved, inherited)
+        except BaseException:
+            self._begun = inherited
+            raise
+        return self.module
 
 
 _places: dict[str, _Place] = {}
@@ -291,17 +308,18 @@ def load_module(path: str, reserved: str | None = None) -> Module:
     real_path = os.path.realpath(path)
     place = _places.get(real_path) or _places.setdefault(real_path, _Place())
     with place.lock.held():
-        if place.module is None:
+        module = place.module
+        if module is None:
             if not os.path.exists(real_path):
                 raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no PKCS#11 module {path}")
-            place.module = Module(real_path, reserved)
-        elif reserved not in (None, place.module.reserved):
+            return place.fill(real_path, reserved)
+        if reserved not in (None, module.reserved):
             raise CngError(
                 NTSTATUS.STATUS_INVALID_PARAMETER,
                 f"this process has initialised {path} with another x-initialize-reserved, and a module takes one: "
                 "open the URI that has it first",
             )
-        return place.module
+        return module
 
 
 def module_search(module_path: str | None, module_name: str | None) -> str:
