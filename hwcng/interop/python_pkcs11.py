@@ -7,7 +7,8 @@ Open its sessions without a PIN, `token.open()`: hwcng has logged the process in
 with UserAlreadyLoggedIn and stays open; and closing one that was opened with a PIN logs the whole process out, upon
 which many tokens destroy every private session object, those of hwcng too.
 
-In a forked child hwcng initialises the module anew on first use: open sessions of python-pkcs11 anew after that.
+In a forked child hwcng initialises the module anew on first use: call `adopt` again there, and open sessions of
+python-pkcs11 anew after that.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def adopt(provider: Provider) -> lib:
     if provider.closed:
         raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, f"{provider!r} is closed")
     module = provider.module
+    module.belong_here()
     names = {module.path, *_given_path(provider)}
     with _adopting.held():
         # Dropping a library that python-pkcs11 initialised would finalise the module.

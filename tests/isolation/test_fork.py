@@ -18,6 +18,16 @@ def uri(request: pytest.FixtureRequest, token_uri: str) -> str:
     return NSS_URI
 
 
+# Without Python's hooks.
+IN_C = "import ctypes; os.fork = ctypes.PyDLL(None).fork\n"
+
+
+@pytest.fixture(params=["Python", "C"])
+def forking(request: pytest.FixtureRequest) -> str:
+    """What makes `os.fork` fork as Python does, or as C code does."""
+    return {"Python": "", "C": IN_C}[request.param]
+
+
 FRESH = """
 provider = open_token()
 algorithm, rng = aes(provider), BCryptOpenAlgorithmProvider("RNG", provider)
@@ -141,8 +151,8 @@ for name, use in uses.items():
 """
 
 
-def test_keys_of_the_parent_are_dead_in_the_child_alone(uri: str) -> None:
-    run(STALE, uri)
+def test_keys_of_the_parent_are_dead_in_the_child_alone(uri: str, forking: str) -> None:
+    run(forking + STALE, uri)
 
 
 BUSY = """
@@ -215,8 +225,8 @@ assert block(key) == first and len({*answer, provider.random(16)}) == 4 + (answe
 """
 
 
-def test_fork_while_another_thread_holds_every_lock(uri: str) -> None:
-    run(LOCKED, uri)
+def test_fork_while_another_thread_holds_every_lock(uri: str, forking: str) -> None:
+    run(forking + LOCKED, uri)
 
 
 PATIENCE = """

@@ -245,3 +245,22 @@ assert len(set(seen)) == len(seen), (len(set(seen)), len(seen))
 @pytest.mark.parametrize("token", ["SoftHSM", "NSS", "p11-kit"], indirect=True)
 def test_a_fork_while_another_thread_initialises_the_module(token: Token) -> None:
     run_on(token, HALF_OPEN)
+
+
+ADOPTED = """
+from hwcng.interop.python_pkcs11 import adopt
+provider = open_token()
+
+def numbers():
+    token = next(found for found in adopt(provider).get_tokens() if found.label == provider.token.label)
+    session = token.open()
+    return session.generate_random(128), provider.random(16)
+
+seen = numbers() + fork(numbers) + fork(lambda: fork(numbers)) + numbers()
+assert len(set(seen)) == len(seen) == 8
+"""
+
+
+@pytest.mark.parametrize("token", ["SoftHSM", "NSS"], indirect=True)
+def test_python_pkcs11_in_the_child(token: Token) -> None:
+    run_on(token, ADOPTED)

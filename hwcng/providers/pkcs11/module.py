@@ -175,9 +175,7 @@ class Module:
     def connecting(self) -> Iterator[None]:
         """One connection is opened at a time, on a module that belongs to this process."""
         with self._lock.held(), foreign_work():
-            if self._forked:
-                self._initialize_in_child()
-                self._forked = False
+            self.belong_here()
             try:
                 yield
             finally:
@@ -199,6 +197,13 @@ class Module:
                 yield
             finally:
                 calls.discard(call)
+
+    def belong_here(self) -> None:
+        """Initialises the module anew where a fork left it as the parent process had it."""
+        with self._lock.held(), foreign_work():
+            if self._forked:
+                self._initialize_in_child()
+                self._forked = False
 
     def _initialize_in_child(self) -> None:
         """The child has a copy of the parent's state: NSS would repeat the parent's random numbers and keys."""
