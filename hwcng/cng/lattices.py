@@ -1,9 +1,9 @@
-"""Public keys of ML-DSA and ML-KEM worked out of private ones that a caller hands over for import.
+"""What a caller's private key of ML-DSA or ML-KEM makes, worked out for its import: public halves, keys of seeds.
 
-Standards: FIPS 204, algorithms 6, 23, 25, 30 to 35, 41 and 42 (t1 of sk); FIPS 203, algorithms 5 to 13 (ek of a seed).
+Standards: FIPS 204, algorithms 6, 23 to 25, 30 to 35, 41 and 42; FIPS 203, algorithms 5 to 13 and 16.
 
-`cryptography` takes ML-DSA keys as seeds only and has no ML-KEM-512, and a token does not give out the public half of a
-private key. Nothing here signs or decapsulates: what a token must keep secret is never computed with on the host.
+`cryptography` takes and gives keys as seeds only and has no ML-KEM-512, a token does not give out the public half of a
+private key, and some take no seed. Nothing here signs or decapsulates, and no key of a token's is computed with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from hwcng.parameter_sets import MlDsaSet, MlKemSet
 
-__all__ = ["ml_dsa_public", "ml_kem_coefficients", "ml_kem_public"]
+__all__ = ["ml_dsa_expanded", "ml_dsa_public", "ml_kem_coefficients", "ml_kem_expanded", "ml_kem_public"]
 
 Polynomial: TypeAlias = list[int]
 
@@ -120,37 +120,72 @@ def _ml_kem_uniform(seed: bytes) -> Polynomial:
     return values[:N]
 
 
+def _ml_dsa_vector(row: MlDsaSet, rho: bytes, s1: Sequence[Polynomial], s2: Sequence[Polynomial]) -> list[Polynomial]:
+    """t = A s1 + s2."""
+    transformed = [_transform(vector, _ml_dsa_zetas(), ML_DSA_Q, 1) for vector in s1]
+    result = []
+    for r, noise in enumerate(s2):
+        total = [0] * N
+        for c, vector in enumerate(transformed):
+            uniform = _ml_dsa_uniform(rho + bytes((c, r)))
+            total = [(sum_ + a * b) % ML_DSA_Q for sum_, a, b in zip(total, uniform, vector, strict=True)]
+        result.append([(value + e) % ML_DSA_Q for value, e in zip(_transform_back(total), noise, strict=True)])
+    return result
+
+
+def _rounded(t: Polynomial) -> tuple[Polynomial, Polynomial]:
+    """t1 and t0, the latter as it is packed (FIPS 204, algorithm 35)."""
+    half = 1 << ML_DSA_DROPPED - 1
+    high = [(value + half - 1) >> ML_DSA_DROPPED for value in t]
+    return high, [half - (value - (top << ML_DSA_DROPPED)) for value, top in zip(t, high, strict=True)]
+
+
 def ml_dsa_public(row: MlDsaSet, private: bytes) -> bytes | None:
     """pk of the sk `private`, which has the right size. None where its parts do not belong together.
 
     t = A s1 + s2, whose low bits are t0 and whose high bits are t1; tr is the hash of pk.
     """
     width = (2 * row.eta).bit_length()
-    short, low_bits = N * width // 8, N * ML_DSA_DROPPED // 8
+    short = N * width // 8
     rho, tr = private[:_SEED], private[2 * _SEED : 2 * _SEED + _TR]
     start = 2 * _SEED + _TR
-    vectors = [
-        _unpacked(private[i : i + short], width) for i in range(start, start + (row.rows + row.columns) * short, short)
-    ]
+    end = start + (row.rows + row.columns) * short
+    vectors = [_unpacked(private[i : i + short], width) for i in range(start, end, short)]
     if any(value > 2 * row.eta for vector in vectors for value in vector):
         return None
     secrets = [[row.eta - value for value in vector] for vector in vectors]
-    s1 = [_transform(vector, _ml_dsa_zetas(), ML_DSA_Q, 1) for vector in secrets[: row.columns]]
-    start += len(vectors) * short
-    high: list[Polynomial] = []
-    for r, s2 in enumerate(secrets[row.columns :]):
-        total = [0] * N
-        for c, vector in enumerate(s1):
-            uniform = _ml_dsa_uniform(rho + bytes((c, r)))
-            total = [(sum_ + a * b) % ML_DSA_Q for sum_, a, b in zip(total, uniform, vector, strict=True)]
-        t = [(value + noise) % ML_DSA_Q for value, noise in zip(_transform_back(total), s2, strict=True)]
-        half = 1 << ML_DSA_DROPPED - 1
-        high.append([(value + half - 1) >> ML_DSA_DROPPED for value in t])
-        low = [half - (value - (top << ML_DSA_DROPPED)) for value, top in zip(t, high[-1], strict=True)]
-        if _packed(low, ML_DSA_DROPPED) != private[start + r * low_bits : start + (r + 1) * low_bits]:
-            return None
-    public = rho + b"".join(_packed(vector, 10) for vector in high)
+    t = _ml_dsa_vector(row, rho, secrets[: row.columns], secrets[row.columns :])
+    rounded = [_rounded(vector) for vector in t]
+    if b"".join(_packed(low, ML_DSA_DROPPED) for _, low in rounded) != private[end:]:
+        return None
+    public = rho + b"".join(_packed(high, 10) for high, _ in rounded)
     return public if hashlib.shake_256(public).digest(_TR) == tr else None
+
+
+def _ml_dsa_short(seed: bytes, eta: int) -> Polynomial:
+    """FIPS 204, algorithm 31."""
+    values: Polynomial = []
+    output = hashlib.shake_256(seed).digest(2 * N)
+    for number in _unpacked(output, 4):
+        if eta == 2 and number < 15:
+            values.append(2 - number % 5)
+        elif eta == 4 and number < 9:
+            values.append(4 - number)
+    return values[:N]
+
+
+def ml_dsa_expanded(row: MlDsaSet, seed: bytes) -> bytes:
+    """sk of the seed xi (FIPS 204, algorithm 6)."""
+    expanded = hashlib.shake_256(seed + bytes((row.rows, row.columns))).digest(4 * _SEED)
+    rho, rho_of_secrets, key = expanded[:_SEED], expanded[_SEED : 3 * _SEED], expanded[3 * _SEED :]
+    numbers = range(row.columns + row.rows)
+    secrets = [_ml_dsa_short(rho_of_secrets + number.to_bytes(2, "little"), row.eta) for number in numbers]
+    t = _ml_dsa_vector(row, rho, secrets[: row.columns], secrets[row.columns :])
+    rounded = [_rounded(vector) for vector in t]
+    tr = hashlib.shake_256(rho + b"".join(_packed(high, 10) for high, _ in rounded)).digest(_TR)
+    width = (2 * row.eta).bit_length()
+    short = b"".join(_packed([row.eta - value for value in vector], width) for vector in secrets)
+    return rho + key + tr + short + b"".join(_packed(low, ML_DSA_DROPPED) for _, low in rounded)
 
 
 def ml_kem_coefficients(encoded: bytes) -> Polynomial:
@@ -175,6 +210,16 @@ def _ml_kem_product(left: Polynomial, right: Polynomial) -> Iterator[int]:
 
 def ml_kem_public(row: MlKemSet, seed: bytes) -> bytes:
     """ek of the seed d || z (FIPS 203, algorithm 13): A s + e in the transformed domain, and rho."""
+    return _ml_kem_pair(row, seed)[0]
+
+
+def ml_kem_expanded(row: MlKemSet, seed: bytes) -> bytes:
+    """dk of the seed d || z (FIPS 203, algorithm 16)."""
+    public, s = _ml_kem_pair(row, seed)
+    return b"".join(_packed(vector, 12) for vector in s) + public + hashlib.sha3_256(public).digest() + seed[_SEED:]
+
+
+def _ml_kem_pair(row: MlKemSet, seed: bytes) -> tuple[bytes, list[Polynomial]]:
     expanded = hashlib.sha3_512(seed[:_SEED] + bytes((row.rank,))).digest()
     rho, sigma = expanded[:_SEED], expanded[_SEED:]
     s = [_ml_kem_noise(sigma, nonce, row.eta1) for nonce in range(row.rank)]
@@ -185,4 +230,4 @@ def ml_kem_public(row: MlKemSet, seed: bytes) -> bytes:
             product = _ml_kem_product(_ml_kem_uniform(rho + bytes((c, r))), vector)
             total = [(sum_ + value) % ML_KEM_Q for sum_, value in zip(total, product, strict=True)]
         public += _packed(total, 12)
-    return public + rho
+    return public + rho, s

@@ -12,7 +12,14 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from hwcng.cng.lattices import ML_KEM_Q, ml_dsa_public, ml_kem_coefficients, ml_kem_public
+from hwcng.cng.lattices import (
+    ML_KEM_Q,
+    ml_dsa_expanded,
+    ml_dsa_public,
+    ml_kem_coefficients,
+    ml_kem_expanded,
+    ml_kem_public,
+)
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
 from hwcng.hashes import HASHES
@@ -102,7 +109,8 @@ def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signa
 
 @foreign_work()
 def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlDsaPrivateKey:
-    """A private key with its public half, which a seed makes and an expanded key implies.
+    """A private key with its public half, which a seed makes and an expanded key implies. A seed makes the expanded key
+    too, which some tokens want beside it.
 
     Raises STATUS_INVALID_PARAMETER for an expanded key whose parts do not belong together.
     """
@@ -110,6 +118,7 @@ def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
         host_class = _host_class("mldsa", f"MLDSA{parameter_set}PrivateKey")
         key = _loaded(host_class.from_seed_bytes, seed, f"ML-DSA-{parameter_set}")
         public: bytes | None = key.public_key().public_bytes_raw()
+        value = ml_dsa_expanded(ML_DSA_SETS[parameter_set], seed)
     else:
         public = ml_dsa_public(ML_DSA_SETS[parameter_set], value or b"")
     if public is None:
@@ -128,7 +137,8 @@ def check_ml_kem_public(public: MlKemPublicKey) -> None:
 
 @foreign_work()
 def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlKemPrivateKey:
-    """A private key with its public half, which a seed makes and an expanded key holds.
+    """A private key with its public half, which a seed makes and an expanded key holds. A seed makes the expanded key
+    too.
 
     Raises STATUS_INVALID_PARAMETER for an expanded key that fails the hash check of FIPS 203, section 7.3, or whose
     public half fails the modulus check.
@@ -149,6 +159,8 @@ def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
         encoded = ml_kem_public(row, seed or b"")
     public = MlKemPublicKey(parameter_set, encoded)
     check_ml_kem_public(public)
+    if value is None:
+        value = ml_kem_expanded(row, seed or b"")
     return MlKemPrivateKey(public, value, seed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from typing import Any
@@ -11,14 +12,16 @@ from conformance.helpers import refused
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.backends.openssl.backend import backend
 from cryptography.hazmat.primitives.asymmetric import mldsa, mlkem
+from pkcs11 import Attribute
 
 from hwcng.cng import pq_host
-from hwcng.cng.lattices import ml_dsa_public, ml_kem_coefficients, ml_kem_public
+from hwcng.cng.lattices import ml_dsa_expanded, ml_dsa_public, ml_kem_coefficients, ml_kem_expanded, ml_kem_public
 from hwcng.errors import NTSTATUS
 from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
-from hwcng.providers.base import MlDsaPublicKey, MlDsaSpec, MlKemPublicKey
+from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, MlKemPublicKey, PairSpec, Usage
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.kinds import kind_of
 
 KEM_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.MLKEM1024PrivateKey}
 DSA_KEYS: dict[str, Any] = {
@@ -33,6 +36,43 @@ def test_encapsulation_keys_of_seeds_are_cryptographys(name: str) -> None:
     for seed in (bytes(64), b"\xff" * 64, *(os.urandom(64) for _ in range(8))):
         expected = KEM_KEYS[name].from_seed_bytes(seed).public_key().public_bytes_raw()
         assert ml_kem_public(ML_KEM_SETS[name], seed) == expected
+
+
+@pytest.mark.parametrize("name", DSA_KEYS)
+def test_the_expanded_key_of_a_seed_makes_cryptographys_public_key(name: str) -> None:
+    row = ML_DSA_SETS[name]
+    for seed in (bytes(32), b"\xff" * 32, *(os.urandom(32) for _ in range(3))):
+        expanded = ml_dsa_expanded(row, seed)
+        assert len(expanded) == row.private
+        public = ml_dsa_public(row, expanded)
+        assert public is not None
+        if backend.mldsa_supported():
+            assert public == DSA_KEYS[name].from_seed_bytes(seed).public_key().public_bytes_raw()
+
+
+@pytest.mark.parametrize("name", ML_KEM_SETS)
+def test_the_expanded_key_of_a_seed_of_ml_kem(name: str) -> None:
+    row, seed = ML_KEM_SETS[name], os.urandom(64)
+    expanded = ml_kem_expanded(row, seed)
+    public = ml_kem_public(row, seed)
+    assert len(expanded) == row.private and expanded[384 * row.rank : -64] == public
+    assert expanded[-64:] == hashlib.sha3_256(public).digest() + seed[32:]
+    assert all(value < 3329 for value in ml_kem_coefficients(expanded[: 384 * row.rank]))
+    # It is the same private key to the check that every import goes through.
+    assert pq_host.ml_kem_private(name, expanded, None).public == pq_host.ml_kem_private(name, None, seed).public
+
+
+def test_a_seed_goes_into_a_token_with_the_expanded_key() -> None:
+    for make, name, size in ((pq_host.ml_kem_private, "768", 64), (pq_host.ml_dsa_private, "65", 32)):
+        if make is pq_host.ml_dsa_private and not backend.mldsa_supported():
+            continue
+        material = make(name, None, os.urandom(size))
+        values = kind_of(PairSpec(kind_name(material), Usage.SIGN, parameter_set=name)).private_values(material)
+        assert {Attribute.PARAMETER_SET, Attribute.SEED, Attribute.VALUE} == set(values)
+
+
+def kind_name(material: object) -> str:
+    return "ML-DSA" if isinstance(material, MlDsaPrivateKey) else "ML-KEM"
 
 
 def test_an_encapsulation_key_of_512_has_its_size_and_range() -> None:
