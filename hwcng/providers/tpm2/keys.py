@@ -437,9 +437,10 @@ class Tpm2PrivateKey(TpmKey, base.PrivateKey):
         try:
             return compose.rsa_decrypt(self._raw_rsa, spec, ciphertext, self.spec.bits)
         except CngError as error:
-            if error.status is NTSTATUS.STATUS_INVALID_PARAMETER:
-                raise decryption_error() from None
-            raise
+            if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
+                raise
+        # Raised here, where no other error is at hand to be its context.
+        raise decryption_error()
 
     def _rsa_primitive(self, block: bytes, scheme: bytes) -> bytes:
         def work(connection: Connection, key: KeyHandle) -> bytes | None:
