@@ -47,6 +47,7 @@ MAC_KEY_BITS = 512
 """Of a CALG_HMAC key where none are asked for: no hash has a shorter block."""
 
 _LENGTH_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error.ERROR_INVALID_PARAMETER}
+_ALGORITHM_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_ALGID}
 
 
 def _check_flags(flags: object, known: int) -> int:
@@ -93,7 +94,8 @@ def _exportable(flags: int) -> bool:
 def _session_key(context: Context, row: AlgId, bits: int, flags: int) -> SessionKey:
     salt = default_salt(context, row, bits, flags)
     spec = secret_spec(context, row, row.stored_bits(bits), exportable=_exportable(flags))
-    with failing_as(_LENGTH_REFUSED):
+    # DES keys of one, two and three parts are algorithms, and no lengths of one.
+    with failing_as(_ALGORITHM_REFUSED if row.parity else _LENGTH_REFUSED):
         key = context.provider.generate_secret(spec)
     return SessionKey(context, row, key, salt=salt, archivable=bool(flags & c.CRYPT_ARCHIVABLE))
 

@@ -32,6 +32,7 @@ from hwcng.capi.algids import ALGIDS
 from hwcng.capi.limits import CSPS
 from hwcng.errors import HRESULT
 from hwcng.providers.base import Support
+from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
@@ -252,6 +253,20 @@ def test_plaintext_never_leaves(context: Context, flags: int) -> None:
     with refused(HRESULT.NTE_BAD_KEY_STATE):
         w.CryptExportKey(pair, None, w.PRIVATEKEYBLOB)
     assert w.CryptExportKey(pair, None, w.PUBLICKEYBLOB)
+
+
+CKR_MECHANISM_INVALID = 0x70
+
+
+@pytest.mark.row("CGK-03")
+@pytest.mark.parametrize("algid", [w.CALG_3DES_112, w.CALG_3DES, w.CALG_DES], ids=name_of)
+def test_a_cipher_whose_keys_the_token_does_not_make(token: Provider, context: Context, algid: int) -> None:
+    """DES keys of one, two and three parts are algorithms, and no lengths of one."""
+    needs_algid(token, algid)
+    with FaultInjector(token) as faults:
+        faults.fail("C_GenerateKey", CKR_MECHANISM_INVALID)
+        with refused(HRESULT.NTE_BAD_ALGID):
+            w.CryptGenKey(context, algid, 0)
 
 
 SALTED = pytest.mark.parametrize("algid", [w.CALG_RC2, w.CALG_RC4], ids=name_of)

@@ -375,6 +375,17 @@ class TestSalts:
         assert w.CryptEncrypt(copy, None, FINAL, 0, TEXT) != without
 
 
+def test_a_key_that_left_in_a_simple_blob_keeps_its_effective_length(token: Provider, verify: Verify) -> None:
+    needs_algid(token, w.CALG_RC2)
+    context = verify(w.MS_ENHANCED_PROV)
+    exchange = w.CryptGenKey(context, w.AT_KEYEXCHANGE, 1024 << 16)
+    key = w.CryptGenKey(context, w.CALG_RC2, w.CRYPT_EXPORTABLE)
+    again = w.CryptImportKey(context, w.CryptExportKey(key, exchange, w.SIMPLEBLOB))
+    with refused(HRESULT.NTE_FIXEDPARAMETER):
+        w.CryptSetKeyParam(key, w.KP_EFFECTIVE_KEYLEN, 8)
+    assert len(choices([key, again])) == 1
+
+
 @pytest.mark.parametrize(
     ("csp", "bits", "clear", "mac"),
     [

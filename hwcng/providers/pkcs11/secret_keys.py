@@ -282,6 +282,8 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
     def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
         if not self.spec.exportable:
             raise not_supported("the key's export policy forbids its export")
+        if self.effective is not None:
+            self.effective.use()
         return key_transport.wrapped_for(self.connection, self.offered, self.held.handle, public, spec)
 
     def followed_by(self, data: bytes, spec: SecretSpec) -> Pkcs11SecretKey:
