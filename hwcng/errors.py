@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 from hwcng.headers.status_codes import HRESULT, NTSTATUS, Win32Error
 
 __all__ = [
@@ -36,20 +39,36 @@ class TokenCode(int):
         return TokenCode, (int(self), self.name)
 
 
+def _status_of(code: NTSTATUS | HRESULT | Win32Error | int) -> Any:
+    """The status that a number is, also one with a sign; a number that is none stays one."""
+    if type(code) is not int:
+        return code
+    for statuses in (NTSTATUS, HRESULT, Win32Error):
+        with suppress(ValueError):
+            return statuses(code & 0xFFFFFFFF)
+    return code
+
+
+def _token_code_of(code: TokenCode | int | None) -> TokenCode | None:
+    return code if code is None or isinstance(code, TokenCode) else TokenCode(int(code), "a code")
+
+
 class CngError(Exception):
     """A documented failure.
 
     status: the code that the documented function returns (NTSTATUS, HRESULT or Win32Error).
     token_code: what the token answered, where a token call was the cause, else None.
+
+    Both may be given as plain numbers, as JSON and other transports leave them of `args`.
     """
 
     def __init__(
-        self, status: NTSTATUS | HRESULT | Win32Error, message: str, token_code: TokenCode | None = None
+        self, status: NTSTATUS | HRESULT | Win32Error | int, message: str, token_code: TokenCode | int | None = None
     ) -> None:
-        super().__init__(status, message, token_code)
-        self.status = status
+        self.status = _status_of(status)
         self.message = message
-        self.token_code = token_code
+        self.token_code = _token_code_of(token_code)
+        super().__init__(self.status, message, self.token_code)
 
     def __str__(self) -> str:
         cause = f"; the token answered {self.token_code!r}" if self.token_code is not None else ""

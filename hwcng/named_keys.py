@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import string
 from hwcng.cng import named
+from hwcng.cng.keys import KeyPair, SymmetricKey
+from hwcng.errors import CngError
 from hwcng.providers.addressing import provider_of_key
-from hwcng.providers.uri import checked_pin, scheme_of
+from hwcng.providers.key_addresses import KeyAddress
+from hwcng.providers.uri import Pkcs11Uri, checked_pin, parse_uri, scheme_of
 
 if TYPE_CHECKING:
-    from hwcng.cng.keys import KeyPair, SymmetricKey
     from hwcng.providers.uri import Pin
 
-__all__ = ["open_key"]
+__all__ = ["open_key", "unopened_key"]
+
+_KINDS: Mapping[str, type[KeyPair | SymmetricKey]] = MappingProxyType(
+    {kind.__name__: kind for kind in (KeyPair, SymmetricKey)}
+)
 
 
 def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
@@ -34,3 +44,23 @@ def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
         return named.open_named(provider, name)
     provider, name = provider_of_key(uri)
     return named.open_named(provider, name, pin=pin() if callable(pin) else pin)
+
+
+def unopened_key(kind: str, uri: str) -> KeyPair | SymmetricKey:
+    """What a pickled key becomes where it is unpickled: its token is opened at its first use, which raises what
+    `open_key` raises, and so does every later use until one succeeds.
+
+    kind: "KeyPair" or "SymmetricKey".
+    """
+    return _KINDS[kind].unopened(uri, _name_in(uri), open_key)
+
+
+def _name_in(uri: str) -> str:
+    with suppress(CngError):
+        parsed = parse_uri(uri)
+        if not isinstance(parsed, Pkcs11Uri):
+            return parsed.object or uri
+        # Every URI of a key has its type, which seldom belongs to the name.
+        return replace(KeyAddress.of_uri(parsed), type=None).name
+    # What is wrong with it, the first use says.
+    return uri

@@ -49,7 +49,7 @@ class NCryptKey(Handle):
 
     def __init__(
         self,
-        storage: StorageProvider,
+        storage: StorageProvider | None,
         *,
         draft: Draft | None = None,
         key: KeyPair | SymmetricKey | None = None,
@@ -58,7 +58,7 @@ class NCryptKey(Handle):
         replace: bool = False,
     ) -> None:
         super().__init__()
-        self.storage = storage
+        self._storage = storage
         self.name = name
         self.key_type = key_type
         self._draft = draft
@@ -69,9 +69,16 @@ class NCryptKey(Handle):
 
     @classmethod
     def of(cls, key: KeyPair | SymmetricKey) -> NCryptKey:
-        """A CNG key, such as `hwcng.open_key` returns, as a key of its token's store."""
-        provider = key.algorithm_handle.provider
-        return cls(StorageProvider(provider, provider.uri), key=key, name=key.name)
+        """A CNG key, such as `hwcng.open_key` returns, as a key of its token's store; it is opened when it is used."""
+        return cls(None, key=key, name=key.name)
+
+    @property
+    def storage(self) -> StorageProvider:
+        """The store that the key was opened in, or that of its token."""
+        if self._storage is None:
+            provider = self.key.algorithm_handle.provider
+            self._storage = StorageProvider(provider, provider.uri)
+        return self._storage
 
     @property
     def finalized(self) -> bool:
@@ -112,7 +119,12 @@ class NCryptKey(Handle):
         """Where the key is found again, for `hwcng.open_key`. Raises NTE_BAD_KEY_STATE, STATUS_NOT_SUPPORTED for a key
         without a name.
         """
-        return self.key.uri
+        return self._named.uri
+
+    @property
+    def _named(self) -> KeyPair | SymmetricKey:
+        """The key, which is not opened for its name's sake."""
+        return self.key if self._key is None or self._key.opened else self._key
 
     def authorize(self, pin: str) -> None:
         """The key's own PIN, for what it does next. The PIN of an unfinished key is the token's, which is logged in to;
@@ -153,17 +165,19 @@ class NCryptKey(Handle):
     def __repr__(self) -> str:
         if not self.alive:
             return "<NCryptKey freed>"
+        if self._key is not None and not self._key.opened:
+            return f"<NCryptKey {self.name!r} not opened yet>"
         state = "" if self.finalized else " not finalized"
         return f"<NCryptKey {self.name!r} {self.algorithm.name}{state}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.require_alive()
         # The CNG key knows whether it may travel, and how.
-        return NCryptKey.of, (self.key,)
+        return NCryptKey.of, (self._named,)
 
     def __copy__(self) -> NCryptKey:
         self.require_alive()
-        return NCryptKey(self.storage, key=copy.copy(self.key), name=self.name, key_type=self.key_type)
+        return NCryptKey(self._storage, key=copy.copy(self._named), name=self.name, key_type=self.key_type)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NCryptKey:
         return self.__copy__()

@@ -120,6 +120,8 @@ class KeyPair(StorableKey):
         return super()._why_not_to_pickle()
 
     def __repr__(self) -> str:
+        if not self.opened:
+            return self._repr_unopened()
         kind = "empty" if not self.finalized else "pair" if self.has_private else "public"
         size = self.parameter_set or f"{self.bits} bits"
         return f"<KeyPair {self.algorithm.name} {size} {kind}{'' if self.alive else ' destroyed'}>"
@@ -299,9 +301,10 @@ class KeyPair(StorableKey):
     def destroy(self) -> None:
         if self._alive:
             super().destroy()
-            self.private_value = None
-            if self._private is not None:
-                self._private.destroy()
+            if self.opened:
+                self.private_value = None
+                if self._private is not None:
+                    self._private.destroy()
 
 
 def _require_pairs(handle: AlgorithmHandle) -> None:

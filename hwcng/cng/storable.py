@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hwcng.cng.handles import Handle, in_use, not_supported
+from hwcng.errors import HRESULT, CngError, told
+from hwcng.forking import ProcessLock
 from hwcng.providers.base import PrivateKey, SecretKey
 from hwcng.providers.names import check_key_name
 
@@ -17,16 +20,65 @@ __all__ = ["StorableKey"]
 K = TypeVar("K", bound="StorableKey")
 
 
+class _Opening:
+    """How a key that is not opened yet will be, and the lock that makes racing threads open it once."""
+
+    def __init__(self, open_key: Callable[[str], StorableKey]) -> None:
+        self.open_key = open_key
+        self.lock = ProcessLock()
+
+
 class StorableKey(Handle, abc.ABC):
     """A key of a token. name: under which the token keeps it, None for a key that ends with the process.
 
-    A named key is pickled as its URI, and copied by being opened once more; its chaining mode, IV and the like are the
-    handle's, not the key's, and begin anew.
+    A named key is pickled as its URI, which is opened where the key is used first, and copied by being opened once
+    more; its chaining mode, IV and the like are the handle's, not the key's, and begin anew.
     """
 
     algorithm_handle: AlgorithmHandle
     name: str | None = None
     _uri: str | None = None
+    _opening: _Opening | None = None
+
+    @classmethod
+    def unopened(cls: type[K], uri: str, name: str, open_key: Callable[[str], StorableKey]) -> K:
+        """The named key of a URI, which `open_key` opens when it is used for the first time, and again where that
+        fails. Until then it tells its name and URI, and is pickled, copied and destroyed without its token.
+        """
+        key = cls.__new__(cls)
+        Handle.__init__(key)
+        key.name, key._uri, key._opening = name, uri, _Opening(open_key)
+        return key
+
+    @property
+    def opened(self) -> bool:
+        return self._opening is None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Comes where an attribute is not there: what a key has in its token, as long as it is not opened."""
+            opening = self._opening
+            # What other software asks every object for opens no key.
+            if opening is None or name.startswith("__"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self._open(opening)
+            return getattr(self, name)
+
+    def _open(self, opening: _Opening) -> None:
+        with opening.lock.held():
+            if self._opening is None:
+                return
+            self.require_alive()
+            key = opening.open_key(self.uri)
+            if type(key) is not type(self):
+                key.destroy()
+                raise CngError(
+                    HRESULT.NTE_BAD_KEYSET, f"the key {told(self.name)} is now a {type(key).__name__}, not what it was"
+                )
+            # What is there already is found by other threads; the rest makes them wait for the lock.
+            vars(self).update({name: value for name, value in vars(key).items() if name not in ("_alive", "_uri")})
+            self._opening = None
 
     @abc.abstractmethod
     def in_token(self) -> SecretKey | PrivateKey:
@@ -80,12 +132,15 @@ class StorableKey(Handle, abc.ABC):
         return cast(K, named.handle_of(self.algorithm_handle.provider, stored, name))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from hwcng.named_keys import open_key
+        from hwcng.named_keys import unopened_key
 
         self.require_alive()
         if self.name is None:
             raise not_supported(f"this {self.algorithm_handle.name} key cannot be pickled: {self._why_not_to_pickle()}")
-        return open_key, (self.uri,)
+        return unopened_key, (type(self).__name__, self.uri)
+
+    def _repr_unopened(self) -> str:
+        return f"<{type(self).__name__} {self.uri}{' not opened yet' if self.alive else ' destroyed'}>"
 
     def _why_not_to_pickle(self) -> str:
         return (
@@ -99,6 +154,8 @@ class StorableKey(Handle, abc.ABC):
         self.require_alive()
         if self.name is None:
             raise not_supported("a key without a name is not copied: BCryptDuplicateKey duplicates symmetric keys")
+        if self._opening is not None:
+            return type(self).unopened(self.uri, self.name, self._opening.open_key)
         return cast(K, named.open_named(self.algorithm_handle.provider, self.name))
 
     def __deepcopy__(self: K, memo: dict[int, Any]) -> K:

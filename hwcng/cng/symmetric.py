@@ -101,6 +101,8 @@ class SymmetricKey(StorableKey):
         return before
 
     def __repr__(self) -> str:
+        if not self.opened:
+            return self._repr_unopened()
         state = "" if self.alive else " destroyed"
         return f"<SymmetricKey {self.algorithm.name} {self.bits} bits {self.chaining_mode or ''}{state}>"
 
@@ -329,6 +331,8 @@ class SymmetricKey(StorableKey):
     def destroy(self) -> None:
         if self._alive:
             super().destroy()
+            if not self.opened:
+                return
             self.token_key.destroy()
             if self._key_object is not None:
                 self._key_object.release()

@@ -65,8 +65,9 @@ def _already_open(token: Pkcs11Uri) -> Provider | None:
     there = [
         provider
         for provider in registry.open_now()
-        if same_token(parse_uri(provider.uri), token) and provider.answers_to(token)
+        if same_token(parse_uri(provider.uri), token, by_module=_is_vague(token)) and provider.answers_to(token)
     ]
+    there.sort(key=lambda provider: not same_token(parse_uri(provider.uri), token))
     if len({provider.token for provider in there}) > 1 and there[0] is not chosen:
         raise _ambiguous(token)
     return there[0] if there else None
@@ -81,8 +82,8 @@ def _as_configured(token: Pkcs11Uri) -> Provider | None:
     candidates: list[ProviderUri] = [*registry.configured_names().values()]
     if chosen is not None and not isinstance(chosen, Provider):
         candidates.insert(0, chosen)
-    likely = [uri for uri in candidates if isinstance(uri, Pkcs11Uri) and same_token(uri, token)]
-    vague = all(getattr(token, name) is None for name in _OF_A_TOKEN)
+    vague = _is_vague(token)
+    likely = [uri for uri in candidates if isinstance(uri, Pkcs11Uri) and same_token(uri, token, by_module=vague)]
     if vague and chosen not in likely and len(likely) > 1:
         raise _ambiguous(token)
     failure: CngError | None = None
@@ -103,15 +104,20 @@ def _as_configured(token: Pkcs11Uri) -> Provider | None:
     return None
 
 
+def _is_vague(token: Pkcs11Uri) -> bool:
+    """Whether nothing but the module says which token it is."""
+    return all(getattr(token, name) is None for name in _OF_A_TOKEN)
+
+
 def _in_common(one: Pkcs11Uri, other: Pkcs11Uri) -> int:
     values = ((getattr(one, name), getattr(other, name)) for name in _OF_A_TOKEN)
     return sum(first is not None and first == second for first, second in values)
 
 
-def same_token(one: ProviderUri, other: ProviderUri) -> bool:
+def same_token(one: ProviderUri, other: ProviderUri, *, by_module: bool = True) -> bool:
     """Whether two pkcs11: URIs may mean one token: nothing that says which token is told differently.
 
-    Modules are compared where both files are here, because the other host's may be elsewhere.
+    by_module: whether modules are compared too, where both files are here: the other host's may be elsewhere.
     """
     if not isinstance(one, Pkcs11Uri) or not isinstance(other, Pkcs11Uri):
         return False
@@ -125,5 +131,7 @@ def same_token(one: ProviderUri, other: ProviderUri) -> bool:
             first, second = getattr(one, attribute.name), getattr(other, attribute.name)
             if first is not None and second is not None and first != second:
                 return False
+    if not by_module:
+        return True
     paths = {os.path.realpath(uri.module_path) for uri in (one, other) if uri.module_path is not None}
     return len(paths) < 2 or not all(os.path.exists(path) for path in paths)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import copy
+import json
 import pickle
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conformance.helpers import refused
 from conftest import TOKEN_PIN
 
 import hwcng
-from hwcng import bcrypt
+from hwcng import bcrypt, named_keys
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
-from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError, TokenCode, Win32Error
 from hwcng.ncrypt import (
     NCryptCreatePersistedKey,
     NCryptDeleteKey,
@@ -162,8 +166,13 @@ def test_a_key_that_is_gone_when_it_arrives(storage: StorageProvider, made: Make
     key = made(storage, "ECDSA_P256", name)
     pickled = pickle.dumps(key)
     NCryptDeleteKey(key)
-    with refused(HRESULT.NTE_BAD_KEYSET):
-        pickle.loads(pickled)
+    again = pickle.loads(pickled)
+    for _ in range(2):
+        with refused(HRESULT.NTE_BAD_KEYSET):
+            NCryptSignHash(again, None, DIGEST)
+    # A failure is not kept: the key is there again, and the same handle opens it.
+    made(storage, "ECDSA_P256", name)
+    assert NCryptSignHash(again, None, DIGEST)
 
 
 def test_a_refusal_travels(storage: StorageProvider, made: Make) -> None:
@@ -195,3 +204,124 @@ def test_the_handle_of_a_pickled_key_is_of_the_shared_provider(
     assert key.storage.provider is storage.provider
     assert NCryptGetProperty(key, "Provider Handle") is key.storage
     assert provider.token.label
+
+
+class Openings:
+    """Counts, on every thread, how often a provider opens a key."""
+
+    def __init__(self, token: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[str] = []
+        opens = token.open_key
+
+        def open_key(name: str, **options: Any) -> Any:
+            self.names.append(name)
+            return opens(name, **options)
+
+        monkeypatch.setattr(token, "open_key", open_key)
+
+
+@pytest.fixture
+def openings(storage: StorageProvider, monkeypatch: pytest.MonkeyPatch) -> Openings:
+    return Openings(storage.provider, monkeypatch)
+
+
+def test_a_key_is_opened_where_it_is_used(storage: StorageProvider, made: Make, name: str, openings: Openings) -> None:
+    """What an engine does with a task's arguments opens nothing."""
+    key = made(storage, "ECDSA_P256", name)
+    for thing in (key, key.key):
+        openings.names.clear()
+        again = pickle.loads(pickle.dumps(thing))
+        assert type(again) is type(thing)
+        assert isinstance(again, type(thing))
+        assert again.alive
+        assert (again.name, again.uri) == (name, key.uri)
+        assert name in repr(again)
+        assert TOKEN_PIN not in repr(again)
+        assert not hasattr(again, "__dask_tokenize__")
+        assert pickle.dumps(again) == pickle.dumps(thing)
+        copies = [copy.copy(again), copy.deepcopy(again), pickle.loads(pickle.dumps(again))]
+        NCryptFreeObject(copies.pop())
+        assert openings.names == []
+        for one in (again, *copies):
+            NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(one, None, DIGEST))
+        assert len(openings.names) == 3
+        NCryptSignHash(again, None, DIGEST)
+        assert len(openings.names) == 3
+        assert type(again) is type(thing)
+        assert again.name == name
+
+
+def test_a_freed_key_that_was_never_opened(storage: StorageProvider, made: Make, name: str, openings: Openings) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    openings.names.clear()
+    again = pickle.loads(pickle.dumps(key.key))
+    again.destroy()
+    for act in (lambda: bcrypt.BCryptSignHash(again, None, DIGEST), lambda: again.bits, lambda: pickle.dumps(again)):
+        with refused(NTSTATUS.STATUS_INVALID_HANDLE):
+            act()
+    assert "destroyed" in repr(again)
+    assert openings.names == []
+
+
+def test_racing_threads_open_a_key_once(storage: StorageProvider, made: Make, name: str, openings: Openings) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    openings.names.clear()
+    again = pickle.loads(pickle.dumps(key.key))
+    begin = threading.Barrier(8)
+
+    def work() -> bytes:
+        begin.wait(30)
+        return bcrypt.BCryptSignHash(again, None, DIGEST)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        signatures = [task.result(60) for task in [pool.submit(work) for _ in range(8)]]
+    for signature in signatures:
+        NCryptVerifySignature(key, None, DIGEST, signature)
+    assert len(openings.names) == 1
+
+
+def test_a_key_of_another_kind_by_now(storage: StorageProvider, made: Make, name: str) -> None:
+    key = made(storage, "ECDSA_P256", name)
+    pickled = pickle.dumps(key.key)
+    NCryptDeleteKey(key)
+    made(storage, "AES", name)
+    with refused(HRESULT.NTE_BAD_KEYSET):
+        bcrypt.BCryptSignHash(pickle.loads(pickled), None, DIGEST)
+
+
+def test_what_is_wrong_with_a_uri_is_told_at_the_first_use() -> None:
+    for uri in ("pkcs11:object", "no uri", "", "pkcs11:token=nowhere;object=k", "tpm2:nowhere?object=k"):
+        for kind in ("KeyPair", "SymmetricKey"):
+            key = named_keys.unopened_key(kind, uri)
+            for _ in range(2):
+                with pytest.raises(CngError):
+                    key.bits  # noqa: B018
+
+
+def test_a_pickle_of_an_older_version(storage: StorageProvider, made: Make, name: str) -> None:
+    """It calls open_key, and NCryptKey.of with what that returns."""
+    key = made(storage, "ECDSA_P256", name)
+    old = b"chwcng.named_keys\nopen_key\n(V" + key.uri.encode("raw-unicode-escape") + b"\ntR."
+    NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(pickle.loads(old), None, DIGEST))
+    of = b"cbuiltins\ngetattr\n(chwcng.cng.ncrypt_keys\nNCryptKey\nVof\ntR("
+    again = pickle.loads(of + old[:-1] + b"tR.")
+    assert type(again) is NCryptKey
+    NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(again, None, DIGEST))
+
+
+@pytest.mark.parametrize("status", [NTSTATUS.STATUS_NOT_SUPPORTED, HRESULT.NTE_BAD_KEYSET, Win32Error.ERROR_BUSY])
+def test_an_error_that_travels_as_numbers(status: Any) -> None:
+    error = CngError(status, "what was asked", TokenCode(0xA0, "CKR_PIN_INCORRECT"))
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert again.status is status
+        assert str(again) == str(error)
+        assert again.token_code == 0xA0
+    plain = CngError(*json.loads(json.dumps(error.args)))
+    assert plain.status is status
+    assert plain.token_code == 0xA0
+    assert status.name in str(plain)
+    assert "0xa0" in str(plain)
+    assert CngError(int(status) - (1 << 32 if status >> 31 else 0), "with a sign").status is status
+    unknown = CngError(0xC0FFEE, "a code of a later version")
+    assert unknown.status == 0xC0FFEE
+    assert "a code of a later version" in str(unknown)
