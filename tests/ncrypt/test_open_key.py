@@ -361,3 +361,24 @@ def test_a_configured_token_that_turns_out_to_be_another(
     assert signs_for(key, stored)
     assert key.algorithm_handle.provider.token.label == "hwcng-test"
     assert os.environ["HWCNG_CONFIG"] == str(empty_registry)
+
+
+def test_a_module_that_is_here_too(
+    empty_registry: Path, stored: NCryptKey, token_uri: str, pin_file: Path, tmp_path: Path
+) -> None:
+    """The configured module goes before the URI's, though that one is a file of this host as well."""
+    configured = Path(str(parse_uri(token_uri).module_path))  # type: ignore[union-attr]
+    of_the_uri = tmp_path / "libanother.so"
+    of_the_uri.symlink_to("/bin/sh")
+    uri = stored.uri.replace(quote(str(configured)), quote(str(of_the_uri)))
+    assert uri != stored.uri
+    empty_registry.write_text(f"[providers]\nhsm = {token_uri}&pin-source=file:{pin_file}\n")
+    for _ in ("the configured one is opened", "and is open by now"):
+        with hwcng.open_key(uri) as key:
+            BCryptVerifySignature(stored.key, None, DIGEST, BCryptSignHash(key, None, DIGEST))
+
+
+def test_a_token_without_a_name_of_its_own_is_told_by_its_module(tmp_path: Path) -> None:
+    here, there = (parse_uri(f"pkcs11:?module-path={path}") for path in ("/bin/sh", "/bin/cat"))
+    assert not same_token(here, there)
+    assert same_token(here, there, by_module=False)
