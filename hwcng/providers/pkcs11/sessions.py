@@ -32,6 +32,16 @@ CKF_SERIAL_SESSION = 0x4
 
 OUTPUT_ROOM = 4096
 SESSION_WAIT_SECONDS = 30.0
+TOKEN_ATTEMPTS = 3
+TOKEN_PAUSE_SECONDS = 0.01
+
+_LOSSES = {
+    Standing.GONE: ("the connection with the token was lost", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED),
+    Standing.PUBLIC: (
+        "the login was lost, as another user of the PKCS#11 module logged this process out of the token",
+        NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
+    ),
+}
 
 _OK = frozenset({CKR.OK})
 _ENDED = frozenset({CKR.OK, CKR.SESSION_READ_ONLY})
@@ -129,18 +139,31 @@ class Connection:
     def answers(self) -> bool:
         """Whether the token still knows the witness, logged in. Where not, the connection is dead from now on."""
         notice_fork()
-        if self._end is None and (loss := self._loss()):
-            self._lose(loss)
+        if self._end is None and (loss := self._loss()) is not None:
+            self._lose(_LOSSES[loss][0])
         return self._end is None
 
-    def _loss(self) -> str:
-        """What was lost, "" where nothing was."""
+    def _loss(self) -> Standing | None:
+        """What the witness says of itself where that is a loss."""
         said = self._standing(self._witness)
-        if said is Standing.GONE:
-            return "the connection with the token was lost"
-        if said is Standing.PUBLIC and self._tells_login:
-            return "the login was lost, as another user of the PKCS#11 module logged this process out of the token"
-        return ""
+        return said if said is Standing.GONE or (said is Standing.PUBLIC and self._tells_login) else None
+
+    def sees_all(self) -> bool:
+        """Whether what it does not find is not there: `answers`, and its token is in the slot. Dead where not.
+
+        Some modules keep the sessions of a token that was removed, or was initialised anew.
+        """
+        if self.answers() and not self._token_is_there():
+            self._lose()
+        return self._end is None
+
+    def _token_is_there(self) -> bool:
+        # Another process may be writing what is read.
+        for attempt in range(TOKEN_ATTEMPTS):
+            time.sleep(attempt * TOKEN_PAUSE_SECONDS)
+            with contextlib.suppress(CngError), self.module.alone(), self.module.calling():
+                return identity_in(self.module, self.slot) == self.identity
+        return False
 
     def _standing(self, session: int) -> Standing:
         with self.module.calling():
@@ -149,7 +172,7 @@ class Connection:
                 return Standing.GONE
             return standing(self.cryptoki, session)
 
-    def _lose(self, what: str = "the connection with the token was lost") -> None:
+    def _lose(self, what: str = _LOSSES[Standing.GONE][0]) -> None:
         self._abandon(f"{what}; open it by its name or make it again", NTSTATUS.STATUS_INVALID_DEVICE_STATE)
 
     def after_fork_in_child(self) -> None:
@@ -178,9 +201,10 @@ class Connection:
             return token_error(rv, f"{on_token}: {reason}", {rv: status})
         if rv in TOKEN_GONE:
             self._look_into_slot()
-        if not self.answers() and self._end is not None:
-            lost = {} if rv in CONNECTION_LOST else {rv: NTSTATUS.STATUS_DEVICE_NOT_CONNECTED}
-            return token_error(rv, f"{on_token}: {self._end[0]}", lost)
+        if (loss := self._loss()) is not None:
+            reason, status = _LOSSES[loss]
+            self._lose(reason)
+            return token_error(rv, f"{on_token}: {reason}", {} if rv in CONNECTION_LOST else {rv: status})
         if of_sessions(rv) and not (verdicts and rv in verdicts):
             self._retire()
         return self._alone(rv, message, verdicts)
@@ -203,7 +227,7 @@ class Connection:
         """
         if not of_sessions(rv) or self._end is not None or self._standing(session.handle) is not Standing.GONE:
             return False
-        if self._loss():
+        if self._loss() is not None:
             return False
         self._retire()
         return True
@@ -254,8 +278,8 @@ class Connection:
             if rv == CKR.OK:
                 return Session(handle, self.module)
             if rv != CKR.SESSION_COUNT or time.monotonic() > deadline:
-                if of_sessions(rv) and not self._token_is_there():
-                    self._lose()
+                if of_sessions(rv):
+                    self.sees_all()
                 raise self.error(rv, "C_OpenSession failed")
             if self.key_streams.give_way(self):
                 continue
@@ -266,12 +290,6 @@ class Connection:
                 self._waiting -= 1
             with contextlib.suppress(IndexError):
                 return pool.pop()
-
-    def _token_is_there(self) -> bool:
-        """Asks the slot, where the token opens no session: some modules remember a session's state themselves."""
-        with self.module.calling(), contextlib.suppress(CngError):
-            return identity_in(self.module, self.slot) == self.identity
-        return False
 
     def give_back(self, session: Session) -> None:
         at_work.discard(session)

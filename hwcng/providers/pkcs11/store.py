@@ -21,6 +21,7 @@ from hwcng.providers.base import KeyRecord, PairSpec, PublicKeyMaterial, SecretS
 from hwcng.providers.key_addresses import KeyAddress, is_address
 from hwcng.providers.names import check_key_name, no_such_key
 from hwcng.providers.pkcs11.key_ids import make_id
+from hwcng.providers.pkcs11.losses import of_sessions
 from hwcng.providers.pkcs11.named_objects import NamedObject, Place
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
@@ -30,7 +31,7 @@ from hwcng.providers.pkcs11.stored_objects import (
     AttributeReader,
     Shelf,
     Stored,
-    require_login,
+    require_sight,
     shelf_at,
     shelf_of,
     shelves,
@@ -127,10 +128,12 @@ class KeyStore:
         try:
             found = self._find(KeyAddress(place.label, place.identifier, place.type))
         except CngError as error:
-            if error.status is HRESULT.NTE_BAD_KEYSET:
-                self._forget(place.address)
-                raise _replaced(place) from error
-            raise
+            if error.status is not HRESULT.NTE_BAD_KEYSET:
+                raise
+            self._forget(place.address)
+            there = self._connection()
+            gone = _replaced(place) if there.identity == place.connection.identity else _of_another_token(place, there)
+            raise gone from error
         if found.connection.identity != place.connection.identity:
             raise _of_another_token(place, found.connection)
         if not found.same_key(place):
@@ -160,7 +163,7 @@ class KeyStore:
             shelf = shelf_at(connection, address)
         stored = shelf.current(address)
         if stored is None:
-            require_login(connection)
+            require_sight(connection)
             self._forget(address)
             raise no_such_key(address.name, f"token {connection.token_name!r}{_what_has_the_label(shelf)}")
         spec = spec_of(stored.values, stored.own)
@@ -203,6 +206,11 @@ class KeyStore:
                 return self._key_at(self._remember(place))
             except TakenMeanwhileError:
                 time.sleep(pause)
+            except CngError as error:
+                # A token that was removed stores nothing.
+                if error.token_code is not None and of_sessions(error.token_code):
+                    connection.sees_all()
+                raise
         shelf_of(connection, name).current()
         raise CngError(
             NTSTATUS.STATUS_DEVICE_BUSY, f"others keep storing keys named {name!r} in token {connection.token_name!r}"
@@ -255,7 +263,7 @@ class KeyStore:
                 self._forget(address, *(shelf.address_of(key) for key in (current,) if key is not None))
                 seen = seen or current is not None
                 # Only a session that is logged in sees private objects.
-                if current is not None or connection.answers():
+                if current is not None or connection.sees_all():
                     try:
                         delete(connection, shelf, current)
                         break

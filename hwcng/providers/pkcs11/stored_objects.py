@@ -29,7 +29,7 @@ __all__ = [
     "Shelf",
     "Stored",
     "find_named",
-    "require_login",
+    "require_sight",
     "shelf_at",
     "shelf_of",
     "shelves",
@@ -206,18 +206,17 @@ def _read_all(connection: Connection, handles: Sequence[int]) -> Iterator[Stored
         values = reader.read(connection, handle)
         if values is None:
             # It is gone, or not to be seen any more.
-            require_login(connection)
+            require_sight(connection)
             continue
         if (stored := _stored(handle, values)) is not None:
             yield stored
 
 
-def require_login(connection: Connection) -> None:
-    """Asks whether what was not found is not there: a session that is not logged in sees no private object.
-
-    Raises where that is not known.
+def require_sight(connection: Connection) -> None:
+    """Asks whether what was not found is not there: a session sees no private object that is not logged in, and nothing
+    of a token that was removed. Raises where that is not known.
     """
-    if not connection.answers():
+    if not connection.sees_all():
         connection.require_alive()
 
 
@@ -260,7 +259,7 @@ def shelves(connection: Connection) -> list[Shelf]:
     found: dict[str, Shelf] = {}
     everything = list(_read_all(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)))
     if not any(stored.values.get(Attribute.PRIVATE) == b"\1" for stored in everything):
-        require_login(connection)
+        require_sight(connection)
     elsewhere = _identifiers_of_named(everything)
     for stored in everything:
         found.setdefault(stored.name, Shelf(stored.name, elsewhere=elsewhere)).add(stored)

@@ -1,0 +1,292 @@
+"""What ends and what goes on where sessions die, a login or a token goes, or a daemon is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SO_PIN
+from isolation.child import run
+
+import hwcng
+from hwcng import HRESULT, NTSTATUS, CngError, bcrypt
+from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
+from hwcng.providers.pkcs11.cryptoki import CFunction
+from hwcng.providers.pkcs11.provider import Pkcs11Provider
+from hwcng.testing.faults import FaultInjector
+from hwcng.testing.softhsm import SoftHsm, TokenRequest, provision
+
+DEVICE_ERROR, GENERAL_ERROR, FUNCTION_FAILED, VENDOR = 0x30, 0x05, 0x06, 0x80000384
+SESSION_CLOSED, SESSION_HANDLE_INVALID, SLOT_ID_INVALID, TOKEN_NOT_PRESENT = 0xB0, 0xB3, 0x03, 0xE0
+USER_NOT_LOGGED_IN = 0x101
+DEAD = (
+    DEVICE_ERROR,
+    GENERAL_ERROR,
+    FUNCTION_FAILED,
+    VENDOR,
+    SESSION_CLOSED,
+    SESSION_HANDLE_INVALID,
+    SLOT_ID_INVALID,
+    TOKEN_NOT_PRESENT,
+)
+ECDSA = PairSpec("EC", Usage.SIGN, curve="nistP256")
+DIGEST = bytes(32)
+PIN = "1234-loss"
+THREADS = 8
+
+
+class DeadSessions:
+    """Within it every call in one of the sessions answers `rv`, whatever it is; without one it is what lives."""
+
+    def __init__(self, provider: Pkcs11Provider, rv: int) -> None:
+        self._provider, self._rv = provider, rv
+        self.handles: set[int] = set()
+
+    def __enter__(self) -> DeadSessions:
+        self._undo = self._provider.cryptoki.instrument(self._dead)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo()
+
+    def _dead(self, name: str, function: CFunction) -> CFunction:
+        def call(*arguments: Any) -> int:
+            dead = bool(arguments) and isinstance(arguments[0], int) and arguments[0] in self.handles
+            return self._rv if dead and name not in ("C_GetTokenInfo", "C_OpenSession") else function(*arguments)
+
+        return call
+
+
+class Work:
+    """Session keys of a provider, a named key, and what is done with them."""
+
+    def __init__(self, provider: Pkcs11Provider) -> None:
+        self.provider = provider
+        self.aes = bcrypt.BCryptOpenAlgorithmProvider("AES", provider)
+        self.gcm = bcrypt.BCryptOpenAlgorithmProvider("AES", provider)
+        bcrypt.BCryptSetProperty(self.gcm, bcrypt.BCRYPT_CHAINING_MODE, bcrypt.BCRYPT_CHAIN_MODE_GCM)
+        self.hmac = bcrypt.BCryptOpenAlgorithmProvider("SHA256", provider, bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG)
+        self.key, self.gcm_key = self.aes.generate_key(256), self.gcm.generate_key(256)
+        self.mac_key = self.hmac.generate_key(256)
+        self.pair = provider.generate_pair(ECDSA)
+        self.named = provider.persist_key(provider.generate_pair(ECDSA), "losses", replace=True)
+        self.block = self.encrypt()
+        self.info = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(bytes(12))
+        self.sealed = bcrypt.BCryptEncrypt(self.gcm_key, b"text", self.info)
+
+    def random(self) -> object:
+        return self.provider.random(8)
+
+    def encrypt(self) -> bytes:
+        return bcrypt.BCryptEncrypt(self.key, bytes(16), None, bytes(16))
+
+    def decrypt(self) -> None:
+        assert bcrypt.BCryptDecrypt(self.key, self.block, None, bytes(16)) == bytes(16)
+
+    def decrypt_gcm(self) -> None:
+        assert bcrypt.BCryptDecrypt(self.gcm_key, self.sealed, self.info) == b"text"
+
+    def mac(self) -> object:
+        return bcrypt.BCryptHash(self.hmac, self.mac_key, b"data")
+
+    def sign(self) -> object:
+        return self.pair.sign_digest(EcdsaSpec(), DIGEST)
+
+    def sign_named(self) -> object:
+        return self.named.sign_digest(EcdsaSpec(), DIGEST)
+
+    def open(self) -> object:
+        return self.provider.open_key("losses")
+
+    def list(self) -> None:
+        assert "losses" in [record.name for record in self.provider.list_keys()]
+
+    def generate(self) -> None:
+        bcrypt.BCryptDestroyKey(self.aes.generate_key(128))
+
+    def all(self) -> list[Callable[[], object]]:
+        return [
+            *(self.random, self.encrypt, self.decrypt, self.decrypt_gcm, self.mac),
+            *(self.sign, self.sign_named, self.open, self.list, self.generate),
+        ]
+
+    def warm(self, sessions: int = THREADS) -> None:
+        """Leaves so many idle sessions in the pool."""
+        connection = self.provider._connection
+        for session in [connection.borrow() for _ in range(sessions)]:
+            connection.give_back(session)
+
+
+@pytest.fixture
+def work(fresh_provider: Pkcs11Provider) -> Iterator[Work]:
+    made = Work(fresh_provider)
+    yield made
+    fresh_provider.delete_key("losses")
+
+
+def statuses(calls: list[Callable[[], object]]) -> list[int]:
+    """Of those that fail."""
+    failed = []
+    for call in calls:
+        try:
+            call()
+        except CngError as error:
+            failed.append(int(error.status))
+    return failed
+
+
+# --- sessions
+
+
+@pytest.mark.parametrize("rv", DEAD)
+@pytest.mark.parametrize("operation", range(10))
+def test_pooled_sessions_that_died_cost_nothing(operation: int, rv: int, work: Work) -> None:
+    """The owner session answers, so nothing is lost, and what was asked of a dead session was not done."""
+    work.warm()
+    with DeadSessions(work.provider, rv) as dead:
+        dead.handles.update(session.handle for session in work.provider._current._idle)
+        assert statuses([work.all()[operation], *work.all()]) == []
+
+
+@pytest.mark.parametrize("rv", DEAD)
+@pytest.mark.parametrize("operation", range(10))
+def test_all_sessions_that_died_cost_one_operation(operation: int, rv: int, work: Work) -> None:
+    work.warm()
+    with DeadSessions(work.provider, rv) as dead:
+        current = work.provider._current
+        dead.handles.update(session.handle for session in (*current._idle, *current._owners))
+        assert len(statuses([work.all()[operation], work.random])) <= 1
+        assert statuses([work.sign_named, work.open, work.list, work.generate, work.random]) == []
+        lost = statuses([work.encrypt, work.decrypt, work.mac, work.sign])
+    assert lost == [NTSTATUS.STATUS_INVALID_DEVICE_STATE] * 4
+
+
+def test_an_owner_session_that_died_ends_its_keys_alone(work: Work) -> None:
+    connection = work.provider._current
+    with connection.owning():
+        other = work.aes.generate_key(128)
+    assert len(connection._owners) == 2
+    with DeadSessions(work.provider, SESSION_HANDLE_INVALID) as dead:
+        dead.handles.update({session.handle for session in connection._owners} - {connection._witness})
+        if connection._owners[-1].handle == connection._witness:
+            connection._owners.rotate(1)
+        assert statuses([work.generate, work.generate, work.encrypt, work.sign, work.generate]) == []
+        assert dead.handles.isdisjoint(session.handle for session in connection._owners)
+    bcrypt.BCryptDestroyKey(other)
+
+
+@pytest.mark.parametrize("rv", [*DEAD, USER_NOT_LOGGED_IN])
+@pytest.mark.parametrize("function", ["C_SignInit", "C_Sign"])
+def test_one_keys_error_ends_no_other_key(function: str, rv: int, work: Work) -> None:
+    with FaultInjector(work.provider) as faults:
+        faults.fail(function, rv)
+        with pytest.raises(CngError) as caught:
+            work.sign()
+        assert "lost" not in str(caught.value)
+        # However often it is done.
+        assert len(statuses([work.sign, work.mac, work.sign_named] * 4)) == 12
+    assert statuses(work.all()) == []
+
+
+def test_damaged_ciphertext_means_what_it_means_elsewhere(work: Work) -> None:
+    """kryoptic answers DEVICE_ERROR to each of them."""
+    for rv in (DEVICE_ERROR, VENDOR):
+        with FaultInjector(work.provider) as faults:
+            faults.fail("C_Decrypt", rv)
+            assert statuses([work.decrypt_gcm]) == [NTSTATUS.STATUS_AUTH_TAG_MISMATCH]
+    assert statuses(work.all()) == []
+
+
+def test_a_loss_is_no_verdict_on_data(work: Work) -> None:
+    with FaultInjector(work.provider) as faults:
+        faults.fail("C_Decrypt", GENERAL_ERROR).fail("C_GetSessionInfo", GENERAL_ERROR)
+        assert statuses([work.decrypt_gcm]) == [NTSTATUS.STATUS_DEVICE_NOT_CONNECTED]
+
+
+def test_a_module_without_session_info_loses_nothing(work: Work) -> None:
+    with FaultInjector(work.provider) as faults:
+        faults.fail("C_GetSessionInfo", 0x54).fail("C_SignInit", GENERAL_ERROR, nth=1)
+        assert statuses(work.all()) == [NTSTATUS.STATUS_INTERNAL_ERROR]
+
+
+# --- a token that goes, comes back or is another
+
+
+REMOVED = """
+import glob, shutil, subprocess, tempfile
+from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
+folder, SO_PIN = sys.argv[2], sys.argv[3]
+ECDSA = PairSpec("EC", Usage.SIGN, curve="nistP256")
+
+def util(*arguments, said=""):
+    subprocess.run(["softhsm2-util", *arguments], input=said, text=True, check=True, capture_output=True)
+
+def status(call):
+    try:
+        call()
+    except CngError as error:
+        return error.status.name
+
+provider = open_token()
+named = provider.persist_key(provider.generate_pair(ECDSA), "k")
+secret = provider.persist_key(provider.generate_secret(SecretSpec(SecretFamily.AES, 256, Usage.ENCRYPT)), "s")
+sign = lambda: named.sign_digest(EcdsaSpec(), bytes(32))
+serial = provider.token.serial
+[token] = [path for path in glob.glob(folder + "/tokens/*") if serial in path.replace("-", "")]
+shutil.move(token, folder + "/aside")
+seen = [status(sign) for _ in range(3)]
+assert seen[1:] == ["STATUS_DEVICE_NOT_CONNECTED"] * 2, seen
+assert status(lambda: provider.random(8)) == status(lambda: list(provider.list_keys())) == "STATUS_DEVICE_NOT_CONNECTED"
+shutil.move(folder + "/aside", token)
+sign()
+assert sorted(record.name for record in provider.list_keys()) == ["k", "s"]
+# Initialised anew in its place.
+util("--init-token", "--serial", serial, "--label", provider.token.label, "--pin", PIN, "--so-pin", SO_PIN)
+assert status(sign) and status(sign) == status(lambda: provider.open_key("k")) == "NTE_BAD_KEYSET"
+provider.persist_key(provider.generate_pair(ECDSA), "k")
+provider.open_key("k").sign_digest(EcdsaSpec(), bytes(32))
+named = provider.open_key("k")
+# Another of the same label.
+util("--delete-token", "--serial", serial, said="y\\n")
+util("--init-token", "--free", "--label", provider.token.label, "--pin", PIN, "--so-pin", SO_PIN)
+assert status(sign) and status(sign) == "NTE_BAD_KEYSET"
+assert len(provider.random(8)) == 8 and provider.token.serial != serial
+provider.persist_key(provider.generate_pair(ECDSA), "k")
+fails(HRESULT.NTE_BAD_KEYSET, sign, serial, provider.token.serial)
+provider.open_key("k").sign_digest(EcdsaSpec(), bytes(32))
+"""
+
+
+def test_a_token_that_is_removed_brought_back_and_replaced(tmp_path: Path, token_pin: str) -> None:
+    made = provision(tmp_path, [TokenRequest("losses", token_pin)], SO_PIN)
+    script = f"import os\nos.environ.update({made.environ()!r})\nfrom hwcng import HRESULT\n{REMOVED}"
+    run(script, made.uri("losses"), str(tmp_path), SO_PIN)
+
+
+def test_a_key_of_another_token_is_not_taken_for_the_one_that_was_opened(
+    softhsm: SoftHsm, token_uri: str, other_token_uri: str, token_pin: str, other_token_pin: str
+) -> None:
+    """Two tokens with a secret key of the same label and CKA_ID; a slot that another one is put in."""
+    pins = [token_pin, other_token_pin]
+    with (
+        hwcng.open_provider(token_uri, pin=lambda: pins[0]) as first,
+        hwcng.open_provider(other_token_uri, pin=other_token_pin) as second,
+    ):
+        assert isinstance(first, Pkcs11Provider)
+        assert isinstance(second, Pkcs11Provider)
+        mine = first.persist_key(first.generate_pair(ECDSA), "twins")
+        second.persist_key(second.generate_pair(ECDSA), "twins")
+        requested, first._requested = first._requested, second._requested
+        pins.reverse()
+        first._current._lose()
+        with pytest.raises(CngError, match=second.token.serial) as caught:
+            mine.sign_digest(EcdsaSpec(), DIGEST)
+        assert caught.value.status == HRESULT.NTE_BAD_KEYSET
+        first._requested = requested
+        pins.reverse()
+        first._current._lose()
+        mine.sign_digest(EcdsaSpec(), DIGEST)
+        for provider in (first, second):
+            provider.delete_key("twins")
