@@ -18,7 +18,7 @@ from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS, Interface, Operation, PseudoHandle
 from hwcng.cng.constants import *  # noqa: F403
 from hwcng.cng.derivation import KdfKey
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import Handle, NoHandle, invalid_handle, invalid_parameter, no_handle, not_supported, told_handle
 from hwcng.cng.kdf import LARGEST_DERIVATION
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
 from hwcng.cng.parameters import ParameterList
@@ -61,19 +61,19 @@ def _algorithm(handle: object) -> AlgorithmHandle:
         return handle
     if isinstance(handle, PseudoHandle):
         return AlgorithmHandle.of_pseudo(handle, default_provider)
-    raise invalid_handle("hAlgorithm is not an algorithm handle, or it is closed")
+    raise invalid_handle(told_handle(handle, "hAlgorithm", AlgorithmHandle.called))
 
 
 def _alive(handle: object, kind: type[H], name: str) -> H:
     if isinstance(handle, kind) and handle.alive:
         return handle
-    raise invalid_handle(f"{name} is not a {kind.__name__}, or it is destroyed")
+    raise invalid_handle(told_handle(handle, name, kind.called))
 
 
 def _key(handle: object) -> SymmetricKey | KeyPair:
     if isinstance(handle, (SymmetricKey, KeyPair)) and handle.alive:
         return handle
-    raise invalid_handle("hKey is not a key, or it is destroyed")
+    raise invalid_handle(told_handle(handle, "hKey", "a symmetric key or a key pair"))
 
 
 def _validation(value: object, known: tuple[int, ...]) -> int:
@@ -165,7 +165,7 @@ def _object(handle: object) -> Handle:
         return _algorithm(handle)
     if isinstance(handle, (AlgorithmHandle, SymmetricKey, KeyPair, HashObject, Secret)) and handle.alive:
         return handle
-    raise invalid_handle("hObject is not a handle, or it is closed or destroyed")
+    raise invalid_handle(told_handle(handle, "hObject", "a handle of bcrypt.h"))
 
 
 def BCryptGenerateSymmetricKey(
@@ -246,7 +246,7 @@ def BCryptDuplicateKey(hKey: SymmetricKey, pbKeyObject: Octets | None = None, dw
 
 def BCryptImportKey(
     hAlgorithm: AlgorithmHandle | PseudoHandle,
-    hImportKey: SymmetricKey | None,
+    hImportKey: SymmetricKey | NoHandle,
     pszBlobType: str,
     pbKeyObject: Octets | None,
     pbInput: Octets,
@@ -271,7 +271,7 @@ def BCryptImportKey(
 
 def BCryptImportKeyPair(
     hAlgorithm: AlgorithmHandle | PseudoHandle,
-    hImportKey: SymmetricKey | None,
+    hImportKey: SymmetricKey | NoHandle,
     pszBlobType: str,
     pbInput: Octets,
     dwFlags: int = 0,
@@ -292,7 +292,7 @@ def BCryptImportKeyPair(
 
 
 def BCryptExportKey(
-    hKey: SymmetricKey | KeyPair, hExportKey: SymmetricKey | None, pszBlobType: str, dwFlags: int = 0
+    hKey: SymmetricKey | KeyPair, hExportKey: SymmetricKey | NoHandle, pszBlobType: str, dwFlags: int = 0
 ) -> bytes:
     """A blob of a key. Public blobs always; opaque and AES-wrapped ones where the key's "Export Policy" allows it.
 
@@ -306,7 +306,7 @@ def BCryptExportKey(
     flags(dwFlags)
     if isinstance(key, KeyPair):
         return key.export(blob_type)
-    export_key = None if hExportKey is None else _alive(hExportKey, SymmetricKey, "hExportKey")
+    export_key = None if no_handle(hExportKey) else _alive(hExportKey, SymmetricKey, "hExportKey")
     return key.export(blob_type, export_key)
 
 
@@ -480,7 +480,7 @@ def BCryptDeriveKeyPBKDF2(
 
 
 def BCryptDeriveKeyCapi(
-    hHash: HashObject, hTargetAlg: AlgorithmHandle | PseudoHandle | None, cbDerivedKey: int, dwFlags: int = 0
+    hHash: HashObject, hTargetAlg: AlgorithmHandle | PseudoHandle | NoHandle, cbDerivedKey: int, dwFlags: int = 0
 ) -> bytes:
     """The derivation of CryptDeriveKey from a hash, which the call finishes; digest and result are the host's.
 
@@ -493,7 +493,7 @@ def BCryptDeriveKeyCapi(
     if not isinstance(hHash, HashObject):
         raise invalid_parameter("hHash is not a hash")
     hash_object = _alive(hHash, HashObject, "hHash")
-    target = None if hTargetAlg is None else _algorithm(hTargetAlg).name
+    target = None if no_handle(hTargetAlg) else _algorithm(hTargetAlg).name
     flags(dwFlags)
     hash_function = hash_object.algorithm.hash_function
     if hash_function is None or not hash_function.digest_info_prefix:
@@ -518,8 +518,8 @@ def BCryptEncapsulate(hKey: KeyPair, dwFlags: int = 0) -> tuple[bytes, bytes]:
     Raises STATUS_INVALID_PARAMETER for None and flags, STATUS_INVALID_HANDLE, also for an empty pair,
     STATUS_NOT_SUPPORTED for a key that does not encapsulate.
     """
-    if hKey is None:
-        raise invalid_parameter("hKey is None")
+    if no_handle(hKey):
+        raise invalid_parameter("hKey is NULL")
     pair = _alive(hKey, KeyPair, "hKey")
     flags(dwFlags)
     return pair.encapsulate()
@@ -535,14 +535,14 @@ def BCryptDecapsulate(hKey: KeyPair, pbCipherText: Octets, dwFlags: int = 0) -> 
     wrong length, STATUS_INVALID_HANDLE, also for an empty pair, STATUS_NOT_SUPPORTED for a key that does not
     decapsulate.
     """
-    if hKey is None:
-        raise invalid_parameter("hKey is None")
+    if no_handle(hKey):
+        raise invalid_parameter("hKey is NULL")
     pair, ciphertext = _alive(hKey, KeyPair, "hKey"), octets(pbCipherText, "pbCipherText")
     flags(dwFlags)
     return pair.decapsulate(ciphertext)
 
 
-def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | None, cbBuffer: int, dwFlags: int = 0) -> bytes:
+def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | NoHandle, cbBuffer: int, dwFlags: int = 0) -> bytes:
     """`cbBuffer` random bytes: of the token, or with BCRYPT_USE_SYSTEM_PREFERRED_RNG and None of the operating system.
 
     BCRYPT_RNG_USE_ENTROPY_IN_BUFFER has no effect, as on Windows since 8.
@@ -551,7 +551,7 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | None, cbBuffer:
     STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
     """
     system = bool(number(dwFlags, "dwFlags") & constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
-    if hAlgorithm is None and system:
+    if no_handle(hAlgorithm) and system:
         handle = None
     else:
         handle = _algorithm(hAlgorithm)

@@ -20,7 +20,7 @@ from hwcng.bcrypt import *  # noqa: F403
 from hwcng.cng import named, ncrypt_constants, ncrypt_properties
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng.algorithms import ALGORITHMS, Operation
-from hwcng.cng.handles import invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import NoHandle, invalid_handle, invalid_parameter, no_handle, not_supported, told_handle
 from hwcng.cng.keys import KeyPair, Secret, SymmetricKey
 from hwcng.cng.ncrypt_constants import *  # noqa: F403
 from hwcng.cng.ncrypt_constants import (
@@ -75,7 +75,7 @@ def _flags(value: object, known: int = 0) -> int:
 def _storage(handle: object) -> StorageProvider:
     if isinstance(handle, StorageProvider) and handle.alive:
         return handle
-    raise invalid_handle("hProvider is not a key storage provider, or it is freed")
+    raise invalid_handle(told_handle(handle, "hProvider", StorageProvider.called))
 
 
 def _key(handle: object, name: str = "hKey") -> NCryptKey:
@@ -83,7 +83,7 @@ def _key(handle: object, name: str = "hKey") -> NCryptKey:
         return handle
     if isinstance(handle, (KeyPair, SymmetricKey)) and handle.alive:
         return NCryptKey.of(handle)
-    raise invalid_handle(f"{name} is not a key, or it is freed")
+    raise invalid_handle(told_handle(handle, name, "a key"))
 
 
 def _legacy_key_spec(spec: object) -> None:
@@ -246,7 +246,7 @@ def NCryptDeleteKey(hKey: NCryptKey | KeyPair | SymmetricKey, dwFlags: int = 0) 
 def NCryptFreeObject(hObject: NCryptHandle) -> None:
     """Frees a handle; the stored key, and the token, stay. Raises NTE_INVALID_HANDLE for what is none, and twice."""
     if not isinstance(hObject, (StorageProvider, NCryptKey, KeyPair, SymmetricKey, Secret)) or not hObject.alive:
-        raise invalid_handle("hObject is not a handle, or it is freed")
+        raise invalid_handle(told_handle(hObject, "hObject", "a handle of ncrypt.h"))
     hObject.destroy()
 
 
@@ -307,7 +307,7 @@ def NCryptSetProperty(hObject: NCryptHandle, pszProperty: str, pbInput: object, 
 @answering_security_status
 def NCryptImportKey(
     hProvider: StorageProvider,
-    hImportKey: NCryptKey | SymmetricKey | None,
+    hImportKey: NCryptKey | SymmetricKey | NoHandle,
     pszBlobType: str,
     pParameterList: Parameters,
     pbData: Octets,
@@ -329,7 +329,7 @@ def NCryptImportKey(
     """
     storage, blob_type, blob = _storage(hProvider), _text(pszBlobType, "pszBlobType"), _data(pbData, "pbData")
     _flags(dwFlags, _IMPORT_FLAGS)
-    import_key = None if hImportKey is None else _key(hImportKey, "hImportKey").key
+    import_key = None if no_handle(hImportKey) else _key(hImportKey, "hImportKey").key
     parameters = pairs(pParameterList)
     name = text_parameter(parameters, names.NCRYPTBUFFER_PKCS_KEY_NAME)
     read = read_blob(storage, import_key, blob_type, parameters, blob)
@@ -347,7 +347,7 @@ def NCryptImportKey(
 @answering_security_status
 def NCryptExportKey(
     hKey: NCryptKey | KeyPair | SymmetricKey,
-    hExportKey: NCryptKey | SymmetricKey | None,
+    hExportKey: NCryptKey | SymmetricKey | NoHandle,
     pszBlobType: str,
     pParameterList: Parameters = None,
     dwFlags: int = 0,
@@ -362,7 +362,7 @@ def NCryptExportKey(
     _flags(dwFlags)
     if pairs(pParameterList):
         raise invalid_parameter("no blob that is exported takes parameters")
-    export_key = None if hExportKey is None else _key(hExportKey, "hExportKey").key
+    export_key = None if no_handle(hExportKey) else _key(hExportKey, "hExportKey").key
     return export(key.key, export_key, blob_type)
 
 
@@ -452,7 +452,7 @@ def NCryptDeriveKey(
     NTE_INVALID_PARAMETER, RPC_X_NULL_REF_POINTER.
     """
     if not isinstance(hSharedSecret, Secret) or not hSharedSecret.alive:
-        raise invalid_handle("hSharedSecret is not a secret, or it is freed")
+        raise invalid_handle(told_handle(hSharedSecret, "hSharedSecret", Secret.called))
     function = _text(pwszKDF, "pwszKDF")
     wanted = number(dwFlags, "dwFlags", refused=HRESULT.NTE_BAD_FLAGS) & ~_SILENT
     return hSharedSecret.derive(function, pParameterList, cbDerivedKey, wanted)
@@ -461,14 +461,14 @@ def NCryptDeriveKey(
 @answering_security_status
 def NCryptCreateClaim(
     hSubjectKey: NCryptKey | KeyPair | SymmetricKey,
-    hAuthorityKey: None,
+    hAuthorityKey: NoHandle,
     dwClaimType: int,
     pParameterList: Parameters,
     dwFlags: int = 0,
 ) -> Attestation:
     """The token's statement that it holds the key and how it was made, for `hwcng.attestation.verify_attestation`.
 
-    hAuthorityKey: None, the token's own attestation key. dwClaimType: NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT.
+    hAuthorityKey: NoHandle, the token's own attestation key. dwClaimType: NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT.
     pParameterList: NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE, at most 32 bytes of the verifier's choice.
 
     Raises NTE_NOT_SUPPORTED where the token makes none, for another claim and another authority,
@@ -476,7 +476,7 @@ def NCryptCreateClaim(
     """
     key = _key(hSubjectKey, "hSubjectKey")
     _flags(dwFlags)
-    if number(dwClaimType, "dwClaimType") not in _CLAIM_TYPES or hAuthorityKey is not None:
+    if number(dwClaimType, "dwClaimType") not in _CLAIM_TYPES or not no_handle(hAuthorityKey):
         raise not_supported("the one claim is NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT by the token's own attestation key")
     nonce = parameter(pairs(pParameterList), names.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE)
     return key.attest(octets(nonce, "NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE"))

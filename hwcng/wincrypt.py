@@ -22,7 +22,7 @@ from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.params import PROV_ENUMALGS, PROV_ENUMALGS_EX
 from hwcng.capi.sessions import SessionKey
-from hwcng.cng.handles import Handle
+from hwcng.cng.handles import Handle, NoHandle, no_handle, told_handle
 from hwcng.errors import HRESULT, Win32Error
 from hwcng.ncrypt import *  # noqa: F403
 
@@ -34,7 +34,7 @@ H = TypeVar("H", bound=Handle)
 def _alive(handle: object, kind: type[H], name: str) -> H:
     if isinstance(handle, kind) and handle.alive:
         return handle
-    raise failure(Win32Error.ERROR_INVALID_HANDLE, f"{name} is not a {kind.__name__}, or it is destroyed")
+    raise failure(Win32Error.ERROR_INVALID_HANDLE, told_handle(handle, name, kind.called))
 
 
 def _context(handle: object) -> Context:
@@ -51,7 +51,7 @@ def _key(handle: object, name: str = "hKey") -> CapiKey:
 
 
 def _hash_or_none(handle: object) -> CapiHash | None:
-    return None if handle is None else _alive(handle, CapiHash, "hHash")
+    return None if no_handle(handle) else _alive(handle, CapiHash, "hHash")
 
 
 def _flags(value: object, known: int = 0) -> int:
@@ -191,7 +191,7 @@ def CryptSetKeyParam(hKey: CapiKey, dwParam: int, pbData: object, dwFlags: int =
 
 
 @documented
-def CryptExportKey(hKey: CapiKey, hExpKey: CapiKey | None, dwBlobType: int, dwFlags: int = 0) -> bytes:
+def CryptExportKey(hKey: CapiKey, hExpKey: CapiKey | NoHandle, dwBlobType: int, dwFlags: int = 0) -> bytes:
     """A blob of a key: PUBLICKEYBLOB; SIMPLEBLOB, wrapped inside the token under the CALG_RSA_KEYX key hExpKey;
     OPAQUEKEYBLOB, which this token alone loads.
 
@@ -202,13 +202,13 @@ def CryptExportKey(hKey: CapiKey, hExpKey: CapiKey | None, dwBlobType: int, dwFl
     that does not wrap).
     """
     key = _key(hKey)
-    export_key = None if hExpKey is None else _key(hExpKey, "hExpKey")
+    export_key = None if no_handle(hExpKey) else _key(hExpKey, "hExpKey")
     blob_type = number(dwBlobType, "dwBlobType", refused=HRESULT.NTE_BAD_TYPE)
     return transport.export(key, export_key, blob_type, _any_flags(dwFlags))
 
 
 @documented
-def CryptImportKey(hProv: Context, pbData: Octets, hPubKey: CapiKey | None = None, dwFlags: int = 0) -> CapiKey:
+def CryptImportKey(hProv: Context, pbData: Octets, hPubKey: CapiKey | NoHandle = None, dwFlags: int = 0) -> CapiKey:
     """The key of a blob. A PRIVATEKEYBLOB becomes the container's pair, in the token; a SIMPLEBLOB is unwrapped inside
     the token.
 
@@ -220,12 +220,12 @@ def CryptImportKey(hProv: Context, pbData: Octets, hPubKey: CapiKey | None = Non
     NTE_BAD_FLAGS, NTE_BAD_KEY, NTE_NO_KEY, NTE_NOT_SUPPORTED.
     """
     context = _context(hProv)
-    key = None if hPubKey is None else _key(hPubKey, "hPubKey")
+    key = None if no_handle(hPubKey) else _key(hPubKey, "hPubKey")
     return transport.import_blob(context, octets(pbData, "pbData"), key, _any_flags(dwFlags))
 
 
 @documented
-def CryptEncrypt(hKey: CapiKey, hHash: CapiHash | None, Final: bool, dwFlags: int, pbData: Octets) -> bytes:
+def CryptEncrypt(hKey: CapiKey, hHash: CapiHash | NoHandle, Final: bool, dwFlags: int, pbData: Octets) -> bytes:
     """The ciphertext. hHash: takes the plaintext too. Final: the last part of a message; before, whole blocks only.
 
     dwFlags: CRYPT_OAEP for an RSA key. Raises NTE_BAD_KEY, NTE_BAD_DATA (a partial block), NTE_BAD_LEN (too long for
@@ -247,7 +247,7 @@ def CryptEncrypt(hKey: CapiKey, hHash: CapiHash | None, Final: bool, dwFlags: in
 
 
 @documented
-def CryptDecrypt(hKey: CapiKey, hHash: CapiHash | None, Final: bool, dwFlags: int, pbData: Octets) -> bytes:
+def CryptDecrypt(hKey: CapiKey, hHash: CapiHash | NoHandle, Final: bool, dwFlags: int, pbData: Octets) -> bytes:
     """The plaintext, made in the token. Parameters as CryptEncrypt; whatever is wrong with length or padding is one
     NTE_BAD_DATA.
     """
@@ -267,13 +267,13 @@ def CryptDecrypt(hKey: CapiKey, hHash: CapiHash | None, Final: bool, dwFlags: in
 
 
 @documented
-def CryptCreateHash(hProv: Context, Algid: int, hKey: CapiKey | None = None, dwFlags: int = 0) -> CapiHash:
+def CryptCreateHash(hProv: Context, Algid: int, hKey: CapiKey | NoHandle = None, dwFlags: int = 0) -> CapiHash:
     """A hash, which is the host's, or a MAC (CALG_HMAC, CALG_MAC) under the session key hKey in the token.
 
     Raises NTE_BAD_ALGID, NTE_BAD_KEY (a MAC without a session key, or a hash with one), NTE_BAD_FLAGS.
     """
     context = _context(hProv)
-    key = None if hKey is None else _key(hKey)
+    key = None if no_handle(hKey) else _key(hKey)
     if key is not None and not isinstance(key, SessionKey):
         raise bad_key("a MAC needs a session key")
     _flags(dwFlags)

@@ -45,6 +45,8 @@ class Context(Handle):
     position: what PP_ENUMALGS, PP_ENUMALGS_EX and PP_ENUMCONTAINERS have left to tell.
     """
 
+    called = "a CryptoAPI context"
+
     def __init__(
         self, provider: Provider, csp: Csp, container: Container, *, silent: bool = False, machine: bool = False
     ) -> None:

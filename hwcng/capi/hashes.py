@@ -36,6 +36,8 @@ def _bad_state(message: str) -> CngError:
 class CapiHash(Handle):
     """A running hash, until its value is asked for. key: of a MAC."""
 
+    called = "a CryptoAPI hash"
+
     def __init__(self, context: Context, row: AlgId, key: SessionKey | None) -> None:
         super().__init__()
         self.context = context

@@ -25,6 +25,8 @@ def bad_state(message: str) -> CngError:
 class CapiKey(Handle):
     """A key of a context. row: its ALG_ID. permissions: KP_PERMISSIONS."""
 
+    called = "a CryptoAPI key"
+
     def __init__(self, context: Context, row: AlgId, *, exportable: bool, archivable: bool = False) -> None:
         super().__init__()
         self.context = context

@@ -24,6 +24,8 @@ class Secret(Handle):
     strength.
     """
 
+    called = "an agreed secret"
+
     def __init__(self, handle: AlgorithmHandle, agreed: AgreedSecret, group: str, bits: int) -> None:
         super().__init__()
         self.algorithm_handle = handle

@@ -109,6 +109,8 @@ class AlgorithmHandle(Handle):
     provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.
     """
 
+    called = "an algorithm handle"
+
     def __init__(
         self,
         algorithm: Algorithm,

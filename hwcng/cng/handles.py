@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 
 from hwcng.arguments import octets
 from hwcng.errors import CngError, invalid_handle, invalid_parameter, not_supported
@@ -14,10 +14,39 @@ from hwcng.providers.base import Attestable
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
 
-__all__ = ["Handle", "attest", "in_use", "invalid_handle", "invalid_parameter", "not_supported"]
+__all__ = [
+    "Handle",
+    "NoHandle",
+    "attest",
+    "in_use",
+    "invalid_handle",
+    "invalid_parameter",
+    "no_handle",
+    "not_supported",
+    "told_handle",
+]
+
+NoHandle: TypeAlias = Literal[0] | None
+"""NULL."""
 
 H = TypeVar("H", bound="Handle")
 M = TypeVar("M", bound=Callable[..., Any])
+
+
+def no_handle(value: object) -> bool:
+    """Whether it is the NULL of a handle: None or 0."""
+    return value is None or (type(value) is int and not value)
+
+
+def told_handle(value: object, name: str, expected: str) -> str:
+    """Why `value`, which is not `expected` or no more, is refused as the parameter `name`."""
+    if no_handle(value):
+        return f"{name} is NULL, {expected} expected"
+    if not isinstance(value, Handle):
+        return f"{name} is of type {type(value).__name__}, {expected} expected"
+    hint = f": {value.hint}" if value.hint and value.alive else ""
+    state = "" if value.alive else " that is closed or destroyed"
+    return f"{name} is {value.called}{state}, {expected} expected{hint}"
 
 
 def attest(key: object, nonce: bytes) -> Attestation:
@@ -43,7 +72,13 @@ def in_use(method: M) -> M:
 
 
 class Handle:
-    """A context manager that ends its life at the end of the block."""
+    """A context manager that ends its life at the end of the block.
+
+    called: what messages call it. hint: what to give instead, where another API's functions are given one.
+    """
+
+    called: ClassVar[str] = "a handle"
+    hint: ClassVar[str] = ""
 
     def __init__(self) -> None:
         self._alive = True

@@ -47,6 +47,8 @@ class HashObject(Handle):
     key: of a keyed hash. own_key: whether the key ends with this object; a key made by `generate_key` does not.
     """
 
+    called = "a hash object"
+
     def __init__(
         self,
         handle: AlgorithmHandle,

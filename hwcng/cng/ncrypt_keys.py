@@ -30,6 +30,8 @@ class StorageProvider(Handle):
     pin: the authorization value of keys that are opened or imported from now on, where they have one of their own.
     """
 
+    called = "a key storage provider"
+
     def __init__(self, provider: Provider, name: str) -> None:
         super().__init__()
         self.provider = provider
@@ -46,6 +48,9 @@ class StorageProvider(Handle):
 
 class NCryptKey(Handle):
     """A key of a key store. name: None for one that ends with the process. key_type: NCRYPT_MACHINE_KEY_FLAG or 0."""
+
+    called = "an NCrypt key"
+    hint = "bcrypt.h's functions take its .key"
 
     def __init__(
         self,

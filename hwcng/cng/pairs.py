@@ -38,6 +38,8 @@ class KeyPair(StorableKey):
     and DSAParameters, PrivKeyVal and ParameterSetName set on an empty pair, else None.
     """
 
+    called = "a key pair"
+
     def __init__(self, handle: AlgorithmHandle, bits: int = 0) -> None:
         super().__init__()
         self.algorithm_handle = handle

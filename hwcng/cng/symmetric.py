@@ -19,7 +19,15 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
-from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import (
+    attest,
+    in_use,
+    invalid_handle,
+    invalid_parameter,
+    no_handle,
+    not_supported,
+    told_handle,
+)
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, pad, unpad
 from hwcng.cng.storable import StorableKey
 from hwcng.errors import NTSTATUS, CngError, told
@@ -52,6 +60,8 @@ class SymmetricKey(StorableKey):
     message_block_length: bytes of a CFB segment, or of an XTS data unit, 0 until it is set. stream_offset: bytes of the
     RC4 key stream that are used up. origin: of the key that this is a duplicate of.
     """
+
+    called = "a symmetric key"
 
     def __init__(
         self,
@@ -442,10 +452,10 @@ def import_blob(
 
 
 def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object: Octets | None) -> SymmetricKey:
-    if import_key is None:
+    if no_handle(import_key):
         raise invalid_parameter(f"{BCRYPT_AES_WRAP_KEY_BLOB} needs an AES key as hImportKey")
     if not isinstance(import_key, SymmetricKey) or not import_key.alive:
-        raise invalid_handle("hImportKey is not a symmetric key, or it is destroyed")
+        raise invalid_handle(told_handle(import_key, "hImportKey", SymmetricKey.called))
     require_wrapping_key(import_key, handle.provider)
     if len(blob) < SMALLEST_WRAPPED_KEY or len(blob) % WRAP_OVERHEAD:
         raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hwcng.providers.uri import Pkcs11Uri
 
 __all__ = [
+    "NOT_EXPORTABLE",
     "AgreedSecret",
     "Attestable",
     "Capabilities",
@@ -486,6 +487,13 @@ class Capabilities:
         return WEAK_ALGORITHMS & {
             algorithm for (algorithm, _), support in self.operations.items() if support is not Support.REFUSED
         }
+
+
+NOT_EXPORTABLE = (
+    "the key was made without NCRYPT_ALLOW_EXPORT_FLAG, which nothing changes now: set the property Export Policy to "
+    "it before a key is made, on the algorithm handle, or on the pair or NCrypt key that is not finalized"
+)
+"""Why a key that is not exportable does not leave its token, and what lets the next one."""
 
 
 def _refused(what: str) -> CngError:

@@ -10,6 +10,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers import base, compose
 from hwcng.providers.base import (
+    NOT_EXPORTABLE,
     DecryptSpec,
     MlDsaSpec,
     PairSpec,
@@ -209,5 +210,5 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
 
     def opaque(self) -> bytes:
         if not self.spec.exportable:
-            raise not_supported("the key's export policy forbids its export")
+            raise not_supported(NOT_EXPORTABLE)
         return opaque.build(self.connection, self.offered, self.spec, self.held.handle, self.public)

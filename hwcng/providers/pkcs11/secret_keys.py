@@ -15,6 +15,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.hashes import HASHES
 from hwcng.providers import base, compose, xts
 from hwcng.providers.base import (
+    NOT_EXPORTABLE,
     AeadSpec,
     CipherMode,
     CipherSpec,
@@ -251,7 +252,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
     def wrap_key(self, key: base.SecretKey) -> bytes:
         self._allow(Usage.WRAP, "wrap")
         if not key.spec.exportable:
-            raise not_supported("the key's export policy forbids its export")
+            raise not_supported(NOT_EXPORTABLE)
         if not SECRET_KINDS[key.spec.family].wraps:
             raise unwrappable(key.spec)
         if isinstance(key, Pkcs11SecretKey) and key.lasting_spec.effective_bits:
@@ -281,7 +282,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
 
     def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
         if not self.spec.exportable:
-            raise not_supported("the key's export policy forbids its export")
+            raise not_supported(NOT_EXPORTABLE)
         if self.effective is not None:
             self.effective.use()
         return key_transport.wrapped_for(self.connection, self.offered, self.held.handle, public, spec)
@@ -299,7 +300,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
 
     def opaque(self) -> bytes:
         if not self.spec.exportable:
-            raise not_supported("the key's export policy forbids its export")
+            raise not_supported(NOT_EXPORTABLE)
         if not SECRET_KINDS[self.spec.family].wraps:
             raise unwrappable(self.spec)
         return opaque.build(self.connection, self.offered, self.lasting_spec, self.held.handle)
