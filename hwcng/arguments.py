@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TypeAlias, cast
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, invalid_parameter, told
+from hwcng.headers.records import BCryptBuffer, BCryptBufferDesc
 
 __all__ = [
     "LARGEST_DWORD",
@@ -127,20 +128,45 @@ def text(value: object, name: str) -> str:
 
 
 def pairs(value: object, name: str = "pParameterList") -> list[tuple[int, object]]:
-    """A parameter list: (buffer type, value) pairs, none for None.
+    """A parameter list: (buffer type, value) pairs or BCryptBuffers, or a BCryptBufferDesc of them; none for None.
 
     Raises STATUS_INVALID_PARAMETER for what is no list or tuple of pairs that begin with a number.
     """
     if value is None:
         return []
+    if isinstance(value, BCryptBufferDesc):
+        value = _counted(value, name)
     if not isinstance(value, (list, tuple)):
         raise invalid_parameter(f"{name} is a list of (buffer type, value) pairs, not {type(value).__name__}")
     found = []
     for entry in value:
+        if isinstance(entry, BCryptBuffer):
+            entry = (entry.BufferType, _contents(entry, name))
         if not isinstance(entry, (list, tuple)) or len(entry) != 2:
             raise invalid_parameter(f"{name} is a list of (buffer type, value) pairs")
         found.append((number(entry[0], f"a buffer type of {name}"), entry[1]))
     return found
+
+
+def _counted(description: BCryptBufferDesc, name: str) -> list[BCryptBuffer]:
+    """The buffers of a BCryptBufferDesc."""
+    if number(description.ulVersion, f"ulVersion of {name}"):
+        raise invalid_parameter(f"ulVersion of {name} is BCRYPTBUFFER_VERSION, not {told(description.ulVersion)}")
+    if not isinstance(description.pBuffers, (list, tuple)):
+        raise invalid_parameter(f"pBuffers of {name} is a list, not {type(description.pBuffers).__name__}")
+    buffers = list(description.pBuffers)
+    if description.cBuffers is None:
+        return buffers
+    return buffers[: number(description.cBuffers, f"cBuffers of {name}", largest=len(buffers))]
+
+
+def _contents(buffer: BCryptBuffer, name: str) -> object:
+    """The value of a BCryptBuffer: of octets as many as cbBuffer says."""
+    value = b"" if buffer.pvBuffer is None else buffer.pvBuffer
+    if buffer.cbBuffer is None or not isinstance(value, _BUFFERS):
+        return value
+    given = octets(value, f"pvBuffer of {name}")
+    return given[: number(buffer.cbBuffer, f"cbBuffer of {name}", largest=len(given))]
 
 
 def reserved(value: object, name: str) -> None:

@@ -23,7 +23,8 @@ from hwcng.cng.kdf import LARGEST_DERIVATION
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
 from hwcng.cng.parameters import ParameterList
 from hwcng.errors import NTSTATUS, CngError, told
-from hwcng.headers import status_codes
+from hwcng.headers import records, status_codes
+from hwcng.headers.records import *  # noqa: F403
 from hwcng.headers.status_codes import *  # noqa: F403
 from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, resolve_implementation
@@ -667,4 +668,5 @@ __all__ = [
     "BCryptHash",
 ]
 __all__ += constants.__all__
+__all__ += records.__all__
 __all__ += status_codes.__all__

@@ -11,6 +11,7 @@ NCRYPT_SILENT_FLAG is accepted everywhere: nothing here ever shows anything.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -186,7 +187,8 @@ def NCryptFinalizeKey(hKey: NCryptKey, dwFlags: int = 0) -> None:
     """Has the token make the key, and store it where it has a name. A failure leaves it unfinished, and an old key of
     that name untouched.
 
-    dwFlags: NCRYPT_NO_KEY_VALIDATION is accepted, and a token validates all the same.
+    dwFlags: NCRYPT_NO_KEY_VALIDATION is accepted, and a token validates all the same. An RSA, DH or DSA key whose
+    Length nobody set has the documented 1024 bits, of which a UserWarning tells.
 
     Raises NTE_INVALID_HANDLE, the second time too; NTE_EXISTS where the name was taken meanwhile, NTE_BAD_FLAGS,
     NTE_INVALID_PARAMETER where a property is missing, NTE_NOT_SUPPORTED for a key that the token does not make or for
@@ -196,6 +198,12 @@ def NCryptFinalizeKey(hKey: NCryptKey, dwFlags: int = 0) -> None:
     _flags(dwFlags, names.NCRYPT_NO_KEY_VALIDATION | names.NCRYPT_WRITE_KEY_TO_LEGACY_STORE_FLAG)
     if dwFlags & names.NCRYPT_WRITE_KEY_TO_LEGACY_STORE_FLAG:
         raise not_supported("a token has no second store for legacy keys")
+    if not key.finalized and key.draft.weak_default:
+        warnings.warn(
+            f"this {key.algorithm.name} key gets the documented default of {key.draft.bits} bits, which is for old "
+            "data only: set Length before NCryptFinalizeKey",
+            stacklevel=3,
+        )
     key.finalize()
 
 

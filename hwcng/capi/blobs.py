@@ -20,6 +20,7 @@ from hwcng.cng.finite_fields import check_dh, check_dsa
 from hwcng.cng.host import check_private, check_public
 from hwcng.cng.legacy_blobs import Fields, seed_of
 from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.headers.records import BLOBHEADER, PUBKEY, PUBKEYVER3, RSAPUBKEY
 from hwcng.providers.base import (
     DhDomain,
     DhPrivateKey,
@@ -46,10 +47,10 @@ __all__ = [
     "parse_simple",
 ]
 
-_HEADER = struct.Struct("<BBHI")
-_RSA = struct.Struct("<3I")
-_V2 = struct.Struct("<2I")
-_V3 = struct.Struct("<4II20s")
+_HEADER = BLOBHEADER.layout()
+_RSA = RSAPUBKEY.layout()
+_V2 = PUBKEY.layout()
+_V3 = PUBKEYVER3.layout()
 _DWORD = struct.Struct("<I")
 HEADER_SIZE = _HEADER.size
 

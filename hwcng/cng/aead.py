@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hwcng.arguments import flags, octets, optional_octets
+from hwcng.arguments import flags
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import (
     BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG,
     BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG,
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
+    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION,
 )
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, SecretKey
 from hwcng.providers.compose import ctr_keystream, xor
 
@@ -69,18 +70,20 @@ def crypt(
     Raises STATUS_INVALID_PARAMETER for a nonce or tag length that the mode does not have and for undefined flags,
     STATUS_AUTH_TAG_MISMATCH for a wrong tag.
     """
-    nonce = octets(info.pbNonce, "pbNonce")
-    aad = optional_octets(info.pbAuthData, "pbAuthData")
+    nonce = info.nonce()
+    aad = info.authenticated_data()
     info.dwFlags = flags(info.dwFlags, _KNOWN_FLAGS, name="the record's dwFlags")
     if len(nonce) not in NONCE_LENGTHS[mode]:
         raise invalid_parameter(f"{mode.value} takes no nonce of {len(nonce)} bytes")
-    info.cbTag = info.tag_length
-    if info.cbTag not in TAG_LENGTHS[mode]:
-        raise invalid_parameter(f"{mode.value} has no tag of {info.cbTag} bytes")
+    if info.dwInfoVersion != BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION:
+        raise invalid_parameter(f"the record's dwInfoVersion is {told(info.dwInfoVersion)}, not 1")
+    tag_length = info.tag_length
+    if tag_length not in TAG_LENGTHS[mode]:
+        raise invalid_parameter(f"{mode.value} has no tag of {tag_length} bytes")
     more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)
     if more or info._chain is not None or info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
         return _chained(key, mode, data, info, nonce, aad, more, encrypting, origin)
-    spec = AeadSpec(mode, nonce, aad, info.cbTag)
+    spec = AeadSpec(mode, nonce, aad, tag_length)
     if encrypting:
         info.check_tag_buffer()
         sealed = key.encrypt(spec, data)
@@ -122,7 +125,7 @@ def _chained(
         info.cbAAD, info.cbData = len(chain.aad), len(chain.data)
         return xor(data, keystream)
     start = len(chain.data)
-    spec = AeadSpec(mode, nonce, bytes(chain.aad + aad), info.cbTag)
+    spec = AeadSpec(mode, nonce, bytes(chain.aad + aad), info.tag_length)
     message = bytes(chain.data + data)
     if encrypting:
         info.check_tag_buffer()
@@ -142,13 +145,13 @@ def _chain_of(origin: object, info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, nonce
     if chain is None:
         if info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
             raise invalid_parameter("the record says that calls are in progress, but it has made none: keep one record")
-        if info.pbMacContext is None or len(octets(info.pbMacContext, "pbMacContext")) < LARGEST_TAG:
+        if len(info.mac_context()) < LARGEST_TAG:
             raise invalid_parameter(f"chained calls need a pbMacContext of {LARGEST_TAG} bytes")
-        return _Chain(origin, encrypting, nonce, info.cbTag)
+        return _Chain(origin, encrypting, nonce, info.tag_length)
     if not isinstance(chain, _Chain) or chain.origin is not origin:
         raise invalid_parameter(
             "the record's message was begun with another key: it goes on with that one or a duplicate"
         )
-    if (chain.encrypting, chain.nonce, chain.tag_length) != (encrypting, nonce, info.cbTag):
+    if (chain.encrypting, chain.nonce, chain.tag_length) != (encrypting, nonce, info.tag_length):
         raise invalid_parameter("chained calls go in one direction, with one nonce and one length of tag")
     return chain

@@ -42,6 +42,12 @@ from hwcng.cng.pq_blobs import (
 )
 from hwcng.curves import CURVES, DOMAINS, Curve
 from hwcng.errors import HRESULT, NTSTATUS, CngError, told
+from hwcng.headers.records import (
+    BCRYPT_ECCFULLKEY_BLOB,
+    BCRYPT_ECCKEY_BLOB,
+    BCRYPT_KEY_DATA_BLOB_HEADER,
+    BCRYPT_RSAKEY_BLOB,
+)
 from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 
 __all__ = [
@@ -169,11 +175,11 @@ _ECC_MAGICS: Mapping[tuple[EccFamily, bool], Mapping[str, int]] = MappingProxyTy
 )
 
 _MAGIC = struct.Struct("<I")
-_KEY_DATA_HEADER = struct.Struct("<3I")
-_RSA_HEADER = struct.Struct("<6I")
+_KEY_DATA_HEADER = BCRYPT_KEY_DATA_BLOB_HEADER.layout()
+_RSA_HEADER = BCRYPT_RSAKEY_BLOB.layout()
 _CAPI_RSA_HEADER = struct.Struct("<BBHI3I")
-_ECC_HEADER = struct.Struct("<2I")
-_ECC_FULL_HEADER = struct.Struct("<8I")
+_ECC_HEADER = BCRYPT_ECCKEY_BLOB.layout()
+_ECC_FULL_HEADER = BCRYPT_ECCFULLKEY_BLOB.layout()
 
 _MAX_RSA_EXPONENT_SIZE = 8
 # CNG's largest modulus is 16384 bits; without a bound a huge blob would buy minutes of arithmetic.

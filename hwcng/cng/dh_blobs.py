@@ -7,10 +7,9 @@ only the layout is checked, and that the modulus is as long as the header says. 
 
 from __future__ import annotations
 
-import struct
-
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.legacy_blobs import Fields, read_private_header
+from hwcng.headers.records import BCRYPT_DH_KEY_BLOB, BCRYPT_DH_PARAMETER_HEADER
 from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey
 
 __all__ = [
@@ -42,8 +41,8 @@ BCRYPT_DH_PARAMETERS_MAGIC = 0x4D504844
 _CAPI_DH2_MAGIC = 0x32484400
 _CAPI_DH4_MAGIC = 0x34484400
 
-_HEADER = struct.Struct("<2I")
-_PARAMETERS_HEADER = struct.Struct("<3I")
+_HEADER = BCRYPT_DH_KEY_BLOB.layout()
+_PARAMETERS_HEADER = BCRYPT_DH_PARAMETER_HEADER.layout()
 
 
 def parse_dh(blob: bytes, private: bool) -> DhPublicKey | DhPrivateKey:

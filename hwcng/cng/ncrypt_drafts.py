@@ -38,6 +38,9 @@ T = TypeVar("T", PrivateKey, SecretKey)
 DEFAULT_BITS: Mapping[str, int] = MappingProxyType({"RSA": 1024, "DH": 1024, "DSA": 1024, "AES": 256})
 """Length of a key whose Length nobody set, where the algorithm has several."""
 
+SOUND_BITS = 2048
+"""SP 800-131A r2: what a modulus or prime has at least."""
+
 _USAGES = (
     (NCRYPT_ALLOW_DECRYPT_FLAG, Usage.DECRYPT),
     (NCRYPT_ALLOW_SIGNING_FLAG, Usage.SIGN),
@@ -125,6 +128,11 @@ class Draft(abc.ABC):
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
         """The key, stored where it has a name. A failure leaves the draft as it was, and an old key of that name."""
 
+    @property
+    def weak_default(self) -> bool:
+        """Whether the key will have a default length that is for old data only."""
+        return False
+
     def discard(self) -> None:  # noqa: B027 - most have nothing
         """Lets go of what an unfinished key has in the token already."""
 
@@ -147,6 +155,13 @@ class PairDraft(Draft):
         self.pair = pair
         self.target = pair
         self._material = material
+        self._length_is_set = False
+
+    @property
+    def weak_default(self) -> bool:
+        pair = self.pair
+        weak = DEFAULT_BITS.get(self.algorithm.name, SOUND_BITS) < SOUND_BITS
+        return weak and self._material is None and not self._length_is_set and pair.domain is None
 
     @property
     def bits(self) -> int:
@@ -158,6 +173,10 @@ class PairDraft(Draft):
 
     def set_bits(self, bits: int) -> None:
         self._require_new()
+        self._set_bits(bits)
+        self._length_is_set = True
+
+    def _set_bits(self, bits: int) -> None:
         if self.algorithm.name not in _LENGTHS:
             self.pair.set_bits(bits)
             return

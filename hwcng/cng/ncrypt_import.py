@@ -5,7 +5,6 @@ Standards: bcrypt.h and ncrypt.h (blobs), RFC 5958 (PKCS #8), RFC 8018 (its encr
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -35,6 +34,7 @@ from hwcng.cng.symmetric import SymmetricKey
 from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, told
 from hwcng.forking import foreign_work
+from hwcng.headers.records import NCRYPT_KEY_BLOB_HEADER, BCryptBuffer, BCryptBufferDesc
 from hwcng.providers.base import (
     EcPrivateKey,
     EcPublicKey,
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Parameters", "parameter", "read_blob", "text_parameter"]
 
-Parameters: TypeAlias = Sequence[tuple[int, Octets | str]] | None
+Parameters: TypeAlias = Sequence[tuple[int, Octets | str]] | Sequence[BCryptBuffer] | BCryptBufferDesc | None
 """What a caller gives."""
 ReadList: TypeAlias = Sequence[tuple[int, object]]
 """What `hwcng.arguments.pairs` makes of it."""
 
-_KEY_BLOB_HEADER = struct.Struct("<4I")
+_KEY_BLOB_HEADER = NCRYPT_KEY_BLOB_HEADER.layout()
 _CURVE_DIGITS = {b"1": "256", b"2": "256", b"3": "384", b"4": "384", b"5": "521", b"6": "521"}
 _MAGICS: Mapping[bytes, str] = MappingProxyType(
     {

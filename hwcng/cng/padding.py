@@ -5,13 +5,15 @@ Standards: RFC 5652, section 6.3 (PKCS #7 padding); bcrypt.h (the records, with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from hwcng.arguments import Octets, number
+from hwcng.arguments import Octets, number, optional_octets
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 
 __all__ = [
     "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO",
+    "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION",
+    "BCRYPT_INIT_AUTH_MODE_INFO",
     "BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG",
     "BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG",
     "BCRYPT_OAEP_PADDING_INFO",
@@ -27,7 +29,9 @@ BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG = 0x1
 BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG = 0x2
 
 _DEFAULT_TAG_LENGTH = 16
-_UNSET = -1
+BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION = 1
+_SIZE_OF_INFO = 88
+_FIELDS_OF_INFO = ("pbNonce", "pbAuthData", "pbTag", "cbTag", "pbMacContext", "dwFlags", "cbAAD", "cbData")
 
 
 def pad(data: bytes, block_size: int = 16) -> bytes:
@@ -78,6 +82,10 @@ class BCRYPT_OAEP_PADDING_INFO:
     pszAlgId: str
     pbLabel: bytes = b""
 
+    @property
+    def cbLabel(self) -> int:
+        return _length(self.pbLabel)
+
 
 @dataclass(frozen=True, slots=True)
 class BCRYPT_PQDSA_PADDING_INFO:
@@ -91,31 +99,134 @@ class BCRYPT_PQDSA_PADDING_INFO:
     pszPrehashAlgId: str | None = None
     deterministic: bool = False
 
+    @property
+    def cbCtx(self) -> int:
+        return _length(self.pbCtx)
 
-@dataclass(slots=True)
+
+def _length(value: Octets | None) -> int:
+    return 0 if value is None else memoryview(value).nbytes
+
+
+def _counted(value: object, size: int | None, name: str) -> bytes:
+    """The first `size` bytes of a buffer, all where it is None."""
+    data = optional_octets(value, f"pb{name}")
+    return data if size is None else data[: number(size, f"cb{name}", largest=len(data))]
+
+
 class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
-    """GCM or CCM. Keep one record across chained calls.
+    """GCM, CCM or ChaCha20-Poly1305. Made at once, or empty and filled field by field. Keep one record across chained
+    calls.
 
     pbTag: on decryption the tag; on encryption a writable buffer that receives it, or None, and then the record's
     pbTag becomes the tag as bytes. cbTag: bytes of the tag; unless given, the length of a writable pbTag, else 16, so
     that a tag cut short on its way is not taken for a short tag. pbMacContext: any buffer of at least 16 bytes, where
-    calls are chained; never written. cbAAD, cbData: bytes so far in chained calls, kept by the provider.
+    calls are chained; never written. cbNonce, cbAuthData, cbMacContext: bytes of their buffers that count, all unless
+    given. cbAAD, cbData: bytes so far in chained calls, kept by the provider.
     """
 
-    pbNonce: Octets
-    pbAuthData: Octets = b""
-    pbTag: Octets | None = None
-    cbTag: int = _UNSET
-    pbMacContext: Octets | None = None
-    dwFlags: int = 0
-    cbAAD: int = 0
-    cbData: int = 0
-    _chain: object | None = field(default=None, init=False, repr=False, compare=False)
+    __slots__ = (
+        "_cbAuthData",
+        "_cbMacContext",
+        "_cbNonce",
+        "_cbTag",
+        "_chain",
+        "cbAAD",
+        "cbData",
+        "cbSize",
+        "dwFlags",
+        "dwInfoVersion",
+        "pbAuthData",
+        "pbMacContext",
+        "pbNonce",
+        "pbTag",
+    )
 
-    def __post_init__(self) -> None:
-        if type(self.cbTag) is int and self.cbTag == _UNSET:
-            tag = self._writable_tag()
-            self.cbTag = _DEFAULT_TAG_LENGTH if tag is None else len(tag)
+    def __init__(
+        self,
+        pbNonce: Octets | None = None,
+        pbAuthData: Octets | None = b"",
+        pbTag: Octets | None = None,
+        cbTag: int | None = None,
+        pbMacContext: Octets | None = None,
+        dwFlags: int = 0,
+        cbAAD: int = 0,
+        cbData: int = 0,
+        *,
+        cbNonce: int | None = None,
+        cbAuthData: int | None = None,
+        cbMacContext: int | None = None,
+        dwInfoVersion: int = BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION,
+    ) -> None:
+        self.cbSize = _SIZE_OF_INFO
+        self.dwInfoVersion = dwInfoVersion
+        self.pbNonce, self._cbNonce = pbNonce, cbNonce
+        self.pbAuthData, self._cbAuthData = pbAuthData, cbAuthData
+        self.pbTag, self._cbTag = pbTag, cbTag
+        self.pbMacContext, self._cbMacContext = pbMacContext, cbMacContext
+        self.dwFlags, self.cbAAD, self.cbData = dwFlags, cbAAD, cbData
+        self._chain: object | None = None
+        if pbTag is not None and cbTag is None:
+            self._cbTag = self.cbTag
+
+    @property
+    def cbNonce(self) -> int:
+        return _length(self.pbNonce) if self._cbNonce is None else self._cbNonce
+
+    @cbNonce.setter
+    def cbNonce(self, value: int) -> None:
+        self._cbNonce = value
+
+    @property
+    def cbAuthData(self) -> int:
+        return _length(self.pbAuthData) if self._cbAuthData is None else self._cbAuthData
+
+    @cbAuthData.setter
+    def cbAuthData(self, value: int) -> None:
+        self._cbAuthData = value
+
+    @property
+    def cbMacContext(self) -> int:
+        return _length(self.pbMacContext) if self._cbMacContext is None else self._cbMacContext
+
+    @cbMacContext.setter
+    def cbMacContext(self, value: int) -> None:
+        self._cbMacContext = value
+
+    @property
+    def cbTag(self) -> int:
+        if self._cbTag is not None:
+            return self._cbTag
+        tag = self._writable_tag()
+        return _DEFAULT_TAG_LENGTH if tag is None else len(tag)
+
+    @cbTag.setter
+    def cbTag(self, value: int) -> None:
+        self._cbTag = value
+
+    def _fields(self) -> tuple[tuple[str, object], ...]:
+        return tuple((name, getattr(self, name)) for name in _FIELDS_OF_INFO)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self._fields())
+        return f"{type(self).__name__}({shown})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def nonce(self) -> bytes:
+        """pbNonce. Raises STATUS_INVALID_PARAMETER where it is no buffer or shorter than cbNonce, as those below do."""
+        return _counted(self.pbNonce, self._cbNonce, "Nonce")
+
+    def authenticated_data(self) -> bytes:
+        """pbAuthData."""
+        return _counted(self.pbAuthData, self._cbAuthData, "AuthData")
+
+    def mac_context(self) -> bytes:
+        """pbMacContext."""
+        return _counted(self.pbMacContext, self._cbMacContext, "MacContext")
 
     def _tag(self) -> memoryview:
         try:
@@ -156,3 +267,19 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
             self.pbTag = tag
         else:
             buffer[: len(tag)] = tag
+
+
+def BCRYPT_INIT_AUTH_MODE_INFO(
+    info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None = None,
+) -> BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
+    """Makes a record fresh, as the macro of bcrypt.h does, and returns it; without one, a new one."""
+    if info is None:
+        return BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO()
+    if not isinstance(info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
+        raise invalid_parameter(f"a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO expected, not {type(info).__name__}")
+    for name in BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO.__slots__:
+        setattr(info, name, getattr(_FRESH, name))
+    return info
+
+
+_FRESH = BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO()

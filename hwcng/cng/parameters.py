@@ -10,6 +10,7 @@ from hwcng import arguments
 from hwcng.arguments import Octets
 from hwcng.errors import invalid_parameter, not_supported, told
 from hwcng.hashes import HASHES, HashFunction
+from hwcng.headers.records import BCryptBuffer, BCryptBufferDesc
 
 __all__ = ["BufferType", "ParameterList", "Parameters", "require_hash"]
 
@@ -40,8 +41,8 @@ class BufferType(enum.IntEnum):
     KDF_HKDF_INFO = 0x14
 
 
-ParameterList: TypeAlias = Sequence[tuple[int, Octets | str | int]]
-"""Pairs of buffer type and value: bytes, a hash's name as str, TLS's protocol as int."""
+ParameterList: TypeAlias = Sequence[tuple[int, Octets | str | int]] | Sequence[BCryptBuffer] | BCryptBufferDesc
+"""BCryptBuffers, or pairs of buffer type and value: bytes, a hash's name as str, TLS's protocol as int."""
 
 
 class Parameters:

@@ -6,12 +6,12 @@ as FIPS 204 and FIPS 203 encode it. Nothing between them, nothing behind. Only p
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.headers.records import BCRYPT_PQDSA_KEY_BLOB
 from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MlDsaSet, MlKemSet
 
 __all__ = [
@@ -55,7 +55,7 @@ BCRYPT_MLKEM_PRIVATE_SEED_MAGIC = 0x534B4C4D
 
 PUBLIC, PRIVATE, SEED = "public", "private", "seed"
 
-_HEADER = struct.Struct("<3I")
+_HEADER = BCRYPT_PQDSA_KEY_BLOB.layout()
 # "1024" with its NUL; a longer name is no set's, and is not decoded.
 _LONGEST_NAME = 10
 
