@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, string
-from hwcng.cng import capi_kdf, constants, derivation, hashing, pairs, properties, symmetric
+from hwcng.cng import capi_kdf, constants, derivation, hashing, multi_hash, pairs, properties, registrations, symmetric
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS, Interface, Operation, PseudoHandle
 from hwcng.cng.constants import *  # noqa: F403
@@ -21,10 +22,12 @@ from hwcng.cng.derivation import KdfKey
 from hwcng.cng.handles import Handle, NoHandle, invalid_handle, invalid_parameter, no_handle, not_supported, told_handle
 from hwcng.cng.kdf import LARGEST_DERIVATION
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
+from hwcng.cng.multi_hash import MultiHash
 from hwcng.cng.parameters import ParameterList
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.headers import records, status_codes
 from hwcng.headers.records import *  # noqa: F403
+from hwcng.headers.records import BCRYPT_MULTI_HASH_OPERATION, BCRYPT_PROVIDER_NAME, CRYPT_PROVIDER_REF
 from hwcng.headers.status_codes import *  # noqa: F403
 from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, resolve_implementation
@@ -46,6 +49,7 @@ _MOST_ITERATIONS = 1 << 28
 """HMACs of one PBKDF2 on the host: minutes, in which no signal is seen."""
 
 H = TypeVar("H", bound=Handle)
+HO = TypeVar("HO", HashObject, MultiHash)
 
 
 class BCRYPT_ALGORITHM_IDENTIFIER(NamedTuple):
@@ -164,7 +168,7 @@ def BCryptSetProperty(hObject: object, pszProperty: str, pbInput: object, dwFlag
 def _object(handle: object) -> Handle:
     if isinstance(handle, PseudoHandle):
         return _algorithm(handle)
-    if isinstance(handle, (AlgorithmHandle, SymmetricKey, KeyPair, HashObject, Secret)) and handle.alive:
+    if isinstance(handle, (AlgorithmHandle, SymmetricKey, KeyPair, HashObject, MultiHash, Secret)) and handle.alive:
         return handle
     raise invalid_handle(told_handle(handle, "hObject", "a handle of bcrypt.h"))
 
@@ -582,12 +586,13 @@ def BCryptCreateHash(
     handle = _algorithm(hAlgorithm)
     if not handle.algorithm.is_a(Interface.BCRYPT_HASH_INTERFACE):
         raise not_supported(f"{handle.name} is not a hash")
-    secret: bytes | SymmetricKey | None
-    if isinstance(pbSecret, SymmetricKey):
-        secret = _alive(pbSecret, SymmetricKey, "pbSecret")
-    else:
-        secret = None if pbSecret is None else octets(pbSecret, "pbSecret")
-    return hashing.create(handle, pbHashObject, secret, dwFlags)
+    return hashing.create(handle, pbHashObject, _hash_secret(pbSecret), dwFlags)
+
+
+def _hash_secret(secret: object) -> bytes | SymmetricKey | None:
+    if isinstance(secret, SymmetricKey):
+        return _alive(secret, SymmetricKey, "pbSecret")
+    return None if secret is None else octets(secret, "pbSecret")
 
 
 def BCryptHashData(hHash: HashObject, pbInput: Octets | None, dwFlags: int = 0) -> None:
@@ -607,19 +612,20 @@ def BCryptFinishHash(hHash: HashObject, dwFlags: int = 0) -> bytes:
     return hash_object.finish(dont_reset=bool(flags(dwFlags, constants.BCRYPT_HASH_DONT_RESET_FLAG)))
 
 
-def BCryptDuplicateHash(hHash: HashObject, pbHashObject: Octets | None = None, dwFlags: int = 0) -> HashObject:
+def BCryptDuplicateHash(hHash: HO, pbHashObject: Octets | None = None, dwFlags: int = 0) -> HO:
     """A copy with its whole running state. Raises STATUS_INVALID_HANDLE, STATUS_BUFFER_TOO_SMALL,
     STATUS_INVALID_PARAMETER.
     """
-    hash_object = _alive(hHash, HashObject, "hHash")
+    if not isinstance(hHash, (HashObject, MultiHash)) or not hHash.alive:
+        raise invalid_handle(told_handle(hHash, "hHash", HashObject.called))
     flags(dwFlags)
-    return hash_object.duplicate(pbHashObject)
+    return hHash.duplicate(pbHashObject)
 
 
-def BCryptDestroyHash(hHash: HashObject) -> None:
+def BCryptDestroyHash(hHash: HashObject | MultiHash) -> None:
     """Ends a hash. Raises STATUS_INVALID_PARAMETER for what is none and the second time: not STATUS_INVALID_HANDLE."""
-    if not isinstance(hHash, HashObject) or not hHash.alive:
-        raise invalid_parameter("hHash is not a hash, or it is destroyed")
+    if not isinstance(hHash, (HashObject, MultiHash)) or not hHash.alive:
+        raise invalid_parameter(told_handle(hHash, "hHash", HashObject.called))
     hHash.destroy()
 
 
@@ -632,8 +638,131 @@ def BCryptHash(
         return hash_object.finish()
 
 
+def BCryptCreateMultiHash(
+    hAlgorithm: AlgorithmHandle | PseudoHandle,
+    nHashes: int,
+    pbHashObject: Octets | None = None,
+    pbSecret: Octets | SymmetricKey | None = None,
+    dwFlags: int = 0,
+) -> MultiHash:
+    """`nHashes` hashes behind one handle, numbered from 0, for BCryptProcessMultiOperations. Each is computed by
+    itself: what is saved are calls, not time.
+
+    hAlgorithm: opened with BCRYPT_MULTI_FLAG. pbHashObject: at least as many bytes as MultiObjectLength says. pbSecret,
+    dwFlags: as of BCryptCreateHash.
+
+    Raises as BCryptCreateHash; STATUS_NOT_SUPPORTED for a handle without BCRYPT_MULTI_FLAG too.
+    """
+    handle = _algorithm(hAlgorithm)
+    count, wanted = number(nHashes, "nHashes"), number(dwFlags, "dwFlags")
+    return multi_hash.create(handle, count, pbHashObject, _hash_secret(pbSecret), wanted)
+
+
+def BCryptProcessMultiOperations(
+    hObject: MultiHash, operationType: int, pOperations: Sequence[BCRYPT_MULTI_HASH_OPERATION], dwFlags: int = 0
+) -> list[bytes]:
+    """Feeds and finishes hashes of a multi-hash object in the order of `pOperations`; the digests of the operations
+    that finish a hash, which their pbBuffer receives as well.
+
+    operationType: BCRYPT_OPERATION_TYPE_HASH. Nothing is done where one of the operations is wrong.
+
+    Raises STATUS_INVALID_HANDLE, also for a hash that is finished, STATUS_INVALID_PARAMETER.
+    """
+    handle = _alive(hObject, MultiHash, "hObject")
+    if number(operationType, "operationType") != constants.BCRYPT_OPERATION_TYPE_HASH:
+        raise invalid_parameter(f"operationType is BCRYPT_OPERATION_TYPE_HASH, not {told(operationType)}")
+    flags(dwFlags)
+    if not isinstance(pOperations, (list, tuple)):
+        raise invalid_parameter(f"pOperations is a list, not {type(pOperations).__name__}")
+    return handle.process(pOperations)
+
+
+def BCryptEnumProviders(pszAlgId: str, dwFlags: int = 0) -> list[BCRYPT_PROVIDER_NAME]:
+    """The providers that have an algorithm: names that BCryptOpenAlgorithmProvider takes as pszImplementation. Every
+    configured token is opened for it; one that does not open has nothing.
+
+    Raises STATUS_NOT_FOUND for an unknown algorithm and where no provider has it, STATUS_INVALID_PARAMETER.
+    """
+    name = string(pszAlgId, "pszAlgId")
+    flags(dwFlags)
+    algorithm = ALGORITHMS.get(name)
+    found = [] if algorithm is None else list(registrations.providers_of(algorithm))
+    if not found:
+        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"no provider has an algorithm {told(name)}")
+    return [BCRYPT_PROVIDER_NAME(provider) for provider in found]
+
+
+def BCryptEnumRegisteredProviders() -> list[str]:
+    """The names that pszImplementation may be, beside URIs. No token is opened."""
+    return registrations.provider_names()
+
+
+def BCryptResolveProviders(
+    pszContext: str | None,
+    dwInterface: int,
+    pszFunction: str | None,
+    pszProvider: str | None,
+    dwMode: int,
+    dwFlags: int = 0,
+) -> list[CRYPT_PROVIDER_REF]:
+    """Which providers have which algorithms, in the order in which they would be taken.
+
+    pszContext: None, there is one context. dwInterface: a BCRYPT_ class, 0 for any. pszFunction, pszProvider: the names
+    of an algorithm and of a provider, None for any. dwMode: CRYPT_UM, CRYPT_MM or CRYPT_ANY; there is no kernel mode.
+    dwFlags: CRYPT_ALL_FUNCTIONS and CRYPT_ALL_PROVIDERS for more than the first one.
+
+    Raises STATUS_NOT_FOUND where there is none, STATUS_INVALID_PARAMETER.
+    """
+    if pszContext is not None:
+        raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"there is no context {told(string(pszContext, 'pszContext'))}")
+    interface, mode = number(dwInterface, "dwInterface"), number(dwMode, "dwMode")
+    function = None if pszFunction is None else string(pszFunction, "pszFunction")
+    provider = None if pszProvider is None else string(pszProvider, "pszProvider")
+    wanted = flags(dwFlags, constants.CRYPT_ALL_FUNCTIONS | constants.CRYPT_ALL_PROVIDERS)
+    if not constants.CRYPT_UM <= mode <= constants.CRYPT_ANY:
+        raise invalid_parameter(f"dwMode {mode} is no mode")
+    found = (
+        []
+        if mode == constants.CRYPT_KM
+        else registrations.resolved(
+            interface,
+            function,
+            provider,
+            all_functions=bool(wanted & constants.CRYPT_ALL_FUNCTIONS),
+            all_providers=bool(wanted & constants.CRYPT_ALL_PROVIDERS),
+        )
+    )
+    if not found:
+        raise CngError(NTSTATUS.STATUS_NOT_FOUND, "no provider has such an algorithm")
+    return found
+
+
+def BCryptGetFipsAlgorithmMode() -> bool:
+    """Whether this host is in FIPS mode: what HWCNG_FIPS says ("1" or "0"), else what the kernel says. hwcng does the
+    same in both.
+    """
+    return registrations.fips_mode()
+
+
+def BCryptFreeBuffer(pvBuffer: object) -> None:
+    """Does nothing: what the functions return frees itself."""
+
+
+def BCRYPT_SUCCESS(Status: int) -> bool:
+    """Whether an NTSTATUS says success. The functions here raise every other."""
+    return not number(Status, "Status") >> 31
+
+
 __all__ = [
     "BCRYPT_ALGORITHM_IDENTIFIER",
+    "BCRYPT_SUCCESS",
+    "BCryptCreateMultiHash",
+    "BCryptProcessMultiOperations",
+    "BCryptEnumProviders",
+    "BCryptEnumRegisteredProviders",
+    "BCryptResolveProviders",
+    "BCryptGetFipsAlgorithmMode",
+    "BCryptFreeBuffer",
     "BCryptOpenAlgorithmProvider",
     "BCryptCloseAlgorithmProvider",
     "BCryptEnumAlgorithms",

@@ -35,8 +35,8 @@ BCRYPT_MULTI_FLAG = 0x40
 BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS = 0x100
 
 _IGNORED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
-_FOR_HASHES = BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG
-_REFUSED = BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG | BCRYPT_MULTI_FLAG
+_FOR_HASHES = BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG | BCRYPT_MULTI_FLAG
+_REFUSED = BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG
 
 _CIPHER_MODES = {
     "ChainingModeECB": CipherMode.ECB,
@@ -103,8 +103,8 @@ class AlgorithmHandle(Handle):
     effective_bits: EffectiveKeyLength of RC2 keys, None for the length that they have. pin: the authorization value of
     keys that are imported from now on, where they have one of their own.
 
-    function_name, customization: the strings of cSHAKE. output_length: bytes that SHAKE and cSHAKE make, None for the
-    function's default.
+    multiple: whether BCryptCreateMultiHash takes it. function_name, customization: the strings of cSHAKE.
+    output_length: bytes that SHAKE and cSHAKE make, None for the function's default.
 
     provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.
     """
@@ -132,6 +132,7 @@ class AlgorithmHandle(Handle):
         self.curve_name: str | None = algorithm.curve
         self.export_policy = 0
         self.pin: str | None = None
+        self.multiple = False
         self.function_name = b""
         self.customization = b""
         self.output_length: int | None = None
@@ -145,7 +146,9 @@ class AlgorithmHandle(Handle):
         allowed = 0
         if algorithm.hash_function is not None or algorithm.keyed_hash:
             extendable = isinstance(algorithm.hash_function, ExtendableFunction)
-            allowed = BCRYPT_HASH_REUSABLE_FLAG if extendable or algorithm.keyed_hash else _FOR_HASHES
+            allowed = _FOR_HASHES
+            if extendable or algorithm.keyed_hash:
+                allowed &= ~BCRYPT_ALG_HANDLE_HMAC_FLAG
         if flags & ~(_IGNORED | allowed):
             raise not_supported(f"dwFlags {flags:#x} has a flag that {algorithm.name} does not support")
         handle = cls(
@@ -154,6 +157,7 @@ class AlgorithmHandle(Handle):
             hmac=bool(flags & BCRYPT_ALG_HANDLE_HMAC_FLAG),
             reusable=bool(flags & BCRYPT_HASH_REUSABLE_FLAG),
         )
+        handle.multiple = bool(flags & BCRYPT_MULTI_FLAG)
         handle.require_offered()
         return handle
 

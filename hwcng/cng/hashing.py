@@ -103,6 +103,11 @@ class HashObject(Handle):
     def __repr__(self) -> str:
         return f"<HashObject {self.algorithm_handle.name}{' HMAC' if self.algorithm_handle.hmac else ''}>"
 
+    @property
+    def finished(self) -> bool:
+        """Whether it takes no more data."""
+        return self._finished
+
     def _require_running(self) -> None:
         self.require_alive()
         if self._finished:

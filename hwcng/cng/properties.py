@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hwcng.arguments import dword, octets, optional_octets, text
-from hwcng.cng import aead, hashing
+from hwcng.cng import aead, hashing, multi_hash
 from hwcng.cng.agreement import Secret
 from hwcng.cng.algorithm import (
     AlgorithmHandle,
@@ -29,6 +29,7 @@ from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.hkdf import HkdfState
+from hwcng.cng.multi_hash import MultiHash
 from hwcng.cng.ncrypt_constants import NCRYPT_PIN_PROPERTY
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey, check_effective_bits
@@ -236,6 +237,7 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_HASH_LENGTH: _hash_length,
             BCRYPT_HASH_BLOCK_LENGTH: _hash_block_length,
             BCRYPT_HASH_OID_LIST: _hash_oids,
+            BCRYPT_MULTI_OBJECT_LENGTH: multi_hash.object_lengths,
             BCRYPT_IS_KEYED_HASH: lambda handle: int(handle.keyed_hash) if _is_hash(handle) else None,
             BCRYPT_IS_REUSABLE_HASH: lambda handle: int(handle.reusable) if _is_hash(handle) else None,
             BCRYPT_PADDING_SCHEMES: lambda handle: int(handle.algorithm.padding_schemes) or None,
@@ -277,6 +279,13 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             BCRYPT_KEM_CIPHERTEXT_LENGTH: lambda pair: _finalized(pair).family.ciphertext_length(pair.public),
             BCRYPT_IS_IFX_TPM_WEAK_KEY: _is_roca,
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda pair: _finalized(pair).export_policy,
+        },
+        MultiHash: {
+            BCRYPT_ALGORITHM_NAME: lambda running: running.algorithm.name,
+            BCRYPT_PROVIDER_HANDLE: lambda running: running.algorithm_handle,
+            BCRYPT_HASH_LENGTH: lambda running: running.hashes[0].digest_length,
+            BCRYPT_HASH_BLOCK_LENGTH: lambda running: running.hashes[0].block_length,
+            BCRYPT_IS_REUSABLE_HASH: lambda running: int(running.hashes[0].reusable),
         },
         HashObject: {
             BCRYPT_OBJECT_LENGTH: lambda running: running.algorithm.object_length,
