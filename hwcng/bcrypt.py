@@ -648,10 +648,10 @@ def BCryptCreateMultiHash(
     """`nHashes` hashes behind one handle, numbered from 0, for BCryptProcessMultiOperations. Each is computed by
     itself: what is saved are calls, not time.
 
-    hAlgorithm: opened with BCRYPT_MULTI_FLAG. pbHashObject: at least as many bytes as MultiObjectLength says. pbSecret,
-    dwFlags: as of BCryptCreateHash.
+    hAlgorithm: opened with BCRYPT_MULTI_FLAG, or a pseudo-handle. pbHashObject: at least as many bytes as
+    MultiObjectLength says. pbSecret, dwFlags: as of BCryptCreateHash.
 
-    Raises as BCryptCreateHash; STATUS_NOT_SUPPORTED for a handle without BCRYPT_MULTI_FLAG too.
+    Raises as BCryptCreateHash; STATUS_INVALID_PARAMETER for no hashes or more than 65,536.
     """
     handle = _algorithm(hAlgorithm)
     count, wanted = number(nHashes, "nHashes"), number(dwFlags, "dwFlags")

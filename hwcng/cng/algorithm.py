@@ -103,7 +103,7 @@ class AlgorithmHandle(Handle):
     effective_bits: EffectiveKeyLength of RC2 keys, None for the length that they have. pin: the authorization value of
     keys that are imported from now on, where they have one of their own.
 
-    multiple: whether BCryptCreateMultiHash takes it. function_name, customization: the strings of cSHAKE.
+    multiple: whether it was opened with BCRYPT_MULTI_FLAG. function_name, customization: the strings of cSHAKE.
     output_length: bytes that SHAKE and cSHAKE make, None for the function's default.
 
     provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.

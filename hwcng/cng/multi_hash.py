@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hwcng.arguments import Octets, holding, number, octets
 from hwcng.cng import hashing
 from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.algorithms import Interface
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.symmetric import SymmetricKey
@@ -107,8 +108,7 @@ def _hand_over(operation: BCRYPT_MULTI_HASH_OPERATION, digest: bytes) -> None:
 
 
 def _object_length(handle: AlgorithmHandle, count: int) -> int:
-    lengths = object_lengths(handle)
-    return lengths.cbPerObject + count * lengths.cbPerElement if lengths else 0
+    return _PER_OBJECT + count * (handle.algorithm.object_length or 0)
 
 
 def create(
@@ -116,11 +116,11 @@ def create(
 ) -> MultiHash:
     """BCryptCreateMultiHash. secret: the key of all the hashes, where they are keyed.
 
-    Raises STATUS_NOT_SUPPORTED for a handle that was not opened with BCRYPT_MULTI_FLAG, STATUS_INVALID_PARAMETER for no
-    hashes or more than 65,536.
+    Raises STATUS_NOT_SUPPORTED for an algorithm that is no hash, STATUS_INVALID_PARAMETER for no hashes or more than
+    65,536.
     """
-    if not handle.multiple:
-        raise not_supported(f"open {handle.name} with BCRYPT_MULTI_FLAG")
+    if not handle.algorithm.is_a(Interface.BCRYPT_HASH_INTERFACE):
+        raise not_supported(f"{handle.name} is not a hash")
     if not 0 < count <= MOST_HASHES:
         raise invalid_parameter(f"nHashes is 1 to {MOST_HASHES}, not {count}")
     with holding(hash_object, _object_length(handle, count), "pbHashObject") as held:

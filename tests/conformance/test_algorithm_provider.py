@@ -19,6 +19,7 @@ from hwcng.bcrypt import (
     BCRYPT_IS_KEYED_HASH,
     BCRYPT_IS_REUSABLE_HASH,
     BCRYPT_KDF_HASH,
+    BCRYPT_MULTI_FLAG,
     BCRYPT_PROV_DISPATCH,
     BCRYPT_RNG_ALG_HANDLE,
     BCRYPT_RSA_ALG_HANDLE,
@@ -155,7 +156,7 @@ def test_an_algorithm_that_the_token_lacks_is_not_found(provider, refuses):
 def test_every_flag_of_open(provider, refuses, name):
     takes = ACCEPTED
     if name in HASHES or name in ("AES-CMAC", "AES-GMAC"):
-        takes |= BCRYPT_HASH_REUSABLE_FLAG
+        takes |= BCRYPT_HASH_REUSABLE_FLAG | BCRYPT_MULTI_FLAG
     if name in HASHES and provider.offers(f"HMAC-{name}").name != "REFUSED":
         takes |= BCRYPT_ALG_HANDLE_HMAC_FLAG
     for flag in RESERVED_BITS:
