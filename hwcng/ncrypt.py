@@ -21,6 +21,7 @@ from hwcng.bcrypt import *  # noqa: F403
 from hwcng.cng import named, ncrypt_constants, ncrypt_properties
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng.algorithms import ALGORITHMS, Operation
+from hwcng.cng.derivation import KdfKey
 from hwcng.cng.handles import NoHandle, invalid_handle, invalid_parameter, no_handle, not_supported, told_handle
 from hwcng.cng.keys import KeyPair, Secret, SymmetricKey
 from hwcng.cng.ncrypt_constants import *  # noqa: F403
@@ -39,7 +40,9 @@ from hwcng.providers import registry
 from hwcng.providers.base import Provider
 
 if TYPE_CHECKING:
-    from hwcng.attestation import Attestation
+    from hwcng.attestation import Attestation, AttestedKey
+    from hwcng.capi.contexts import Context
+    from hwcng.capi.keys import CapiKey
 
 _SILENT = names.NCRYPT_SILENT_FLAG
 _OPEN_FLAGS = names.NCRYPT_MACHINE_KEY_FLAG
@@ -484,13 +487,131 @@ def NCryptCreateClaim(
     """
     key = _key(hSubjectKey, "hSubjectKey")
     _flags(dwFlags)
-    if number(dwClaimType, "dwClaimType") not in _CLAIM_TYPES or not no_handle(hAuthorityKey):
+    nonce = _claim_nonce(dwClaimType, hAuthorityKey, pParameterList)
+    return key.attest(nonce)
+
+
+def _claim_nonce(kind: object, authority: object, parameters: Parameters) -> bytes:
+    """The nonce of the one claim that there is."""
+    if number(kind, "dwClaimType") not in _CLAIM_TYPES or not no_handle(authority):
         raise not_supported("the one claim is NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT by the token's own attestation key")
-    nonce = parameter(pairs(pParameterList), names.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE)
-    return key.attest(octets(nonce, "NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE"))
+    nonce = parameter(pairs(parameters), names.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE)
+    return octets(nonce, "NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE")
+
+
+def _pair(handle: object) -> KeyPair:
+    key = _key(handle).key
+    if not isinstance(key, KeyPair):
+        raise not_supported(f"{key.algorithm.name} keys have no public half")
+    return key
+
+
+@answering_security_status
+def NCryptEncapsulate(hKey: NCryptKey | KeyPair, dwFlags: int = 0) -> tuple[bytes, bytes]:
+    """A fresh shared secret and the ciphertext that carries it to the owner of hKey, as BCryptEncapsulate makes them.
+
+    Raises NTE_NOT_SUPPORTED for a key that does not encapsulate, NTE_BAD_KEY_STATE, NTE_INVALID_HANDLE, NTE_BAD_FLAGS.
+    """
+    pair = _pair(hKey)
+    _flags(dwFlags)
+    return pair.encapsulate()
+
+
+@answering_security_status
+def NCryptDecapsulate(hKey: NCryptKey | KeyPair, pbCipherText: Octets, dwFlags: int = 0) -> bytes:
+    """The shared secret of a ciphertext, as BCryptDecapsulate: a forged ciphertext gives another one, no error.
+
+    Raises NTE_NOT_SUPPORTED for a key that does not decapsulate, NTE_INVALID_PARAMETER for a public key and for a
+    ciphertext of wrong length, NTE_BAD_KEY_STATE, NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    pair, ciphertext = _pair(hKey), _data(pbCipherText, "pbCipherText")
+    _flags(dwFlags)
+    return pair.decapsulate(ciphertext)
+
+
+@answering_security_status
+def NCryptKeyDerivation(
+    hKey: NCryptKey | SymmetricKey, pParameterList: ParameterList | None, cbDerivedKey: int, dwFlags: int = 0
+) -> bytes:
+    """Key material of the key of a derivation algorithm, as BCryptKeyDerivation makes it, whose parameters these are.
+
+    hKey: of NCryptCreatePersistedKey without a name, on NCRYPT_PBKDF2_ALGORITHM and its like, with
+    NCRYPT_KDF_SECRET_VALUE set before NCryptFinalizeKey; or such a key of bcrypt.h.
+
+    Raises NTE_NOT_SUPPORTED for another key and for what the token lacks, NTE_INVALID_PARAMETER, NTE_BAD_KEY_STATE,
+    NTE_INVALID_HANDLE.
+    """
+    key = _key(hKey).key
+    wanted = number(dwFlags, "dwFlags", refused=HRESULT.NTE_BAD_FLAGS) & ~_SILENT
+    if not isinstance(key, KdfKey):
+        raise not_supported(f"a {key.algorithm.name} key derives no keys")
+    return key.derive(pParameterList, cbDerivedKey, wanted)
+
+
+@answering_security_status
+def NCryptTranslateHandle(
+    hLegacyProv: Context, hLegacyKey: CapiKey | NoHandle = None, dwLegacyKeySpec: int = 0, dwFlags: int = 0
+) -> tuple[StorageProvider, NCryptKey]:
+    """A context of wincrypt.h and one of its pairs as a provider and a key of ncrypt.h; each has a life of its own.
+
+    hLegacyKey: a pair of that context, or NULL for the container's pair of dwLegacyKeySpec.
+
+    Raises NTE_INVALID_HANDLE, NTE_NO_KEY where the container has no such pair, NTE_NOT_SUPPORTED for a session key,
+    NTE_BAD_FLAGS.
+    """
+    from hwcng.capi import translation
+
+    context = translation.context_of(hLegacyProv)
+    _flags(dwFlags)
+    handle = None if no_handle(hLegacyKey) else hLegacyKey
+    provider, pair = translation.translated(context, handle, number(dwLegacyKeySpec, "dwLegacyKeySpec"))
+    storage = StorageProvider(provider, provider.uri)
+    return storage, NCryptKey(storage, key=pair, key_type=translation.machine_flag(context))
+
+
+@answering_security_status
+def NCryptVerifyClaim(
+    hSubjectKey: NCryptKey | KeyPair | SymmetricKey | NoHandle,
+    hAuthorityKey: NoHandle,
+    dwClaimType: int,
+    pParameterList: Parameters,
+    pbClaimBlob: Attestation,
+    dwFlags: int = 0,
+) -> AttestedKey:
+    """What a claim of NCryptCreateClaim proves; the host does this. Look at its signer_name: whose TPM it is, the
+    claim itself does not say.
+
+    hSubjectKey: the key that it must be about, or NULL. hAuthorityKey: NULL. dwClaimType, pParameterList: as of
+    NCryptCreateClaim.
+
+    Raises NTE_BAD_SIGNATURE for a claim that does not hold or is about another key, NTE_NOT_SUPPORTED for another claim
+    or authority, NTE_INVALID_PARAMETER, NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    """
+    from hwcng.attestation import Attestation, verify_attestation
+
+    subject = None if no_handle(hSubjectKey) else _key(hSubjectKey, "hSubjectKey").key
+    _flags(dwFlags)
+    nonce = _claim_nonce(dwClaimType, hAuthorityKey, pParameterList)
+    if not isinstance(_given(pbClaimBlob, "pbClaimBlob"), Attestation):
+        raise invalid_parameter(f"pbClaimBlob is what NCryptCreateClaim returned, not {type(pbClaimBlob).__name__}")
+    attested = verify_attestation(pbClaimBlob, nonce)
+    if subject is not None and attested.public != (subject.public if isinstance(subject, KeyPair) else None):
+        refuse(HRESULT.NTE_BAD_SIGNATURE, "the claim is about another key than hSubjectKey")
+    return attested
+
+
+@answering_security_status
+def NCryptFreeBuffer(pvInput: object) -> None:
+    """Does nothing: what the functions return frees itself."""
 
 
 __all__ = [
+    "NCryptEncapsulate",
+    "NCryptDecapsulate",
+    "NCryptKeyDerivation",
+    "NCryptTranslateHandle",
+    "NCryptVerifyClaim",
+    "NCryptFreeBuffer",
     "NCryptOpenStorageProvider",
     "NCryptEnumStorageProviders",
     "NCryptIsAlgSupported",

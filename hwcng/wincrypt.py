@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from hwcng import ncrypt
-from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, reserved
-from hwcng.capi import constants, generation, hashes, params, transport
+from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, reserved, string
+from hwcng.capi import constants, generation, hashes, params, provider_defaults, settings, transport
 from hwcng.capi.agreed import AgreedKey
 from hwcng.capi.constants import *  # noqa: F403
 from hwcng.capi.contexts import Context, ProviderName, acquire
@@ -22,7 +22,10 @@ from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.params import PROV_ENUMALGS, PROV_ENUMALGS_EX
 from hwcng.capi.sessions import SessionKey
+from hwcng.cng import public_key_info
 from hwcng.cng.handles import Handle, NoHandle, no_handle, told_handle
+from hwcng.cng.keys import KeyPair
+from hwcng.cng.ncrypt_keys import NCryptKey
 from hwcng.errors import HRESULT, Win32Error
 from hwcng.ncrypt import *  # noqa: F403
 
@@ -88,7 +91,7 @@ def CryptAcquireContext(
 
 
 @documented
-def CryptContextAddRef(hProv: Context, pdwReserved: None = None, dwFlags: int = 0) -> None:
+def CryptContextAddRef(hProv: Context, pdwReserved: NoHandle = None, dwFlags: int = 0) -> None:
     """One more CryptReleaseContext is needed to end the context."""
     context = _context(hProv)
     reserved(pdwReserved, "pdwReserved")
@@ -160,7 +163,7 @@ def CryptDestroyKey(hKey: CapiKey) -> None:
 
 
 @documented
-def CryptDuplicateKey(hKey: CapiKey, pdwReserved: None = None, dwFlags: int = 0) -> CapiKey:
+def CryptDuplicateKey(hKey: CapiKey, pdwReserved: NoHandle = None, dwFlags: int = 0) -> CapiKey:
     """A key of the same value and state with a life of its own."""
     key = _key(hKey)
     reserved(pdwReserved, "pdwReserved")
@@ -321,7 +324,7 @@ def CryptSetHashParam(hHash: CapiHash, dwParam: int, pbData: object, dwFlags: in
 
 
 @documented
-def CryptDuplicateHash(hHash: CapiHash, pdwReserved: None = None, dwFlags: int = 0) -> CapiHash:
+def CryptDuplicateHash(hHash: CapiHash, pdwReserved: NoHandle = None, dwFlags: int = 0) -> CapiHash:
     """A copy with its whole running state."""
     hash_object = _alive(hHash, CapiHash, "hHash")
     reserved(pdwReserved, "pdwReserved")
@@ -394,7 +397,145 @@ def CryptGenRandom(hProv: Context, dwLen: int, pbBuffer: Octets | None = None) -
     return context.provider.random(random_length(dwLen, "dwLen"))
 
 
+@documented
+def CryptSetProvParam(hProv: Context, dwParam: int, pbData: object, dwFlags: int = 0) -> None:
+    """Sets a parameter of a context.
+
+    dwParam: PP_KEYEXCHANGE_PIN or PP_SIGNATURE_PIN: the PIN of the container's pair where it has one of its own, a str
+    or bytes up to their NUL, None to take it back, for handles that are made from then on; PP_USE_HARDWARE_RNG: the
+    token's generator, which is used in any case.
+
+    Raises NTE_BAD_TYPE, NTE_NOT_SUPPORTED for what no token has (a security descriptor, another user's PIN),
+    ERROR_INVALID_PARAMETER, NTE_BAD_FLAGS.
+    """
+    context = _context(hProv)
+    _flags(dwFlags)
+    settings.set_prov_param(context, _parameter(dwParam), pbData)
+
+
+@documented
+def CryptEnumProviders(dwIndex: int, pdwReserved: NoHandle = None, dwFlags: int = 0) -> tuple[int, str]:
+    """The type (PROV_) and the name of one of Microsoft's providers, from index 0 on.
+
+    Raises ERROR_NO_MORE_ITEMS behind the last one, NTE_BAD_FLAGS, ERROR_INVALID_PARAMETER.
+    """
+    reserved(pdwReserved, "pdwReserved")
+    _flags(dwFlags)
+    return provider_defaults.provider_at(number(dwIndex, "dwIndex"))
+
+
+@documented
+def CryptEnumProviderTypes(dwIndex: int, pdwReserved: NoHandle = None, dwFlags: int = 0) -> tuple[int, str]:
+    """A type of providers (PROV_) and its name, from index 0 on. Raises as CryptEnumProviders."""
+    reserved(pdwReserved, "pdwReserved")
+    _flags(dwFlags)
+    return provider_defaults.type_at(number(dwIndex, "dwIndex"))
+
+
+@documented
+def CryptGetDefaultProvider(dwProvType: int, pdwReserved: NoHandle = None, dwFlags: int = 0) -> str:
+    """The name of the provider that a type means where CryptAcquireContext is given none.
+
+    dwFlags: CRYPT_USER_DEFAULT or CRYPT_MACHINE_DEFAULT. Raises NTE_BAD_FLAGS, NTE_BAD_PROV_TYPE,
+    NTE_PROV_TYPE_NOT_DEF, ERROR_INVALID_PARAMETER.
+    """
+    reserved(pdwReserved, "pdwReserved")
+    return provider_defaults.told_default(number(dwProvType, "dwProvType"), _any_flags(dwFlags))
+
+
+@documented
+def CryptSetProvider(pszProvName: str, dwProvType: int) -> None:
+    """Makes a provider its type's default for the user, as long as the process lasts. Raises as CryptSetProviderEx."""
+    provider_defaults.set_default(
+        string(pszProvName, "pszProvName"), number(dwProvType, "dwProvType"), constants.CRYPT_USER_DEFAULT
+    )
+
+
+@documented
+def CryptSetProviderEx(
+    pszProvName: str | None, dwProvType: int, pdwReserved: NoHandle = None, dwFlags: int = constants.CRYPT_USER_DEFAULT
+) -> None:
+    """Makes a provider its type's default, as long as the process lasts; the user's goes before the machine's.
+
+    pszProvName: one of Microsoft's names. dwFlags: CRYPT_USER_DEFAULT or CRYPT_MACHINE_DEFAULT, with
+    CRYPT_DELETE_DEFAULT to take the choice back.
+
+    Raises NTE_BAD_PROVIDER (no such name), NTE_PROV_TYPE_NO_MATCH, NTE_BAD_PROV_TYPE, NTE_PROV_TYPE_NOT_DEF,
+    NTE_BAD_FLAGS, ERROR_INVALID_PARAMETER.
+    """
+    reserved(pdwReserved, "pdwReserved")
+    name = None if pszProvName is None else string(pszProvName, "pszProvName")
+    provider_defaults.set_default(name, number(dwProvType, "dwProvType"), _any_flags(dwFlags))
+
+
+@documented
+def CryptExportPublicKeyInfo(
+    hCryptProvOrNCryptKey: Context | NCryptKey | KeyPair, dwKeySpec: int, dwCertEncodingType: int
+) -> bytes:
+    """The public half of a container's pair, or of a key of ncrypt.h, as the DER of a SubjectPublicKeyInfo.
+
+    dwKeySpec: AT_KEYEXCHANGE or AT_SIGNATURE of a context; not looked at with a key. dwCertEncodingType:
+    X509_ASN_ENCODING.
+
+    Raises NTE_NO_KEY, NTE_NOT_SUPPORTED for keys other than RSA, DSS and EC ones, ERROR_INVALID_HANDLE,
+    ERROR_INVALID_PARAMETER.
+    """
+    handle = hCryptProvOrNCryptKey
+    _encoding(dwCertEncodingType)
+    if isinstance(handle, (NCryptKey, KeyPair)) and handle.alive:
+        pair = handle.key if isinstance(handle, NCryptKey) else handle
+        if not isinstance(pair, KeyPair):
+            raise bad_key("a symmetric key has no public half")
+        return public_key_info.build(pair.public)
+    with generation.user_key(_context(handle), number(dwKeySpec, "dwKeySpec")) as key:
+        return public_key_info.build(key.public)
+
+
+@documented
+def CryptImportPublicKeyInfo(hCryptProv: Context, dwCertEncodingType: int, pInfo: Octets) -> PairKey:
+    """The public key of a SubjectPublicKeyInfo in DER: CALG_RSA_KEYX or CALG_DSS_SIGN.
+
+    Raises NTE_BAD_DATA for what is none, NTE_BAD_ALGID for a kind that the provider does not have,
+    ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER.
+    """
+    context, info = _context(hCryptProv), octets(pInfo, "pInfo")
+    _encoding(dwCertEncodingType)
+    return transport.import_public_key(context, info)
+
+
+def _encoding(value: object) -> None:
+    known = constants.X509_ASN_ENCODING | constants.PKCS_7_ASN_ENCODING
+    if not flags(value, known, name="dwCertEncodingType") & constants.X509_ASN_ENCODING:
+        raise failure(Win32Error.ERROR_INVALID_PARAMETER, "dwCertEncodingType is X509_ASN_ENCODING")
+
+
+def GET_ALG_CLASS(x: int) -> int:
+    """The class of an ALG_ID, an ALG_CLASS_."""
+    return x & constants.ALG_CLASS_ALL
+
+
+def GET_ALG_TYPE(x: int) -> int:
+    """The type of an ALG_ID, an ALG_TYPE_."""
+    return x & 0x1E00
+
+
+def GET_ALG_SID(x: int) -> int:
+    """The sub-identifier of an ALG_ID, an ALG_SID_."""
+    return x & 0x1FF
+
+
 __all__ = [
+    "CryptSetProvParam",
+    "CryptEnumProviders",
+    "CryptEnumProviderTypes",
+    "CryptGetDefaultProvider",
+    "CryptSetProvider",
+    "CryptSetProviderEx",
+    "CryptExportPublicKeyInfo",
+    "CryptImportPublicKeyInfo",
+    "GET_ALG_CLASS",
+    "GET_ALG_TYPE",
+    "GET_ALG_SID",
     "HMAC_INFO",
     "PROV_ENUMALGS",
     "PROV_ENUMALGS_EX",

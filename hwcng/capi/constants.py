@@ -228,6 +228,8 @@ __all__ = [
     "PP_KEYEXCHANGE_PIN",
     "PP_SIGNATURE_PIN",
     "PP_USE_HARDWARE_RNG",
+    "X509_ASN_ENCODING",
+    "PKCS_7_ASN_ENCODING",
     "PROV_RSA_FULL",
     "PROV_RSA_SIG",
     "PROV_DSS",
@@ -497,6 +499,10 @@ CRYPT_FLAG_SIGNING = 0x20
 CRYPT_MACHINE_DEFAULT = 0x1
 CRYPT_USER_DEFAULT = 0x2
 CRYPT_DELETE_DEFAULT = 0x4
+
+# CryptExportPublicKeyInfo and CryptImportPublicKeyInfo.
+X509_ASN_ENCODING = 0x1
+PKCS_7_ASN_ENCODING = 0x10000
 
 # Provider types and the names of Microsoft's providers.
 PROV_RSA_FULL = 1

@@ -15,10 +15,19 @@ from weakref import WeakSet, WeakValueDictionary
 from hwcng.capi import constants as c
 from hwcng.capi.errors import failing_as, failure
 from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.pairs import KeyPair
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import PrivateKey, Provider, PublicKeyMaterial, SecretFamily, SecretSpec, Usage
+from hwcng.providers.base import (
+    PrivateKey,
+    Provider,
+    PublicKeyMaterial,
+    SecretFamily,
+    SecretKey,
+    SecretSpec,
+    Usage,
+)
 
 __all__ = ["Container", "MemoryContainer", "SharedPair", "TokenContainer"]
 
@@ -27,6 +36,8 @@ LONGEST_NAME = 260
 
 _ROLES = {c.AT_KEYEXCHANGE: "exchange", c.AT_SIGNATURE: "signature"}
 _MARKER = SecretSpec(SecretFamily.AES, 128, Usage.ENCRYPT)
+
+_CNG_NAMES = {"RSA_SIGN": "RSA"}
 
 _counting = ProcessLock()
 
@@ -55,6 +66,17 @@ class SharedPair:
         if last:
             self.pair.destroy()
 
+    def take(self, key: PrivateKey | SecretKey) -> None:
+        """Goes on with another opening of the same stored pair. Raises STATUS_INVALID_HANDLE where it is another."""
+        self.pair.take(key).destroy()
+
+    def lend(self) -> KeyPair:
+        """A handle of bcrypt.h for the pair, of an algorithm that does all that the pair may do."""
+        name = _CNG_NAMES.get(self._handle.name, self._handle.name)
+        handle = AlgorithmHandle(ALGORITHMS[name], self._handle.provider)
+        self.share()
+        return self.pair.lend(handle, self.release)
+
     def detach(self) -> None:
         """Goes on with a copy of the named key, which is about to be replaced, where the token makes one."""
         if not self._holders:
@@ -82,6 +104,12 @@ class Container(abc.ABC):
     def close(self) -> None:
         """Lets go of what only this process has."""
         return
+
+    def set_pin(self, spec: int, pin: str | None) -> None:  # noqa: B027 - pairs of this process have no PIN
+        """The PIN of a pair that has one of its own, for whoever loads it from now on."""
+
+    def reopen(self, spec: int, shared: SharedPair) -> None:  # noqa: B027
+        """Goes on with the pair as the PIN that was set opens it."""
 
 
 def _no_key(spec: int) -> CngError:
@@ -129,6 +157,7 @@ class TokenContainer(Container):
     def __init__(self, provider: Provider, name: str, family: str, *, machine: bool) -> None:
         self.name = name
         self._provider = provider
+        self._pins: dict[int, str] = {}
         self._prefix = f"capi.{'machine' if machine else 'user'}.{family}."
         self._known = {spec: self._opened_of(self._name_of(role)) for spec, role in _ROLES.items()}
         if len(name) > LONGEST_NAME or "\0" in name:
@@ -197,7 +226,7 @@ class TokenContainer(Container):
 
     def load(self, spec: int, handle: AlgorithmHandle) -> SharedPair:
         try:
-            key = self._provider.open_key(self._name_of(_ROLES[spec]))
+            key = self._provider.open_key(self._name_of(_ROLES[spec]), pin=self._pins.get(spec))
         except CngError as error:
             if error.status is HRESULT.NTE_BAD_KEYSET:
                 raise _no_key(spec) from None
@@ -208,6 +237,16 @@ class TokenContainer(Container):
         pair = SharedPair.of(handle, key)
         self._known[spec].pairs.add(pair)
         return pair
+
+    def set_pin(self, spec: int, pin: str | None) -> None:
+        if pin:
+            self._pins[spec] = pin
+        else:
+            self._pins.pop(spec, None)
+
+    def reopen(self, spec: int, shared: SharedPair) -> None:
+        key = self._provider.open_key(self._name_of(_ROLES[spec]), pin=self._pins.get(spec))
+        shared.take(key)
 
     def store(self, spec: int, pair: SharedPair) -> None:
         self._detach(spec)

@@ -12,6 +12,7 @@ from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.containers import Container, MemoryContainer, TokenContainer
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.limits import CSPS, DEFAULT_CSPS, Csp
+from hwcng.capi.provider_defaults import default_csp
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.handles import Handle
@@ -143,7 +144,7 @@ def _csp(name: str | None, kind: int) -> Csp:
     """The provider of a name, and of a type where it has none: a name's own type must be the one that is given."""
     if not name and kind not in DEFAULT_CSPS:
         raise failure(HRESULT.NTE_PROV_TYPE_NOT_DEF, f"there is no provider of type {kind}")
-    csp = CSPS.get(name or DEFAULT_CSPS[kind])
+    csp = CSPS.get(name or default_csp(kind))
     if csp is None:
         raise failure(HRESULT.NTE_KEYSET_NOT_DEF, f"there is no provider {told(name)}")
     if csp.kind != kind:

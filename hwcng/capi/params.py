@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hwcng.arguments import dword, flags, octets
-from hwcng.capi import blobs
+from hwcng.capi import blobs, settings
 from hwcng.capi import constants as c
 from hwcng.capi.agreed import AgreedKey
 from hwcng.capi.algids import Kind
@@ -165,6 +165,13 @@ def _octets(value: object) -> bytes:
     return octets(value, "pbData")
 
 
+def _set_pin(parameter: int, key: CapiKey, value: object, _: int) -> None:
+    """KP_KEYEXCHANGE_PIN and KP_SIGNATURE_PIN."""
+    if not isinstance(key, PairKey):
+        raise bad_key(f"a {key.row.name} key has no PIN")
+    settings.set_pair_pin(key, parameter, value)
+
+
 _SetKey = Callable[[CapiKey, object, int], None]
 _SET: Mapping[int, _SetKey] = MappingProxyType(
     {
@@ -182,6 +189,7 @@ _SET: Mapping[int, _SetKey] = MappingProxyType(
         **{parameter: partial(_set_number, parameter) for parameter in (c.KP_P, c.KP_Q, c.KP_G)},
         c.KP_X: _set_x,
         c.KP_PUB_PARAMS: _set_domain,
+        **{parameter: partial(_set_pin, parameter) for parameter in settings.SPECS_OF_PINS},
     }
 )
 

@@ -19,13 +19,16 @@ from hwcng.capi.generation import RSA_USAGES, stored, user_key
 from hwcng.capi.keys import CapiKey, bad_key, bad_state
 from hwcng.capi.pair_keys import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
+from hwcng.cng import public_key_info
 from hwcng.cng.pairs import KeyPair
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
 from hwcng.providers.base import (
     DhPublicKey,
+    DsaPublicKey,
     PairSpec,
     PrivateKey,
     PrivateKeyMaterial,
+    PublicKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPrivateKey,
@@ -137,6 +140,29 @@ def _import_public(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
             return AgreedKey(context, key.pair.agree(shared.pair))
     announced = blobs.announced_bits(blob) if isinstance(public, RsaPublicKey) else 0
     return PairKey(context, row, shared, exportable=False, announced=announced)
+
+
+_ALGIDS_OF_INFOS: tuple[tuple[type[PublicKeyMaterial], int], ...] = (
+    (RsaPublicKey, c.CALG_RSA_KEYX),
+    (RsaPublicKey, c.CALG_RSA_SIGN),
+    (DsaPublicKey, c.CALG_DSS_SIGN),
+)
+
+
+def import_public_key(context: Context, info: bytes) -> PairKey:
+    """CryptImportPublicKeyInfo."""
+    with failing_as(
+        {
+            NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA,
+            NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_ALGID,
+        }
+    ):
+        public = public_key_info.parse(info)
+    for kind, value in _ALGIDS_OF_INFOS:
+        if isinstance(public, kind) and value in context.csp.algorithms:
+            row = context.csp.algid(value)
+            return PairKey(context, row, SharedPair(context.algorithm(row.algorithm), public, None), exportable=False)
+    raise failure(HRESULT.NTE_BAD_ALGID, f"{context.csp.name} has no keys of this kind")
 
 
 def _import_private(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NoReturn, TypeVar, cast
 
+from hwcng.cng import derivation
 from hwcng.cng.algorithm import AlgorithmHandle, check_export_policy
 from hwcng.cng.algorithms import Algorithm, KeyLengths
 from hwcng.cng.families import FAMILIES
@@ -23,6 +24,7 @@ from hwcng.providers.base import PrivateKey, PrivateKeyMaterial, SecretKey, Usag
 
 __all__ = [
     "DEFAULT_BITS",
+    "BaseKeyDraft",
     "Draft",
     "LoadedDraft",
     "PairDraft",
@@ -267,6 +269,53 @@ class SecretDraft(Draft):
         return key
 
 
+class BaseKeyDraft(Draft):
+    """The key of a derivation algorithm, of the bytes that KDFKeySecret says; it ends with the process."""
+
+    def __init__(self, handle: AlgorithmHandle) -> None:
+        self.algorithm_handle = handle
+        self.target = handle
+        self._secret: bytes | None = None
+
+    @property
+    def bits(self) -> int:
+        return 8 * len(self._secret or b"")
+
+    def set_secret(self, secret: bytes) -> None:
+        """KDFKeySecret; kept until the token has it."""
+        lengths = self.algorithm.key_lengths
+        if lengths is None or 8 * len(secret) not in lengths:
+            raise invalid_parameter(f"{self.algorithm.name} has no keys of {len(secret)} bytes")
+        self._secret = secret
+
+    def set_bits(self, bits: int) -> None:
+        raise invalid_parameter("the length of a derivation key is that of its KDFKeySecret")
+
+    @property
+    def export_policy(self) -> int:
+        return self.algorithm_handle.export_policy
+
+    def set_export_policy(self, policy: int) -> None:
+        self.algorithm_handle.export_policy = check_export_policy(policy)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage.DERIVE
+
+    def set_key_usage(self, flags: int) -> None:
+        _allowed(flags, Usage.DERIVE, self.algorithm)
+
+    def finalize(self, name: str | None, *, replace: bool) -> SymmetricKey:
+        if self._secret is None:
+            raise invalid_parameter("set KDFKeySecret before the key is finalized")
+        key = derivation.import_secret(self.algorithm_handle, self._secret, None)
+        self._secret = None
+        return key
+
+    def discard(self) -> None:
+        self._secret = None
+
+
 class LoadedDraft(Draft):
     """A key from the token's own protected form: it is in the token already, and what it is is not to be changed."""
 
@@ -312,5 +361,7 @@ class LoadedDraft(Draft):
 
 def draft_of(handle: AlgorithmHandle) -> Draft:
     """A new key of the algorithm, as NCryptCreatePersistedKey begins it."""
+    if handle.algorithm.derives:
+        return BaseKeyDraft(handle)
     bits = default_bits(handle.algorithm)
     return PairDraft(KeyPair(handle, bits)) if handle.algorithm.asymmetric else SecretDraft(handle, bits)

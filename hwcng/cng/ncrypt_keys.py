@@ -199,6 +199,18 @@ def storable_algorithm(name: str, provider: Provider) -> Algorithm:
     return algorithm
 
 
+def _derivation_algorithm(algorithm_name: str, key_name: str | None, provider: Provider) -> Algorithm | None:
+    """A derivation algorithm, whose keys end with the process. Raises NTE_NOT_SUPPORTED for one with a key's name."""
+    algorithm = ALGORITHMS.get(algorithm_name)
+    if algorithm is None or not algorithm.derives:
+        return None
+    if key_name is not None:
+        refuse(HRESULT.NTE_NOT_SUPPORTED, f"a token keeps no keys of {algorithm_name}: pszKeyName is None")
+    if provider.offers(algorithm.offered_as) is Support.REFUSED:
+        refuse(HRESULT.NTE_NOT_SUPPORTED, f"token {provider.token.label!r} has no {algorithm_name}")
+    return algorithm
+
+
 def require_free(provider: Provider, name: str) -> None:
     """Raises NTE_EXISTS for a name that is taken, be its key sound or not."""
     try:
@@ -217,7 +229,8 @@ def begin_key(
     """An unfinished key. draft: or the name of an algorithm, for a new key."""
     provider = storage.provider
     if isinstance(draft, str):
-        draft = draft_of(AlgorithmHandle(storable_algorithm(draft, provider), provider))
+        algorithm = _derivation_algorithm(draft, name, provider) or storable_algorithm(draft, provider)
+        draft = draft_of(AlgorithmHandle(algorithm, provider))
     if name is not None:
         check_key_name(name)
         if not replace:

@@ -11,14 +11,14 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 import hwcng
-from hwcng.arguments import dword, number, text
+from hwcng.arguments import dword, number, octets, text
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng import properties
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.implementation import impl_type
 from hwcng.cng.ncrypt_constants import FILETIME, NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
-from hwcng.cng.ncrypt_drafts import default_bits, key_lengths
+from hwcng.cng.ncrypt_drafts import BaseKeyDraft, default_bits, key_lengths
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.cng.ncrypt_planned import planned
 from hwcng.cng.ncrypt_status import refuse
@@ -170,8 +170,17 @@ _SETTERS_OF_STORES: Mapping[str, Callable[[StorageProvider, object], None]] = Ma
     {names.NCRYPT_PIN_PROPERTY: _set_pin}
 )
 
+
+def _set_kdf_secret(key: NCryptKey, value: object) -> None:
+    draft = key.draft
+    if not isinstance(draft, BaseKeyDraft):
+        _no_such(names.NCRYPT_KDF_SECRET_VALUE)
+    draft.set_secret(octets(value, names.NCRYPT_KDF_SECRET_VALUE))
+
+
 _SETTERS: Mapping[str, Setter] = MappingProxyType(
     {
+        names.NCRYPT_KDF_SECRET_VALUE: _set_kdf_secret,
         names.NCRYPT_PIN_PROPERTY: _set_pin,
         names.NCRYPT_LENGTH_PROPERTY: _set_length,
         names.NCRYPT_EXPORT_POLICY_PROPERTY: _set_export_policy,

@@ -6,6 +6,7 @@ BCryptVerifySignature, BCryptEncrypt, BCryptDecrypt, BCryptSecretAgreement, BCry
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,13 @@ class KeyPair(StorableKey):
         self._private: PrivateKey | None = None
         self._public: PublicKeyMaterial | None = None
         self._finalizing = ProcessLock()
+        self._release: Callable[[], None] | None = None
+
+    def lend(self, handle: AlgorithmHandle, release: Callable[[], None]) -> KeyPair:
+        """A handle of its own to this pair, on another algorithm handle; its end calls `release` and ends no key."""
+        lent = KeyPair(handle).adopt(self.public, self._private)
+        lent._release = release
+        return lent
 
     @property
     def finalized(self) -> bool:
@@ -108,7 +116,7 @@ class KeyPair(StorableKey):
     def in_token(self) -> PrivateKey:
         return self.private
 
-    def _take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
+    def take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
         before = self.private
         if not isinstance(key, PrivateKey) or key.public != before.public:
             key.destroy()
@@ -305,7 +313,9 @@ class KeyPair(StorableKey):
             super().destroy()
             if self.opened:
                 self.private_value = None
-                if self._private is not None:
+                if self._release is not None:
+                    self._release()
+                elif self._private is not None:
                     self._private.destroy()
 
 

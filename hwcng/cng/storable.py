@@ -85,7 +85,7 @@ class StorableKey(Handle, abc.ABC):
         """The token's own key. Raises CngError where there is none yet, or only a public half."""
 
     @abc.abstractmethod
-    def _take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
+    def take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
         """Goes on with another opening of the same token key; returns the one before."""
 
     def authorize(self, pin: str) -> None:
@@ -97,7 +97,7 @@ class StorableKey(Handle, abc.ABC):
         self.require_alive()
         if self.name is None:
             raise not_supported("a key without a name gets its PIN when it is imported: set it on the provider handle")
-        self._take(self.algorithm_handle.provider.open_key(self.name, pin=pin)).destroy()
+        self.take(self.algorithm_handle.provider.open_key(self.name, pin=pin)).destroy()
 
     @property
     def uri(self) -> str:

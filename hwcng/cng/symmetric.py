@@ -102,7 +102,7 @@ class SymmetricKey(StorableKey):
     def in_token(self) -> SecretKey:
         return self.token_key
 
-    def _take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
+    def take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
         before = self.token_key
         if not isinstance(key, SecretKey) or key.spec != before.spec:
             key.destroy()

@@ -1,0 +1,53 @@
+"""A context and its pairs as handles of ncrypt.h (NCryptTranslateHandle)."""
+
+from __future__ import annotations
+
+from hwcng.capi import constants as c
+from hwcng.capi.contexts import Context
+from hwcng.capi.errors import failure
+from hwcng.capi.generation import user_key
+from hwcng.capi.keys import CapiKey
+from hwcng.capi.pair_keys import PairKey
+from hwcng.cng.handles import invalid_handle, not_supported, told_handle
+from hwcng.cng.pairs import KeyPair
+from hwcng.errors import HRESULT, Win32Error, told
+from hwcng.providers.base import Provider
+
+__all__ = ["context_of", "machine_flag", "translated"]
+
+
+def context_of(handle: object) -> Context:
+    if not isinstance(handle, Context) or not handle.alive:
+        raise invalid_handle(told_handle(handle, "hLegacyProv", Context.called))
+    return handle
+
+
+def machine_flag(context: Context) -> int:
+    return c.CRYPT_MACHINE_KEYSET if context.machine else 0
+
+
+def _pair(context: Context, handle: object, spec: int) -> PairKey:
+    if handle is None:
+        if spec not in (c.AT_KEYEXCHANGE, c.AT_SIGNATURE):
+            raise failure(
+                Win32Error.ERROR_INVALID_PARAMETER,
+                f"dwLegacyKeySpec is AT_KEYEXCHANGE or AT_SIGNATURE where there is no hLegacyKey, not {told(spec)}",
+            )
+        return user_key(context, spec)
+    if not isinstance(handle, CapiKey) or not handle.alive:
+        raise invalid_handle(told_handle(handle, "hLegacyKey", CapiKey.called))
+    if not isinstance(handle, PairKey):
+        raise not_supported("a session key is no key of ncrypt.h")
+    if handle.context is not context:
+        raise failure(HRESULT.NTE_INVALID_HANDLE, "hLegacyKey is of another context")
+    return handle
+
+
+def translated(context: Context, handle: object, spec: int) -> tuple[Provider, KeyPair]:
+    """The context's provider, and a handle of its own to a pair: to hLegacyKey's, or without one to the container's."""
+    pair = _pair(context, handle, spec)
+    try:
+        return context.provider, pair.shared.lend()
+    finally:
+        if handle is None:
+            pair.destroy()
