@@ -24,6 +24,7 @@ from hwcng.bcrypt import (
     KDF_HASH_ALGORITHM,
     BCryptCloseAlgorithmProvider,
     BCryptCreateHash,
+    BCryptCreateMultiHash,
     BCryptDecapsulate,
     BCryptDecrypt,
     BCryptDeriveKey,
@@ -49,6 +50,7 @@ from hwcng.bcrypt import (
     BCryptImportKeyPair,
     BCryptKeyDerivation,
     BCryptOpenAlgorithmProvider,
+    BCryptProcessMultiOperations,
     BCryptSecretAgreement,
     BCryptSetProperty,
     BCryptSignHash,
@@ -202,6 +204,8 @@ CALLS = (
     Call("BCryptDestroySecret", lambda b, h: BCryptDestroySecret(h), ("secret",)),
     Call("BCryptGenRandom", lambda b, h: BCryptGenRandom(h, 16), (), ("RND-05",)),
     Call("BCryptCreateHash", lambda b, h: BCryptCreateHash(h), ALGORITHM),
+    Call("BCryptCreateMultiHash", lambda b, h: BCryptCreateMultiHash(h, 1), ALGORITHM),
+    Call("BCryptProcessMultiOperations", lambda b, h: BCryptProcessMultiOperations(h, 1, []), ()),
     Call("BCryptHash", lambda b, h: BCryptHash(h, None, b""), ALGORITHM),
     Call("BCryptHashData", lambda b, h: BCryptHashData(h, b""), ("hash",), ("HSH-05",)),
     Call("BCryptFinishHash", lambda b, h: BCryptFinishHash(h), ("hash",), ("HSH-05",)),
@@ -271,7 +275,17 @@ def test_every_function_with_a_handle_is_in_the_sweep():
     import hwcng.bcrypt
 
     functions = {name for name in hwcng.bcrypt.__all__ if name.startswith("BCrypt")}
-    without_handle = {"BCryptOpenAlgorithmProvider", "BCryptEnumAlgorithms"}
+    without_handle = {
+        "BCryptBuffer",
+        "BCryptBufferDesc",
+        "BCryptEnumAlgorithms",
+        "BCryptEnumProviders",
+        "BCryptEnumRegisteredProviders",
+        "BCryptFreeBuffer",
+        "BCryptGetFipsAlgorithmMode",
+        "BCryptOpenAlgorithmProvider",
+        "BCryptResolveProviders",
+    }
     assert {call.name.split()[0] for call in CALLS} == functions - without_handle
 
 

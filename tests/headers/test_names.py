@@ -17,6 +17,7 @@ from hwcng.headers import status_codes
 
 SERVED = [line.split("\t") for line in Path(__file__).with_name("served.tsv").read_text("utf-8").splitlines()]
 CONSTANTS = [(header, name, ast.literal_eval(value)) for header, kind, name, *rest in SERVED for value in rest]
+FUNCTIONS = [(header, name) for header, kind, name, *_ in SERVED if kind == "function"]
 
 
 @pytest.mark.parametrize(("header", "name", "value"), CONSTANTS)
@@ -24,6 +25,12 @@ def test_a_constant_has_its_value(header: str, name: str, value: int | str) -> N
     module = importlib.import_module(f"hwcng.{header.removesuffix('.h')}")
     assert getattr(module, name) == value
     assert name in module.__all__
+
+
+@pytest.mark.parametrize(("header", "name"), FUNCTIONS)
+def test_a_function_is_there(header: str, name: str) -> None:
+    module = importlib.import_module(f"hwcng.{header.removesuffix('.h')}")
+    assert callable(getattr(module, name)) and name in module.__all__
 
 
 @pytest.mark.parametrize("module", [bcrypt, ncrypt, wincrypt])

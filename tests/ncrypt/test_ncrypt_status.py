@@ -38,6 +38,12 @@ PARAMETERS = {
     "NCryptSecretAgreement": "hPrivKey, hPubKey, dwFlags=0",
     "NCryptDeriveKey": "hSharedSecret, pwszKDF, pParameterList=None, cbDerivedKey=None, dwFlags=0",
     "NCryptCreateClaim": "hSubjectKey, hAuthorityKey, dwClaimType, pParameterList, dwFlags=0",
+    "NCryptVerifyClaim": "hSubjectKey, hAuthorityKey, dwClaimType, pParameterList, pbClaimBlob, dwFlags=0",
+    "NCryptEncapsulate": "hKey, dwFlags=0",
+    "NCryptDecapsulate": "hKey, pbCipherText, dwFlags=0",
+    "NCryptKeyDerivation": "hKey, pParameterList, cbDerivedKey, dwFlags=0",
+    "NCryptTranslateHandle": "hLegacyProv, hLegacyKey=None, dwLegacyKeySpec=0, dwFlags=0",
+    "NCryptFreeBuffer": "pvInput",
 }
 
 
@@ -52,7 +58,7 @@ def test_parameters_are_the_documented_ones_without_outputs(name: str) -> None:
 
 
 def test_every_function_is_here() -> None:
-    records = {"NCryptKeyName", "NCryptAlgorithmName", "NCryptProviderName"}
+    records = {"NCryptKeyName", "NCryptAlgorithmName", "NCryptProviderName", "NCryptBuffer", "NCryptBufferDesc"}
     assert {name for name in ncrypt.__all__ if name.startswith("NCrypt")} - records == set(PARAMETERS)
 
 

@@ -26,6 +26,9 @@ WRONG: dict[str, tuple[str, tuple[Any, ...]]] = {
     "CryptCreateHash": ("context", (w.CALG_SHA1,)),
     "CryptDeriveKey": ("context", (w.CALG_AES_128, None, 0)),
     "CryptGenRandom": ("context", (8,)),
+    "CryptSetProvParam": ("context", (w.PP_SIGNATURE_PIN, None)),
+    "CryptExportPublicKeyInfo": ("context", (w.AT_SIGNATURE, w.X509_ASN_ENCODING)),
+    "CryptImportPublicKeyInfo": ("context", (w.X509_ASN_ENCODING, b"")),
     "CryptDestroyKey": ("key", ()),
     "CryptDuplicateKey": ("key", ()),
     "CryptGetKeyParam": ("key", (w.KP_ALGID,)),
@@ -120,7 +123,15 @@ def test_a_session_key_of_a_token_is_as_secret_as_was_asked(token: Provider, con
 
 def test_every_function_and_constant_is_in_all() -> None:
     functions = [name for name, _ in inspect.getmembers(w, inspect.isfunction) if name.startswith("Crypt")]
-    assert set(functions) == {*WRONG, "CryptAcquireContext"}
+    without_handle = {
+        "CryptAcquireContext",
+        "CryptEnumProviders",
+        "CryptEnumProviderTypes",
+        "CryptGetDefaultProvider",
+        "CryptSetProvider",
+        "CryptSetProviderEx",
+    }
+    assert set(functions) == {*WRONG, *without_handle}
     assert set(functions) <= set(w.__all__) and set(constants.__all__) <= set(w.__all__)
     assert len(w.__all__) == len(set(w.__all__)) and all(hasattr(w, name) for name in w.__all__)
 
@@ -142,6 +153,14 @@ def test_every_function_and_constant_is_in_all() -> None:
         ("CryptSignHash", "hHash dwKeySpec sDescription dwFlags"),
         ("CryptVerifySignature", "hHash pbSignature hPubKey sDescription dwFlags"),
         ("CryptDeriveKey", "hProv Algid hBaseData dwFlags"),
+        ("CryptSetProvParam", "hProv dwParam pbData dwFlags"),
+        ("CryptEnumProviders", "dwIndex pdwReserved dwFlags"),
+        ("CryptEnumProviderTypes", "dwIndex pdwReserved dwFlags"),
+        ("CryptGetDefaultProvider", "dwProvType pdwReserved dwFlags"),
+        ("CryptSetProvider", "pszProvName dwProvType"),
+        ("CryptSetProviderEx", "pszProvName dwProvType pdwReserved dwFlags"),
+        ("CryptExportPublicKeyInfo", "hCryptProvOrNCryptKey dwKeySpec dwCertEncodingType"),
+        ("CryptImportPublicKeyInfo", "hCryptProv dwCertEncodingType pInfo"),
     ],
 )
 def test_the_documented_order_with_sizes_dropped(name: str, parameters: str) -> None:
