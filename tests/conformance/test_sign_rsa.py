@@ -6,16 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 from conformance import oracle
-from conformance.checks import algorithm, fails, generated, imported, is_tpm, public_of
+from conformance.checks import algorithm, fails, generated, imported, is_tpm, need, public_of
 from conformance.rsa_pairs import SIZES, every, modulus
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, utils
+from pkcs11 import Mechanism
+from support import has_bits, missing_on
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.bcrypt import BCRYPT_PKCS1_PADDING_INFO as Pkcs1
 from hwcng.bcrypt import BCRYPT_PSS_PADDING_INFO as Pss
 from hwcng.cng.keys import KeyPair
 from hwcng.providers.base import Provider
+from hwcng.testing.calls import CallCounter
 
 HASHES = oracle.CRYPTOGRAPHY
 PKCS1, PSS = bcrypt.BCRYPT_PAD_PKCS1, bcrypt.BCRYPT_PAD_PSS
@@ -352,3 +355,19 @@ def test_rsa_sign_keys_sign(token: Provider) -> None:
                 continue
             signature = bcrypt.BCryptSignHash(key, info, value, flags)
             bcrypt.BCryptVerifySignature(public_of(key), info, value, signature, flags)
+
+
+@pytest.mark.parametrize("hash_name", ["SHA1", "SHA256"])
+def test_pss_of_a_modulus_of_one_bit_over_whole_bytes_is_raw_rsa(token: Provider, hash_name: str) -> None:
+    """Its encoding has a byte less than the modulus, which tokens have been measured to miscount."""
+    if is_tpm(token) or not has_bits(token, "RSA", 1025):
+        missing_on(token, "C_ calls, or RSA of 1025 bits")
+    need(token, "RSA", "RAW")
+    key, value = imported(token, "RSA", oracle.rsa_blob(1025)), digest(hash_name)
+    info = Pss(hash_name, len(value))
+    bcrypt.BCryptSignHash(key, info, value, PSS)
+    with CallCounter(token) as counter:
+        signature = bcrypt.BCryptSignHash(key, info, value, PSS)
+    assert counter.mechanisms == [int(Mechanism.RSA_X_509)]
+    assert len(counter.names) == 2 and len(signature) == 129
+    bcrypt.BCryptVerifySignature(public_of(key), info, value, signature, PSS)
