@@ -380,7 +380,8 @@ def CryptVerifySignature(
 def CryptDeriveKey(hProv: Context, Algid: int, hBaseData: CapiHash, dwFlags: int) -> SessionKey:
     """A session key of a hash's value, which takes no more data. The value is the host's; the key is in the token.
 
-    dwFlags: as of CryptGenKey; CRYPT_CREATE_SALT takes the bytes of the value behind the key's for its salt.
+    dwFlags: as of CryptGenKey; CRYPT_CREATE_SALT takes the bytes of the value behind the key's for its salt, in the
+    providers that salt keys (docs/wincrypt.md).
 
     Raises NTE_BAD_ALGID, NTE_BAD_HASH (a MAC, or a value too short), ERROR_INVALID_PARAMETER (the length),
     NTE_BAD_FLAGS.

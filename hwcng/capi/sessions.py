@@ -184,8 +184,9 @@ class SessionKey(CapiKey):
 
     def set_salt_ex(self, salt: bytes) -> None:
         """KP_SALT_EX: of 0 to 24 bytes."""
-        if not self.row.salted or self.for_mac:
-            raise bad_key(f"{self.row.name} keys have no salt")
+        # Under 40 effective bits, salts of several lengths tell a long key's octets.
+        if not self.row.salted or self.for_mac or self.bits > LONGEST_ENCRYPTING:
+            raise bad_key(f"{self.row.name} keys of {self.bits} bits have no salt")
         if len(salt) > LONGEST_SALT:
             raise failure(HRESULT.NTE_BAD_DATA, f"a salt has up to {LONGEST_SALT} bytes, {len(salt)} given")
         with self._using.held():

@@ -410,6 +410,8 @@ def test_long_rc2_keys_of_simple_blobs(
     for final in (True, False):
         with refused(HRESULT.NTE_BAD_KEY):
             w.CryptEncrypt(key, None, final, 0, bytes(8))
+    with refused(HRESULT.NTE_BAD_KEY):
+        w.CryptSetKeyParam(key, w.KP_SALT_EX, b"salt")
     assert w.CryptDecrypt(key, None, False, 0, b"\xcc" * 8).hex() == clear
     handle = w.CryptCreateHash(context, w.CALG_MAC, key)
     w.CryptHashData(handle, b"\0")
