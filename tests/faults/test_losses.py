@@ -16,7 +16,7 @@ from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
 from hwcng.providers.pkcs11.cryptoki import CFunction
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.faults import FaultInjector
-from hwcng.testing.softhsm import SoftHsm, TokenRequest, provision
+from hwcng.testing.softhsm import TokenRequest, provision
 
 DEVICE_ERROR, GENERAL_ERROR, FUNCTION_FAILED, VENDOR = 0x30, 0x05, 0x06, 0x80000384
 SESSION_CLOSED, SESSION_HANDLE_INVALID, SLOT_ID_INVALID, TOKEN_NOT_PRESENT = 0xB0, 0xB3, 0x03, 0xE0
@@ -169,8 +169,8 @@ def test_an_owner_session_that_died_ends_its_keys_alone(work: Work) -> None:
         other = work.aes.generate_key(128)
     assert len(connection._owners) == 2
     with DeadSessions(work.provider, SESSION_HANDLE_INVALID) as dead:
-        dead.handles.update({session.handle for session in connection._owners} - {connection._witness})
-        if connection._owners[-1].handle == connection._witness:
+        dead.handles.update({session.handle for session in connection._owners} - {connection._witness.session})
+        if connection._owners[-1].handle == connection._witness.session:
             connection._owners.rotate(1)
         assert statuses([work.generate, work.generate, work.encrypt, work.sign, work.generate]) == []
         assert dead.handles.isdisjoint(session.handle for session in connection._owners)
@@ -205,10 +205,16 @@ def test_a_loss_is_no_verdict_on_data(work: Work) -> None:
         assert statuses([work.decrypt_gcm]) == [NTSTATUS.STATUS_DEVICE_NOT_CONNECTED]
 
 
-def test_a_module_without_session_info_loses_nothing(work: Work) -> None:
+def test_a_module_without_session_info_is_believed_by_what_it_answers(work: Work) -> None:
     with FaultInjector(work.provider) as faults:
         faults.fail("C_GetSessionInfo", 0x54).fail("C_SignInit", GENERAL_ERROR, nth=1)
         assert statuses(work.all()) == [NTSTATUS.STATUS_INTERNAL_ERROR]
+        faults.fail("C_SignInit", SESSION_HANDLE_INVALID, nth=1)
+        assert statuses([work.sign, work.sign]) == [
+            NTSTATUS.STATUS_DEVICE_NOT_CONNECTED,
+            NTSTATUS.STATUS_INVALID_DEVICE_STATE,
+        ]
+    assert statuses([work.sign_named, work.random]) == []
 
 
 # --- a token that goes, comes back or is another
@@ -265,14 +271,60 @@ def test_a_token_that_is_removed_brought_back_and_replaced(tmp_path: Path, token
     run(script, made.uri("losses"), str(tmp_path), SO_PIN)
 
 
-def test_a_key_of_another_token_is_not_taken_for_the_one_that_was_opened(
-    softhsm: SoftHsm, token_uri: str, other_token_uri: str, token_pin: str, other_token_pin: str
+@pytest.fixture
+def exchanged(provider: Pkcs11Provider) -> Iterator[dict[int, int]]:
+    """Slot to the slot whose token is seen in it instead; 0: no token."""
+    slots: dict[int, int] = {}
+
+    def shown(name: str, function: CFunction) -> CFunction:
+        def call(slot: int, *arguments: Any) -> int:
+            there = slots.get(slot, slot)
+            return function(there, *arguments) if there else TOKEN_NOT_PRESENT
+
+        return call if name in ("C_GetTokenInfo", "C_OpenSession") else function
+
+    undo = provider.cryptoki.instrument(shown)
+    yield slots
+    undo()
+
+
+def test_another_token_in_the_slot_is_not_taken_for_the_one_that_was_open(
+    exchanged: dict[int, int], token_uri: str, token_pin: str, unopened_token_uri: str, other_token_pin: str
 ) -> None:
-    """Two tokens with a secret key of the same label and CKA_ID; a slot that another one is put in."""
+    module = token_uri.partition("?")[2]
+    with (
+        hwcng.open_provider(token_uri, pin=token_pin) as first,
+        hwcng.open_provider(unopened_token_uri, pin=other_token_pin) as second,
+    ):
+        assert isinstance(first, Pkcs11Provider)
+        assert isinstance(second, Pkcs11Provider)
+        slot, other = first._current.slot, second._current.slot
+        with hwcng.open_provider(f"pkcs11:slot-id={slot}?{module}", pin=token_pin) as by_slot:
+            assert isinstance(by_slot, Pkcs11Provider)
+            key = by_slot.persist_key(by_slot.generate_pair(ECDSA), "slots")
+            exchanged.update({slot: other, other: 0})
+            by_slot._current._lose()
+            for call in (lambda: by_slot.random(8), lambda: key.sign_digest(EcdsaSpec(), DIGEST)):
+                with pytest.raises(CngError, match="not there") as caught:
+                    call()
+                assert caught.value.status == NTSTATUS.STATUS_DEVICE_NOT_CONNECTED
+            # It is in another slot by now.
+            exchanged.update({slot: other, other: slot})
+            key.sign_digest(EcdsaSpec(), DIGEST)
+            assert by_slot._current.slot == other
+            exchanged.clear()
+            by_slot._current._lose()
+            by_slot.delete_key("slots")
+
+
+def test_a_key_of_another_token_is_not_taken_for_the_one_that_was_opened(
+    exchanged: dict[int, int], token_uri: str, token_pin: str, unopened_token_uri: str, other_token_pin: str
+) -> None:
+    """A URI that means another token, too, once the first is gone; with a key of the same name."""
     pins = [token_pin, other_token_pin]
     with (
         hwcng.open_provider(token_uri, pin=lambda: pins[0]) as first,
-        hwcng.open_provider(other_token_uri, pin=other_token_pin) as second,
+        hwcng.open_provider(unopened_token_uri, pin=other_token_pin) as second,
     ):
         assert isinstance(first, Pkcs11Provider)
         assert isinstance(second, Pkcs11Provider)
@@ -280,10 +332,13 @@ def test_a_key_of_another_token_is_not_taken_for_the_one_that_was_opened(
         second.persist_key(second.generate_pair(ECDSA), "twins")
         requested, first._requested = first._requested, second._requested
         pins.reverse()
+        exchanged[first._current.slot] = 0
         first._current._lose()
         with pytest.raises(CngError, match=second.token.serial) as caught:
             mine.sign_digest(EcdsaSpec(), DIGEST)
         assert caught.value.status == HRESULT.NTE_BAD_KEYSET
+        assert first.random(8)
+        exchanged.clear()
         first._requested = requested
         pins.reverse()
         first._current._lose()

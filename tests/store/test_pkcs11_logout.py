@@ -24,7 +24,7 @@ def log_out(provider: Pkcs11Provider) -> None:
     pointer = ffi.new("CK_FUNCTION_LIST **")
     assert provider.cryptoki._library.C_GetFunctionList(pointer) == 0
     function = ffi.cast("CK_ULONG (*)(CK_ULONG)", ffi.cast("void *", pointer[0].C_Logout))
-    assert function(provider._current._witness) == 0
+    assert function(provider._current._witness.session) == 0
 
 
 def names(provider: Pkcs11Provider) -> list[str]:

@@ -7,23 +7,30 @@ of one key, and name a dead session in any way. So C_GetSessionInfo is asked.
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import time
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, VENDOR_DEFINED
 from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
+from hwcng.providers.pkcs11.module import Module
+from hwcng.providers.pkcs11.tokens import FoundToken, identity_in
 
-__all__ = ["TOKEN_GONE", "Standing", "explanation", "meaning", "of_sessions", "standing"]
+__all__ = ["LOSSES", "Standing", "Witness", "explanation", "meaning", "of_sessions", "standing"]
 
 Status: TypeAlias = NTSTATUS | HRESULT
+
+TOKEN_ATTEMPTS = 3
+TOKEN_PAUSE_SECONDS = 0.01
 
 CKS_RO_USER_FUNCTIONS = 1
 CKS_RW_USER_FUNCTIONS = 3
 
 _OF_ANYTHING = frozenset({CKR.DEVICE_ERROR, CKR.GENERAL_ERROR, CKR.FUNCTION_FAILED})
-TOKEN_GONE = frozenset({CKR.DEVICE_REMOVED, CKR.TOKEN_NOT_PRESENT, CKR.TOKEN_NOT_RECOGNIZED})
+_TOKEN_GONE = frozenset({CKR.DEVICE_REMOVED, CKR.TOKEN_NOT_PRESENT, CKR.TOKEN_NOT_RECOGNIZED})
 """After one of these the slot is looked at before its sessions are asked: OpenSC tells by then that a card was out."""
 
 _ALONE = {CKR.DEVICE_ERROR: NTSTATUS.STATUS_IO_DEVICE_ERROR}
@@ -70,3 +77,65 @@ def explanation(rv: int) -> str:
     if rv == CKR.USER_NOT_LOGGED_IN:
         return ": the token is logged in to, so this key asks for more than that (CKA_ALWAYS_AUTHENTICATE?)"
     return ": this operation alone, the session with the token is sound" if rv in CONNECTION_LOST else ""
+
+
+LOSSES: Mapping[Standing, tuple[str, NTSTATUS]] = {
+    Standing.GONE: ("the connection with the token was lost", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED),
+    Standing.PUBLIC: (
+        "the login was lost, as another user of the PKCS#11 module logged this process out of the token",
+        NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
+    ),
+}
+"""What to say of each loss, and the status of the operation that comes upon it."""
+
+
+class Witness:
+    """A session that lives as long as its connection, and is asked what became of the connection.
+
+    session: its handle, valid until the module is initialised anew.
+    """
+
+    def __init__(self, module: Module, found: FoundToken, session: int) -> None:
+        self.session = session
+        self._module = module
+        self._generation = module.generation
+        self._slot = found.slot
+        self._identity = found.identity
+        self._tells_login = False
+
+    def logged_in(self) -> None:
+        """After a login. A module that does not say so now is not believed when it says that nobody is."""
+        self._tells_login = self.standing(self.session) is Standing.USER
+
+    def standing(self, session: int) -> Standing:
+        """What another session of the connection says of itself."""
+        with self._module.calling():
+            # After another C_Initialize the handle can be somebody else's.
+            if self._generation != self._module.generation:
+                return Standing.GONE
+            return standing(self._module.cryptoki, session)
+
+    def loss(self, rv: int = CKR.OK) -> Standing | None:
+        """What was lost, None where nothing was. rv: what an operation was answered, if one was."""
+        if rv in _TOKEN_GONE:
+            self._look_into_slot()
+        said = self.standing(self.session)
+        if said is Standing.UNTOLD and rv in CONNECTION_LOST:
+            return Standing.GONE
+        return said if said is Standing.GONE or (said is Standing.PUBLIC and self._tells_login) else None
+
+    def _look_into_slot(self) -> None:
+        with self._module.calling():
+            if self._generation == self._module.generation:
+                self._module.cryptoki.C_GetSlotInfo(self._slot, ffi.new("CK_SLOT_INFO *"))
+
+    def token_is_there(self) -> bool:
+        """Whether the slot holds the token still: some modules keep the sessions of one that was removed or initialised
+        anew.
+        """
+        # Another process may be writing what is read.
+        for attempt in range(TOKEN_ATTEMPTS):
+            time.sleep(attempt * TOKEN_PAUSE_SECONDS)
+            with contextlib.suppress(CngError), self._module.alone(), self._module.calling():
+                return identity_in(self._module, self._slot) == self._identity
+        return False

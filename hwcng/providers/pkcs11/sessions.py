@@ -2,8 +2,7 @@
 
 Session objects die with the session that made them, so owner sessions make keys and live as long as the connection,
 while pooled sessions work and are thrown away after any error. The token is logged in to once and never logged out of,
-because a logout destroys everybody's private session objects. A connection is given up when its first owner session,
-the witness, is asked and does not answer, or answers that it is logged out.
+because a logout destroys everybody's private session objects. The first owner session is the connection's witness.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.key_streams import KeyStreams
 from hwcng.providers.pkcs11.logins import Login, UserPin
-from hwcng.providers.pkcs11.losses import TOKEN_GONE, Standing, explanation, meaning, of_sessions, standing
+from hwcng.providers.pkcs11.losses import LOSSES, Standing, Witness, explanation, meaning, of_sessions
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
-from hwcng.providers.pkcs11.tokens import FoundToken, identity_in
+from hwcng.providers.pkcs11.tokens import FoundToken
 
 __all__ = ["Connection", "Session"]
 
@@ -32,16 +31,6 @@ CKF_SERIAL_SESSION = 0x4
 
 OUTPUT_ROOM = 4096
 SESSION_WAIT_SECONDS = 30.0
-TOKEN_ATTEMPTS = 3
-TOKEN_PAUSE_SECONDS = 0.01
-
-_LOSSES = {
-    Standing.GONE: ("the connection with the token was lost", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED),
-    Standing.PUBLIC: (
-        "the login was lost, as another user of the PKCS#11 module logged this process out of the token",
-        NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
-    ),
-}
 
 _OK = frozenset({CKR.OK})
 _ENDED = frozenset({CKR.OK, CKR.SESSION_READ_ONLY})
@@ -110,16 +99,15 @@ class Connection:
         if rv != CKR.OK:
             self._abandon("it was never opened", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED)
             raise token_error(rv, f"C_OpenSession failed on token {self.token_name!r}")
-        self._witness = handle
-        self._tells_login = False
+        self._witness = Witness(module, found, handle)
         self._owners.append(Session(handle, module))
 
     def log_in(self) -> None:
         """The connection is dead where that fails. Raises as `Login.log_in` does."""
         try:
-            self.login.log_in(self._witness)
-            # A module that never says so is not believed when it says that nobody is.
-            self._tells_login = self.login.required and self._standing(self._witness) is Standing.USER
+            self.login.log_in(self._witness.session)
+            if self.login.required:
+                self._witness.logged_in()
         except BaseException:
             self._abandon("the login failed", NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED)
             self._close_all(self._owners)
@@ -139,40 +127,17 @@ class Connection:
     def answers(self) -> bool:
         """Whether the token still knows the witness, logged in. Where not, the connection is dead from now on."""
         notice_fork()
-        if self._end is None and (loss := self._loss()) is not None:
-            self._lose(_LOSSES[loss][0])
+        if self._end is None and (loss := self._witness.loss()) is not None:
+            self._lose(LOSSES[loss][0])
         return self._end is None
 
-    def _loss(self) -> Standing | None:
-        """What the witness says of itself where that is a loss."""
-        said = self._standing(self._witness)
-        return said if said is Standing.GONE or (said is Standing.PUBLIC and self._tells_login) else None
-
     def sees_all(self) -> bool:
-        """Whether what it does not find is not there: `answers`, and its token is in the slot. Dead where not.
-
-        Some modules keep the sessions of a token that was removed, or was initialised anew.
-        """
-        if self.answers() and not self._token_is_there():
+        """Whether what it does not find is not there: `answers`, and its token is in the slot. Dead where not."""
+        if self.answers() and not self._witness.token_is_there():
             self._lose()
         return self._end is None
 
-    def _token_is_there(self) -> bool:
-        # Another process may be writing what is read.
-        for attempt in range(TOKEN_ATTEMPTS):
-            time.sleep(attempt * TOKEN_PAUSE_SECONDS)
-            with contextlib.suppress(CngError), self.module.alone(), self.module.calling():
-                return identity_in(self.module, self.slot) == self.identity
-        return False
-
-    def _standing(self, session: int) -> Standing:
-        with self.module.calling():
-            # After another C_Initialize the handle can be somebody else's.
-            if self._generation != self.module.generation:
-                return Standing.GONE
-            return standing(self.cryptoki, session)
-
-    def _lose(self, what: str = _LOSSES[Standing.GONE][0]) -> None:
+    def _lose(self, what: str = LOSSES[Standing.GONE][0]) -> None:
         self._abandon(f"{what}; open it by its name or make it again", NTSTATUS.STATUS_INVALID_DEVICE_STATE)
 
     def after_fork_in_child(self) -> None:
@@ -199,20 +164,13 @@ class Connection:
         if self._end is not None:
             reason, status = self._end
             return token_error(rv, f"{on_token}: {reason}", {rv: status})
-        if rv in TOKEN_GONE:
-            self._look_into_slot()
-        if (loss := self._loss()) is not None:
-            reason, status = _LOSSES[loss]
+        if (loss := self._witness.loss(rv)) is not None:
+            reason, status = LOSSES[loss]
             self._lose(reason)
             return token_error(rv, f"{on_token}: {reason}", {} if rv in CONNECTION_LOST else {rv: status})
         if of_sessions(rv) and not (verdicts and rv in verdicts):
             self._retire()
         return self._alone(rv, message, verdicts)
-
-    def _look_into_slot(self) -> None:
-        with self.module.calling():
-            if self._generation == self.module.generation:
-                self.cryptoki.C_GetSlotInfo(self.slot, ffi.new("CK_SLOT_INFO *"))
 
     def _alone(self, rv: int, message: str, verdicts: Mapping[int, NTSTATUS | HRESULT] | None) -> CngError:
         """The error for `rv` of an operation that failed alone."""
@@ -225,18 +183,18 @@ class Connection:
 
         rv: what a call in it answered. The other sessions are thrown away too, as they may be dead alike.
         """
-        if not of_sessions(rv) or self._end is not None or self._standing(session.handle) is not Standing.GONE:
+        if not of_sessions(rv) or self._end is not None:
             return False
-        if self._loss() is not None:
-            return False
-        self._retire()
-        return True
+        dead = self._witness.standing(session.handle) is Standing.GONE and self._witness.loss() is None
+        if dead:
+            self._retire()
+        return dead
 
     def _retire(self) -> None:
         """Throws the idle sessions away, and of the owners those that are dead."""
         self._close_all(self._idle)
         for owner in list(self._owners):
-            if owner.handle != self._witness and self._standing(owner.handle) is Standing.GONE:
+            if owner.handle != self._witness.session and self._witness.standing(owner.handle) is Standing.GONE:
                 with contextlib.suppress(ValueError):
                     self._owners.remove(owner)
 

@@ -120,16 +120,20 @@ def _present(module: Module, with_slot: bool) -> tuple[list[FoundToken], dict[in
 
 
 def find_token(module: Module, uri: Pkcs11Uri, known: TokenIdentity | None = None) -> FoundToken:
-    """The token that `uri` means. known: the one that goes before others that it may mean.
+    """The token that `uri` means. known: the one that was open until now, wherever it is by now.
 
-    Raises STATUS_NOT_FOUND where there is none, STATUS_INVALID_PARAMETER where there are several; both say what is
-    there. Where no slot at all says which token it holds, raises what the first one answered.
+    Another one takes its place only where it is called the same or the URI names it: a URI that says nothing but a slot
+    means what was there. Raises STATUS_NOT_FOUND where there is none, STATUS_INVALID_PARAMETER where there are several;
+    both say what is there. Where no slot at all says which token it holds, raises what the first one answered.
     """
     with_slot = uri.slot_description is not None or uri.slot_manufacturer is not None
     present, silent = _present(module, with_slot)
     matching = [token for token in present if token.meant_by(module, uri)]
-    if known is not None and len(matching) > 1:
-        matching = [token for token in matching if token.identity == known] or matching
+    if known is not None:
+        named = uri.token is not None or uri.serial is not None
+        here = [token for token in present if token.identity == known and uri.matches_token(token.info)]
+        others = [token for token in matching if named or token.info.label == known.label]
+        matching = here if len(here) == 1 else [token for token in matching if token in here] or others
     if len(matching) == 1:
         return _with_kind(module, matching[0])
     there = ", ".join(str(token) for token in present) or "none"
