@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pkcs11 import Attribute, Mechanism
 
+import hwcng
 from hwcng.curves import CURVES
 from hwcng.providers.base import EcPublicKey, Provider, Support
 from hwcng.providers.pkcs11 import probes
 from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.mechanisms import CKM
 from hwcng.providers.pkcs11.probes import arithmetic
+
+if TYPE_CHECKING:
+    from hwcng.testing.nss import NssDatabase
 
 WRONG = "the token's result was wrong"
 CFunction = Callable[..., int]
@@ -156,3 +161,41 @@ def test_the_hosts_arithmetic_on_curve25519() -> None:
         ours, agreed = arithmetic.x25519_agreement(int.from_bytes(key.public_key().public_bytes_raw(), "little"))
         peer = x25519.X25519PublicKey.from_public_bytes(ours.to_bytes(32, "little"))
         assert key.exchange(peer) == agreed.to_bytes(32, "little")
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "name", "alters"),
+    [
+        # CK_SP800_108_KDF_PARAMS: the last data parameter is the fixed input, which ends with the length.
+        (CKM.SP800_108_COUNTER_KDF, "SP800_108_CTR_HMAC", "CK_SP800_108_KDF_PARAMS *"),
+        (CKM.HKDF_DERIVE, "HKDF", "CK_HKDF_PARAMS *"),
+    ],
+    ids=["SP800_108_CTR_HMAC", "HKDF"],
+)
+def test_a_token_that_derives_another_key(nss_database: NssDatabase, mechanism: int, name: str, alters: str) -> None:
+    """As one that counts an SP 800-108 key in bytes: it encrypts and decrypts all the same."""
+
+    def altering(derive: CFunction) -> CFunction:
+        def altered(session: int, call: Any, *rest: Any) -> int:
+            if call.mechanism != int(mechanism):
+                return derive(session, call, *rest)
+            parameters = ffi.cast(alters, call.pParameter)
+            if name == "HKDF":
+                octets, size = parameters.pInfo, parameters.ulInfoLen
+            else:
+                last = parameters.pDataParams[parameters.ulNumberOfDataParams - 1]
+                octets, size = last.pValue, last.ulValueLen
+            if not size:
+                return derive(session, call, *rest)
+            content = bytes(ffi.buffer(octets, size))
+            ffi.buffer(octets, size)[:] = content[:-1] + bytes([content[-1] ^ 1])
+            try:
+                return derive(session, call, *rest)
+            finally:
+                ffi.buffer(octets, size)[:] = content
+
+        return altered
+
+    with hwcng.open_provider(nss_database.services_uri) as token, wrong(token, "C_DeriveKey", altering):
+        found = refused_as_wrong(token)
+    assert (name, "KEY") in found and found <= {(name, "KEY"), (name, "expand")}
