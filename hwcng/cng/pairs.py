@@ -239,14 +239,21 @@ class KeyPair(StorableKey):
     def agree(self, peer: KeyPair) -> Secret:
         """BCryptSecretAgreement: Z stays in this key's token."""
         ours, theirs = self.public, peer.public
-        if self.algorithm.name != peer.algorithm.name:
+        both = self._is_for_both(peer)
+        if self.algorithm.name != peer.algorithm.name and not both:
             raise invalid_handle(f"{self.algorithm.name} and {peer.algorithm.name} keys do not agree on secrets")
-        if not self.algorithm.agrees:
+        if not self.algorithm.agrees and not both:
             raise not_supported(f"{self.algorithm.name} keys do not agree on secrets")
         if self._private is None:
             raise invalid_handle("hPrivKey has no private half")
         group = self.family.check_peer(ours, theirs)
         return Secret(self.algorithm_handle, self._private.agree(theirs), group, self.family.field_bits(ours))
+
+    def _is_for_both(self, peer: KeyPair) -> bool:
+        """Whether this is a stored key that its maker let sign and agree, as other software does, and `peer` agrees."""
+        may = self._private is not None and bool(self._private.spec.usage & Usage.DERIVE)
+        other = self.algorithm.family == peer.algorithm.family and peer.algorithm.agrees and not self.algorithm.agrees
+        return may and other
 
     def encapsulate(self) -> tuple[bytes, bytes]:
         """BCryptEncapsulate: the shared secret and the ciphertext that carries it."""

@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from pkcs11 import Attribute, KeyType
 from store import foreign
 from store.conftest import objects_of
@@ -17,13 +17,20 @@ from hwcng import HRESULT, NTSTATUS
 from hwcng.bcrypt import (
     BCRYPT_ALG_HANDLE_HMAC_FLAG,
     BCryptCreateHash,
+    BCryptDeriveKey,
+    BCryptFinalizeKeyPair,
     BCryptFinishHash,
+    BCryptGenerateKeyPair,
     BCryptHashData,
     BCryptOpenAlgorithmProvider,
+    BCryptSecretAgreement,
+    BCryptSignHash,
+    BCryptVerifySignature,
 )
 from hwcng.cng import named
+from hwcng.cng.keys import KeyPair
 from hwcng.ncrypt import NCryptDeleteKey, NCryptEnumKeys, NCryptOpenKey, NCryptOpenStorageProvider
-from hwcng.providers.base import EcdsaSpec, HmacSpec, RsaPublicKey
+from hwcng.providers.base import EcdsaSpec, EcPublicKey, HmacSpec, RsaPublicKey
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.uri import Pkcs11Uri, parse_uri
 from hwcng.testing.calls import CallCounter
@@ -239,6 +246,33 @@ def test_a_certificates_label_is_not_its_keys(keeper: Pkcs11Provider) -> None:
         keeper.open_key("nickname")
     assert caught.value.status == HRESULT.NTE_BAD_KEYSET
     assert keeper.open_key("pkcs11:id=%0A").public == foreign.material(65)
+
+
+@pytest.mark.parametrize("sign", [True, False], ids=["signs too", "agrees only"])
+def test_an_ec_key_that_signs_and_agrees(sign: bool, keeper: Pkcs11Provider) -> None:
+    """pkcs11-tool makes such keys where nothing else is said; hwcng's own do one of the two."""
+    template = foreign.private_key("both", b"\x01", 66)
+    foreign.create(keeper, template | {Attribute.DERIVE: True, Attribute.SIGN: sign})
+    foreign.create(keeper, foreign.public_key("both", b"\x01", 66) | {Attribute.DERIVE: True})
+    stored = named.open_named(keeper, "both")
+    assert isinstance(stored, KeyPair)
+    peer = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider("ECDH_P256", keeper), 256)
+    BCryptFinalizeKeyPair(peer)
+    secret = BCryptSecretAgreement(stored, peer)
+    shared = ec.derive_private_key(66, ec.SECP256R1()).exchange(ec.ECDH(), host_public(peer))
+    assert BCryptDeriveKey(secret, "HASH", [(0, "SHA256")], None) == hashlib.sha256(shared).digest()
+    if sign:
+        BCryptVerifySignature(stored, None, DIGEST, BCryptSignHash(stored, None, DIGEST))
+        assert stored.algorithm.name == "ECDSA_P256"
+        own = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider("ECDSA_P256", keeper), 256)
+        BCryptFinalizeKeyPair(own)
+        assert status_of(lambda: BCryptSecretAgreement(own, peer)) == NTSTATUS.STATUS_INVALID_HANDLE
+
+
+def host_public(pair: KeyPair) -> ec.EllipticCurvePublicKey:
+    public = pair.public
+    assert isinstance(public, EcPublicKey)
+    return ec.EllipticCurvePublicNumbers(public.x, public.y, ec.SECP256R1()).public_key()
 
 
 # HMAC keys.
