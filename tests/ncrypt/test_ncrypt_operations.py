@@ -309,7 +309,8 @@ def test_claims_that_are_not_made(soft_storage: StorageProvider, made: Make) -> 
 @pytest.mark.parametrize(
     ("answer", "status"),
     [
-        ("DEVICE_ERROR", HRESULT.NTE_DEVICE_NOT_FOUND),
+        ("DEVICE_ERROR", HRESULT.NTE_SYS_ERR),
+        ("DEVICE_REMOVED", HRESULT.NTE_DEVICE_NOT_FOUND),
         ("DEVICE_MEMORY", HRESULT.NTE_NO_MEMORY),
         ("FUNCTION_NOT_SUPPORTED", HRESULT.NTE_NOT_SUPPORTED),
         ("TOKEN_NOT_PRESENT", HRESULT.SCARD_E_NO_SMARTCARD),
