@@ -312,4 +312,5 @@ def _record(shelf: Shelf, key: Stored, spec: SecretSpec | PairSpec, address: str
 def _pauses() -> Iterator[float]:
     """Seconds to wait before another attempt, of other lengths on every host."""
     for attempt in range(ATTEMPTS):
-        yield random.uniform(0, SHORTEST_PAUSE_SECONDS * 2**attempt)  # noqa: S311 - no secret
+        # The system's: children of one fork would all wait for as long.
+        yield random.SystemRandom().uniform(0, SHORTEST_PAUSE_SECONDS * 2**attempt)
