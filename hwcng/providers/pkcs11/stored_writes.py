@@ -24,6 +24,9 @@ _CANNOT_STORE: Mapping[int, NTSTATUS | HRESULT] = {
     CKR.SESSION_READ_ONLY: NTSTATUS.STATUS_NOT_SUPPORTED,
     CKR.ACTION_PROHIBITED: NTSTATUS.STATUS_NOT_SUPPORTED,
     CKR.DEVICE_MEMORY: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL,
+    # The token made the key a moment ago, and cannot put it where it keeps keys.
+    CKR.GENERAL_ERROR: HRESULT.NTE_PERM,
+    CKR.FUNCTION_FAILED: HRESULT.NTE_PERM,
 }
 _CANNOT_DESTROY: Mapping[int, NTSTATUS | HRESULT] = dict.fromkeys(
     (CKR.TOKEN_WRITE_PROTECTED, CKR.SESSION_READ_ONLY, CKR.ACTION_PROHIBITED), HRESULT.NTE_PERM
@@ -127,7 +130,14 @@ def _require_kept(
     connection: Connection, handle: int, key: Pkcs11SecretKey | Pkcs11PrivateKey, name: str, identifier: bytes
 ) -> None:
     """Makes sure that the stored key can be found by its name and is as protected as the key it was made of."""
-    values = AttributeReader(_KEPT).read(connection, handle) or {}
+    values = AttributeReader(_KEPT).read(connection, handle)
+    if not values:
+        # SoftHSM says so when the object's file could not be written.
+        raise CngError(
+            HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL,
+            f"token {connection.token_name!r} has not kept {name!r}, although it said so: it has no room, or its store "
+            "cannot be written; make room and store the key again",
+        )
     wanted = {
         Attribute.TOKEN: b"\1",
         Attribute.LABEL: name.encode(),
