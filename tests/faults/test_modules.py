@@ -19,6 +19,7 @@ from hwcng.providers.pkcs11.cryptoki import CFunction
 from hwcng.providers.pkcs11.module import Module, load_module
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.pkcs11.quirks import logins_race, one_call_at_a_time
+from hwcng.testing.nss import NssDatabase
 from hwcng.testing.softhsm import SoftHsm
 
 DEVICE_ERROR, GENERAL_ERROR, FUNCTION_FAILED, VENDOR, SLOT_ID_INVALID = 0x30, 0x05, 0x06, 0x80000384, 0x03
@@ -75,6 +76,41 @@ def test_a_slow_module_is_initialised_once_and_holds_up_nobody(
     # By its name it is no SoftHSM, so that it began anew when it said what it is.
     assert len(calls) == 2
     assert opened[0]._was_alone
+
+
+def test_a_token_that_is_not_there_costs_no_other_initialisation(
+    softhsm: SoftHsm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that has just been initialised has nothing else to say, and may take its time to say it again."""
+    copy = tmp_path / "softhsm-copy.so"
+    shutil.copy(os.path.realpath(softhsm.module), copy)
+    calls: list[str] = []
+    real = Module._call_initialize
+    monkeypatch.setattr(Module, "_call_initialize", lambda module: calls.append(module.path) or real(module))
+    with pytest.raises(CngError) as caught:
+        hwcng.open_provider(f"pkcs11:token=absent?module-path={copy}", pin="no matter")
+    assert caught.value.status == NTSTATUS.STATUS_NOT_FOUND
+    assert calls == [str(copy)]
+
+
+def test_another_slot_without_a_mechanism_list_blocks_no_token(nss_database: NssDatabase, nss_pin: str) -> None:
+    """NSS' database takes what its other slot lists."""
+    with hwcng.open_provider(nss_database.uri, pin=nss_pin) as opened:
+        assert isinstance(opened, Pkcs11Provider)
+        good = opened._current.slot
+
+        def bad(name: str, real: CFunction) -> CFunction:
+            def call(slot: int, *arguments: object) -> int:
+                return real(slot, *arguments) if slot == good else GENERAL_ERROR
+
+            return call if name == "C_GetMechanismList" else real
+
+        undo = opened.cryptoki.instrument(bad)
+        try:
+            with hwcng.open_provider(nss_database.uri, pin=nss_pin) as second:
+                assert len(second.random(8)) == 8
+        finally:
+            undo()
 
 
 def test_a_module_is_not_finalised_in_the_middle_of_a_call(

@@ -179,7 +179,13 @@ class Pkcs11Provider(Provider):
         infos: dict[int, MechanismInfo] = {}
         raw = ffi.new("CK_MECHANISM_INFO *")
         for slot in (found.slot, *others):
-            listed = self._list_mechanisms(slot)
+            try:
+                listed = self._list_mechanisms(slot)
+            except CngError:
+                # A slot that does not answer blocks no other's token.
+                if slot == found.slot:
+                    raise
+                continue
             for mechanism in RELEVANT_MECHANISMS.intersection(listed) - infos.keys():
                 if cryptoki.C_GetMechanismInfo(slot, mechanism, raw) == CKR.OK:
                     infos[mechanism] = MechanismInfo(int(raw.ulMinKeySize), int(raw.ulMaxKeySize), int(raw.flags))
