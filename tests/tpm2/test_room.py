@@ -295,6 +295,15 @@ def test_room_that_is_not_there_is_told(fresh_tpm: Swtpm, open_tpm: Open) -> Non
 
 # The record
 
+DEAD = """
+import sys
+from pathlib import Path
+from hwcng.providers.tpm2.ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]), b"")
+with ledger.dead() as dead:
+    print(len(dead), [entry.handle for entry in ledger.living(dead)])
+"""
+
 
 def test_a_closed_provider_leaves_no_file(fresh_tpm: Swtpm, open_tpm: Open) -> None:
     with open_tpm(fresh_tpm.uri) as provider:
@@ -353,15 +362,7 @@ def test_a_file_is_the_deads_only_when_its_process_has_ended(tmp_path: Path) -> 
     with other.dead() as dead:
         assert not dead
     assert [entry.handle for entry in other.living({})] == [7]
-    code = """
-import sys
-from pathlib import Path
-from hwcng.providers.tpm2.ledger import Ledger
-ledger = Ledger(Path(sys.argv[1]), b"")
-with ledger.dead() as dead:
-    print(len(dead), [entry.handle for entry in ledger.living(dead)])
-"""
-    command = [sys.executable, "-c", code, str(tmp_path / "tpm")]
+    command = [sys.executable, "-c", DEAD, str(tmp_path / "tpm")]
     assert subprocess.check_output(command, text=True) == "0 [7]\n"
     pid = os.fork()
     if pid == 0:
@@ -371,3 +372,35 @@ with ledger.dead() as dead:
     assert subprocess.check_output(command, text=True) == "0 [7]\n"
     ledger.leave()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_was_closed_by_others_is_not_written_to(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "tpm", b"")
+    ledger.arrive()
+    number = ledger._descriptor
+    os.close(number)
+    theirs = os.open(tmp_path / "theirs", os.O_RDWR | os.O_CREAT)
+    os.dup2(theirs, number)
+    ledger.note(0, Entry(SESSION, 7, b"", 0))
+    # Its lock went with the file; the process is known by its id and start.
+    command = [sys.executable, "-c", DEAD, str(tmp_path / "tpm")]
+    assert subprocess.check_output(command, text=True) == "0 [7]\n"
+    ledger.leave()
+    assert os.fstat(number).st_size == 0
+    os.close(number)
+    if theirs != number:
+        os.close(theirs)
+
+
+def test_what_was_made_before_exec_is_taken_out(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from hwcng.providers.tpm2.ledger import SESSION, Entry, Ledger
+ledger = Ledger(Path(sys.argv[1]), b"")
+ledger.arrive()
+ledger.note(0, Entry(SESSION, 7, b"", 0))
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[2], sys.argv[1]])
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "tpm"), DEAD]
+    assert subprocess.check_output(command, text=True) == "1 []\n"

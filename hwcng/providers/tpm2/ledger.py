@@ -1,13 +1,15 @@
 """What processes hold in a TPM without a resource manager, written down: TPM 2.0 Library, Part 1, section 30.
 
 Objects and sessions outlive the process that made them. Each process has a file, one line for each thing that it holds,
-written before the TPM makes it, so that no end of the process comes too early. The file is locked by fcntl(2): the lock
-ends with the process, and no child inherits it.
+written before the TPM makes it, so that no end of the process comes too early. The file is mapped, which costs next to
+nothing, and locked by fcntl(2): the lock ends with the process, and no child inherits it. Its name has the process' id
+and start time, for those that lose their lock.
 """
 
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import stat
 import tempfile
@@ -30,7 +32,8 @@ SESSIONS = 0x02000000
 """The first handle of sessions that are loaded."""
 
 _SUFFIX = ".held"
-_LINE = 256
+_LINE, _LINES = 256, 64
+_BLANK = b" " * _LINE
 _ATTEMPTS = 8
 _SUCCESS = u32(RC.SUCCESS)
 _CREATE_PRIMARY = u32(CC.CreatePrimary)
@@ -48,7 +51,8 @@ _MADE: Mapping[bytes, str] = MappingProxyType(
 )
 """Commands that make something, and what."""
 _ENDING = frozenset({u32(CC.FlushContext), u32(CC.SequenceComplete)})
-_NOTED = frozenset(_MADE) | _ENDING
+_LOW_OF_CODE = 9
+_MAY_BE_NOTED = bytes(any(code[3] == low for code in (*_MADE, *_ENDING)) for low in range(256))
 _LIST_SESSIONS = command(CC.GetCapability, (), b"", u32(CAP.HANDLES) + u32(SESSIONS) + u32(_MOST_SESSIONS))
 
 
@@ -67,9 +71,9 @@ class Entry:
     before: tuple[int, ...] = ()
 
     def line(self) -> bytes:
-        before = ",".join(f"{handle:x}" for handle in self.before)
+        before = ",".join([f"{handle:x}" for handle in self.before]) if self.before else ""
         text = f"{self.handle:08x};{self.kind};{self.resets:x};{self.identity.hex()};{before}"
-        return text.ljust(_LINE - 1).encode() + b"\n"
+        return text.encode().ljust(_LINE - 1) + b"\n"
 
 
 def _entry(line: bytes) -> Entry | None:
@@ -82,7 +86,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _read(descriptor: int) -> list[Entry]:
-    content = os.pread(descriptor, 64 * _LINE, 0)
+    content = os.pread(descriptor, _LINES * _LINE, 0)
     lines = (content[start : start + _LINE] for start in range(0, len(content), _LINE))
     return [entry for line in lines if line.strip() and (entry := _entry(line)) is not None]
 
@@ -101,6 +105,8 @@ class Ledger:
         self._place = place
         self._path: Path | None = None
         self._descriptor = -1
+        self._file: os.stat_result | None = None
+        self._lines: mmap.mmap | None = None
         self._expected = b""
         _ledgers.add(self)
 
@@ -109,11 +115,16 @@ class Ledger:
     def arrive(self) -> None:
         """Makes the file, where there is none yet."""
         for _ in range(_ATTEMPTS if self._descriptor < 0 else 0):
+            start = f"{self._place.name}-{os.getpid()}-{_started(os.getpid())}-"
             try:
-                descriptor, name = tempfile.mkstemp(_SUFFIX, f"{self._place.name}-{os.getpid()}-", self._place.parent)
+                descriptor, name = tempfile.mkstemp(_SUFFIX, start, self._place.parent)
             except OSError:
                 return
-            self._descriptor, self._path = descriptor, Path(name)
+            self._descriptor, self._path, self._file = descriptor, Path(name), os.fstat(descriptor)
+            with suppress(OSError, ValueError):
+                # Whole from the beginning: a disk that is full later on does not matter to what is mapped.
+                os.pwrite(descriptor, _BLANK * _LINES, 0)
+                self._lines = mmap.mmap(descriptor, _LINE * _LINES)
             # Who looks for files of the dead may have been faster than the lock.
             if _locked(descriptor) and os.fstat(descriptor).st_nlink:
                 return
@@ -127,11 +138,17 @@ class Ledger:
 
     def abandon(self) -> None:
         """In a child: the file, and what is in it, are the parent's."""
-        descriptor, self._descriptor, self._path = self._descriptor, -1, None
+        descriptor, file, lines = self._descriptor, self._file, self._lines
+        self._descriptor, self._path, self._file, self._lines = -1, None, None, None
+        if lines is not None:
+            lines.close()
         self.entries = {}
         self._expected = b""
-        if descriptor >= 0:
-            os.close(descriptor)
+        if file is not None:
+            with suppress(OSError):
+                # A program that closed all its files may have another one under this number.
+                if os.path.samestat(os.fstat(descriptor), file):
+                    os.close(descriptor)
 
     def expect(self, identity: bytes) -> None:
         """Says which object the next command loads, by its name."""
@@ -141,24 +158,30 @@ class Ledger:
         """`exchange`, with everything written down that it makes and ends."""
 
         def recorded(request: bytes) -> bytes:
-            code = request[6:10]
-            if code not in _NOTED:
+            # One octet tells of most commands that they are none of these, in no time.
+            if not _MAY_BE_NOTED[request[_LOW_OF_CODE]]:
                 return exchange(request)
-            if code in _MADE:
-                return self._making(exchange, request, _MADE[code])
-            response = exchange(request)
-            if base_code(int.from_bytes(response[6:10], "big")) in _GONE:
-                self._ended(int.from_bytes(request[10:14], "big"))
-            return response
+            return self._noted(exchange, request)
 
         return recorded
+
+    def _noted(self, exchange: Exchange, request: bytes) -> bytes:
+        code = request[6:10]
+        if code in _MADE:
+            return self._making(exchange, request, _MADE[code])
+        response = exchange(request)
+        if code in _ENDING and base_code(int.from_bytes(response[6:10], "big")) in _GONE:
+            self._ended(int.from_bytes(request[10:14], "big"))
+        return response
 
     def _making(self, exchange: Exchange, request: bytes, kind: str) -> bytes:
         identity, self._expected = self._expected, b""
         if request[6:10] == _CREATE_PRIMARY:
             identity = self._primary
         before = _sessions(exchange) if kind is SESSION else ()
-        index = next(number for number in range(len(self.entries) + 1) if number not in self.entries)
+        index = 0
+        while index in self.entries:
+            index += 1
         self.note(index, Entry(kind, 0, identity, self.resets, before))
         response = exchange(request)
         made = response[6:10] == _SUCCESS
@@ -177,9 +200,8 @@ class Ledger:
             self.entries.pop(index, None)
         else:
             self.entries[index] = entry
-        if self._descriptor >= 0:
-            with suppress(OSError):
-                os.pwrite(self._descriptor, entry.line() if entry else b" " * _LINE, index * _LINE)
+        if self._lines is not None and index < _LINES:
+            self._lines[index * _LINE : (index + 1) * _LINE] = entry.line() if entry else _BLANK
 
     # The files of others.
 
@@ -204,7 +226,7 @@ class Ledger:
                 if descriptor < 0:
                     continue
                 descriptors.append(descriptor)
-                if _locked(descriptor) and os.fstat(descriptor).st_nlink:
+                if not _runs(path) and _locked(descriptor) and os.fstat(descriptor).st_nlink:
                     found[path] = _read(descriptor)
             yield found
         finally:
@@ -239,6 +261,24 @@ def _opened(path: Path) -> int:
         return descriptor
     os.close(descriptor)
     return -1
+
+
+def _runs(path: Path) -> bool:
+    """Whether the process that a file's name tells of is there, by its id and start: also where it lost its lock."""
+    try:
+        pid, started = path.name.split("-")[-3:-1]
+        # What this process made before it called exec(2) is nobody's any more.
+        return int(pid) != os.getpid() and started == _started(int(pid))
+    except ValueError:
+        return False
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since the machine did (proc(5)); "" where that is not known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _locked(descriptor: int) -> bool:
