@@ -381,7 +381,8 @@ def test_an_opaque_blob_of_a_session_key(token: Provider, context: Context) -> N
     assert w.CryptDecrypt(again, None, FINAL, 0, w.CryptEncrypt(key, None, FINAL, 0, TEXT)) == TEXT
     with refused(HRESULT.NTE_BAD_KEY_STATE):
         w.CryptExportKey(w.CryptGenKey(context, w.CALG_AES_128, 0), None, w.OPAQUEKEYBLOB)
-    for broken in (blob[:-1], blob[:30] + bytes([blob[30] ^ 1]) + blob[31:]):
+    # A TPM's blob is a PEM file, whose last end of line may be missing.
+    for broken in (blob.rstrip()[:-1], blob[:30] + bytes([blob[30] ^ 1]) + blob[31:]):
         with refused(HRESULT.NTE_BAD_DATA):
             w.CryptImportKey(context, broken)
     with refused(HRESULT.NTE_BAD_DATA):
