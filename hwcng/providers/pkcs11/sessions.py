@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.forking import at_work, entered, foreign_work_begins, forks_under_way, notice_fork
+from hwcng.forking import ProcessLock, at_work, entered, foreign_work_begins, forks_under_way, notice_fork
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.key_streams import KeyStreams
@@ -40,15 +40,16 @@ class Session:
     """An open session and the memory its operations reuse.
 
     judged: whether an operation in it ended with the token's verdict on the data, after which some tokens may not have
-    ended it.
+    ended it. key: of the operation that it is at or was at last, 0 for none.
     """
 
-    __slots__ = ("handle", "judged", "length", "mechanism", "module", "output", "room")
+    __slots__ = ("handle", "judged", "key", "length", "mechanism", "module", "output", "room")
 
     def __init__(self, handle: int, module: Module) -> None:
         self.handle = handle
         self.module = module
         self.judged = False
+        self.key = 0
         self.mechanism: CData = ffi.new("CK_MECHANISM *")
         self.length: CData = ffi.new("CK_ULONG *")
         self.room = OUTPUT_ROOM
@@ -91,6 +92,9 @@ class Connection:
         self._idle: deque[Session] = deque()
         self._owners: deque[Session] = deque()
         self._garbage: deque[int] = deque()
+        self._leaving: deque[int] = deque()
+        self._destroying = 0
+        self._destruction = ProcessLock()
         self.key_streams = KeyStreams()
         self._waiting = 0
         self._returned = threading.Condition()
@@ -219,6 +223,7 @@ class Connection:
         if session is None:
             self.require_alive()
             session = self._open_another(self._idle, 0)
+        session.key = 0
         at_work.add(session)
         if forks_under_way:
             foreign_work_begins(session)
@@ -254,6 +259,8 @@ class Connection:
         self._idle.append(session)
         if self._end is not None or self._waiting:
             self._returned_to(self._idle)
+        if self._leaving and not self._destroying:
+            self._destroy_leaving()
 
     def _returned_to(self, pool: deque[Session]) -> None:
         if self._end is not None:
@@ -269,6 +276,8 @@ class Connection:
             if not self._inherited and self._generation == self.module.generation:
                 self.cryptoki.C_CloseSession(session.handle)
         at_work.discard(session)
+        if self._leaving and not self._destroying:
+            self._destroy_leaving()
 
     def _close_all(self, sessions: deque[Session]) -> None:
         with contextlib.suppress(IndexError):
@@ -361,6 +370,12 @@ class Connection:
         calls does not tell it from a success. once_more: whether to repeat it where the session was dead before.
         """
         session = self.borrow()
+        session.key = key
+        # After the line above, so that either this thread sees that the key is being destroyed or the other one sees it
+        # at work.
+        if self._destroying:
+            with self._destruction.held():
+                pass
         cryptoki = self.cryptoki
         try:
             rv = begun = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
@@ -414,7 +429,34 @@ class Connection:
             raise
 
     def destroy_object(self, handle: int) -> None:
-        """C_DestroyObject. A key that the token has lost is destroyed already."""
+        """C_DestroyObject, once no operation under way uses the key: SoftHSM reads freed memory where one does.
+
+        A key that the token has lost is destroyed already.
+        """
+        self._leaving.append(handle)
+        self._destroy_leaving()
+
+    def _destroy_leaving(self) -> None:
+        with contextlib.suppress(IndexError):
+            for _ in range(len(self._leaving)):
+                handle = self._leaving.popleft()
+                with self._destruction.held():
+                    self._destroying += 1
+                    try:
+                        if free := not self._in_use(handle):
+                            self._destroy_now(handle)
+                    finally:
+                        self._destroying -= 1
+                if not free:
+                    self._leaving.append(handle)
+                    # The operation may have ended before the handle was back in the line.
+                    if not self._in_use(handle):
+                        self._destroy_leaving()
+
+    def _in_use(self, handle: int) -> bool:
+        return any(isinstance(work, Session) and work.key == handle for work in at_work.copy())
+
+    def _destroy_now(self, handle: int) -> None:
         if self._end is None:
             with contextlib.suppress(CngError):
                 rv = self.perform(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle), _ENDED)
