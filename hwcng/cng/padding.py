@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwcng.arguments import Octets, number, optional_octets
+from hwcng.arguments import Octets, number, octets, optional_octets
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 
 __all__ = [
@@ -218,10 +218,14 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
 
     def nonce(self) -> bytes:
         """pbNonce. Raises STATUS_INVALID_PARAMETER where it is no buffer or shorter than cbNonce, as those below do."""
+        if self._cbNonce is None and self.pbNonce is not None:
+            return octets(self.pbNonce, "pbNonce")
         return _counted(self.pbNonce, self._cbNonce, "Nonce")
 
     def authenticated_data(self) -> bytes:
         """pbAuthData."""
+        if self._cbAuthData is None and self.pbAuthData is not None:
+            return octets(self.pbAuthData, "pbAuthData")
         return _counted(self.pbAuthData, self._cbAuthData, "AuthData")
 
     def mac_context(self) -> bytes:
@@ -237,7 +241,8 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
     @property
     def tag_length(self) -> int:
         """cbTag. Raises STATUS_INVALID_PARAMETER where it is no length."""
-        return number(self.cbTag, "cbTag")
+        given = self._cbTag
+        return number(self.cbTag if given is None else given, "cbTag")
 
     def _writable_tag(self) -> memoryview | None:
         view = self._tag()
