@@ -66,19 +66,19 @@ def _algorithm(handle: object) -> AlgorithmHandle:
         return handle
     if isinstance(handle, PseudoHandle):
         return AlgorithmHandle.of_pseudo(handle, default_provider)
-    raise invalid_handle(told_handle(handle, "hAlgorithm", AlgorithmHandle.called))
+    raise invalid_handle(told_handle(handle, "hAlgorithm", AlgorithmHandle.called, of_bcrypt=True))
 
 
 def _alive(handle: object, kind: type[H], name: str) -> H:
     if isinstance(handle, kind) and handle.alive:
         return handle
-    raise invalid_handle(told_handle(handle, name, kind.called))
+    raise invalid_handle(told_handle(handle, name, kind.called, of_bcrypt=True))
 
 
 def _key(handle: object) -> SymmetricKey | KeyPair:
     if isinstance(handle, (SymmetricKey, KeyPair)) and handle.alive:
         return handle
-    raise invalid_handle(told_handle(handle, "hKey", "a symmetric key or a key pair"))
+    raise invalid_handle(told_handle(handle, "hKey", "a symmetric key or a key pair", of_bcrypt=True))
 
 
 def _validation(value: object, known: tuple[int, ...]) -> int:
@@ -170,7 +170,7 @@ def _object(handle: object) -> Handle:
         return _algorithm(handle)
     if isinstance(handle, (AlgorithmHandle, SymmetricKey, KeyPair, HashObject, MultiHash, Secret)) and handle.alive:
         return handle
-    raise invalid_handle(told_handle(handle, "hObject", "a handle of bcrypt.h"))
+    raise invalid_handle(told_handle(handle, "hObject", "a handle of bcrypt.h", of_bcrypt=True))
 
 
 def BCryptGenerateSymmetricKey(
@@ -592,7 +592,7 @@ def BCryptCreateHash(
 def _hash_secret(secret: object) -> bytes | SymmetricKey | None:
     if isinstance(secret, SymmetricKey):
         return _alive(secret, SymmetricKey, "pbSecret")
-    return None if secret is None else octets(secret, "pbSecret")
+    return None if no_handle(secret) else octets(secret, "pbSecret")
 
 
 def BCryptHashData(hHash: HashObject, pbInput: Octets | None, dwFlags: int = 0) -> None:
@@ -617,7 +617,7 @@ def BCryptDuplicateHash(hHash: HO, pbHashObject: Octets | None = None, dwFlags: 
     STATUS_INVALID_PARAMETER.
     """
     if not isinstance(hHash, (HashObject, MultiHash)) or not hHash.alive:
-        raise invalid_handle(told_handle(hHash, "hHash", HashObject.called))
+        raise invalid_handle(told_handle(hHash, "hHash", HashObject.called, of_bcrypt=True))
     flags(dwFlags)
     return hHash.duplicate(pbHashObject)
 
@@ -625,7 +625,7 @@ def BCryptDuplicateHash(hHash: HO, pbHashObject: Octets | None = None, dwFlags: 
 def BCryptDestroyHash(hHash: HashObject | MultiHash) -> None:
     """Ends a hash. Raises STATUS_INVALID_PARAMETER for what is none and the second time: not STATUS_INVALID_HANDLE."""
     if not isinstance(hHash, (HashObject, MultiHash)) or not hHash.alive:
-        raise invalid_parameter(told_handle(hHash, "hHash", HashObject.called))
+        raise invalid_parameter(told_handle(hHash, "hHash", HashObject.called, of_bcrypt=True))
     hHash.destroy()
 
 

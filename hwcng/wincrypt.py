@@ -357,7 +357,7 @@ def CryptSignHash(hHash: CapiHash, dwKeySpec: int, sDescription: None = None, dw
 
 
 def _no_description(description: object) -> None:
-    if description is not None:
+    if not no_handle(description):
         raise failure(Win32Error.ERROR_INVALID_PARAMETER, "sDescription must be None")
 
 

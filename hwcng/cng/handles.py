@@ -38,13 +38,15 @@ def no_handle(value: object) -> bool:
     return value is None or (type(value) is int and not value)
 
 
-def told_handle(value: object, name: str, expected: str) -> str:
-    """Why `value`, which is not `expected` or no more, is refused as the parameter `name`."""
+def told_handle(value: object, name: str, expected: str, *, of_bcrypt: bool = False) -> str:
+    """Why `value`, which is not `expected` or no more, is refused as the parameter `name`. of_bcrypt: of a function of
+    bcrypt.h, for which some handles have another.
+    """
     if no_handle(value):
         return f"{name} is NULL, {expected} expected"
     if not isinstance(value, Handle):
         return f"{name} is of type {type(value).__name__}, {expected} expected"
-    hint = f": {value.hint}" if value.hint and value.alive else ""
+    hint = f": {value.hint}" if of_bcrypt and value.hint and value.alive else ""
     state = "" if value.alive else " that is closed or destroyed"
     return f"{name} is {value.called}{state}, {expected} expected{hint}"
 
@@ -74,7 +76,7 @@ def in_use(method: M) -> M:
 class Handle:
     """A context manager that ends its life at the end of the block.
 
-    called: what messages call it. hint: what to give instead, where another API's functions are given one.
+    called: what messages call it. hint: what bcrypt.h's functions take instead.
     """
 
     called: ClassVar[str] = "a handle"

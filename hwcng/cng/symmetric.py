@@ -455,7 +455,7 @@ def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object
     if no_handle(import_key):
         raise invalid_parameter(f"{BCRYPT_AES_WRAP_KEY_BLOB} needs an AES key as hImportKey")
     if not isinstance(import_key, SymmetricKey) or not import_key.alive:
-        raise invalid_handle(told_handle(import_key, "hImportKey", SymmetricKey.called))
+        raise invalid_handle(told_handle(import_key, "hImportKey", SymmetricKey.called, of_bcrypt=True))
     require_wrapping_key(import_key, handle.provider)
     if len(blob) < SMALLEST_WRAPPED_KEY or len(blob) % WRAP_OVERHEAD:
         raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")

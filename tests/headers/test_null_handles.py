@@ -45,6 +45,7 @@ def test_where_bcrypt_takes_none(provider: Any, pair: Any, null: Any) -> None:
     with refused(NTSTATUS.STATUS_INVALID_HANDLE):
         b.BCryptGenRandom(null, 5)
     assert len(b.BCryptDeriveKeyCapi(b.BCryptCreateHash(b.BCRYPT_SHA256_ALG_HANDLE), null, 16)) == 16
+    assert b.BCryptHash(b.BCRYPT_SHA256_ALG_HANDLE, null, b"") == b.BCryptHash(b.BCRYPT_SHA256_ALG_HANDLE, None, b"")
     for function in (b.BCryptEncapsulate, lambda handle: b.BCryptDecapsulate(handle, b"")):
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
             function(null)
@@ -63,6 +64,8 @@ def test_where_ncrypt_takes_none(provider: Any, pair: Any, null: Any) -> None:
 @null
 def test_where_wincrypt_takes_none(context: Any, null: Any) -> None:
     digest = w.CryptCreateHash(context, w.CALG_SHA_256, null, 0)
+    with refused(HRESULT.NTE_NO_KEY):
+        w.CryptSignHash(digest, w.AT_SIGNATURE, null, 0)
     with refused(HRESULT.NTE_BAD_KEY):
         w.CryptCreateHash(context, w.CALG_HMAC, null, 0)
     key = w.CryptGenKey(context, w.CALG_AES_128, 0)

@@ -204,7 +204,7 @@ def test_flags_and_parameters(soft_storage: StorageProvider, rsa_key: rsa.RSAPri
     for wrong in (7, [7], [("x", name)], [(NCRYPTBUFFER_PKCS_KEY_NAME, 7)], [(NCRYPTBUFFER_PKCS_KEY_NAME, "\0")]):
         with refused(HRESULT.NTE_INVALID_PARAMETER):
             NCryptImportKey(soft_storage, None, "RSAPRIVATEBLOB", wrong, rsa_private_blob(rsa_key.private_numbers()))  # type: ignore[arg-type]
-    for handle in (soft_storage, 0, "key"):
+    for handle in (soft_storage, 1, "key"):
         with refused(HRESULT.NTE_INVALID_HANDLE):
             NCryptImportKey(soft_storage, handle, "RSAPUBLICBLOB", None, blob)  # type: ignore[arg-type]
 
