@@ -247,6 +247,32 @@ def test_a_tpm_that_stays_full_says_what_to_do(fresh_tpm: Swtpm, open_tpm: Open)
         check(key, bytes(32))
 
 
+@pytest.mark.parametrize("code", [0x902, 0x903, 0x18B, 0x98E, 0x921])
+@pytest.mark.parametrize("answer", [b"\x80\x01\0\0\0\x0a\0\0\1\1", b"\x80\x01\0\0\0\x0b\0\0\0\0\0", b""])
+def test_a_question_that_is_not_answered_is_no_other_failure(
+    fresh_tpm: Swtpm, open_tpm: Open, code: int, answer: bytes
+) -> None:
+    """What is asked after a refusal, of room, of the storage root key, of the lockout, may fail too."""
+    with open_tpm(fresh_tpm.uri) as provider:
+        key = provider.import_secret(HMAC_KEY, bytes(32))
+        questions = (0x173, 0x17A, 0x181, 0x17B)
+
+        def instrument(exchange: Exchange) -> Exchange:
+            def refusing(command: bytes) -> bytes:
+                number = int.from_bytes(command[6:10], "big")
+                if number in questions:
+                    return answer
+                return b"\x80\x01\0\0\0\x0a" + code.to_bytes(4, "big") if number == 0x155 else exchange(command)
+
+            return refusing
+
+        undo = provider.connection.instrument(instrument)
+        with pytest.raises(CngError):
+            check(key, bytes(32))
+        undo()
+        check(key, bytes(32))
+
+
 def test_failure_during_rsa_decryption_is_told_from_a_dead_tpm(fresh_tpm: Swtpm, open_tpm: Open) -> None:
     with open_tpm(fresh_tpm.uri) as provider:
         key = provider.generate_pair(PairSpec("RSA", Usage.DECRYPT, bits=1024))

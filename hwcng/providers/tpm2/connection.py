@@ -266,6 +266,8 @@ class Connection:
                 return self._room_maker(code, attempt)
         except (TransportError, MalformedError):
             return self._lose
+        except TpmError:
+            return None
         if code == RC.INITIALIZE:
             return self._start_up
         # What of ours is still there is flushed when the line is opened again.
@@ -289,7 +291,9 @@ class Connection:
         commands.startup(self)
 
     def _explain(self, error: TpmError, asked: str) -> CngError:
-        lost = self._parent_loss() if error.code not in _NO_LOSS else None
+        lost = None
+        with suppress(TransportError, MalformedError):
+            lost = self._parent_loss() if error.code not in _NO_LOSS else None
         if lost is not None:
             self._lose()
             return CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, f"{asked}: {lost}", token_code(error))
@@ -308,12 +312,15 @@ class Connection:
     def _is_lost(self, key: KeyHandle) -> bool:
         """Whether slot or session are no more ours, as after a reset of the TPM; asked by commands that cost no try."""
         try:
-            if commands.read_public(self, key.handle)[1] == key.name:
-                commands.get_random(self, 1)
-                return False
-        except (TpmError, TransportError, MalformedError):
-            pass
-        return True
+            if commands.read_public(self, key.handle)[1] != key.name:
+                return True
+            commands.get_random(self, 1)
+        except TpmError:
+            return True
+        except (TransportError, MalformedError):
+            # What cannot be asked leaves the refusal as it was.
+            return False
+        return False
 
     def esys(self, work: Callable[[Esys], T]) -> T:
         """Runs `work` on an ESAPI context of its own. The caller is inside `perform`."""
@@ -351,7 +358,7 @@ class Connection:
             return commands.reset_counts(self)
         except TpmError as error:
             if error.code != RC.INITIALIZE:
-                raise
+                return 0
             commands.startup(self)
             return commands.reset_counts(self)
 
