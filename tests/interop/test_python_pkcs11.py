@@ -141,10 +141,12 @@ from hwcng.testing.faults import FaultInjector
 library = adopt(provider)
 session = session_of(library)
 with FaultInjector(provider) as faults:
-    faults.fail("C_GenerateRandom", 0x30, nth=1).fail("C_GetSlotList", 0x30, nth=1)
-    fails(NTSTATUS.STATUS_DEVICE_NOT_CONNECTED, lambda: provider.random(8))
+    faults.fail("C_GenerateRandom", 0x30, nth=1).fail("C_GetSessionInfo", 0x30)
+    fails(NTSTATUS.STATUS_DEVICE_NOT_CONNECTED, lambda: provider.random(8), "lost")
+    faults.clear()
+    faults.fail("C_GetSlotList", 0x30, nth=1)
     assert len(provider.random(8)) == 8
-    assert faults.injected == 2
+    assert faults.injected == 1
 assert session.generate_random(128)
 """
 
