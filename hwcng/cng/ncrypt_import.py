@@ -98,7 +98,9 @@ def read_blob(
     if blob_type == NCRYPT_PKCS8_PRIVATE_KEY_BLOB:
         return _pkcs8(provider, parameters, blob)
     if blob_type in (blobs.BCRYPT_OPAQUE_KEY_BLOB, NCRYPT_OPAQUETRANSPORT_BLOB):
-        pin = text_parameter(parameters, NCRYPTBUFFER_PKCS_SECRET) or storage.pin
+        secret = text_parameter(parameters, NCRYPTBUFFER_PKCS_SECRET)
+        # An empty one that was given is an empty authorization value.
+        pin = storage.pin if secret is None else secret
         return LoadedDraft(named.handle_of(provider, provider.reload_opaque(blob, pin=pin), None))
     if blob_type == NCRYPT_CIPHER_KEY_BLOB:
         return _cipher_key(provider, blob)

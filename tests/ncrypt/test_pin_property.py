@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from conformance.helpers import refused
 from support import missing, needs_module
-from tpm2.helpers import key_with_pin
+from tpm2.helpers import below_root, key_with_pin
 
 import hwcng
 from hwcng.bcrypt import BCryptImportKeyPair, BCryptOpenAlgorithmProvider, BCryptSetProperty, BCryptSignHash
@@ -26,6 +26,7 @@ from hwcng.ncrypt import (
     NCryptSignHash,
     NCryptVerifySignature,
 )
+from hwcng.providers.tpm2 import tsskey
 from hwcng.testing.swtpm import Swtpm
 
 DIGEST = bytes(range(32))
@@ -110,6 +111,13 @@ def test_on_a_key_without_a_name_it_is_too_late(opened: StorageProvider, blob: b
     assert signs(key)
     with refused(HRESULT.NTE_NOT_SUPPORTED):
         NCryptSetProperty(key, NCRYPT_PIN_PROPERTY, PIN)
+
+
+@pytest.mark.parametrize("stated", [True, False, None])
+def test_an_empty_secret_is_an_empty_authorization(opened: StorageProvider, tpm: Swtpm, stated: bool | None) -> None:
+    parts = below_root(tpm, "ecc256", "sign|noda")
+    pem = tsskey.build(tsskey.TssKey(0x81000001, *parts, stated))
+    assert signs(NCryptImportKey(opened, None, "OpaqueKeyBlob", [(NCRYPTBUFFER_PKCS_SECRET, "")], pem))
 
 
 def test_on_an_algorithm_handle(opened: StorageProvider, blob: bytes) -> None:
