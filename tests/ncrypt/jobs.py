@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hwcng.cng.keys import KeyPair, SymmetricKey
     from hwcng.cng.ncrypt_keys import NCryptKey
 
-__all__ = ["encrypt", "names", "ncrypt_sign", "sign_all", "who_signs"]
+__all__ = ["Signer", "encrypt", "names", "ncrypt_sign", "sign_all", "who_signs"]
 
 
 def sign_all(key: KeyPair, digests: Sequence[bytes]) -> list[bytes]:
@@ -53,3 +53,10 @@ def fails_with(task: Any) -> str:
     except CngError as error:
         return f"{error.status.name}: {error.message}"
     return ""
+
+
+class Signer:
+    """An actor: one process."""
+
+    def sign(self, key: KeyPair, digest: bytes) -> bytes:
+        return sign_all(key, [digest])[0]

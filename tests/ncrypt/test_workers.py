@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import importlib
+import importlib.util
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import TOKEN_PIN
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from isolation.child import run
@@ -22,7 +27,7 @@ from support import missing
 from hwcng.bcrypt import BCryptExportKey
 from hwcng.cng.keys import KeyPair
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.base import Provider
 
 Make = Callable[..., NCryptKey]
@@ -242,3 +247,88 @@ def test_a_dask_cluster_refuses_a_session_key(dask_client: Any, provider: Provid
         causes.append(str(cause))
         cause = cause.__cause__ or cause.__context__
     assert any("NCryptCreatePersistedKey" in said for said in causes), causes
+
+
+@pytest.fixture
+def ray_cluster(worker_configuration: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    try:
+        import ray
+    except ImportError:
+        missing("package ray")
+    del worker_configuration
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
+    yield ray
+    ray.shutdown()
+
+
+def test_ray_workers_sign_and_tell_a_wrong_pin(
+    ray_cluster: Any, pair: KeyPair, good: Callable[[bytes, bytes], bool], tmp_path: Path
+) -> None:
+    ray = ray_cluster
+    sign = ray.remote(max_retries=2, retry_exceptions=True)(jobs.ncrypt_sign)
+    assert good(DIGEST, ray.get(sign.remote(NCryptKey.of(pair), DIGEST), timeout=SECONDS))
+    pin_file = tmp_path / "pin"
+    pin_file.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    pin_file.write_text("wrong-pin")
+    # A new actor is a new process, which logs in anew.
+    signer = ray.remote(jobs.Signer).remote()
+    for _ in range(3):
+        with pytest.raises(CngError) as error:
+            ray.get(signer.sign.remote(pair, DIGEST), timeout=SECONDS)
+        assert "STATUS_SMARTCARD_WRONG_PIN" in str(error.value)
+    pin_file.write_text(TOKEN_PIN)
+    assert good(DIGEST, ray.get(signer.sign.remote(pair, DIGEST), timeout=SECONDS))
+
+
+@pytest.fixture
+def celery_application(worker_configuration: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A worker of two processes; messages and results are files, and JSON."""
+    if importlib.util.find_spec("celery") is None:
+        missing("package celery")
+    del worker_configuration
+    for folder in ("queue", "results", "control"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("CELERY_FOLDER", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    command = [sys.executable, "-m", "celery", "-A", "ncrypt.celery_jobs", "worker", "-c", "2", "-l", "error"]
+    with (tmp_path / "log").open("w") as log:
+        worker = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield importlib.import_module("ncrypt.celery_jobs")
+    finally:
+        worker.terminate()
+        worker.wait(SECONDS)
+
+
+def test_celery_workers_sign_and_tell_what_is_wrong(
+    celery_application: Any, pair: KeyPair, good: Callable[[bytes, bytes], bool]
+) -> None:
+    signing = [celery_application.sign.delay(pair.uri, DIGEST.hex()) for _ in range(4)]
+    assert all(good(DIGEST, bytes.fromhex(task.get(timeout=SECONDS))) for task in signing)
+    absent = pair.uri.replace("object=", "object=no-")
+    with pytest.raises(CngError) as error:
+        celery_application.sign.delay(absent, DIGEST.hex()).get(timeout=SECONDS)
+    assert error.value.status is HRESULT.NTE_BAD_KEYSET
+    assert "NTE_BAD_KEYSET" in str(error.value)
+
+
+def test_a_wrong_pin_answers_every_task_of_a_pool(
+    worker_configuration: str, pair: KeyPair, good: Callable[[bytes, bytes], bool], tmp_path: Path
+) -> None:
+    """A key that is opened while it is unpickled would end the workers of a Pool, whose tasks are never answered."""
+    del worker_configuration
+    pin_file = tmp_path / "pin"
+    pin_file.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    pin_file.write_text("wrong-pin")
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        workers = {process.pid for process in multiprocessing.active_children()}
+        tasks = [pool.apply_async(jobs.who_signs, (pair, DIGEST)) for _ in range(6)]
+        for task in tasks:
+            with pytest.raises(CngError) as error:
+                task.get(SECONDS)
+            assert error.value.status is NTSTATUS.STATUS_SMARTCARD_WRONG_PIN
+        pin_file.write_text(TOKEN_PIN)
+        answers = [pool.apply_async(jobs.who_signs, (pair, DIGEST)).get(SECONDS) for _ in range(6)]
+    assert all(good(DIGEST, signature) for _, signature in answers)
+    assert {process for process, _ in answers} <= workers
