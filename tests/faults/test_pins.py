@@ -104,6 +104,57 @@ def test_whatever_the_refusal_is_called(rv: int, unopened_token_uri: str, provid
         assert faults.injected == 1
 
 
+@pytest.mark.parametrize("rv", [0x5, 0x6, 0x30, 0x32, 0x101, 0x80000105])
+def test_a_pin_that_the_token_may_have_counted_is_sent_once_a_call(
+    rv: int, unopened_token_uri: str, other_token_pin: str, provider: Provider, sent: list[bytes]
+) -> None:
+    with FaultInjector(provider) as faults:
+        faults.fail("C_Login", rv, nth=1, after=True)
+        status(lambda: hwcng.open_provider(unopened_token_uri, pin=WRONG_PIN))
+    assert sent == [WRONG_PIN.encode()]
+    # What the token took before costs no try.
+    with hwcng.open_provider(unopened_token_uri, pin=other_token_pin) as opened:
+        assert isinstance(opened, type(provider))
+        opened._current._lose()
+        if rv in (0x30, 0x32, 0x101):
+            with FaultInjector(provider) as faults:
+                faults.fail("C_Login", rv, nth=1)
+                assert len(opened.random(8)) == 8
+
+
+@pytest.mark.parametrize("rv", [0xB3, 0xB0, 0x190])
+def test_a_pin_that_no_token_saw_is_sent_once_more(
+    rv: int, unopened_token_uri: str, other_token_pin: str, provider: Provider
+) -> None:
+    with FaultInjector(provider) as faults:
+        faults.fail("C_Login", rv, nth=1)
+        hwcng.open_provider(unopened_token_uri, pin=other_token_pin).close()
+
+
+@pytest.mark.parametrize("rv", [0x5, 0x6, 0x30, 0x80000105])
+@pytest.mark.parametrize("flag", [COUNT_LOW, FINAL_TRY, LOCKED])
+def test_a_refusal_by_another_name_is_known_by_the_count(
+    rv: int, flag: int, unopened_token_uri: str, provider: Provider, flags: Callable[[int], None]
+) -> None:
+    tries = []
+
+    def refusing(name: str, function: CFunction) -> CFunction:
+        def login(*_arguments: object) -> int:
+            tries.append(name)
+            flags(flag)
+            return rv
+
+        return login if name == "C_Login" else function
+
+    undo = provider.cryptoki.instrument(refusing)
+    try:
+        told = [status(lambda: hwcng.open_provider(unopened_token_uri, pin=WRONG_PIN))[1] for _ in range(3)]
+    finally:
+        undo()
+    assert len(tries) == 1
+    assert "tried once (" in told[0]
+
+
 def test_a_token_is_known_by_another_path_and_in_another_slot(
     softhsm: SoftHsm, unopened_token_uri: str, sent: list[bytes], tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import ffi
-from hwcng.providers.pkcs11.losses import Standing, standing
+from hwcng.providers.pkcs11.losses import Standing, of_sessions, standing
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity
 from hwcng.providers.uri import Pin, pin_value
@@ -31,6 +31,12 @@ CKF_USER_PIN_FINAL_TRY = 0x20000
 CKF_USER_PIN_LOCKED = 0x40000
 
 _REFUSED = frozenset({CKR.PIN_INCORRECT, CKR.PIN_INVALID, CKR.PIN_LEN_RANGE})
+_NOT_TRIED = frozenset(
+    {CKR.SLOT_ID_INVALID, CKR.SESSION_CLOSED, CKR.SESSION_HANDLE_INVALID, CKR.TOKEN_NOT_PRESENT}
+    | {CKR.CRYPTOKI_NOT_INITIALIZED}
+)
+"""Of the answers that may mean a loss those with which no token has looked at the PIN."""
+_COUNTS = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED
 _TRIES = (
     (CKF_USER_PIN_LOCKED, "its PIN is locked"),
     (CKF_USER_PIN_FINAL_TRY, "one more wrong PIN locks it"),
@@ -76,12 +82,20 @@ def _digest(value: bytes | None) -> bytes:
     return hmac.digest(_DIGEST_KEY, value or b"", "sha256")
 
 
+def _may_have_tried(rv: int) -> bool:
+    """Whether an answer that names no PIN may be that to a wrong one, or hide it: vendors have codes of their own."""
+    return of_sessions(rv) and rv not in _NOT_TRIED
+
+
 def _tries_left(flags: int) -> str:
     return next((told for flag, told in _TRIES if flags & flag), "")
 
 
 class Login:
-    """How a provider logs in to its token: found, as it is at this moment."""
+    """How a provider logs in to its token: found, as it is at this moment.
+
+    in_doubt: whether the token may have tried a PIN that it never took before, and did not say so.
+    """
 
     def __init__(self, module: Module, found: FoundToken, pin: UserPin) -> None:
         self._module = module
@@ -89,6 +103,7 @@ class Login:
         self._flags = found.flags
         self._identity = found.identity
         self._pin = pin
+        self.in_doubt = False
         self.required = bool(found.flags & CKF_LOGIN_REQUIRED)
 
     def log_in(self, session: int) -> None:
@@ -179,9 +194,15 @@ class Login:
                 )
             if rv == CKR.OK:
                 tries.refused.clear()
-            elif rv in _REFUSED and value is not None:
+            elif value is not None and (rv in _REFUSED or self._was_counted(rv, flags)):
                 tries.refused.add(digest)
+            known = _accepted.get((self._module.path, self._identity)) == digest
+            self.in_doubt = value is not None and not known and _may_have_tried(rv)
         return int(rv)
+
+    def _was_counted(self, rv: int, flags: int) -> bool:
+        """Whether the token counts a wrong PIN more than `flags` told, although it calls it something else."""
+        return _may_have_tried(rv) and bool(self._flags_now() & ~flags & _COUNTS)
 
     def _was_refused(self, user: int, digest: bytes) -> bool:
         """As that user's, or as the other's, which is the same PIN on most tokens, unless it has let the user in."""
@@ -192,7 +213,7 @@ class Login:
         return any(tries is not None and digest in tries.refused for tries in found)
 
     def _failed(self, rv: int, what: str) -> NoReturn:
-        left = _tries_left(self._flags_now()) if rv in _REFUSED else ""
+        left = _tries_left(self._flags_now()) if rv in _REFUSED or _may_have_tried(rv) else ""
         told = f" ({left})" if left else ""
         raise token_error(rv, f"{what} to token {self._label!r} failed; it was tried once{told}")
 

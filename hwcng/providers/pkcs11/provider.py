@@ -118,7 +118,7 @@ class Pkcs11Provider(Provider):
             except CngError as error:
                 if self._was_misread(error):
                     self._module.revive(anew=True, alone=True)
-                elif error.token_code in CONNECTION_LOST:
+                elif error.token_code in CONNECTION_LOST and not connection.login.in_doubt:
                     self._revive(error, known is not None)
                 else:
                     # It may mean that the token counted a try.
