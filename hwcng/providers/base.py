@@ -490,8 +490,9 @@ class Capabilities:
 
 
 NOT_EXPORTABLE = (
-    "the key was made without NCRYPT_ALLOW_EXPORT_FLAG, which nothing changes now: set the property Export Policy to "
-    "it before a key is made, on the algorithm handle, or on the pair or NCrypt key that is not finalized"
+    "the key's export policy forbids its export, and nothing changes that now: set the property Export Policy to "
+    "NCRYPT_ALLOW_EXPORT_FLAG before a key is made, on the algorithm handle, or on the pair or NCrypt key that is not "
+    "finalized"
 )
 """Why a key that is not exportable does not leave its token, and what lets the next one."""
 
