@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
 from hwcng.providers.pkcs11.cryptoki import CFunction
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.faults import FaultInjector
-from hwcng.testing.softhsm import TokenRequest, provision
+from hwcng.testing.softhsm import SoftHsm, TokenRequest, provision
 
 DEVICE_ERROR, GENERAL_ERROR, FUNCTION_FAILED, VENDOR = 0x30, 0x05, 0x06, 0x80000384
 SESSION_CLOSED, SESSION_HANDLE_INVALID, SLOT_ID_INVALID, TOKEN_NOT_PRESENT = 0xB0, 0xB3, 0x03, 0xE0
@@ -315,6 +317,40 @@ def test_another_token_in_the_slot_is_not_taken_for_the_one_that_was_open(
             exchanged.clear()
             by_slot._current._lose()
             by_slot.delete_key("slots")
+
+
+@pytest.mark.parametrize("theirs", [0, 1, 2**64 - 1])
+def test_a_token_that_went_ends_nothing_of_another_librarys(
+    theirs: int, softhsm: SoftHsm, tmp_path: Path, token_pin: str
+) -> None:
+    """theirs: the sessions that the other token says are open with it."""
+    copy = tmp_path / "softhsm-theirs.so"
+    shutil.copy(os.path.realpath(softhsm.module), copy)
+    gone, finalised = [0], []
+    with hwcng.open_provider(f"pkcs11:token=hwcng-test?module-path={copy}", pin=token_pin) as provider:
+        assert isinstance(provider, Pkcs11Provider)
+
+        def shown(name: str, function: CFunction) -> CFunction:
+            def token_info(slot: int, info: Any) -> int:
+                rv = function(slot, info)
+                info.ulSessionCount = theirs
+                return TOKEN_NOT_PRESENT if slot == gone[0] else rv
+
+            def finalize(*arguments: object) -> int:
+                finalised.append(name)
+                return function(*arguments)
+
+            return {"C_GetTokenInfo": token_info, "C_Finalize": finalize}.get(name, function)
+
+        undo = provider.cryptoki.instrument(shown)
+        gone[0] = provider._current.slot
+        provider._current._lose()
+        with pytest.raises(CngError) as caught:
+            provider.random(8)
+        assert caught.value.status == NTSTATUS.STATUS_DEVICE_NOT_CONNECTED
+        assert bool(finalised) == (theirs != 1)
+        undo()
+        assert len(provider.random(8)) == 8
 
 
 def test_a_key_of_another_token_is_not_taken_for_the_one_that_was_opened(

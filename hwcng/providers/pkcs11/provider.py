@@ -45,7 +45,7 @@ from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey, unwrappable
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offered_as
 from hwcng.providers.pkcs11.sessions import Connection, Session
 from hwcng.providers.pkcs11.store import KeyStore
-from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity, find_token
+from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity, find_token, sessions_of_others
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
 
 __all__ = ["Pkcs11Provider", "open_uri"]
@@ -142,7 +142,9 @@ class Pkcs11Provider(Provider):
         # NSS that another user of it finalised has no slots, and does not say why.
         if not absent and not (rv is not None and (rv in CONNECTION_LOST or (again and of_sessions(rv)))):
             raise error
-        module.revive(anew=again or not absent or module.has_no_slot())
+        # Another library of the process may be at work with another token.
+        of_use = not absent or module.has_no_slot() or (again and not sessions_of_others(module))
+        module.revive(anew=of_use and rv != CKR.CRYPTOKI_NOT_INITIALIZED)
 
     def _opened(self, known: TokenIdentity | None) -> Connection:
         """A connection that is not logged in yet, with what the token offers read anew."""

@@ -12,12 +12,13 @@ from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.module import Module, text
 from hwcng.providers.uri import Pkcs11Uri
 
-__all__ = ["FoundToken", "TokenIdentity", "find_token", "identity_in"]
+__all__ = ["FoundToken", "TokenIdentity", "find_token", "identity_in", "sessions_of_others"]
 
 CKF_REMOVABLE_DEVICE = 0x2
 CKF_HW_SLOT = 0x4
 CKF_RNG = 0x1
 CKF_TOKEN_INITIALIZED = 0x400
+UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
 
 
 class TokenIdentity(NamedTuple):
@@ -87,6 +88,15 @@ def identity_in(module: Module, slot: int) -> TokenIdentity | None:
     """Which token is in a slot, None where there is none. Raises what C_GetTokenInfo answers."""
     found = _describe(module, slot, False)
     return found.identity if found is not None else None
+
+
+def sessions_of_others(module: Module) -> bool:
+    """Whether a token says that sessions are open with it, where this process' own are dead or of a token that went."""
+    raw = ffi.new("CK_TOKEN_INFO *")
+    for slot in module.slots():
+        if module.cryptoki.C_GetTokenInfo(slot, raw) == CKR.OK and raw.ulSessionCount not in (0, UNAVAILABLE):
+            return True
+    return False
 
 
 def _slot_info(module: Module, slot: int) -> Any:
