@@ -372,10 +372,12 @@ class Connection:
         session = self.borrow()
         session.key = key
         # After the line above, so that either this thread sees that the key is being destroyed or the other one sees it
-        # at work.
+        # at work. It is not waited for with a session that the other one may need.
         if self._destroying:
+            self.give_back(session)
             with self._destruction.held():
-                pass
+                session = self.borrow()
+                session.key = key
         cryptoki = self.cryptoki
         try:
             rv = begun = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
