@@ -35,13 +35,16 @@ CURRENT_NSS_SECONDS = 120
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--wine", action="store_true", help="also run tests/wine, against the DLLs of Wine")
     parser.addoption("--write-docs", action="store_true", help="make docs/conformance.md anew from what runs")
+    parser.addoption(
+        "--beside", action="store_true", help="with --write-docs: tokens of other versions get columns of their own"
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if session.config.getoption("--write-docs") and exitstatus == pytest.ExitCode.OK:
         from conformance import report
 
-        report.save(session.config.stash[report.RESULTS])
+        report.save(session.config.stash[report.RESULTS], session.config.getoption("--beside"))
 
 
 def pytest_collection_finish() -> None:

@@ -66,6 +66,20 @@ def needs_bits(token: Provider, algorithm: str, bits: int) -> None:
         missing_on(token, f"{algorithm} {bits} bits")
 
 
+def listed_mechanisms(token: Provider) -> frozenset[int]:
+    """The mechanism list of the token's slot, past what hwcng makes of it. A TPM has none."""
+    from hwcng.providers.pkcs11.cryptoki import ffi
+    from hwcng.providers.pkcs11.provider import Pkcs11Provider
+
+    if not isinstance(token, Pkcs11Provider):
+        return frozenset()
+    ask, slot, count = token.cryptoki.C_GetMechanismList, token._current.slot, ffi.new("CK_ULONG *")
+    assert ask(slot, ffi.NULL, count) == 0
+    listed = ffi.new("CK_ULONG[]", count[0])
+    assert ask(slot, listed, count) == 0
+    return frozenset(listed[0 : count[0]])
+
+
 def record_unrun(request_or_config: pytest.FixtureRequest | pytest.Config, capability: str, count: int = 1) -> None:
     """Notes that `count` vectors were not run for want of `capability`."""
     config = getattr(request_or_config, "config", request_or_config)

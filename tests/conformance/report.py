@@ -1,6 +1,7 @@
 """docs/conformance.md and docs/capabilities.json: which token does what, and which test proves which row.
 
-`pytest --write-docs tests/conformance` makes both anew from what ran; without it the tests compare.
+`pytest --write-docs tests/conformance` makes both anew from what ran; without it the tests compare. What another
+version of a token does is in a column of its own, which `--write-docs --beside` makes where that version is installed.
 """
 
 from __future__ import annotations
@@ -30,14 +31,44 @@ RESULTS = pytest.StashKey[Results]()
 
 
 def load() -> Results:
-    """Token -> {"token": who it was, "cells": {cell: result}}."""
+    """Column -> {"token": who it was, "cells": {cell: result}}."""
     found: Results = json.loads(CAPABILITIES.read_text()) if CAPABILITIES.exists() else {}
     return found
 
 
-def save(results: Results) -> None:
-    for token in results.values():
+def _kind(column: str) -> str:
+    """Of the token, whose versions are "kind, version"."""
+    return column.partition(", ")[0]
+
+
+def column_of(name: str, identity: str, columns: Results) -> str | None:
+    """The column of this very version of a token, if there is one."""
+    same = (column for column, token in columns.items() if _kind(column) == name and token["token"] == identity)
+    return next(same, None)
+
+
+def _new_column(name: str, identity: str, columns: Results) -> str:
+    """The kind, and the first of what the token says that the kind's own column does not say."""
+    known = columns[name]["token"].split(", ")
+    return f"{name}, {next(part for part in identity.split(', ') if part not in known)}"
+
+
+def merged(seen: Results, columns: Results, beside: bool) -> Results:
+    """The columns with what was seen. beside: whether another version leaves the kind's own column alone."""
+    found = dict(columns)
+    for name, token in seen.items():
+        column = column_of(name, token["token"], columns)
+        if column is None:
+            column = _new_column(name, token["token"], columns) if beside and name in columns else name
+        found[column] = token
+    kinds = list(dict.fromkeys(map(_kind, found)))
+    return {column: found[column] for column in sorted(found, key=lambda column: kinds.index(_kind(column)))}
+
+
+def save(seen: Results, beside: bool = False) -> None:
+    for token in seen.values():
         token["cells"] = {str(cell): token["cells"][str(cell)] for cell in CELLS}
+    results = merged(seen, load(), beside)
     CAPABILITIES.write_text(json.dumps(results, indent=1, sort_keys=False) + "\n")
     DOCUMENT.write_text(render(results))
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import KeyPair, Secret
-from hwcng.providers.base import Provider
+from hwcng.providers.base import Provider, Support
 
 HASH, HMAC, TLS_PRF = bcrypt.BCRYPT_KDF_HASH, bcrypt.BCRYPT_KDF_HMAC, bcrypt.BCRYPT_KDF_TLS_PRF
 CONCAT, RAW = bcrypt.BCRYPT_SP80056A_CONCAT_KDF, bcrypt.BCRYPT_KDF_RAW_SECRET
@@ -358,15 +358,26 @@ def test_hash(token: Provider, name: str, curve_name: str | None, curve: str) ->
 
 @pytest.mark.row("DRV-02")
 @pytest.mark.parametrize("hash_name", SHA3)
-def test_hashes_that_the_token_lacks(full_token: Provider, hash_name: str) -> None:
-    """Z does not leave the token to be hashed on the host."""
-    secret, _ = agreed(full_token, "ECDH_P256", None, "nistP256")
-    need_refusal = ((HASH, 0), (HMAC, 0), (HMAC, SECRET_IS_KEY), (CONCAT, 0), (TLS_PRF, 0))
-    for function, flags in need_refusal:
+def test_sha3_of_a_secret(pkcs11_token: Provider, hash_name: str) -> None:
+    """The token does it where it has the hash; else Z does not leave the token to be hashed on the host."""
+    token = pkcs11_token
+    secret, z = agreed(token, "ECDH_P256", None, "nistP256")
+    parameters = [(HASH_NAME, hash_name), *everything(TLS1_2)]
+    otherinfo = b"algorithm" + b"party u" + b"party v"
+    expected = {
+        (HASH, 0): oracle.digest(hash_name, z),
+        (HMAC, 0): oracle.mac(hash_name, b"key", z),
+        (HMAC, SECRET_IS_KEY): oracle.mac(hash_name, z, b""),
+        (CONCAT, 0): oracle.digest(hash_name, b"\0\0\0\1" + z + otherinfo),
+        (TLS_PRF, 0): oracle.p_hash(hash_name, z, TLS_LABEL + TLS_SEED, 48),
+    }
+    for (function, flags), derived in expected.items():
+        if token.offers(f"HMAC-{hash_name}") is not Support.REFUSED:
+            assert bcrypt.BCryptDeriveKey(secret, function, parameters, None, flags) == derived
+            continue
         with fails(NTSTATUS.STATUS_NOT_SUPPORTED) as caught:
-            parameters = [(HASH_NAME, hash_name), *everything(TLS1_2)]
             bcrypt.BCryptDeriveKey(secret, function, parameters, None, flags)
-        assert hash_name in caught.value.message and full_token.token.label in caught.value.message
+        assert hash_name in caught.value.message and token.token.label in caught.value.message
 
 
 @pytest.mark.row("DRV-02", "DRV-03")

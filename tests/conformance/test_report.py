@@ -31,3 +31,19 @@ def test_every_cell_works_on_a_token() -> None:
         working = [token for token in results if not token["cells"][cell].startswith("STATUS_")]
         # DESX would put its whiteners on the host.
         assert bool(working) is not cell.startswith("DESX"), cell
+
+
+def test_another_version_of_a_token_has_its_own_column() -> None:
+    def column(version: str) -> dict[str, object]:
+        return {"token": f"Maker Model, Library {version}, firmware 0.0, 60 mechanisms", "cells": {}}
+
+    old, new = column("1.0"), column("2.0")
+    known = {"one": old, "two": {"token": "Another", "cells": {}}}
+    beside = report.merged({"one": new}, known, beside=True)
+    assert list(beside.items()) == [("one", old), ("one, Library 2.0", new), ("two", known["two"])]
+    assert report.column_of("one", str(new["token"]), beside) == "one, Library 2.0"
+    assert report.column_of("one", str(old["token"]), beside) == "one"
+    assert report.column_of("two", str(new["token"]), beside) is None
+    again = report.merged({"one": new}, beside, beside=False)
+    assert again == beside
+    assert report.merged({"one": column("3.0")}, beside, beside=False) == beside | {"one": column("3.0")}

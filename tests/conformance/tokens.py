@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support import missing, name_token
+from support import missing, missing_on, name_token
 
 if TYPE_CHECKING:
     from hwcng.providers.base import Provider
@@ -21,6 +21,7 @@ __all__ = [
     "nss_db_provider",
     "nss_provider",
     "p11_kit_provider",
+    "pkcs11_token",
     "raw_secret_token",
     "swtpm_provider",
     "token",
@@ -114,6 +115,12 @@ def token(request: pytest.FixtureRequest) -> Provider:
     """Each token in turn. A test says with `support.needs` what it cannot do without."""
     opened: Provider = request.getfixturevalue(PROVIDERS[request.param])
     return name_token(opened, request.param)
+
+
+@pytest.fixture
+def pkcs11_token(token: Provider) -> Provider:
+    """Each token in turn whose agreed secrets stay in it."""
+    return token if token.uri.startswith("pkcs11:") else missing_on(token, "agreed secrets that stay in the token")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from tpm2.helpers import in_four_threads, rsa_material
 
-from hwcng import NTSTATUS, bcrypt
+from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.keys import KeyPair, Secret
 from hwcng.providers.base import Provider
 from hwcng.providers.tpm2.provider import Tpm2Provider
@@ -147,7 +147,8 @@ def test_rsa_decryption(rsa_pair: KeyPair) -> None:
 
 
 def test_every_failed_rsa_decryption_looks_the_same(rsa2048: KeyPair) -> None:
-    number, said = modulus(rsa2048), set()
+    """Of OAEP always; of PKCS #1 too, or else, by implicit rejection, a message of no meaning, each time the same."""
+    number, said, rejected = modulus(rsa2048), set(), 0
     oaep = bcrypt.BCRYPT_OAEP_PADDING_INFO("SHA256")
     labelled = bcrypt.BCRYPT_OAEP_PADDING_INFO("SHA256", b"label")
     block = oracle.pkcs1_encryption_block(256, b"message")
@@ -161,10 +162,17 @@ def test_every_failed_rsa_decryption_looks_the_same(rsa2048: KeyPair) -> None:
         (labelled, OAEP, block),
         (labelled, OAEP, oracle.oaep_block(256, "SHA256", b"", b"message")),
     ):
-        with fails(NTSTATUS.STATUS_INVALID_PARAMETER) as failure:
-            bcrypt.BCryptDecrypt(rsa2048, oracle.raw_public(bad, number), info, None, flags)
-        said.add((str(failure.value), str(failure.value.token_code)))
-    assert len(said) == 1
+        ciphertext = oracle.raw_public(bad, number)
+        try:
+            message = bcrypt.BCryptDecrypt(rsa2048, ciphertext, info, None, flags)
+        except CngError as failure:
+            said.add((failure.status, str(failure), str(failure.token_code)))
+            continue
+        assert flags == PKCS1 and message == bcrypt.BCryptDecrypt(rsa2048, ciphertext, info, None, flags)
+        assert message != bad[-len(message) :] or not message
+        rejected += 1
+    assert rejected in (0, 3) and len(said) == 1
+    assert next(iter(said))[0] == NTSTATUS.STATUS_INVALID_PARAMETER
 
 
 def test_digests_of_wrong_length(rsa2048: KeyPair, tpm_provider: Tpm2Provider) -> None:

@@ -12,7 +12,7 @@ import pytest
 from conftest import TOKEN, TWIN_TOKEN, UNOPENED_TOKEN
 from isolation.child import NSS_MODULE, NSS_URI, run
 from isolation.ledger import OpenSessions, pool
-from support import missing
+from support import listed_mechanisms, missing
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
@@ -484,7 +484,7 @@ def token(request: pytest.FixtureRequest, provider: Provider) -> Iterator[Provid
 
 NATIVE, COMPOSED, REFUSED = Support.NATIVE, Support.COMPOSED, Support.REFUSED
 TRUTH = {
-    # operation: (SoftHSM 2.6, NSS 3.87), of reference 1.1
+    # operation: (SoftHSM, NSS), in every version
     ("AES", "ECB"): (NATIVE, NATIVE),
     ("AES", "CBC"): (NATIVE, NATIVE),
     ("AES", "CFB8"): (COMPOSED, COMPOSED),
@@ -495,7 +495,6 @@ TRUTH = {
     ("AES-CMAC", "MAC"): (NATIVE, NATIVE),
     ("AES-GMAC", "MAC"): (COMPOSED, COMPOSED),
     ("HMAC-SHA256", "MAC"): (NATIVE, NATIVE),
-    ("HMAC-SHA3-256", "MAC"): (REFUSED, REFUSED),
     ("RSA", "PKCS1 SHA256"): (NATIVE, NATIVE),
     ("RSA", "PSS SHA256"): (NATIVE, NATIVE),
     ("RSA", "PSS SHA3-256"): (COMPOSED, COMPOSED),
@@ -508,13 +507,22 @@ TRUTH = {
     ("ECDH", "secP256k1"): (NATIVE, REFUSED),
     ("RNG", "random"): (NATIVE, NATIVE),
 }
+# What came with a version: native where the token lists the mechanism (PKCS#11 3.0, table A-1), else refused.
+CAME_LATER = {
+    ("HMAC-SHA3-256", "MAC"): 0x2B1,
+    ("HMAC-SHA3-384", "MAC"): 0x2C1,
+    ("HMAC-SHA3-512", "MAC"): 0x2D1,
+}
 
 
 def test_capabilities_are_the_truth(token: Provider) -> None:
     capabilities = token.capabilities()
     column = "NSS" in token.token.library
     assert capabilities.token == token.token
-    assert {key: capabilities.operations[key] for key in TRUTH} == {key: row[column] for key, row in TRUTH.items()}
+    listed = listed_mechanisms(token)
+    later = {key: NATIVE if mechanism in listed else REFUSED for key, mechanism in CAME_LATER.items()}
+    truth = {key: row[column] for key, row in TRUTH.items()} | later
+    assert {key: capabilities.operations[key] for key in truth} == truth
     assert capabilities.key_bits["AES"] == (128, 192, 256)
     assert {512, 2048, 3072, 4096, 16384} <= set(capabilities.key_bits["RSA"])
     for key, support in capabilities.operations.items():
@@ -542,8 +550,12 @@ def test_offers_agree_with_the_probe(token: Provider, calls: Callable[..., CallC
 
 def test_refused_is_refused_at_open(token: Provider, calls: Callable[..., CallCounter]) -> None:
     with calls(token) as counter:
-        with refused(NTSTATUS.STATUS_NOT_FOUND, "SHA3-256"):
-            bcrypt.BCryptOpenAlgorithmProvider("SHA3-256", token, bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG)
+        with refused(NTSTATUS.STATUS_NOT_FOUND, "DESX"):
+            bcrypt.BCryptOpenAlgorithmProvider("DESX", token)
+        for name in HASHES:
+            if token.offers(f"HMAC-{name}") is REFUSED:
+                with refused(NTSTATUS.STATUS_NOT_FOUND, name):
+                    bcrypt.BCryptOpenAlgorithmProvider(name, token, bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG)
         if token.offers("ECDSA", "brainpoolP256r1") is REFUSED:
             algorithm = bcrypt.BCryptOpenAlgorithmProvider("ECDSA", token)
             pair = bcrypt.BCryptGenerateKeyPair(algorithm, 0)
