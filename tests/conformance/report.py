@@ -48,9 +48,11 @@ def column_of(name: str, identity: str, columns: Results) -> str | None:
 
 
 def _new_column(name: str, identity: str, columns: Results) -> str:
-    """The kind, and the first of what the token says that the kind's own column does not say."""
+    """The kind, and the version or number by which the token differs first from that in the kind's own column."""
     known = columns[name]["token"].split(", ")
-    return f"{name}, {next(part for part in identity.split(', ') if part not in known)}"
+    part = next(part for part in identity.split(", ") if part not in known)
+    last = part.rpartition(" ")[2]
+    return f"{name}, {last if last[0].isdecimal() else part}"
 
 
 def merged(seen: Results, columns: Results, beside: bool) -> Results:

@@ -40,8 +40,8 @@ def test_another_version_of_a_token_has_its_own_column() -> None:
     old, new = column("1.0"), column("2.0")
     known = {"one": old, "two": {"token": "Another", "cells": {}}}
     beside = report.merged({"one": new}, known, beside=True)
-    assert list(beside.items()) == [("one", old), ("one, Library 2.0", new), ("two", known["two"])]
-    assert report.column_of("one", str(new["token"]), beside) == "one, Library 2.0"
+    assert list(beside.items()) == [("one", old), ("one, 2.0", new), ("two", known["two"])]
+    assert report.column_of("one", str(new["token"]), beside) == "one, 2.0"
     assert report.column_of("one", str(old["token"]), beside) == "one"
     assert report.column_of("two", str(new["token"]), beside) is None
     again = report.merged({"one": new}, beside, beside=False)
