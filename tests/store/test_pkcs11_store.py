@@ -436,6 +436,38 @@ def test_storing_that_fails_leaves_what_was(function: str, after: bool, keeper: 
             assert keeper.open_key("kept").public == old.public
 
 
+@pytest.mark.parametrize("nth", [1, 2], ids=["public", "private"])
+def test_an_object_that_cannot_be_read_for_a_moment_is_not_absent(nth: int, keeper: Pkcs11Provider) -> None:
+    """SoftHSM answers so of an object whose file another process writes."""
+    old, new = keeper.generate_pair(ECDSA), keeper.generate_pair(ECDSA)
+    keeper.persist_key(old, "read")
+    keeper._store._places.clear()
+    with FaultInjector(keeper) as faults:
+        faults.fail("C_GetAttributeValue", 0x82, nth=nth)
+        assert keeper.open_key("read").public == old.public
+        faults.clear()
+        faults.fail("C_GetAttributeValue", 0x82, nth=nth)
+        assert status_of(lambda: keeper.persist_key(new, "read")) == HRESULT.NTE_EXISTS
+        assert len(objects_of(keeper)) == 2
+        faults.clear()
+        faults.fail("C_GetAttributeValue", 0x82)
+        assert status_of(lambda: keeper.delete_key("read")) == NTSTATUS.STATUS_DEVICE_BUSY
+        assert len(objects_of(keeper)) == 2
+        faults.clear()
+        faults.fail("C_GetAttributeValue", 0x82, nth=nth)
+        keeper.delete_key("read")
+    assert objects_of(keeper) == []
+
+
+def test_a_replaced_key_that_went_against_the_answer_leaves_the_new_one(keeper: Pkcs11Provider) -> None:
+    old, new = keeper.generate_pair(ECDSA), keeper.generate_pair(ECDSA)
+    keeper.persist_key(old, "went")
+    with FaultInjector(keeper) as faults:
+        faults.fail("C_DestroyObject", 0xE2, nth=1, after=True)
+        assert status_of(lambda: keeper.persist_key(new, "went", replace=True)) == HRESULT.NTE_PERM
+    assert keeper.open_key("went").public == new.public
+
+
 def test_an_old_key_that_may_not_go(keeper: Pkcs11Provider) -> None:
     old, new = keeper.generate_pair(ECDSA), keeper.generate_pair(ECDSA)
     keeper.persist_key(old, "fixed")

@@ -157,7 +157,7 @@ class KeyStore:
         stale_handles = connection.stale_handles
         shelf = shelf_at(connection, address)
         for pause in _pauses():
-            if not shelf.contested or len(shelf.candidates(address)) < 2:
+            if not shelf.unsettled(address):
                 break
             time.sleep(pause)
             shelf = shelf_at(connection, address)
@@ -218,7 +218,7 @@ class KeyStore:
 
     def _store(self, connection: Connection, key: TokenKeys, name: str, replace: bool) -> Place:
         shelf = shelf_of(connection, name)
-        if shelf.contested:
+        if shelf.contested or shelf.unread:
             raise TakenMeanwhileError
         current = shelf.current()
         if current is not None and not replace:
@@ -262,8 +262,8 @@ class KeyStore:
                 current = shelf.current(address)
                 self._forget(address, *(shelf.address_of(key) for key in (current,) if key is not None))
                 seen = seen or current is not None
-                # Only a session that is logged in sees private objects.
-                if current is not None or connection.sees_all():
+                # Only a session that is logged in sees private objects, and the key may be what could not be read.
+                if not shelf.unread and (current is not None or connection.sees_all()):
                     try:
                         delete(connection, shelf, current)
                         break

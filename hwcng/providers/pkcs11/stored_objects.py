@@ -110,7 +110,7 @@ class AttributeReader:
 @dataclass(slots=True)
 class Shelf:
     """What a token holds under one label, "" for none. keys: private and secret objects. elsewhere: the CKA_IDs that
-    keys of other labels have.
+    keys of other labels have. unread: whether what was found could not be read, as it went or changed at that moment.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Shelf:
     publics: list[Stored] = field(default_factory=list)
     certificates: list[Stored] = field(default_factory=list)
     elsewhere: frozenset[bytes] = frozenset()
+    unread: bool = False
 
     def add(self, stored: Stored) -> None:
         if stored.object_class in _KEYS:
@@ -156,6 +157,11 @@ class Shelf:
         candidates = self.candidates()
         rivals = {key.own.replaces if key.own is not None else None for key in candidates}
         return len(candidates) > 1 and len(rivals) == 1 and None not in rivals
+
+    def unsettled(self, address: KeyAddress) -> bool:
+        """Whether another look may tell which key is meant, or that there is one."""
+        candidates = self.candidates(address)
+        return (self.contested and len(candidates) > 1) or (self.unread and not candidates)
 
     def current(self, address: KeyAddress | None = None) -> Stored | None:
         """The key of this name, or of the address; None where there is none.
@@ -200,16 +206,24 @@ def _stored(handle: int, values: dict[Attribute, bytes | None]) -> Stored | None
     return Stored(handle, object_class, name, identifier, values, parse_id(name, identifier))
 
 
-def _read_all(connection: Connection, handles: Sequence[int]) -> Iterator[Stored]:
-    reader = AttributeReader(READ)
-    for handle in handles:
-        values = reader.read(connection, handle)
-        if values is None:
-            # It is gone, or not to be seen any more.
-            require_sight(connection)
-            continue
-        if (stored := _stored(handle, values)) is not None:
-            yield stored
+class _Readings:
+    """The objects of some handles, read as they are asked for. unread: whether one of them could not be read."""
+
+    def __init__(self, connection: Connection, handles: Sequence[int]) -> None:
+        self._connection = connection
+        self._handles = handles
+        self.unread = False
+
+    def __iter__(self) -> Iterator[Stored]:
+        reader = AttributeReader(READ)
+        for handle in self._handles:
+            values = reader.read(self._connection, handle)
+            if values is None:
+                # It is gone, or not to be seen any more, or somebody writes it.
+                require_sight(self._connection)
+                self.unread = True
+            elif (stored := _stored(handle, values)) is not None:
+                yield stored
 
 
 def require_sight(connection: Connection) -> None:
@@ -228,9 +242,11 @@ def find_named(connection: Connection, name: str) -> list[int]:
 def shelf_of(connection: Connection, name: str) -> Shelf:
     """One search, and one read for each object found."""
     shelf = Shelf(name)
-    for stored in _read_all(connection, find_named(connection, name)):
+    readings = _Readings(connection, find_named(connection, name))
+    for stored in readings:
         if stored.name == name:
             shelf.add(stored)
+    shelf.unread = readings.unread
     return shelf
 
 
@@ -242,13 +258,14 @@ def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
         return shelf_of(connection, address.label)
     # Tokens do not agree on whether what is not there is equal to what is empty.
     sought = {Attribute.ID: address.identifier} if address.identifier else {}
-    found = list(_read_all(connection, objects.find(connection, {Attribute.TOKEN: True, **sought}, _LIST_BATCH)))
+    readings = _Readings(connection, objects.find(connection, {Attribute.TOKEN: True, **sought}, _LIST_BATCH))
+    found = list(readings)
     keys = [stored for stored in found if stored.fits(address)]
     labels = {key.name for key in keys}
     if len(labels) == 1 and "" not in labels:
         return shelf_of(connection, labels.pop())
     beside = [stored for stored in found if not stored.name and stored not in keys]
-    shelf = Shelf("", elsewhere=_identifiers_of_named(found))
+    shelf = Shelf("", elsewhere=_identifiers_of_named(found), unread=readings.unread)
     for stored in (*keys, *beside):
         shelf.add(stored)
     return shelf
@@ -257,7 +274,7 @@ def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
 def shelves(connection: Connection) -> list[Shelf]:
     """Everything that has a name: one search, and one read for each token object."""
     found: dict[str, Shelf] = {}
-    everything = list(_read_all(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)))
+    everything = list(_Readings(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)))
     if not any(stored.values.get(Attribute.PRIVATE) == b"\1" for stored in everything):
         require_sight(connection)
     elsewhere = _identifiers_of_named(everything)

@@ -71,7 +71,7 @@ def write(
             _destroy(connection, old.handle, name)
     except CngError as error:
         # After any other error the old key may be gone.
-        if error.status is HRESULT.NTE_PERM:
+        if error.status is HRESULT.NTE_PERM and current is not None and _is_there(connection, current):
             _undo(connection, made, identifier)
         raise
     given_way = shelf.companions(current) if current is not None else []
@@ -189,6 +189,14 @@ def _undo(connection: Connection, made: list[int], identifier: bytes) -> None:
                 _destroy(connection, handle, "a key that was not stored")
         for handle in publics if connection.answers() else ():
             _destroy(connection, handle, "a key that was not stored")
+
+
+def _is_there(connection: Connection, stored: Stored) -> bool:
+    """Whether the object can still be seen for sure."""
+    with contextlib.suppress(CngError):
+        values = AttributeReader({Attribute.ID: 256}).read(connection, stored.handle)
+        return values is not None and (values[Attribute.ID] or b"") == stored.identifier
+    return False
 
 
 def _destroy(connection: Connection, handle: int, name: str) -> bool:
