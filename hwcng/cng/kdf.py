@@ -53,9 +53,10 @@ def _hmac(agreed: AgreedSecret, _bits: int, parameters: Parameters, flags: int) 
     hash_function = require_hash(parameters.hash_function("SHA1"))
     prefix = parameters.octets(BufferType.KDF_SECRET_PREPEND)
     suffix = parameters.octets(BufferType.KDF_SECRET_APPEND)
-    if flags:
-        return agreed.hmac(hash_function.name, prefix + suffix)
-    key = parameters.required(BufferType.KDF_HMAC_KEY)
+    if flags and agreed.length <= hash_function.block_size:
+        return agreed.hmac_of_itself(hash_function.name, prefix, suffix)
+    # A longer key is its digest (RFC 2104, section 2), which BCRYPT_KDF_HASH tells as well.
+    key = agreed.digest(hash_function.name, b"", b"") if flags else parameters.required(BufferType.KDF_HMAC_KEY)
     if len(key) > hash_function.block_size:
         key = hash_function.digest(key)
     padded = key.ljust(hash_function.block_size, b"\0")

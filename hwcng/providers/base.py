@@ -613,6 +613,10 @@ class AgreedSecret(KeyingMaterial):
     """The value Z of a key agreement."""
 
     @abc.abstractmethod
+    def hmac_of_itself(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
+        """HMAC with Z as the key, of prefix || Z || suffix. Z is no longer than a block of the hash."""
+
+    @abc.abstractmethod
     def raw(self) -> bytes:
         """Z itself, big-endian. Raises STATUS_NOT_SUPPORTED unless the provider was opened with allow_raw_secret."""
 

@@ -12,10 +12,13 @@ from conformance import oracle
 from conformance.checks import algorithm, fails, generated, imported, need, public_of
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+from pkcs11 import Mechanism
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import KeyPair, Secret
+from hwcng.hashes import HASHES as HASH_FUNCTIONS
 from hwcng.providers.base import Provider, Support
+from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
 HASH, HMAC, TLS_PRF = bcrypt.BCRYPT_KDF_HASH, bcrypt.BCRYPT_KDF_HMAC, bcrypt.BCRYPT_KDF_TLS_PRF
 CONCAT, RAW = bcrypt.BCRYPT_SP80056A_CONCAT_KDF, bcrypt.BCRYPT_KDF_RAW_SECRET
@@ -116,6 +119,13 @@ def both(token: Provider, name: str, curve_name: str | None, curve: str) -> Sequ
 def takes_hmac_key(token: Provider, hash_name: str, z: bytes) -> bool:
     """SoftHSM's HMAC takes no key that is shorter than the digest."""
     return "SoftHSM" not in token.token.manufacturer or len(z) >= len(oracle.digest(hash_name, b""))
+
+
+def keys_an_hmac_of_itself(token: Provider, hash_name: str, z: bytes) -> bool:
+    """A secret that is longer than a block of the hash does it by its digest; another is masked in the token."""
+    if len(z) > HASH_FUNCTIONS[hash_name].block_size:
+        return digests_keys(token, hash_name)
+    return not isinstance(token, Pkcs11Provider) or token._offered.has(int(Mechanism.XOR_BASE_AND_DATA))
 
 
 def digests_keys(token: Provider, hash_name: str) -> bool:
@@ -367,7 +377,6 @@ def test_sha3_of_a_secret(pkcs11_token: Provider, hash_name: str) -> None:
     expected = {
         (HASH, 0): oracle.digest(hash_name, z),
         (HMAC, 0): oracle.mac(hash_name, b"key", z),
-        (HMAC, SECRET_IS_KEY): oracle.mac(hash_name, z, b""),
         (CONCAT, 0): oracle.digest(hash_name, b"\0\0\0\1" + z + otherinfo),
         (TLS_PRF, 0): oracle.p_hash(hash_name, z, TLS_LABEL + TLS_SEED, 48),
     }
@@ -443,18 +452,31 @@ def test_hmac_with_the_callers_key(token: Provider, name: str, curve_name: str |
 @pytest.mark.row("DRV-05")
 @every_row
 def test_hmac_with_the_secret_as_key(token: Provider, name: str, curve_name: str | None, curve: str) -> None:
+    """The secret is the key and stays in the message."""
     for secret, z in both(token, name, curve_name, curve):
-        assert bcrypt.BCryptDeriveKey(secret, HMAC, None, None, SECRET_IS_KEY) == oracle.mac("SHA1", z, b"")
+        if keys_an_hmac_of_itself(token, "SHA1", z):
+            assert bcrypt.BCryptDeriveKey(secret, HMAC, None, None, SECRET_IS_KEY) == oracle.mac("SHA1", z, z)
         for hash_name in HASHES:
             for prefix, suffix in ((b"", b""), (b"before", b"after"), (b"b" * 5000, b"")):
                 parameters = [(HASH_NAME, hash_name), (PREPEND, prefix), (APPEND, suffix), (HMAC_KEY, b"ignored")]
-                if not takes_hmac_key(token, hash_name, z):
+                if not keys_an_hmac_of_itself(token, hash_name, z):
                     with fails(NTSTATUS.STATUS_NOT_SUPPORTED) as caught:
                         bcrypt.BCryptDeriveKey(secret, HMAC, parameters, None, SECRET_IS_KEY)
-                    assert f"HMAC-{hash_name} under an agreed secret of {len(z)} bytes" in caught.value.message
+                    assert token.token.label in caught.value.message
                     continue
                 derived = bcrypt.BCryptDeriveKey(secret, HMAC, parameters, None, SECRET_IS_KEY)
-                assert derived == oracle.mac(hash_name, z, prefix + suffix)
+                assert derived == oracle.mac(hash_name, z, prefix + z + suffix)
+
+
+@pytest.mark.row("DRV-05")
+def test_a_secret_that_cannot_be_masked_is_the_key_where_it_may_be_read(raw_secret_token: Provider) -> None:
+    for name, curve in (("ECDH_P256", "nistP256"), ("ECDH_P521", "nistP521")):
+        need(raw_secret_token, "ECDH", curve)
+        secret, z = agreed(raw_secret_token, name, None, curve)
+        for hash_name in ("SHA1", "SHA256", "SHA512"):
+            parameters = [(HASH_NAME, hash_name), (PREPEND, b"before"), (APPEND, b"after")]
+            derived = bcrypt.BCryptDeriveKey(secret, HMAC, parameters, None, SECRET_IS_KEY)
+            assert derived == oracle.mac(hash_name, z, b"before" + z + b"after")
 
 
 @pytest.mark.row("DRV-05")
@@ -581,7 +603,7 @@ def test_the_raw_secret_on_request(raw_secret_token: Provider, name: str, curve_
         for length in (0, 1, 16, len(z), len(z) + 1):
             assert bcrypt.BCryptDeriveKey(secret, RAW, [], length) == z[::-1][:length]
         assert bcrypt.BCryptDeriveKey(secret, HASH, None, None) == oracle.digest("SHA1", z)
-        assert bcrypt.BCryptDeriveKey(secret, HMAC, None, None, SECRET_IS_KEY) == oracle.mac("SHA1", z, b"")
+        assert bcrypt.BCryptDeriveKey(secret, HMAC, None, None, SECRET_IS_KEY) == oracle.mac("SHA1", z, z)
 
 
 @pytest.mark.row("DRV-04", "SEC-02")
@@ -595,7 +617,9 @@ def test_one_secret_in_four_threads(token: Provider) -> None:
         ),
         lambda text: bcrypt.BCryptDeriveKey(secret, HMAC, [(HMAC_KEY, text)], None) == oracle.mac("SHA1", text, z),
         lambda text: (
-            bcrypt.BCryptDeriveKey(secret, HMAC, [(APPEND, text)], None, SECRET_IS_KEY) == oracle.mac("SHA1", z, text)
+            not keys_an_hmac_of_itself(token, "SHA1", z)
+            or bcrypt.BCryptDeriveKey(secret, HMAC, [(APPEND, text)], None, SECRET_IS_KEY)
+            == oracle.mac("SHA1", z, z + text)
         ),
     )
 

@@ -300,11 +300,11 @@ def test_leading_zeros_of_z_stay(token: Provider, raw_secret_token: Provider, z:
     around = [*SHA256, (bcrypt.KDF_SECRET_PREPEND, b"before"), (bcrypt.KDF_SECRET_APPEND, b"after")]
     expected = hashlib.sha256(b"before" + value + b"after").digest()
     assert bcrypt.BCryptDeriveKey(secret, "HASH", around, None) == expected
-    keyed = bcrypt.BCryptDeriveKey(secret, "HMAC", around, None, bcrypt.KDF_USE_SECRET_AS_HMAC_KEY_FLAG)
-    assert keyed == hmac.digest(value, b"beforeafter", "sha256")
     readable = bcrypt.BCryptSecretAgreement(
         private(raw_secret_token, SHORT_X, SHORT_P), public(raw_secret_token, y, SHORT_P)
     )
+    keyed = bcrypt.BCryptDeriveKey(readable, "HMAC", around, None, bcrypt.KDF_USE_SECRET_AS_HMAC_KEY_FLAG)
+    assert keyed == hmac.digest(value, b"before" + value + b"after", "sha256")
     assert bcrypt.BCryptDeriveKey(readable, bcrypt.BCRYPT_KDF_RAW_SECRET, None, None) == value[::-1]
 
 

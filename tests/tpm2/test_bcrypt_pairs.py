@@ -334,7 +334,8 @@ def check_derivations(secret: Secret, z: bytes) -> None:
             parameters = [chosen, *parts, (bcrypt.KDF_HMAC_KEY, key)]
             assert derived(bcrypt.BCRYPT_KDF_HMAC, parameters) == oracle.mac(name, key, b"before" + z + b"after")
         flags = bcrypt.KDF_USE_SECRET_AS_HMAC_KEY_FLAG
-        assert derived(bcrypt.BCRYPT_KDF_HMAC, [chosen, *parts], flags) == oracle.mac(name, z, b"beforeafter")
+        around = b"before" + z + b"after"
+        assert derived(bcrypt.BCRYPT_KDF_HMAC, [chosen, *parts], flags) == oracle.mac(name, z, around)
     tls = [(bcrypt.KDF_TLS_PRF_LABEL, LABEL), (bcrypt.KDF_TLS_PRF_SEED, SEED)]
     assert derived(bcrypt.BCRYPT_KDF_TLS_PRF, tls) == oracle.tls10_prf(z, LABEL, SEED, 48)
     for name in ("SHA256", "SHA384"):

@@ -43,20 +43,26 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             raise not_supported(f"token {self.connection.token_name!r} has no {what}")
 
     def digest(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
+        # opencryptoki 3.8 digests no empty secret, of which there is nothing to digest.
+        return self._digest(hash_name, prefix, self.held if self.length else b"", suffix)
+
+    def _digest(self, hash_name: str, *parts: bytes | HeldObject) -> bytes:
+        """Of data and keys, one behind the other."""
         mechanism = mechanisms.DIGEST_MECHANISMS[hash_name]
         self._require(mechanism, hash_name)
         connection, cryptoki = self.connection, self.connection.cryptoki
         room = HASHES[hash_name].digest_size
 
+        def update(session: Session, part: bytes | HeldObject) -> int:
+            if isinstance(part, bytes):
+                return cryptoki.C_DigestUpdate(session.handle, part, len(part))
+            return cryptoki.C_DigestKey(session.handle, part.handle)
+
         def calls(session: Session) -> int:
             rv = cryptoki.C_DigestInit(session.handle, session.set_mechanism(mechanisms.call(mechanism)))
-            if rv == CKR.OK and prefix:
-                rv = cryptoki.C_DigestUpdate(session.handle, prefix, len(prefix))
-            # opencryptoki 3.8 digests no empty secret, of which there is nothing to digest.
-            if rv == CKR.OK and self.length:
-                rv = cryptoki.C_DigestKey(session.handle, self.held.handle)
-            if rv == CKR.OK and suffix:
-                rv = cryptoki.C_DigestUpdate(session.handle, suffix, len(suffix))
+            for part in parts:
+                if rv == CKR.OK and part:
+                    rv = update(session, part)
             return rv if rv != CKR.OK else cryptoki.C_DigestFinal(session.handle, output, length)
 
         output, length = ffi.new("unsigned char[]", room), ffi.new("CK_ULONG *", room)

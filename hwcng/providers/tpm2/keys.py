@@ -275,6 +275,9 @@ class HostSecret(base.AgreedSecret):
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         return HASHES[hash_name].hmac(self._octets(), data)
 
+    def hmac_of_itself(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
+        return self.hmac(hash_name, prefix + self._octets() + suffix)
+
     def half_hmac(self, half: int, hash_name: str, data: bytes) -> bytes:
         value = self._octets()
         size = (len(value) + 1) // 2
