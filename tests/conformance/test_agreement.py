@@ -310,11 +310,18 @@ def test_unknown_functions(p256: Agreed, function: str) -> None:
 
 @pytest.mark.row("DRV-02")
 @pytest.mark.parametrize("function", [HASH, HMAC, TLS_PRF, CONCAT])
-@pytest.mark.parametrize("hash_name", ["RNG", "AES", "sha256", "unknown", "", 5])
+@pytest.mark.parametrize("hash_name", ["RNG", "AES", "sha256", "unknown", ""])
 def test_unknown_hashes(p256: Agreed, function: str, hash_name: object) -> None:
     parameters = [*everything(TLS1_2), (HASH_NAME, hash_name)]
     with fails(NTSTATUS.STATUS_NOT_SUPPORTED):
         bcrypt.BCryptDeriveKey(p256.secret, function, parameters, None)
+
+
+@pytest.mark.row("DRV-02")
+@pytest.mark.parametrize("function", [HASH, HMAC, TLS_PRF, CONCAT])
+def test_what_is_no_name_of_a_hash(p256: Agreed, function: str) -> None:
+    with fails(NTSTATUS.STATUS_INVALID_PARAMETER):
+        bcrypt.BCryptDeriveKey(p256.secret, function, [*everything(TLS1_2), (HASH_NAME, 5)], None)
 
 
 def everything(protocol: int) -> list[tuple[int, object]]:
