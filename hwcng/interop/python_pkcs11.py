@@ -33,6 +33,9 @@ _adopting = ProcessLock()
 class _AdoptedLibrary(lib):
     """A library that neither initialises nor finalises. As long as it lives, hwcng does not finalise the module."""
 
+    # The application may have sessions with any token.
+    slot = None
+
     def initialize(self) -> None:
         """hwcng has done it. `initialized` stays False, so that nothing here calls C_Finalize."""
 

@@ -102,6 +102,22 @@ def test_session_keys_tell_it_and_named_keys_come_back(kept: Pkcs11Provider) -> 
     assert caught.value.status == NTSTATUS.STATUS_INVALID_DEVICE_STATE
 
 
+def test_who_logs_in_first_after_a_logout_does_not_hide_it(
+    kept: Pkcs11Provider, unopened_token_uri: str, other_token_pin: str
+) -> None:
+    """The new login lets all sessions in, those too whose keys ended with the old one."""
+    session_key, named = kept.generate_pair(ECDSA), kept.persist_key(kept.generate_pair(ECDSA), "logout-first")
+    lost = kept._current
+    log_out(kept)
+    with hwcng.open_provider(unopened_token_uri, pin=other_token_pin):
+        assert not lost.sees_all()
+        assert names(kept) == ["logout-first"]
+        named.sign_digest(EcdsaSpec(), DIGEST)
+        with pytest.raises(CngError, match="logged this process out") as caught:
+            session_key.sign_digest(EcdsaSpec(), DIGEST)
+        assert caught.value.status == NTSTATUS.STATUS_INVALID_DEVICE_STATE
+
+
 DATABASE = """
 from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
 from store.test_pkcs11_logout import ECDSA, log_out, names

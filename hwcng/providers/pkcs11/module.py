@@ -56,7 +56,10 @@ DEFAULT_MODULE = "p11-kit-proxy"
 
 
 class Connected(Protocol):
-    """What a module knows of the connections opened through it."""
+    """What a module knows of the connections opened through it. slot: its token's, None for one without a token."""
+
+    @property
+    def slot(self) -> int | None: ...
 
     def answers(self) -> bool: ...
 
@@ -216,6 +219,14 @@ class Module:
 
     def enlist(self, connection: Connected) -> None:
         self._connections.add(connection)
+
+    def ask_others(self, connection: Connected) -> None:
+        """Asks the other connections with the token of `connection`, each of which is dead from now on where it was
+        logged out.
+        """
+        for other in list(self._connections):
+            if other is not connection and other.slot == connection.slot:
+                other.answers()
 
     def revive(self, *, anew: bool, alone: bool = False) -> None:
         """Initialises what another user of the module has finalised. Raises what C_Initialize answers.

@@ -109,6 +109,9 @@ class Connection:
     def log_in(self) -> None:
         """The connection is dead where that fails. Raises as `Login.log_in` does."""
         try:
+            if self.login.required:
+                # A login lets all sessions of the process in again, so that they would not tell what they lost.
+                self.module.ask_others(self)
             self.login.log_in(self._witness.session)
             if self.login.required:
                 self._witness.logged_in()
