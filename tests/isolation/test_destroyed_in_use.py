@@ -133,3 +133,79 @@ def test_a_provider_that_another_thread_closes(token_uri: str, token_pin: str) -
     ]
     token.close()
     assert set().union(*(group.statuses() for group in threads)) == {NTSTATUS.STATUS_INVALID_HANDLE}
+
+
+def _exportable(token: Provider) -> Any:
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("AES", token)
+    bcrypt.BCryptSetProperty(algorithm, bcrypt.NCRYPT_EXPORT_POLICY_PROPERTY, bcrypt.NCRYPT_ALLOW_EXPORT_FLAG)
+    return bcrypt.BCryptGenerateSymmetricKey(algorithm, None, bytes(16))
+
+
+def _wrap(key: Any) -> object:
+    return bcrypt.BCryptExportKey(key, None, bcrypt.BCRYPT_OPAQUE_KEY_BLOB)
+
+
+def _unwrap_under(key: Any) -> object:
+    blob = bytes.fromhex("1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5")
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("AES", key.algorithm_handle.provider)
+    return bcrypt.BCryptImportKey(algorithm, key, bcrypt.BCRYPT_AES_WRAP_KEY_BLOB, None, blob)
+
+
+# Each function of PKCS#11 that an operation with a key waits in: what takes the key's handle, and in which place; then
+# the handle, its use and its end.
+CALLS: Mapping[str, tuple[str, int, tuple[Make, Use, Callable[[Any], object]]]] = {
+    "C_SignInit": ("C_SignInit", 2, HANDLES["ECDSA"]),
+    "C_Sign": ("C_SignInit", 2, HANDLES["ECDSA"]),
+    "C_Decrypt": ("C_DecryptInit", 2, HANDLES["RSA"]),
+    "C_Encrypt": ("C_EncryptInit", 2, HANDLES["AES"]),
+    "C_DeriveKey": ("C_DeriveKey", 2, HANDLES["ECDH"]),
+    "C_CopyObject": ("C_CopyObject", 1, HANDLES["duplicates"]),
+    "C_DigestKey": ("C_DigestKey", 1, HANDLES["secret"]),
+    "C_WrapKey": ("C_WrapKey", 3, (_exportable, _wrap, bcrypt.BCryptDestroyKey)),
+    "C_UnwrapKey": ("C_UnwrapKey", 2, (_key("AES"), _unwrap_under, bcrypt.BCryptDestroyKey)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_key_is_destroyed_in_the_middle_of_a_call(provider: Provider, name: str) -> None:
+    """SoftHSM reads freed memory where one is. It is destroyed when the operation is over."""
+    taker, place, (make, use, end) = CALLS[name]
+    handle = make(provider)
+    entered, leave = threading.Event(), threading.Event()
+    used: list[int] = []
+    destroyed: list[int] = []
+    failures: list[CngError] = []
+
+    def instrument(function: str, call: Callable[..., int]) -> Callable[..., int]:
+        def instrumented(*arguments: Any) -> int:
+            if function == "C_DestroyObject":
+                destroyed.append(int(arguments[1]))
+            if function == taker:
+                used.append(int(arguments[place]))
+            if function == name:
+                entered.set()
+                assert leave.wait(SECONDS)
+            return call(*arguments)
+
+        return instrumented
+
+    def work() -> None:
+        try:
+            use(handle)
+        except CngError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    undo = provider.cryptoki.instrument(instrument)  # type: ignore[attr-defined]
+    try:
+        thread.start()
+        assert entered.wait(SECONDS)
+        end(handle)
+        assert used[0] not in destroyed
+        leave.set()
+        thread.join(SECONDS)
+        assert used[0] in destroyed
+    finally:
+        leave.set()
+        undo()
+    assert {error.status for error in failures} <= ENDED

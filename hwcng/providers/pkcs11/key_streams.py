@@ -79,9 +79,11 @@ class KeyStreams:
             connection.discard(running.session)
             running = None
         if running is None:
-            session = connection.borrow()
+            session = connection.borrow((key,))
         else:
             session = running.session
+            # Its key is in the operation already.
+            session.keys = ()
             foreign_work_begins(session)
         try:
             rv, result = _go_on(connection, session, verb, call, key, position if running is None else None, data)

@@ -187,7 +187,7 @@ class _Ruler:
         output, length = ffi.new("unsigned char[]", _LONGEST_SECRET), ffi.new("CK_ULONG *", _LONGEST_SECRET)
         call = mechanisms.call(int(Mechanism.AES_KEY_WRAP))
         try:
-            with connection.owning() as session:
+            with connection.owning(measuring.handle, key.handle) as session:
                 rv = connection.cryptoki.C_WrapKey(
                     session.handle, session.set_mechanism(call), measuring.handle, key.handle, output, length
                 )
@@ -204,7 +204,7 @@ class _Ruler:
         block = bytes(AES_BLOCK if self._spec.family is SecretFamily.AES else _DES_BLOCK)
         call = mechanisms.cipher(self._spec.family, CipherSpec(CipherMode.CBC, block))
         # An owner session: a refusal leaves no trace in it that would have to be swept up by further calls.
-        with connection.owning() as session:
+        with connection.owning(key.handle) as session:
             rv = cryptoki.C_EncryptInit(session.handle, session.set_mechanism(call), key.handle)
             output = session.output_of(len(block))
             # Also after a refused C_EncryptInit, so that there are two calls either way.

@@ -66,7 +66,7 @@ class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
             return rv if rv != CKR.OK else cryptoki.C_DigestFinal(session.handle, output, length)
 
         output, length = ffi.new("unsigned char[]", room), ffi.new("CK_ULONG *", room)
-        if (rv := connection.perform(calls)) != CKR.OK:
+        if (rv := connection.perform(calls, self.held.handle)) != CKR.OK:
             raise connection.error(rv, f"the {hash_name} digest of {self.noun} failed")
         return bytes(ffi.buffer(output, length[0]))
 

@@ -90,11 +90,12 @@ def make(
     connection: Connection,
     asked: str,
     call: Callable[[Session, CData], int],
+    *keys: int,
     verdicts: Mapping[int, NTSTATUS] | None = None,
 ) -> SessionObject:
-    """Runs a C_ function that makes one object, in an owner session."""
+    """Runs a C_ function that makes one object, in an owner session. keys: that it uses."""
     handle = ffi.new("CK_ULONG *")
-    rv = connection.produce(lambda session: call(session, handle))
+    rv = connection.produce(lambda session: call(session, handle), *keys)
     if rv != CKR.OK:
         raise connection.error(rv, f"{asked} failed", verdicts)
     return SessionObject(connection, int(handle[0]))
@@ -109,7 +110,7 @@ def create(
             connection,
             asked,
             lambda session, handle: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle),
-            verdicts,
+            verdicts=verdicts,
         )
 
 
@@ -149,7 +150,8 @@ def unwrap(
                 count,
                 handle,
             ),
-            verdicts,
+            wrapping_key,
+            verdicts=verdicts,
         )
     hold_to_template(key, template)
     return key
@@ -160,7 +162,7 @@ def unwrap_quietly(
 ) -> SessionObject | None:
     """C_UnwrapKey, None where the token refuses: what it says of the reason is not even looked at."""
     handle = ffi.new("CK_ULONG *")
-    with packed(template) as (attributes, count), connection.owning() as session:
+    with packed(template) as (attributes, count), connection.owning(wrapping_key) as session:
         rv = connection.cryptoki.C_UnwrapKey(
             session.handle,
             session.set_mechanism(mechanism),
@@ -192,6 +194,7 @@ def derive(
             lambda session, handle: connection.cryptoki.C_DeriveKey(
                 session.handle, session.set_mechanism(mechanism), base_key, attributes, count, handle
             ),
+            base_key,
         )
     hold_to_template(key, template)
     return key
@@ -220,6 +223,7 @@ def decapsulate(
                 len(ciphertext),
                 handle,
             ),
+            private_key,
         )
     hold_to_template(key, template)
     return key
@@ -244,6 +248,7 @@ def encapsulate(
                 length,
                 handle,
             ),
+            public_key,
         )
     return key, bytes(ffi.buffer(output, length[0]))
 
@@ -268,7 +273,9 @@ def read_attributes(
     for attribute, kind, value in zip(attributes, kinds, values, strict=True):
         attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), value, room
     rv = connection.perform(
-        lambda session: connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds)), _TOLD
+        lambda session: connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds)),
+        handle,
+        sound=_TOLD,
     )
     if rv not in _TOLD:
         raise connection.error(rv, "reading attributes failed")
@@ -310,7 +317,7 @@ def hold_to_template(key: SessionObject, template: Template) -> None:
 def _set_attribute(connection: Connection, handle: int, kind: Attribute, value: bool) -> int:
     with packed({kind: value}) as (attributes, count):
         return connection.produce(
-            lambda session: connection.cryptoki.C_SetAttributeValue(session.handle, handle, attributes, count)
+            lambda session: connection.cryptoki.C_SetAttributeValue(session.handle, handle, attributes, count), handle
         )
 
 

@@ -79,7 +79,9 @@ def wrap(connection: Connection, call: MechanismCall, wrapping_key: int, key: in
     rv = connection.perform(
         lambda session: connection.cryptoki.C_WrapKey(
             session.handle, session.set_mechanism(call), wrapping_key, key, output, length
-        )
+        ),
+        wrapping_key,
+        key,
     )
     if rv != CKR.OK:
         raise connection.error(rv, "wrapping the key failed")

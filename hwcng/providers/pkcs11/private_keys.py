@@ -135,6 +135,7 @@ class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
                 lambda session, handle: connection.cryptoki.C_CopyObject(
                     session.handle, self.held.handle, attributes, count, handle
                 ),
+                self.held.handle,
             )
         return Pkcs11PrivateKey(
             held,

@@ -236,7 +236,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         template = ffi.new("CK_ATTRIBUTE[]", 1)
         source = self.held.handle
         rv = connection.produce(
-            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, template, 0, handle)
+            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, template, 0, handle), source
         )
         if rv == CKR.OK:
             return self._twin(SessionObject(connection, int(handle[0])))

@@ -40,16 +40,16 @@ class Session:
     """An open session and the memory its operations reuse.
 
     judged: whether an operation in it ended with the token's verdict on the data, after which some tokens may not have
-    ended it. key: of the operation that it is at or was at last, 0 for none.
+    ended it. keys: the handles of those that the operation uses which it is at or was at last.
     """
 
-    __slots__ = ("handle", "judged", "key", "length", "mechanism", "module", "output", "room")
+    __slots__ = ("handle", "judged", "keys", "length", "mechanism", "module", "output", "room")
 
     def __init__(self, handle: int, module: Module) -> None:
         self.handle = handle
         self.module = module
         self.judged = False
-        self.key = 0
+        self.keys: tuple[int, ...] = ()
         self.mechanism: CData = ffi.new("CK_MECHANISM *")
         self.length: CData = ffi.new("CK_ULONG *")
         self.room = OUTPUT_ROOM
@@ -215,8 +215,10 @@ class Connection:
                 rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION, ffi.NULL, ffi.NULL, handle)
         return rv, int(handle[0])
 
-    def borrow(self) -> Session:
-        """A session to work with. Give it back with `give_back` after success, with `discard` after anything else."""
+    def borrow(self, keys: tuple[int, ...] = ()) -> Session:
+        """A session for an operation that uses `keys`, none of which is destroyed before it is over. Give it back with
+        `give_back` after success, with `discard` after anything else.
+        """
         if not entered[0]:
             notice_fork()
         try:
@@ -226,7 +228,7 @@ class Connection:
         if session is None:
             self.require_alive()
             session = self._open_another(self._idle, 0)
-        session.key = 0
+        session.keys = keys
         at_work.add(session)
         if forks_under_way:
             foreign_work_begins(session)
@@ -234,6 +236,12 @@ class Connection:
         if self._end is not None:
             self.discard(session)
             self.require_alive()
+        # After it is at work, so that either this thread sees that a key is being destroyed or the other one sees the
+        # operation. It is not waited for with a session that the other one may need.
+        if self._destroying and keys:
+            self.give_back(session)
+            with self._destruction.held():
+                return self.borrow(keys)
         return session
 
     def _open_another(self, pool: deque[Session], flags: int) -> Session:
@@ -287,13 +295,13 @@ class Connection:
             while True:
                 self.discard(sessions.pop())
 
-    def perform(self, calls: Callable[[Session], int], sound: Collection[int] = _OK) -> int:
+    def perform(self, calls: Callable[[Session], int], *keys: int, sound: Collection[int] = _OK) -> int:
         """The CKR of an operation in a pooled session, in another one where that was dead before.
 
-        sound: answers after which the session has no operation left in it.
+        keys: that it uses. sound: answers after which the session has no operation left in it.
         """
         for once_more in (True, False):
-            session = self.borrow()
+            session = self.borrow(keys)
             try:
                 rv = calls(session)
             except BaseException:
@@ -320,33 +328,47 @@ class Connection:
         self.give_back(session)
 
     @contextlib.contextmanager
-    def owning(self) -> Iterator[Session]:
-        """A session whose objects live as long as this connection."""
+    def owning(self, *keys: int) -> Iterator[Session]:
+        """A session whose objects live as long as this connection. keys: that the operation in it uses."""
         notice_fork()
         if self._end is not None:
             self.require_alive("the connection")
         self._collect_garbage()
-        try:
-            session = self._owners.pop()
-        except IndexError:
-            session = self._open_another(self._owners, CKF_RW_SESSION)
-        foreign_work_begins(session)
+        session = self._borrow_owner(keys)
         try:
             if self._end is not None:
                 self.require_alive("the connection")
             yield session
         finally:
-            at_work.discard(session)
-            self._owners.append(session)
-            self._returned_to(self._owners)
+            self._give_back_owner(session)
 
-    def produce(self, calls: Callable[[Session], int]) -> int:
-        """The CKR of calls that make or change an object, in an owner session, in another one where it was dead."""
-        with self.owning() as session:
+    def _borrow_owner(self, keys: tuple[int, ...]) -> Session:
+        try:
+            session = self._owners.pop()
+        except IndexError:
+            session = self._open_another(self._owners, CKF_RW_SESSION)
+        session.keys = keys
+        foreign_work_begins(session)
+        if self._destroying and keys:
+            self._give_back_owner(session)
+            with self._destruction.held():
+                return self._borrow_owner(keys)
+        return session
+
+    def _give_back_owner(self, session: Session) -> None:
+        at_work.discard(session)
+        self._owners.append(session)
+        self._returned_to(self._owners)
+        if self._leaving and not self._destroying:
+            self._destroy_leaving()
+
+    def produce(self, calls: Callable[[Session], int], *keys: int) -> int:
+        """The CKR of calls that make or change an object by `keys`, in an owner session, another where that was dead."""
+        with self.owning(*keys) as session:
             rv = calls(session)
         # Only this answer says that nothing was made.
         if rv == CKR.SESSION_HANDLE_INVALID and self.was_dead(session, rv):
-            with self.owning() as session:
+            with self.owning(*keys) as session:
                 rv = calls(session)
         return rv
 
@@ -372,15 +394,7 @@ class Connection:
         (CKA_ALWAYS_AUTHENTICATE). quiet: a failure that `verdicts` names costs no further call, so that the number of
         calls does not tell it from a success. once_more: whether to repeat it where the session was dead before.
         """
-        session = self.borrow()
-        session.key = key
-        # After the line above, so that either this thread sees that the key is being destroyed or the other one sees it
-        # at work. It is not waited for with a session that the other one may need.
-        if self._destroying:
-            self.give_back(session)
-            with self._destruction.held():
-                session = self.borrow()
-                session.key = key
+        session = self.borrow((key,))
         cryptoki = self.cryptoki
         try:
             rv = begun = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
@@ -459,12 +473,12 @@ class Connection:
                         self._destroy_leaving()
 
     def _in_use(self, handle: int) -> bool:
-        return any(isinstance(work, Session) and work.key == handle for work in at_work.copy())
+        return any(isinstance(work, Session) and handle in work.keys for work in at_work.copy())
 
     def _destroy_now(self, handle: int) -> None:
         if self._end is None:
             with contextlib.suppress(CngError):
-                rv = self.perform(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle), _ENDED)
+                rv = self.perform(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle), sound=_ENDED)
                 if rv == CKR.SESSION_READ_ONLY:
                     # Some keep session objects as they keep token objects, and for ever: tpm2-pkcs11 1.9.1.
                     rv = self.produce(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle))

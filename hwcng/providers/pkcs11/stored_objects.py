@@ -103,7 +103,7 @@ class AttributeReader:
             attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), memory, room
         cryptoki, attributes, count = connection.cryptoki, self._attributes, len(self._rooms)
         return connection.perform(
-            lambda session: cryptoki.C_GetAttributeValue(session.handle, handle, attributes, count), _TOLD
+            lambda session: cryptoki.C_GetAttributeValue(session.handle, handle, attributes, count), handle, sound=_TOLD
         )
 
 

@@ -119,7 +119,7 @@ def _copy(connection: Connection, key: Pkcs11SecretKey | Pkcs11PrivateKey, name:
     source = key.held.handle
     with templates.packed(template) as (attributes, count):
         rv = connection.produce(
-            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, attributes, count, handle)
+            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, attributes, count, handle), source
         )
     if rv != CKR.OK:
         raise connection.error(rv, f"storing the key as {name!r} failed", _CANNOT_STORE)
