@@ -301,7 +301,7 @@ def test_the_pin_of_a_provider_serves_a_keys_own_authentication(
 ) -> None:
     with hwcng.open_provider(unopened_token_uri, pin=other_token_pin) as opened:
         assert isinstance(opened, type(provider))
-        with FaultInjector(provider) as faults, opened._connection.working() as session:
+        with FaultInjector(provider) as faults, opened._connection.owning() as session:
             faults.fail("C_Login", 0)
             opened._connection.login.authenticate(session.handle)
             faults.clear()

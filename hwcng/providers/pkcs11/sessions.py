@@ -317,17 +317,6 @@ class Connection:
         return rv
 
     @contextlib.contextmanager
-    def working(self) -> Iterator[Session]:
-        """A pooled session for calls that cannot be repeated in another one."""
-        session = self.borrow()
-        try:
-            yield session
-        except BaseException:
-            self.discard(session)
-            raise
-        self.give_back(session)
-
-    @contextlib.contextmanager
     def owning(self, *keys: int) -> Iterator[Session]:
         """A session whose objects live as long as this connection. keys: that the operation in it uses."""
         notice_fork()
@@ -363,7 +352,7 @@ class Connection:
             self._destroy_leaving()
 
     def produce(self, calls: Callable[[Session], int], *keys: int) -> int:
-        """The CKR of calls that make or change an object by `keys`, in an owner session, another where that was dead."""
+        """The CKR of calls that make or change an object by `keys`, in an owner session, another if it was dead."""
         with self.owning(*keys) as session:
             rv = calls(session)
         # Only this answer says that nothing was made.
