@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from hwcng.capi import constants as c
 from hwcng.cng.host_hashes import HOST_HASHES
-from hwcng.hashes import HashFunction
 from hwcng.providers.base import SecretFamily
+from hwcng.standards.hashes import HashFunction
 
 __all__ = ["ALGIDS", "SPEC_OF_ALGID", "AlgId", "Kind"]
 

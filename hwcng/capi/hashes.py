@@ -13,7 +13,7 @@ from hwcng.capi.keys import bad_key
 from hwcng.capi.sessions import SessionKey
 from hwcng.cng.handles import Handle
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.hashes import HASHES, RunningHash
+from hwcng.standards.hashes import HASHES, RunningHash
 
 __all__ = ["HMAC_INFO", "CapiHash", "create"]
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hwcng.cng.host_hashes import HOST_HASHES
-from hwcng.hashes import HashFunction
+from hwcng.standards.hashes import HashFunction
 
 __all__ = [
     "ALGORITHMS",

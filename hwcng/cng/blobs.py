@@ -40,7 +40,6 @@ from hwcng.cng.pq_blobs import (
     BCRYPT_PQDSA_PRIVATE_SEED_BLOB,
     BCRYPT_PQDSA_PUBLIC_BLOB,
 )
-from hwcng.curves import CURVES, DOMAINS, Curve
 from hwcng.errors import HRESULT, NTSTATUS, CngError, told
 from hwcng.headers.records import (
     BCRYPT_ECCFULLKEY_BLOB,
@@ -49,6 +48,7 @@ from hwcng.headers.records import (
     BCRYPT_RSAKEY_BLOB,
 )
 from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
+from hwcng.standards.curves import CURVES, DOMAINS, Curve
 
 __all__ = [
     "BCRYPT_AES_WRAP_KEY_BLOB",

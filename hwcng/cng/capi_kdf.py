@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hwcng.cng.handles import invalid_parameter
-from hwcng.hashes import HashFunction
 from hwcng.providers.compose import xor
+from hwcng.standards.hashes import HashFunction
 
 __all__ = ["BLOCK_CIPHERS", "check_length", "expand"]
 

@@ -26,8 +26,8 @@ from hwcng.cng.kdf import (
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import told
-from hwcng.hashes import HASHES
 from hwcng.providers.base import DigestKdfSpec, KdfSpec, KeyingMaterial, Provider, SecretKey, SecretSpec
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["from_base_key", "from_secret", "resident_key"]
 

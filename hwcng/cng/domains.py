@@ -12,11 +12,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hwcng.cng import dh_groups
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.primes import is_prime
-from hwcng.hashes import HASHES
 from hwcng.providers.base import DhDomain, DsaDomain
+from hwcng.standards import dh_groups
+from hwcng.standards.hashes import HASHES
 
 __all__ = [
     "FIPS_186_2",

@@ -14,11 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from hwcng.cng import finite_fields, host, montgomery, pq_host
-from hwcng.cng.dh_groups import GENERATOR, safe_prime
-from hwcng.curves import DOMAINS
 from hwcng.errors import CngError
 from hwcng.forking import foreign_work
-from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 from hwcng.providers.base import (
     DsaDomain,
     DsaPublicKey,
@@ -29,6 +26,9 @@ from hwcng.providers.base import (
     MlDsaSpec,
     MlKemPublicKey,
 )
+from hwcng.standards.curves import DOMAINS
+from hwcng.standards.dh_groups import GENERATOR, safe_prime
+from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 
 __all__: list[str] = []
 

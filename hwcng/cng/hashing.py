@@ -17,8 +17,8 @@ from hwcng.cng.handles import Handle, in_use, invalid_handle, invalid_parameter,
 from hwcng.cng.host_hashes import ExtendableFunction, RunningExtendable
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import RunningHash
 from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, SecretFamily, SecretKey, SecretSpec, Usage
+from hwcng.standards.hashes import RunningHash
 
 __all__ = [
     "BCRYPT_HASH_DONT_RESET_FLAG",

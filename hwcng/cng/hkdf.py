@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hwcng.cng.handles import invalid_parameter
 from hwcng.errors import told
-from hwcng.hashes import HASHES
 from hwcng.providers.base import HkdfSpec
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["HkdfState"]
 

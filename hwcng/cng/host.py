@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
 from hwcng.providers.base import (
@@ -34,6 +33,7 @@ from hwcng.providers.compose import (
     emsa_pss_verify,
     hash_of_digest,
 )
+from hwcng.standards.curves import CURVES, DOMAINS
 
 __all__ = ["check_private", "check_public", "completed", "rsa_encrypt", "verify"]
 

@@ -1,6 +1,6 @@
 """All hashes of CNG that need no key: they are the host's.
 
-Standards: as hwcng.hashes, and RFC 1319 (MD2), RFC 1320 (MD4), FIPS 202, section 6.2 (SHAKE), SP 800-185, section 3
+Standards: as hwcng.standards.hashes, and RFC 1319 (MD2), RFC 1320 (MD4), FIPS 202, section 6.2 (SHAKE), SP 800-185, section 3
 (cSHAKE). MD2 and MD4 are hashlib's where its OpenSSL has them; else, and for cSHAKE, they are pycryptodome's.
 """
 
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Protocol, cast
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES, HashFunction, RunningHash
+from hwcng.standards.hashes import HASHES, HashFunction, RunningHash
 
 __all__ = ["HOST_HASHES", "ExtendableFunction", "OldHash", "RunningExtendable"]
 

@@ -15,9 +15,9 @@ from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.errors import told
-from hwcng.hashes import HASHES
 from hwcng.providers.base import AgreedSecret, HkdfSpec, KeyingMaterial
 from hwcng.providers.compose import xor
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["LARGEST_DERIVATION", "concat_hash", "derive", "expanded", "hkdf_spec", "other_info", "p_hash"]
 

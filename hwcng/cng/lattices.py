@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from hwcng.parameter_sets import MlDsaSet, MlKemSet
+from hwcng.standards.parameter_sets import MlDsaSet, MlKemSet
 
 __all__ = ["ml_dsa_expanded", "ml_dsa_public", "ml_kem_coefficients", "ml_kem_expanded", "ml_kem_public"]
 

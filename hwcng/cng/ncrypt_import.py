@@ -31,7 +31,6 @@ from hwcng.cng.ncrypt_keys import StorageProvider, storable_algorithm
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
-from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, told
 from hwcng.forking import foreign_work
 from hwcng.headers.records import NCRYPT_KEY_BLOB_HEADER, BCryptBuffer, BCryptBufferDesc
@@ -45,6 +44,7 @@ from hwcng.providers.base import (
     RsaPrivateKey,
     Usage,
 )
+from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

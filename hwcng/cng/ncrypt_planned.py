@@ -13,7 +13,7 @@ from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.pairs import KeyPair
 from hwcng.errors import HRESULT
-from hwcng.parameter_sets import SHARED_SECRET_SIZE
+from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["planned"]
 

@@ -18,11 +18,11 @@ from hwcng.cng.families import FAMILIES, PairFamily
 from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.storable import StorableKey
-from hwcng.curves import CURVES, Curve
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
-from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey, Usage
+from hwcng.standards.curves import CURVES, Curve
+from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation

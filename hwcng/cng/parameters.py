@@ -9,8 +9,8 @@ from typing import TypeAlias
 from hwcng import arguments
 from hwcng.arguments import Octets
 from hwcng.errors import invalid_parameter, not_supported, told
-from hwcng.hashes import HASHES, HashFunction
 from hwcng.headers.records import BCryptBuffer, BCryptBufferDesc
+from hwcng.standards.hashes import HASHES, HashFunction
 
 __all__ = ["BufferType", "ParameterList", "Parameters", "require_hash"]
 

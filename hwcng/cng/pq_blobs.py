@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.headers.records import BCRYPT_PQDSA_KEY_BLOB
-from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MlDsaSet, MlKemSet
+from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MlDsaSet, MlKemSet
 
 __all__ = [
     "BCRYPT_MLDSA_PRIVATE_MAGIC",

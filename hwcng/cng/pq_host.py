@@ -22,9 +22,9 @@ from hwcng.cng.lattices import (
 )
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
-from hwcng.hashes import HASHES
-from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, MlKemPrivateKey, MlKemPublicKey
+from hwcng.standards.hashes import HASHES
+from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
 
 __all__ = [
     "check_ml_kem_public",

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES, HashFunction
 from hwcng.providers.base import (
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
@@ -24,6 +23,7 @@ from hwcng.providers.base import (
     RsaPublicKey,
     RsaRawSpec,
 )
+from hwcng.standards.hashes import HASHES, HashFunction
 
 __all__ = [
     "BLOCK",

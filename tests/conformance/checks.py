@@ -10,7 +10,7 @@ import pytest
 from support import missing_on, needs, needs_bits, token_name
 
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.curves import canonical_curve_name
+from hwcng.standards.curves import canonical_curve_name
 
 if TYPE_CHECKING:
     from hwcng.cng.keys import AlgorithmHandle, KeyPair, SymmetricKey

@@ -27,9 +27,9 @@ from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation,
 
 from hwcng import bcrypt
 from hwcng.cng.keys import AlgorithmHandle, KeyPair, Secret, SymmetricKey
-from hwcng.curves import CURVES
-from hwcng.hashes import HASHES
 from hwcng.providers.base import Provider
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["CELLS", "Cell"]
 

@@ -15,8 +15,8 @@ from support import missing
 
 from hwcng import bcrypt
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
-from hwcng.curves import CURVES
 from hwcng.providers.base import Provider, Support
+from hwcng.standards.curves import CURVES
 
 PUBLIC, POLICY = bcrypt.BCRYPT_PUBLIC_KEY_BLOB, bcrypt.NCRYPT_EXPORT_POLICY_PROPERTY
 PKCS1 = bcrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256")

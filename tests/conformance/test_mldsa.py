@@ -14,8 +14,8 @@ from hwcng import bcrypt
 from hwcng.bcrypt import BCRYPT_PAD_PQDSA, BCRYPT_PQDSA_PADDING_INFO, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
 from hwcng.errors import NTSTATUS
-from hwcng.hashes import HASHES
 from hwcng.providers.base import Provider, Support
+from hwcng.standards.hashes import HASHES
 from hwcng.testing.calls import CallCounter
 
 SEED = bytes(range(7, 39))

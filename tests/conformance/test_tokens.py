@@ -10,7 +10,6 @@ from conformance.checks import generated
 from support import missing_on, needs
 
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     AeadSpec,
     CipherMode,
@@ -27,6 +26,7 @@ from hwcng.providers.base import (
     Support,
     Usage,
 )
+from hwcng.standards.hashes import HASHES
 
 DIGEST = bytes(range(32))
 MODES = {

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from tpm2.helpers import ec_material, rsa_material
 
-from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import (
     CipherMode,
@@ -32,6 +31,7 @@ from hwcng.providers.base import (
 from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.keys import Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.standards.curves import CURVES
 from hwcng.testing.swtpm import Swtpm
 
 BOTH = Usage.ENCRYPT | Usage.DECRYPT

@@ -16,9 +16,7 @@ try:
 except ImportError:
     from cryptography.hazmat.primitives.ciphers.modes import CFB, CFB8
 
-from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers import compose
 from hwcng.providers.base import (
     AeadSpec,
@@ -43,6 +41,8 @@ from hwcng.providers.base import (
 )
 from hwcng.providers.tpm2.keys import HostSecret, Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 BOTH = Usage.ENCRYPT | Usage.DECRYPT
 IV = bytes(range(16))

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from hwcng.cng import blobs
 from hwcng.cng.blobs import BLOB_TYPES, EccFamily, KeyDataBlob
-from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
+from hwcng.standards.curves import CURVES, DOMAINS
 
 RSA_SIZES = (1024, 1032, 2048, 3072)
 FAMILIES: tuple[EccFamily, ...] = ("ECDSA", "ECDH")

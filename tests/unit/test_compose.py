@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers import compose
 from hwcng.providers.base import (
     RsaOaepSpec,
@@ -26,6 +25,7 @@ from hwcng.providers.base import (
     RsaPssSpec,
     RsaRawSpec,
 )
+from hwcng.standards.hashes import HASHES
 
 KEY = bytes(range(16))
 IV = bytes(range(16))

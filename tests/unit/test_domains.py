@@ -1,4 +1,4 @@
-"""hwcng.cng.primes, hwcng.cng.dh_groups and hwcng.cng.domains against published values and other implementations."""
+"""hwcng.cng.primes, hwcng.standards.dh_groups and hwcng.cng.domains against published values and other implementations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import pytest
 from conformance.finite_fields import DH_PRIMES, DSA_DOMAINS, from_seed
 
 from hwcng import NTSTATUS, CngError
-from hwcng.cng import dh_groups, domains, primes
+from hwcng.cng import domains, primes
 from hwcng.cng.domains import FIPS_186_2, FIPS_186_4, check_dh_domain, check_dsa_domain, dsa_domain, dsa_primes
 from hwcng.cng.primes import is_prime
 from hwcng.providers.base import DhDomain, DsaDomain
+from hwcng.standards import dh_groups
 
 # CAVP, FIPS 186-3 DSA, PQGVer: sets that validate by A.1.1.3. Hash, bits of q and p, seed, counter, q, p.
 CAVP = (

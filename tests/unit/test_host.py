@@ -20,9 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcng.cng import host
-from hwcng.curves import CURVES, DOMAINS
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers import compose
 from hwcng.providers.base import (
     EcdsaSpec,
@@ -37,6 +35,8 @@ from hwcng.providers.base import (
     RsaRawSpec,
     SignSpec,
 )
+from hwcng.standards.curves import CURVES, DOMAINS
+from hwcng.standards.hashes import HASHES
 
 HOST_HASHES: dict[str, hashes.HashAlgorithm] = {name: getattr(hashes, name.replace("-", "_"))() for name in HASHES}
 

@@ -17,11 +17,11 @@ from pkcs11 import Attribute
 from hwcng.cng import pq_host
 from hwcng.cng.lattices import ml_dsa_expanded, ml_dsa_public, ml_kem_coefficients, ml_kem_expanded, ml_kem_public
 from hwcng.errors import NTSTATUS
-from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, MlKemPublicKey, PairSpec, Usage
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.kinds import kind_of
+from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 
 KEM_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.MLKEM1024PrivateKey}
 DSA_KEYS: dict[str, Any] = {

@@ -16,11 +16,11 @@ from support import listed_mechanisms, missing
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.curves import CURVES
-from hwcng.hashes import HASHES
 from hwcng.providers.base import Provider, Support
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.uri import parse_uri
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 from hwcng.testing.softhsm import SoftHsm

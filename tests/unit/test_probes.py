@@ -10,12 +10,12 @@ import pytest
 from pkcs11 import Attribute, Mechanism
 
 import hwcng
-from hwcng.curves import CURVES
 from hwcng.providers.base import EcPublicKey, Provider, Support
 from hwcng.providers.pkcs11 import probes
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.mechanisms import CKM
 from hwcng.providers.pkcs11.probes import arithmetic
+from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:
     from hwcng.testing.nss import NssDatabase

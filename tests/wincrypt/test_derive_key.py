@@ -12,7 +12,7 @@ from wincrypt.helpers import FINAL, TEXT, encrypted, hashed, needs_algid
 
 from hwcng import wincrypt as w
 from hwcng.cng import capi_kdf
-from hwcng.hashes import HashFunction
+from hwcng.standards.hashes import HashFunction
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context

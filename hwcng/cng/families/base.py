@@ -9,9 +9,7 @@ from hwcng.arguments import string
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
 from hwcng.cng.handles import invalid_parameter, not_supported
-from hwcng.curves import Curve
 from hwcng.errors import told
-from hwcng.hashes import HASHES, HashFunction
 from hwcng.providers.base import (
     DhDomain,
     DsaDomain,
@@ -22,6 +20,8 @@ from hwcng.providers.base import (
     SignSpec,
     Usage,
 )
+from hwcng.standards.curves import Curve
+from hwcng.standards.hashes import HASHES, HashFunction
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

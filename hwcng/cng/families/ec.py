@@ -18,9 +18,9 @@ from hwcng.cng.blobs import (
 )
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.handles import invalid_parameter, not_supported
-from hwcng.curves import CURVES, Curve
 from hwcng.errors import told
 from hwcng.providers.base import EcdsaSpec, EcPrivateKey, EcPublicKey, PairSpec, SignSpec, Usage
+from hwcng.standards.curves import CURVES, Curve
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

@@ -15,9 +15,9 @@ from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import BCRYPT_PQDSA_PADDING_INFO
 from hwcng.cng.pq_blobs import BCRYPT_PQDSA_PUBLIC_BLOB, PUBLIC, SEED, build_ml_dsa_public, parse_ml_dsa
 from hwcng.errors import told
-from hwcng.hashes import HASHES
-from hwcng.parameter_sets import ML_DSA_SETS, MU_SIZE
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, PrivateKey, SignSpec, Usage
+from hwcng.standards.hashes import HASHES
+from hwcng.standards.parameter_sets import ML_DSA_SETS, MU_SIZE
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

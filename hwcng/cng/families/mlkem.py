@@ -12,8 +12,8 @@ from hwcng.cng.flags import BCRYPT_NO_KEY_VALIDATION
 from hwcng.cng.handles import not_supported
 from hwcng.cng.pq_blobs import BCRYPT_MLKEM_PUBLIC_BLOB, PUBLIC, SEED, build_ml_kem_public, parse_ml_kem
 from hwcng.errors import told
-from hwcng.parameter_sets import ML_KEM_SETS
 from hwcng.providers.base import MlKemPrivateKey, MlKemPublicKey, Usage
+from hwcng.standards.parameter_sets import ML_KEM_SETS
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

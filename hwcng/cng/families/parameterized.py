@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.handles import invalid_parameter
-from hwcng.curves import Curve
-from hwcng.parameter_sets import MlDsaSet, MlKemSet
 from hwcng.providers.base import MlDsaPublicKey, MlKemPublicKey, PairSpec
+from hwcng.standards.curves import Curve
+from hwcng.standards.parameter_sets import MlDsaSet, MlKemSet
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

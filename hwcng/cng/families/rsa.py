@@ -21,7 +21,6 @@ from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import BCRYPT_OAEP_PADDING_INFO, BCRYPT_PKCS1_PADDING_INFO, BCRYPT_PSS_PADDING_INFO
 from hwcng.errors import told
-from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     DecryptSpec,
     PairSpec,
@@ -35,6 +34,7 @@ from hwcng.providers.base import (
     SignSpec,
     Usage,
 )
+from hwcng.standards.hashes import HASHES
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

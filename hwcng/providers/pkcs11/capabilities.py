@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from pkcs11 import Mechanism
 
-from hwcng.curves import CURVES
-from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 from hwcng.providers.base import (
     CipherMode,
     RsaOaepSpec,
@@ -20,6 +18,8 @@ from hwcng.providers.base import (
 )
 from hwcng.providers.pkcs11.mechanisms import CKM, DIGEST_MECHANISMS, EC_MONTGOMERY_KEY_PAIR_GEN, HMAC_MECHANISMS
 from hwcng.providers.pkcs11.quirks import Quirks
+from hwcng.standards.curves import CURVES
+from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 
 __all__ = ["RELEVANT_MECHANISMS", "MechanismInfo", "MechanismSet"]
 

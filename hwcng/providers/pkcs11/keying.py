@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from pkcs11 import Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers import base, compose
 from hwcng.providers.base import CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretKey, SecretSpec, Support
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
@@ -24,6 +23,7 @@ from hwcng.providers.pkcs11.mechanisms import CKM, MechanismCall
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 from hwcng.providers.pkcs11.sessions import Session
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["Pkcs11KeyingMaterial"]
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from pkcs11 import Attribute
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.parameter_sets import SHARED_SECRET_SIZE
 from hwcng.providers import base, compose
 from hwcng.providers.base import (
     NOT_EXPORTABLE,
@@ -32,6 +31,7 @@ from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
+from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["Pkcs11PrivateKey"]
 

@@ -11,8 +11,6 @@ from pkcs11 import Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.hashes import HASHES
-from hwcng.parameter_sets import ML_KEM_SETS, SHARED_SECRET_SIZE
 from hwcng.providers.base import (
     Capabilities,
     KeyRecord,
@@ -47,6 +45,8 @@ from hwcng.providers.pkcs11.sessions import Connection, Session
 from hwcng.providers.pkcs11.store import KeyStore
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity, find_token, sessions_of_others
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
+from hwcng.standards.hashes import HASHES
+from hwcng.standards.parameter_sets import ML_KEM_SETS, SHARED_SECRET_SIZE
 
 __all__ = ["Pkcs11Provider", "open_uri"]
 

@@ -14,8 +14,8 @@ from types import MappingProxyType
 
 from pkcs11 import KeyType, Mechanism
 
-from hwcng.hashes import HASHES
 from hwcng.providers.pkcs11.mechanisms import CKK_EC_MONTGOMERY
+from hwcng.standards.hashes import HASHES
 
 __all__ = [
     "Quirks",

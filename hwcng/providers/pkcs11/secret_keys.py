@@ -12,7 +12,6 @@ from dataclasses import replace
 from pkcs11 import Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers import base, compose, xts
 from hwcng.providers.base import (
     NOT_EXPORTABLE,
@@ -42,6 +41,7 @@ from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["Pkcs11SecretKey", "unwrappable"]
 

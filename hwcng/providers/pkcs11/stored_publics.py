@@ -12,7 +12,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from pkcs11 import Attribute, ObjectClass
 
-from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
 from hwcng.providers.base import (
@@ -29,6 +28,7 @@ from hwcng.providers.pkcs11.kinds.base import Reader
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.stored_objects import AttributeReader, Shelf, Stored
 from hwcng.providers.pkcs11.stored_specs import rsa_public
+from hwcng.standards.curves import CURVES
 
 __all__ = ["public_half"]
 

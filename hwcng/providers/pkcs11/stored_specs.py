@@ -15,7 +15,6 @@ from asn1crypto.core import OctetString
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, CngError
 from hwcng.providers.base import (
     DhDomain,
@@ -35,6 +34,7 @@ from hwcng.providers.names import LONGEST_NAME_OCTETS
 from hwcng.providers.pkcs11.key_ids import KeyId
 from hwcng.providers.pkcs11.kinds.base import unsigned
 from hwcng.providers.pkcs11.mechanisms import CKK_EC_MONTGOMERY
+from hwcng.standards.curves import CURVES
 
 __all__ = ["READ", "Values", "number", "public_values", "rsa_public", "spec_of"]
 

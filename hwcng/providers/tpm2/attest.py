@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from hwcng.arguments import octets
-from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.base import EcPublicKey, PublicKeyMaterial
 from hwcng.providers.tpm2.constants import ALG, ST, Attributes
 from hwcng.providers.tpm2.templates import Public, name_of, parse_public
 from hwcng.providers.tpm2.wire import MalformedError, Reader
+from hwcng.standards.curves import CURVES
 
 __all__ = ["Attestation", "AttestedKey", "Origin", "parent_of", "verify_attestation"]
 

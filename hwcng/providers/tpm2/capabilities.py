@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hwcng.curves import CURVES
-from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     Capabilities,
     CipherMode,
@@ -21,6 +19,8 @@ from hwcng.providers.base import (
 from hwcng.providers.tpm2.constants import ALG, CAP, CC, CURVE_IDS, HASH_IDS, PT
 from hwcng.providers.tpm2.esys import LIBRARY, Esys
 from hwcng.providers.tpm2.templates import pair_parameters, secret_parameters
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["Facts", "Offers", "probe"]
 

@@ -6,12 +6,12 @@ made on the host, so that no part of the key is ever on the bus in clear.
 
 from __future__ import annotations
 
-from hwcng.curves import CURVES
-from hwcng.hashes import HASHES
 from hwcng.providers.base import EcPrivateKey, RsaPrivateKey
 from hwcng.providers.tpm2.constants import ALG
 from hwcng.providers.tpm2.sessions import Parent, kdfa, protect, share_secret
 from hwcng.providers.tpm2.wire import sized, u16
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["duplicate"]
 

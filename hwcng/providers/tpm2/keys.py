@@ -12,9 +12,7 @@ from types import MappingProxyType
 from typing import NoReturn, TypeVar
 
 from hwcng.arguments import octets
-from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers import base, compose
 from hwcng.providers.base import (
     AeadSpec,
@@ -53,6 +51,8 @@ from hwcng.providers.tpm2.objects import TpmObject
 from hwcng.providers.tpm2.templates import parse_public
 from hwcng.providers.tpm2.tsskey import TssKey
 from hwcng.providers.tpm2.wire import Reader, u16
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["HostSecret", "Realm", "Tpm2PrivateKey", "Tpm2SecretKey", "TpmKey"]
 

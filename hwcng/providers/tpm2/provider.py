@@ -8,9 +8,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from hwcng.arguments import octets
-from hwcng.curves import CURVES
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     Capabilities,
     EcPrivateKey,
@@ -48,6 +46,8 @@ from hwcng.providers.tpm2.templates import STORAGE_ROOT_HANDLE, STORAGE_ROOT_KEY
 from hwcng.providers.tpm2.transport import DEFAULT_TIMEOUT
 from hwcng.providers.tpm2.wire import MalformedError
 from hwcng.providers.uri import Pin, Tpm2Uri, pin_value, read_pin_source
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["Tpm2Provider", "open_uri"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Container
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers.tpm2.constants import ALG, HASH_IDS, HASH_NAMES
 from hwcng.providers.tpm2.wire import u16
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["Fixed", "ecdsa", "require"]
 

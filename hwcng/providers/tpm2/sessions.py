@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-from hwcng.curves import CURVES
-from hwcng.hashes import HASHES
 from hwcng.providers.base import EcPublicKey, RsaPublicKey
 from hwcng.providers.tpm2.constants import AES_128_CFB, ALG, CC, RC, RH
 from hwcng.providers.tpm2.errors import TpmError, TransportError
 from hwcng.providers.tpm2.transport import Exchange
 from hwcng.providers.tpm2.wire import Reader, command, sized, u8, u16, u32
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 try:
     from cryptography.hazmat.decrepit.ciphers.modes import CFB

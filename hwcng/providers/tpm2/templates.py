@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hwcng.curves import CURVES
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     EcPublicKey,
     PairSpec,
@@ -24,6 +22,8 @@ from hwcng.providers.base import (
 from hwcng.providers.tpm2.constants import AES_128_CFB, ALG, CURVE_IDS, HASH_IDS, HASH_NAMES, Attributes
 from hwcng.providers.tpm2.sessions import Parent
 from hwcng.providers.tpm2.wire import MalformedError, Reader, sized, u16, u32
+from hwcng.standards.curves import CURVES
+from hwcng.standards.hashes import HASHES
 
 __all__ = [
     "ATTESTATION_KEY",

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from hwcng.curves import CURVES
 from hwcng.providers.base import PairSpec
 from hwcng.providers.pkcs11.kinds.base import PairKind
 from hwcng.providers.pkcs11.kinds.dh import DhKind
@@ -16,6 +15,7 @@ from hwcng.providers.pkcs11.kinds.mldsa import MlDsaKind
 from hwcng.providers.pkcs11.kinds.mlkem import MlKemKind
 from hwcng.providers.pkcs11.kinds.montgomery import MontgomeryKind
 from hwcng.providers.pkcs11.kinds.rsa import RsaKind
+from hwcng.standards.curves import CURVES
 
 __all__ = ["ML_KEM", "PAIR_KINDS", "PairKind", "kind_of"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from pkcs11 import KeyType, Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.parameter_sets import ML_DSA_SETS
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, SignSpec
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.parameterized import ParameterizedKind
+from hwcng.standards.parameter_sets import ML_DSA_SETS
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey

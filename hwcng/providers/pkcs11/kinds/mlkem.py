@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
-from hwcng.parameter_sets import ML_KEM_SETS
 from hwcng.providers.base import MlKemPrivateKey, MlKemPublicKey, PairSpec
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import Attributes
 from hwcng.providers.pkcs11.kinds.parameterized import PARAMETER_SET_NUMBERS, ParameterizedKind
+from hwcng.standards.parameter_sets import ML_KEM_SETS
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.mechanisms import MechanismCall

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, TypeVar
 from pkcs11 import Attribute, Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.parameter_sets import MlDsaSet, MlKemSet
 from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey, PairSpec
 from hwcng.providers.pkcs11.kinds.base import Attributes, PairKind, Reader
+from hwcng.standards.parameter_sets import MlDsaSet, MlKemSet
 
 __all__ = ["PARAMETER_SET_NUMBERS", "ParameterizedKind"]
 

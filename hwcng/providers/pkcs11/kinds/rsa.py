@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from pkcs11 import Attribute, KeyType, Mechanism
 
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.hashes import HASHES
 from hwcng.providers import compose
 from hwcng.providers.base import (
     DecryptSpec,
@@ -23,6 +22,7 @@ from hwcng.providers.base import (
 )
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import Attributes, PairKind, Reader, unsigned
+from hwcng.standards.hashes import HASHES
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey

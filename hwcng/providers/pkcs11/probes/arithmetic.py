@@ -10,8 +10,8 @@ import secrets
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from hwcng.curves import DOMAINS, Domain
 from hwcng.providers.base import DhDomain, DsaPublicKey, EcPublicKey
+from hwcng.standards.curves import DOMAINS, Domain
 
 __all__ = ["dh_agreements", "dsa_is_good", "ec_agreements", "ecdsa_is_good", "x25519_agreement"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from hwcng.curves import CURVES
 from hwcng.providers.base import (
     EcdsaSpec,
     EcPublicKey,
@@ -14,6 +13,7 @@ from hwcng.providers.base import (
 )
 from hwcng.providers.pkcs11.probes.arithmetic import ec_agreements, ecdsa_is_good, x25519_agreement
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe, agrees
+from hwcng.standards.curves import CURVES
 
 __all__ = ["curves"]
 

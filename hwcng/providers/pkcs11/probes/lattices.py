@@ -11,7 +11,6 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa, mlkem
 
 from hwcng.forking import foreign_work
-from hwcng.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, SHARED_SECRET_SIZE
 from hwcng.providers.base import (
     MlDsaPublicKey,
     MlDsaSpec,
@@ -24,6 +23,7 @@ from hwcng.providers.base import (
 )
 from hwcng.providers.pkcs11.mechanisms import HASH_ML_DSA
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
+from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, SHARED_SECRET_SIZE
 
 __all__ = ["ml_dsa", "ml_kem"]
 

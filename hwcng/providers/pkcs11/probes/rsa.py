@@ -7,7 +7,6 @@ from functools import partial
 from pkcs11 import Mechanism
 
 from hwcng.errors import CngError
-from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     DecryptSpec,
     PairSpec,
@@ -23,6 +22,7 @@ from hwcng.providers.base import (
 )
 from hwcng.providers.compose import emsa_pkcs1_encode, emsa_pss_verify, rsa_encrypt
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["rsa"]
 

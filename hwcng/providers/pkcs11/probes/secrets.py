@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from hwcng.hashes import HASHES
 from hwcng.providers.base import (
     AeadSpec,
     CipherMode,
@@ -22,6 +21,7 @@ from hwcng.providers.base import (
 from hwcng.providers.pkcs11.probes.answers import CMAC, GMAC, WRAPPED, WRAPPED_KEY, key_value
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 from hwcng.providers.pkcs11.probes.ciphers import round_trip
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["aes", "macs"]
 

@@ -1,0 +1,1 @@
+"""Facts of FIPS, SEC and RFC documents."""
