@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from hwcng import bcrypt as bcrypt
     from hwcng import ncrypt as ncrypt
     from hwcng import wincrypt as wincrypt
+    from hwcng.contract.provider import Provider
     from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
     from hwcng.named_keys import open_key
-    from hwcng.providers.base import Provider
     from hwcng.providers.registry import open_provider, set_default_provider
 
 __all__ = [
@@ -33,7 +33,7 @@ _HOMES = {
     "HRESULT": "hwcng.errors",
     "NTSTATUS": "hwcng.errors",
     "Win32Error": "hwcng.errors",
-    "Provider": "hwcng.providers.base",
+    "Provider": "hwcng.contract.provider",
     "open_key": "hwcng.named_keys",
     "open_provider": "hwcng.providers.registry",
     "set_default_provider": "hwcng.providers.registry",

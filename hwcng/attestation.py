@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
-from hwcng.providers.tpm2.attest import Attestation, AttestedKey, verify_attestation
+from hwcng.contract.attestation import Attestation, AttestedKey
+from hwcng.providers.tpm2.attest import verify_attestation
 
 __all__ = ["Attestation", "AttestedKey", "verify_attestation"]

@@ -24,12 +24,13 @@ from hwcng.cng.kdf import LARGEST_DERIVATION
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
 from hwcng.cng.multi_hash import MultiHash
 from hwcng.cng.parameters import ParameterList
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.headers import records, status_codes
 from hwcng.headers.records import *  # noqa: F403
 from hwcng.headers.records import BCRYPT_MULTI_HASH_OPERATION, BCRYPT_PROVIDER_NAME, CRYPT_PROVIDER_REF
 from hwcng.headers.status_codes import *  # noqa: F403
-from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, resolve_implementation
 
 _IMPORT_VALIDATIONS = (

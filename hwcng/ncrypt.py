@@ -35,9 +35,9 @@ from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider, begin_key, storabl
 from hwcng.cng.ncrypt_status import answering_security_status, refuse, security_status
 from hwcng.cng.ncrypt_use import decrypt, encrypt, export, sign, verify
 from hwcng.cng.parameters import ParameterList
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError, told
 from hwcng.providers import registry
-from hwcng.providers.base import Provider
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation, AttestedKey

@@ -34,7 +34,7 @@ from rich.table import Table
 
 import hwcng
 from hwcng import bcrypt, ncrypt, wincrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.instrumenting import RecordsNames

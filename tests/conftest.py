@@ -14,7 +14,7 @@ import pytest
 from support import PLUGIN_NAME, Ledger, missing, require
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
     from hwcng.testing.calls import CallCounter
     from hwcng.testing.nss import NssDatabase
     from hwcng.testing.p11kit import P11KitServer

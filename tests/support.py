@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 PLUGIN_NAME = "hwcng-ledger"
 MISSING = "capability missing: "

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from hwcng.capi import constants as c
 from hwcng.cng.host_hashes import HOST_HASHES
-from hwcng.providers.base import SecretFamily
+from hwcng.contract.usage import SecretFamily
 from hwcng.standards.hashes import HashFunction
 
 __all__ = ["ALGIDS", "SPEC_OF_ALGID", "AlgId", "Kind"]

@@ -19,9 +19,7 @@ from hwcng.cng.dsa_blobs import parse_capi_dsa_private
 from hwcng.cng.finite_fields import check_dh, check_dsa
 from hwcng.cng.host import check_private, check_public
 from hwcng.cng.legacy_blobs import Fields, seed_of
-from hwcng.errors import HRESULT, NTSTATUS
-from hwcng.headers.records import BLOBHEADER, PUBKEY, PUBKEYVER3, RSAPUBKEY
-from hwcng.providers.base import (
+from hwcng.contract.material import (
     DhDomain,
     DhPrivateKey,
     DhPublicKey,
@@ -32,6 +30,8 @@ from hwcng.providers.base import (
     RsaPrivateKey,
     RsaPublicKey,
 )
+from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.headers.records import BLOBHEADER, PUBKEY, PUBKEYVER3, RSAPUBKEY
 
 __all__ = [
     "HEADER_SIZE",

@@ -17,17 +17,13 @@ from hwcng.capi.errors import failing_as, failure
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.pairs import KeyPair
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import (
-    PrivateKey,
-    Provider,
-    PublicKeyMaterial,
-    SecretFamily,
-    SecretKey,
-    SecretSpec,
-    Usage,
-)
 
 __all__ = ["Container", "MemoryContainer", "SharedPair", "TokenContainer"]
 

@@ -16,8 +16,9 @@ from hwcng.capi.provider_defaults import default_csp
 from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.handles import Handle
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, NTSTATUS, CngError, told
-from hwcng.providers.base import Provider, Support
 from hwcng.providers.registry import default_provider, is_configured, resolve_implementation
 
 __all__ = ["Context", "ProviderName", "acquire"]

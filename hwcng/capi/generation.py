@@ -17,8 +17,10 @@ from hwcng.capi.pregen import PregenKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
 from hwcng.cng import capi_kdf
 from hwcng.cng.pairs import KeyPair
+from hwcng.contract.keys import PrivateKey
+from hwcng.contract.specs import PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, Win32Error, told
-from hwcng.providers.base import PairSpec, PrivateKey, Usage
 
 __all__ = ["derive", "generate", "stored", "user_key"]
 

@@ -21,8 +21,8 @@ from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.pregen import PregenKey
 from hwcng.capi.sessions import SessionKey
 from hwcng.cng.implementation import impl_type
+from hwcng.contract.material import DhPublicKey, DsaPublicKey
 from hwcng.errors import HRESULT, CngError, Win32Error, told
-from hwcng.providers.base import DhPublicKey, DsaPublicKey
 
 __all__ = [
     "PROV_ENUMALGS",

@@ -17,9 +17,11 @@ from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.limits import LONGEST_ENCRYPTING
 from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.contract.keys import SecretKey
+from hwcng.contract.specs import HmacSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import HmacSpec, SecretFamily, SecretKey, SecretSpec, Usage
 
 __all__ = ["FULL_BITS", "ZERO_SALT_BITS", "SessionKey", "default_salt", "secret_spec"]
 
@@ -193,7 +195,7 @@ class SessionKey(CapiKey):
             self._take_salt(salt)
 
     def set_effective_bits(self, bits: int) -> None:
-        """RC2's effective key length (RFC 2268), of all handles to the key: `hwcng.providers.effective_length`."""
+        """RC2's effective key length (RFC 2268), of all handles to the key: `hwcng.contract.effective_length`."""
         effective = self.token_key.effective
         if effective is None or self.row.family is not SecretFamily.RC2:
             raise failure(HRESULT.NTE_BAD_TYPE, f"{self.row.name} has no effective key length")

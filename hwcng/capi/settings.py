@@ -10,8 +10,8 @@ from hwcng.capi import constants as c
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
 from hwcng.capi.pair_keys import PairKey
+from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, Win32Error, told
-from hwcng.providers.base import Support
 
 __all__ = ["SPECS_OF_PINS", "pin_of", "set_pair_pin", "set_prov_param"]
 

@@ -10,8 +10,8 @@ from hwcng.capi.keys import CapiKey
 from hwcng.capi.pair_keys import PairKey
 from hwcng.cng.handles import invalid_handle, not_supported, told_handle
 from hwcng.cng.pairs import KeyPair
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, Win32Error, told
-from hwcng.providers.base import Provider
 
 __all__ = ["context_of", "machine_flag", "translated"]
 

@@ -21,21 +21,18 @@ from hwcng.capi.pair_keys import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairK
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
 from hwcng.cng import public_key_info
 from hwcng.cng.pairs import KeyPair
-from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
-from hwcng.providers.base import (
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import (
     DhPublicKey,
     DsaPublicKey,
-    PairSpec,
-    PrivateKey,
     PrivateKeyMaterial,
     PublicKeyMaterial,
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
     RsaPrivateKey,
     RsaPublicKey,
-    SecretKey,
-    Support,
 )
+from hwcng.contract.specs import PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec
+from hwcng.contract.usage import Support
+from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
 
 __all__ = ["export", "import_blob"]
 

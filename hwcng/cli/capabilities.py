@@ -13,7 +13,7 @@ from hwcng.providers.registry import open_provider, resolve_implementation
 from hwcng.providers.uri import scheme_of
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Capabilities
+    from hwcng.contract.capabilities import Capabilities
     from hwcng.providers.uri import Pin
 
 __all__ = ["add_to", "as_data"]

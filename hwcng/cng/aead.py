@@ -18,8 +18,10 @@ from hwcng.cng.padding import (
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION,
 )
+from hwcng.contract.keys import SecretKey
+from hwcng.contract.specs import AeadSpec, CipherSpec
+from hwcng.contract.usage import CipherMode
 from hwcng.errors import NTSTATUS, CngError, told
-from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, SecretKey
 from hwcng.providers.compose import ctr_keystream, xor
 
 __all__ = ["TAG_LENGTHS", "crypt"]

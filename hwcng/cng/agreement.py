@@ -9,7 +9,7 @@ from hwcng.cng.algorithm import AlgorithmHandle
 from hwcng.cng.handles import Handle, in_use
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.parameters import ParameterList
-from hwcng.providers.base import AgreedSecret
+from hwcng.contract.keys import AgreedSecret
 
 if TYPE_CHECKING:
     from hwcng.cng.symmetric import SymmetricKey

@@ -40,6 +40,7 @@ from hwcng.cng.pq_blobs import (
     BCRYPT_PQDSA_PRIVATE_SEED_BLOB,
     BCRYPT_PQDSA_PUBLIC_BLOB,
 )
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 from hwcng.errors import HRESULT, NTSTATUS, CngError, told
 from hwcng.headers.records import (
     BCRYPT_ECCFULLKEY_BLOB,
@@ -47,7 +48,6 @@ from hwcng.headers.records import (
     BCRYPT_KEY_DATA_BLOB_HEADER,
     BCRYPT_RSAKEY_BLOB,
 )
-from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 from hwcng.standards.curves import CURVES, DOMAINS, Curve
 
 __all__ = [

@@ -22,8 +22,10 @@ from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.kdf import LARGEST_DERIVATION, expanded, other_info, p_hash
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.contract.keys import SecretKey
+from hwcng.contract.specs import CounterKdfSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import told
-from hwcng.providers.base import CounterKdfSpec, SecretFamily, SecretKey, SecretSpec, Usage
 from hwcng.providers.compose import xor
 
 __all__ = ["BCRYPT_CAPI_AES_FLAG", "KdfKey", "counter_spec", "generate", "import_blob", "import_secret", "made"]

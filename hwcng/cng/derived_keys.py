@@ -25,8 +25,10 @@ from hwcng.cng.kdf import (
 )
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.contract.keys import KeyingMaterial, SecretKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import DigestKdfSpec, KdfSpec, SecretSpec
 from hwcng.errors import told
-from hwcng.providers.base import DigestKdfSpec, KdfSpec, KeyingMaterial, Provider, SecretKey, SecretSpec
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["from_base_key", "from_secret", "resident_key"]

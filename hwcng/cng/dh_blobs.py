@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.legacy_blobs import Fields, read_private_header
+from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey
 from hwcng.headers.records import BCRYPT_DH_KEY_BLOB, BCRYPT_DH_PARAMETER_HEADER
-from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey
 
 __all__ = [
     "BCRYPT_DH_PARAMETERS",

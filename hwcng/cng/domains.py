@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.primes import is_prime
-from hwcng.providers.base import DhDomain, DsaDomain
+from hwcng.contract.material import DhDomain, DsaDomain
 from hwcng.standards import dh_groups
 from hwcng.standards.hashes import HASHES
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.legacy_blobs import Fields, read_private_header, seed_of
-from hwcng.providers.base import DsaDomain, DsaPrivateKey, DsaPublicKey
+from hwcng.contract.material import DsaDomain, DsaPrivateKey, DsaPublicKey
 
 __all__ = [
     "BCRYPT_DSA_PARAMETERS",

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from hwcng.cng.domains import check_dh_domain, check_dsa_domain
 from hwcng.cng.handles import invalid_parameter
+from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
-from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
 
 __all__ = ["check_dh", "check_dsa", "dh_private", "dsa_private", "group_size", "verify_dsa"]
 

@@ -14,18 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from hwcng.cng import finite_fields, host, montgomery, pq_host
+from hwcng.contract.material import DsaDomain, DsaPublicKey, EcPrivateKey, EcPublicKey, MlDsaPublicKey, MlKemPublicKey
+from hwcng.contract.specs import EcdsaSpec, MlDsaSpec
 from hwcng.errors import CngError
 from hwcng.forking import foreign_work
-from hwcng.providers.base import (
-    DsaDomain,
-    DsaPublicKey,
-    EcdsaSpec,
-    EcPrivateKey,
-    EcPublicKey,
-    MlDsaPublicKey,
-    MlDsaSpec,
-    MlKemPublicKey,
-)
 from hwcng.standards.curves import DOMAINS
 from hwcng.standards.dh_groups import GENERATOR, safe_prime
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 
 from hwcng.arguments import octets
+from hwcng.contract.attestation import Attestable
 from hwcng.errors import CngError, invalid_handle, invalid_parameter, not_supported
-from hwcng.providers.base import Attestable
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation

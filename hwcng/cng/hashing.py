@@ -16,8 +16,10 @@ from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.handles import Handle, in_use, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.host_hashes import ExtendableFunction, RunningExtendable
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.contract.keys import SecretKey
+from hwcng.contract.specs import CmacSpec, GmacSpec, HmacSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import CmacSpec, GmacSpec, HmacSpec, SecretFamily, SecretKey, SecretSpec, Usage
 from hwcng.standards.hashes import RunningHash
 
 __all__ = [

@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.forking import foreign_work
-from hwcng.providers.base import (
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, PublicKeyMaterial, RsaPrivateKey, RsaPublicKey
+from hwcng.contract.specs import (
     DecryptSpec,
     EcdsaSpec,
-    EcPrivateKey,
-    EcPublicKey,
-    PublicKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
-    RsaPrivateKey,
     RsaPssSpec,
-    RsaPublicKey,
     SignSpec,
 )
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import foreign_work
 from hwcng.providers.compose import (
     eme_oaep_encode,
     eme_pkcs1_encode,

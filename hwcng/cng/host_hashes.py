@@ -1,7 +1,8 @@
 """All hashes of CNG that need no key: they are the host's.
 
-Standards: as hwcng.standards.hashes, and RFC 1319 (MD2), RFC 1320 (MD4), FIPS 202, section 6.2 (SHAKE), SP 800-185, section 3
-(cSHAKE). MD2 and MD4 are hashlib's where its OpenSSL has them; else, and for cSHAKE, they are pycryptodome's.
+Standards: those of hwcng.standards.hashes, and RFC 1319 (MD2), RFC 1320 (MD4), FIPS 202, section 6.2 (SHAKE),
+SP 800-185, section 3 (cSHAKE). MD2 and MD4 are hashlib's where its OpenSSL has them; else, and for cSHAKE, they are
+pycryptodome's.
 """
 
 from __future__ import annotations

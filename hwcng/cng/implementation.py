@@ -8,7 +8,8 @@ from hwcng.cng.ncrypt_constants import (
     NCRYPT_IMPL_REMOVABLE_FLAG,
     NCRYPT_IMPL_SOFTWARE_FLAG,
 )
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 
 __all__ = ["impl_type"]
 

@@ -14,8 +14,9 @@ from hwcng import arguments
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.hkdf import HkdfState
 from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
+from hwcng.contract.keys import AgreedSecret, KeyingMaterial
+from hwcng.contract.specs import HkdfSpec
 from hwcng.errors import told
-from hwcng.providers.base import AgreedSecret, HkdfSpec, KeyingMaterial
 from hwcng.providers.compose import xor
 from hwcng.standards.hashes import HASHES
 

@@ -5,9 +5,9 @@ EcPublicKey has u as x and 0 as y; EcPrivateKey has the scalar's 32 octets as a 
 
 from __future__ import annotations
 
+from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
-from hwcng.providers.base import EcPrivateKey, EcPublicKey
 
 __all__ = ["SIZE", "checked", "octets"]
 

@@ -8,7 +8,10 @@ from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import not_supported
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
-from hwcng.providers.base import PairSpec, PrivateKey, Provider, SecretFamily, SecretKey, SecretSpec
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily
 
 __all__ = ["algorithm_name", "handle_of", "open_named"]
 

@@ -20,7 +20,9 @@ from hwcng.cng.ncrypt_constants import (
 )
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import CIPHER_USAGE, SymmetricKey
-from hwcng.providers.base import PrivateKey, PrivateKeyMaterial, SecretKey, Usage
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import PrivateKeyMaterial
+from hwcng.contract.usage import Usage
 
 __all__ = [
     "DEFAULT_BITS",

@@ -31,19 +31,13 @@ from hwcng.cng.ncrypt_keys import StorageProvider, storable_algorithm
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, PrivateKeyMaterial, PublicKeyMaterial, RsaPrivateKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, told
 from hwcng.forking import foreign_work
 from hwcng.headers.records import NCRYPT_KEY_BLOB_HEADER, BCryptBuffer, BCryptBufferDesc
-from hwcng.providers.base import (
-    EcPrivateKey,
-    EcPublicKey,
-    PairSpec,
-    PrivateKeyMaterial,
-    Provider,
-    PublicKeyMaterial,
-    RsaPrivateKey,
-    Usage,
-)
 from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:

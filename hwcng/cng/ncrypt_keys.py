@@ -13,10 +13,11 @@ from hwcng.cng.ncrypt_drafts import Draft, draft_of, key_usage
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.contract.key_names import check_key_name
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import Provider, Support
-from hwcng.providers.names import check_key_name
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation

@@ -22,8 +22,8 @@ from hwcng.cng.ncrypt_constants import (
 from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey
+from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, told
-from hwcng.providers.base import Usage
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["decrypt", "encrypt", "export", "sign", "verify"]

@@ -18,9 +18,11 @@ from hwcng.cng.families import FAMILIES, PairFamily
 from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.storable import StorableKey
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import DhDomain, DsaDomain, PublicKeyMaterial
+from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import DhDomain, DsaDomain, PrivateKey, PublicKeyMaterial, SecretKey, Usage
 from hwcng.standards.curves import CURVES, Curve
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 

@@ -20,9 +20,10 @@ from hwcng.cng.lattices import (
     ml_kem_expanded,
     ml_kem_public,
 )
+from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey
+from hwcng.contract.specs import MlDsaSpec
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
-from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, MlKemPrivateKey, MlKemPublicKey
 from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
 

@@ -33,8 +33,9 @@ from hwcng.cng.multi_hash import MultiHash
 from hwcng.cng.ncrypt_constants import NCRYPT_PIN_PROPERTY
 from hwcng.cng.pairs import KeyPair
 from hwcng.cng.symmetric import SymmetricKey, check_effective_bits
+from hwcng.contract.material import RsaPublicKey
+from hwcng.contract.usage import CipherMode, Support
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import CipherMode, RsaPublicKey, Support
 from hwcng.standards.curves import CURVE_ALIASES, CURVES
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 

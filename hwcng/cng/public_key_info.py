@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hwcng.cng.finite_fields import check_dsa
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.host import check_public
-from hwcng.providers.base import DsaDomain, DsaPublicKey, EcPublicKey, PublicKeyMaterial, RsaPublicKey
+from hwcng.contract.material import DsaDomain, DsaPublicKey, EcPublicKey, PublicKeyMaterial, RsaPublicKey
 from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:

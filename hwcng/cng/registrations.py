@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 
 from hwcng.cng.algorithms import ALGORITHMS, Algorithm
+from hwcng.contract.usage import Support
 from hwcng.errors import CngError
 from hwcng.headers.records import CRYPT_PROVIDER_REF
-from hwcng.providers.base import Support
 from hwcng.providers.registry import MS_PRIMITIVE_PROVIDER, configured_names, resolve_implementation
 
 __all__ = ["fips_mode", "provider_names", "providers_of", "resolved"]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hwcng.cng.handles import Handle, in_use, not_supported
+from hwcng.contract.key_names import check_key_name
+from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.errors import HRESULT, CngError, told
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import PrivateKey, SecretKey
-from hwcng.providers.names import check_key_name
 
 if TYPE_CHECKING:
     from hwcng.cng.algorithm import AlgorithmHandle

@@ -30,9 +30,11 @@ from hwcng.cng.handles import (
 )
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, pad, unpad
 from hwcng.cng.storable import StorableKey
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.specs import CipherSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import CipherMode, CipherSpec, PrivateKey, SecretFamily, SecretKey, SecretSpec, Usage
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
@@ -151,7 +153,7 @@ class SymmetricKey(StorableKey):
     def set_effective_bits(self, bits: int) -> None:
         """EffectiveKeyLength of an RC2 key, in bits: of all handles to it.
 
-        Raises STATUS_NOT_SUPPORTED for another length than the one that is fixed (`hwcng.providers.effective_length`).
+        Raises STATUS_NOT_SUPPORTED for another length than the one that is fixed (`hwcng.contract.effective_length`).
         """
         check_effective_bits(self.algorithm.name, bits)
         if self.token_key.effective is not None:

@@ -18,9 +18,9 @@ import os
 import pkcs11
 from pkcs11._pkcs11 import lib
 
+from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import Provider
 from hwcng.providers.pkcs11.module import Module, module_search
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.uri import Pkcs11Uri, parse_uri

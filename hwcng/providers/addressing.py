@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import fields, replace
 
+from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers import registry
-from hwcng.providers.base import Provider
 from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.uri import Pin, Pkcs11Uri, ProviderUri, parse_uri
 

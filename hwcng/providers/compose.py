@@ -14,15 +14,9 @@ import os
 from collections.abc import Callable
 from typing import TypeAlias
 
+from hwcng.contract.material import RsaPublicKey
+from hwcng.contract.specs import RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, RsaRawSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import (
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
-    RsaPkcs1SignSpec,
-    RsaPssSpec,
-    RsaPublicKey,
-    RsaRawSpec,
-)
 from hwcng.standards.hashes import HASHES, HashFunction
 
 __all__ = [

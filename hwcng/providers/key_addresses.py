@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hwcng.contract.key_names import check_key_name, is_key_name
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.names import check_key_name, is_key_name
 from hwcng.providers.uri import Pkcs11Uri, parse_uri
 
 __all__ = ["KeyAddress", "is_address"]

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from hwcng.arguments import string
+from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, told
 from hwcng.forking import ProcessLock
 from hwcng.loading import load, load_the_rest
-from hwcng.providers.base import Provider
 from hwcng.providers.uri import Pin, ProviderUri, checked_pin, parse_uri, scheme_of
 
 __all__ = [
@@ -63,7 +63,7 @@ class _Shared:
 
     @property
     def open_provider(self) -> Provider | None:
-        return None if getattr(self.provider, "closed", False) else self.provider
+        return None if self.provider is None or self.provider.closed else self.provider
 
 
 # Pkcs11Uri leaves the PIN out of its repr, so it can be the key; two PINs for one token stay two entries.
@@ -220,7 +220,7 @@ def open_now() -> list[Provider]:
     """The default provider and the shared ones that are open; nothing is opened."""
     shared = [entry.provider for entry in list(_shared.values())]
     candidates = [_default, *shared] if isinstance(_default, Provider) else shared
-    return [there for there in candidates if isinstance(there, Provider) and not getattr(there, "closed", False)]
+    return [there for there in candidates if isinstance(there, Provider) and not there.closed]
 
 
 def _uri_of(implementation: str) -> ProviderUri:

@@ -73,7 +73,7 @@ _MAX_PIN_FILE = 4096
 
 
 class TokenFields(Protocol):
-    """The part of CK_TOKEN_INFO that a URI can ask for; `hwcng.providers.base.TokenInfo` is one."""
+    """The part of CK_TOKEN_INFO that a URI can ask for; `hwcng.contract.capabilities.TokenInfo` is one."""
 
     @property
     def label(self) -> str: ...

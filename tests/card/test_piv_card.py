@@ -28,8 +28,9 @@ from hwcng.bcrypt import (
     BCryptVerifySignature,
 )
 from hwcng.cng.keys import KeyPair
+from hwcng.contract.specs import PairSpec, RsaPkcs1SignSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.ncrypt import NCryptEnumKeys, NCryptOpenKey, NCryptOpenStorageProvider, NCryptSignHash
-from hwcng.providers.base import PairSpec, RsaPkcs1SignSpec, SecretFamily, SecretSpec, Usage
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.calls import CallCounter

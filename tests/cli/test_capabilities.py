@@ -12,7 +12,7 @@ import pytest
 from support import needs_module
 
 from hwcng.cli import main
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.registry import configure
 
 

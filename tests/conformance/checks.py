@@ -14,7 +14,7 @@ from hwcng.standards.curves import canonical_curve_name
 
 if TYPE_CHECKING:
     from hwcng.cng.keys import AlgorithmHandle, KeyPair, SymmetricKey
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 COUNTING = bytes(range(16))
 """The key, the IV and the plaintext of the reference's vectors."""

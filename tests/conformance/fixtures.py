@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 if TYPE_CHECKING:
     from hwcng.cng.keys import AlgorithmHandle, KeyPair, SymmetricKey
+    from hwcng.contract.provider import Provider
     from hwcng.errors import HRESULT, NTSTATUS
-    from hwcng.providers.base import Provider
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hwcng.cng.keys import AlgorithmHandle, KeyPair
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 ML_DSA = {"44": (1312, 2560, 2420), "65": (1952, 4032, 3309), "87": (2592, 4896, 4627)}
 """Parameter set -> bytes of a public key, an expanded private key, a signature."""

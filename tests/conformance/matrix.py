@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation,
 
 from hwcng import bcrypt
 from hwcng.cng.keys import AlgorithmHandle, KeyPair, Secret, SymmetricKey
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
 

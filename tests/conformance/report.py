@@ -18,7 +18,7 @@ import pytest
 from conformance.matrix import CELLS
 from conformance.rows import GROUPS, ROWS_IN_SCOPE, ROWS_LATER, ROWS_WITHOUT_MEANING
 
-from hwcng.providers.base import WEAK_ALGORITHMS
+from hwcng.contract.usage import WEAK_ALGORITHMS
 
 ROOT = Path(__file__).parent.parent.parent
 CAPABILITIES = ROOT / "docs" / "capabilities.json"

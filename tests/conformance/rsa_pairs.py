@@ -11,7 +11,7 @@ from support import has_bits, needs_bits
 
 from hwcng import bcrypt
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 __all__ = ["callers_pairs", "token_pairs"]
 

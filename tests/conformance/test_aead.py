@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.bcrypt import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as Info
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.faults import FaultInjector
 
 MODES = ("GCM", "CCM")

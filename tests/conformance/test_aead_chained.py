@@ -14,7 +14,7 @@ from hwcng.bcrypt import BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG as CHAIN
 from hwcng.bcrypt import BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG as IN_PROGRESS
 from hwcng.bcrypt import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as Info
 from hwcng.cng.keys import SymmetricKey
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.faults import FaultInjector
 
 DATA = bytes(octet * 29 % 256 for octet in range(320))

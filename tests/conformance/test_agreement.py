@@ -16,9 +16,10 @@ from pkcs11 import Mechanism
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import KeyPair, Secret
-from hwcng.hashes import HASHES as HASH_FUNCTIONS
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
+from hwcng.standards.hashes import HASHES as HASH_FUNCTIONS
 
 HASH, HMAC, TLS_PRF = bcrypt.BCRYPT_KDF_HASH, bcrypt.BCRYPT_KDF_HMAC, bcrypt.BCRYPT_KDF_TLS_PRF
 CONCAT, RAW = bcrypt.BCRYPT_SP80056A_CONCAT_KDF, bcrypt.BCRYPT_KDF_RAW_SECRET

@@ -12,7 +12,8 @@ from conformance.checks import cipher_key, fails, is_tpm, need, needs_generation
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import AlgorithmHandle
-from hwcng.providers.base import Provider, Usage
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Usage
 
 SECRETS = {
     "DES": bytes(range(1, 9)),

@@ -11,7 +11,8 @@ from conformance.checks import cipher_key, fails, need
 from hwcng import NTSTATUS, bcrypt
 from hwcng.bcrypt import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as Info
 from hwcng.cng.keys import SymmetricKey
-from hwcng.providers.base import Provider, Usage
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Usage
 from hwcng.testing.calls import CallCounter
 
 SECRET = bytes(range(0x80, 0xA0))

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import AlgorithmHandle, SymmetricKey
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 SECRETS = {
     "DES": bytes.fromhex("0123456789abcdef"),

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.algorithms import ALGORITHMS
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.calls import CallCounter
 
 INVALID, NOT_SUPPORTED = NTSTATUS.STATUS_INVALID_PARAMETER, NTSTATUS.STATUS_NOT_SUPPORTED

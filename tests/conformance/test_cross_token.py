@@ -15,7 +15,8 @@ from support import missing
 
 from hwcng import bcrypt
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.standards.curves import CURVES
 
 PUBLIC, POLICY = bcrypt.BCRYPT_PUBLIC_KEY_BLOB, bcrypt.NCRYPT_EXPORT_POLICY_PROPERTY

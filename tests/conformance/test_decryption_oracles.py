@@ -14,7 +14,7 @@ from hwcng import CngError, bcrypt
 from hwcng.testing.calls import CallCounter
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 SCHEMES = {
     "PKCS1": (None, PKCS1, MALFORMED_PKCS1),

@@ -15,7 +15,7 @@ from support import missing
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import AlgorithmHandle, Secret, SymmetricKey
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import objects
 from hwcng.testing.calls import CallCounter
 

@@ -24,7 +24,7 @@ from conformance.helpers import token_attributes
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 P, G = DH_PRIMES[1024], DH_GENERATOR
 SIZE = 128

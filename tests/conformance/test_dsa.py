@@ -27,7 +27,7 @@ from support import missing
 
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 V1, V2 = DSA_DOMAINS[1024], DSA_DOMAINS[2048]
 X = int.from_bytes(hashlib.sha1(b"a throw-away exponent").digest(), "big") >> 1

@@ -19,7 +19,7 @@ from hwcng.bcrypt import (
 )
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 pytestmark = pytest.mark.row("3.2 ECCParameters")
 

@@ -14,7 +14,7 @@ from conformance.checks import fails, need
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.keys import AlgorithmHandle, SymmetricKey
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11.key_ids import make_id, parse_id
 from hwcng.testing.nss import NssDatabase
 

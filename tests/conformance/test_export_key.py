@@ -50,8 +50,8 @@ from hwcng.bcrypt import (
     BCryptImportKeyPair,
     BCryptSetProperty,
 )
+from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS
-from hwcng.providers.base import Usage
 
 KEK = bytes(range(0xC0, 0xE0))
 EXPORTABLE = {NCRYPT_EXPORT_POLICY_PROPERTY: NCRYPT_ALLOW_EXPORT_FLAG}

@@ -37,8 +37,8 @@ from hwcng.bcrypt import (
     BCryptImportKey,
     BCryptSetProperty,
 )
+from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import Usage
 
 OBJECT_LENGTH = 654
 KEK = bytes(range(0xC0, 0xE0))

@@ -21,7 +21,8 @@ from support import missing, missing_on
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import SymmetricKey
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.commands import CommandCounter

@@ -8,7 +8,8 @@ from conformance.matrix import CELLS, Cell
 from support import listed_mechanisms, record_unrun, token_name
 
 from hwcng import NTSTATUS, CngError
-from hwcng.providers.base import WEAK_ALGORITHMS, Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import WEAK_ALGORITHMS, Support
 
 REFUSALS = (NTSTATUS.STATUS_NOT_FOUND, NTSTATUS.STATUS_NOT_SUPPORTED)
 

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 from hwcng import bcrypt
 from hwcng.bcrypt import BCRYPT_PAD_PQDSA, BCRYPT_PQDSA_PADDING_INFO, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.errors import NTSTATUS
-from hwcng.providers.base import Provider, Support
 from hwcng.standards.hashes import HASHES
 from hwcng.testing.calls import CallCounter
 

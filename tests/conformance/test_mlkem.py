@@ -18,8 +18,11 @@ import hwcng
 from hwcng import bcrypt
 from hwcng.bcrypt import STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
+from hwcng.contract.material import MlKemPublicKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import MlDsaSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import MlDsaSpec, MlKemPublicKey, Provider, SecretFamily, SecretSpec, Support, Usage
 from hwcng.providers.pkcs11 import cryptoki
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import Cryptoki

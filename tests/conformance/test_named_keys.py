@@ -15,7 +15,7 @@ from support import missing_on, needs
 from hwcng import HRESULT, CngError, bcrypt
 from hwcng.cng import named
 from hwcng.cng.keys import KeyPair, SymmetricKey
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 SHA256 = [(bcrypt.KDF_HASH_ALGORITHM, "SHA256")]
 PUBLIC = bcrypt.BCRYPT_PUBLIC_KEY_BLOB

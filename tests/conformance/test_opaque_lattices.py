@@ -8,8 +8,8 @@ from support import missing
 
 from hwcng import bcrypt
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
+from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS
-from hwcng.providers.base import Provider
 
 MESSAGE = b"message"
 ROWS = (

@@ -12,7 +12,8 @@ from isolation.child import NSS_URI, run
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import Provider, Usage
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11 import key_streams
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.testing.calls import CallCounter

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.bcrypt import BCRYPT_OAEP_PADDING_INFO as Oaep
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 NONE, PKCS1, OAEP = bcrypt.BCRYPT_PAD_NONE, bcrypt.BCRYPT_PAD_PKCS1, bcrypt.BCRYPT_PAD_OAEP
 LABELS = (b"", b"label", bytes(range(256)))

@@ -14,7 +14,7 @@ from support import missing_on
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 # Algorithm, ECCCurveName of a generic one, the curve.
 ROWS = (

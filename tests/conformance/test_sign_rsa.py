@@ -17,7 +17,7 @@ from hwcng import NTSTATUS, bcrypt
 from hwcng.bcrypt import BCRYPT_PKCS1_PADDING_INFO as Pkcs1
 from hwcng.bcrypt import BCRYPT_PSS_PADDING_INFO as Pss
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.calls import CallCounter
 
 HASHES = oracle.CRYPTOGRAPHY

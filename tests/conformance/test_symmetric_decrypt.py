@@ -9,7 +9,7 @@ from conformance import oracle
 from conformance.checks import COUNTING, aes, fails, need
 
 from hwcng import NTSTATUS, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 MODES = ("ECB", "CBC", "CFB8", "CFB128")
 CHAINED = MODES[1:]

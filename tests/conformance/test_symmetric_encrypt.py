@@ -13,7 +13,7 @@ from conformance.checks import COUNTING, aes, fails, generated, need
 from support import needs, needs_bits
 
 from hwcng import NTSTATUS, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 

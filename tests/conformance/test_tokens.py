@@ -10,22 +10,19 @@ from conformance.checks import generated
 from support import missing_on, needs
 
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import (
+from hwcng.contract.material import RsaPublicKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import (
     AeadSpec,
-    CipherMode,
     CipherSpec,
     HmacSpec,
     PairSpec,
-    Provider,
     RsaOaepSpec,
     RsaPkcs1SignSpec,
     RsaPssSpec,
-    RsaPublicKey,
-    SecretFamily,
     SecretSpec,
-    Support,
-    Usage,
 )
+from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.standards.hashes import HASHES
 
 DIGEST = bytes(range(32))

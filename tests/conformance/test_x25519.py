@@ -16,7 +16,8 @@ import hwcng
 from hwcng import bcrypt
 from hwcng.bcrypt import STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 
 CURVE = bcrypt.BCRYPT_ECC_CURVE_25519
 PRIME = 2**255 - 19

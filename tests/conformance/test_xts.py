@@ -10,7 +10,8 @@ from conformance.checks import cipher_key, fails, need
 
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import SymmetricKey
-from hwcng.providers.base import Provider, Usage
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Usage
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 

@@ -10,7 +10,7 @@ import pytest
 from support import missing, missing_on, name_token
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
     from hwcng.testing.nss import NssDatabase
 
 __all__ = [

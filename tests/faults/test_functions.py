@@ -11,7 +11,7 @@ import pytest
 from isolation.ledger import OpenSessions, pool, session_objects
 
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.faults import FaultInjector
 
 

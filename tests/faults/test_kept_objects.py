@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.providers.base import SecretFamily, SecretSpec, Usage
+from hwcng.contract.specs import SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:

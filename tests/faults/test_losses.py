@@ -14,7 +14,8 @@ from isolation.child import run
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11.cryptoki import CFunction
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.faults import FaultInjector
@@ -224,7 +225,7 @@ def test_a_module_without_session_info_is_believed_by_what_it_answers(work: Work
 
 REMOVED = """
 import glob, shutil, subprocess, tempfile
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
+from hwcng.contract import EcdsaSpec, PairSpec, Usage
 folder, SO_PIN = sys.argv[2], sys.argv[3]
 ECDSA = PairSpec("EC", Usage.SIGN, curve="nistP256")
 

@@ -157,7 +157,7 @@ def test_a_module_is_not_finalised_in_the_middle_of_a_call(
 
 KILLED = """
 from hwcng.testing.p11kit import P11KitServer
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
+from hwcng.contract import EcdsaSpec, PairSpec, Usage
 ECDSA = PairSpec("EC", Usage.SIGN, curve="nistP256")
 server = P11KitServer(sys.argv[2])
 server.start()

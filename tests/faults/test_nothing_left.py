@@ -9,7 +9,7 @@ import pytest
 from isolation.ledger import session_objects
 
 from hwcng import CngError, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 

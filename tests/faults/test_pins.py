@@ -12,8 +12,10 @@ import pytest
 
 import hwcng
 from hwcng import NTSTATUS, CngError
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.providers import registry
-from hwcng.providers.base import PairSpec, Provider, Usage
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.pkcs11.cryptoki import CFunction
 from hwcng.providers.uri import read_pin_source

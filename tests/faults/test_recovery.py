@@ -11,7 +11,7 @@ from isolation.ledger import OpenSessions, pool
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import sessions as sessions_module
 from hwcng.testing.calls import CFunction
 from hwcng.testing.faults import FaultInjector

@@ -11,7 +11,7 @@ from isolation.ledger import OpenSessions, pool, session_objects
 from pkcs11 import Attribute
 
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.cryptoki import CFunction, ffi
 from hwcng.testing.calls import CallCounter

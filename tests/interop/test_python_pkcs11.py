@@ -15,8 +15,8 @@ from support import missing
 
 import hwcng
 from hwcng import NTSTATUS, CngError
+from hwcng.contract.provider import Provider
 from hwcng.interop.python_pkcs11 import adopt
-from hwcng.providers.base import Provider
 from hwcng.testing.softhsm import SoftHsm
 
 PREAMBLE = """

@@ -20,7 +20,7 @@ import os, sys, threading, time
 import hwcng
 from hwcng import NTSTATUS, CngError
 from hwcng.bcrypt import *
-from hwcng.providers.base import *
+from hwcng.contract import *
 
 URI = sys.argv[1]
 PIN = {TOKEN_PIN!r}

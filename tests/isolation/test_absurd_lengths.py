@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hwcng import bcrypt
+from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import Provider
 from hwcng.testing.calls import CallCounter
 
 PARAMETERS: dict[str, list[tuple[int, Any]]] = {

@@ -12,8 +12,8 @@ from isolation.wrong_values import BEHIND_A_TYPE, PARAMETER_LISTS, WRONG
 import hwcng
 from hwcng import bcrypt, ncrypt, wincrypt
 from hwcng.cng.handles import Handle
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
-from hwcng.providers.base import Provider
 from hwcng.providers.registry import configure
 
 FUNCTIONS = [

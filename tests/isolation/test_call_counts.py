@@ -11,7 +11,7 @@ from isolation.child import run
 from isolation.operations import Row, kept, operations
 from support import missing
 
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.softhsm import SoftHsm, token_uri
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hwcng import bcrypt, ncrypt, wincrypt
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
-from hwcng.providers.base import Provider
 
 ROUNDS = 12
 SECONDS = 30

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hwcng import bcrypt, ncrypt, wincrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 SECRET = b"octets of a key!"
 TEXT = SECRET.decode()

@@ -14,7 +14,7 @@ from pkcs11 import Attribute, KeyType, ObjectClass
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import objects
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
@@ -254,7 +254,7 @@ class Keys:
         kek = exporting.generate_key(256)
         wrapped = bcrypt.BCryptExportKey(exporting.generate_key(128), kek, bcrypt.BCRYPT_AES_WRAP_KEY_BLOB)
         unwrapped = bcrypt.BCryptImportKey(aes, kek, bcrypt.BCRYPT_AES_WRAP_KEY_BLOB, None, wrapped)
-        encrypting = aes.generate_key(256, usage=hwcng.providers.base.Usage.ENCRYPT)
+        encrypting = aes.generate_key(256, usage=hwcng.contract.usage.Usage.ENCRYPT)
         ecdh, peer = self.pair("ECDH_P256", 256), self.pair("ECDH_P256", 256)
         self.symmetric = {
             "generated": (generated, AES_USAGES),

@@ -11,7 +11,7 @@ PROGRAM = """
 import copy, gc, pickle, sys
 import hwcng
 from hwcng import bcrypt, ncrypt, wincrypt
-from hwcng.providers.base import PairSpec, SecretFamily, SecretSpec, Usage
+from hwcng.contract import PairSpec, SecretFamily, SecretSpec, Usage
 from hwcng.providers.pkcs11.objects import SessionObject
 
 token = hwcng.open_provider(sys.argv[1], pin=sys.argv[2])

@@ -18,7 +18,7 @@ from typing import Any
 
 import hwcng
 from hwcng import bcrypt, ncrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 PIN = "kept-1234"
 PINS = {"softhsm": PIN, "nss-db": PIN}

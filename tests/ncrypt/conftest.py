@@ -14,7 +14,7 @@ from support import missing, needs_module
 
 if TYPE_CHECKING:
     from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 _numbers = itertools.count()
 

@@ -15,9 +15,11 @@ from hwcng.cng import named
 from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.cng.ncrypt_properties import algorithm_group
+from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS
 from hwcng.ncrypt import NCryptCreatePersistedKey, NCryptFinalizeKey, NCryptGetProperty, NCryptOpenKey
-from hwcng.providers.base import KeyRecord, PairSpec, Provider, SecretFamily, SecretSpec, Usage
 
 Make = Callable[..., NCryptKey]
 DIGEST = bytes(range(32))

@@ -34,7 +34,7 @@ from hwcng.ncrypt import (
 )
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 Make = Callable[..., NCryptKey]
 PBKDF2 = [

@@ -11,6 +11,7 @@ from conformance.helpers import RESERVED_BITS, refused
 import hwcng
 from hwcng import ncrypt
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError
 from hwcng.ncrypt import *  # noqa: F403
 from hwcng.ncrypt import (
@@ -28,7 +29,6 @@ from hwcng.ncrypt import (
     NCryptSetProperty,
 )
 from hwcng.providers import registry
-from hwcng.providers.base import Provider
 
 
 @pytest.fixture

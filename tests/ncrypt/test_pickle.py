@@ -18,6 +18,7 @@ import hwcng
 from hwcng import bcrypt, named_keys
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError, TokenCode, Win32Error
 from hwcng.ncrypt import (
     NCryptCreatePersistedKey,
@@ -30,7 +31,6 @@ from hwcng.ncrypt import (
     NCryptSignHash,
     NCryptVerifySignature,
 )
-from hwcng.providers.base import Provider
 
 Make = Callable[..., NCryptKey]
 DIGEST = bytes(range(32))

@@ -27,8 +27,8 @@ from support import missing
 from hwcng.bcrypt import BCryptExportKey
 from hwcng.cng.keys import KeyPair
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.base import Provider
 
 Make = Callable[..., NCryptKey]
 PROVIDER_NAME = "the workers' hsm"

@@ -15,7 +15,7 @@ import pytest
 import hwcng
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "coming-from-windows.md"
 SAMPLES = re.findall(r"^## (.+?)\n.*?^```python\n(.*?)^```$", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)

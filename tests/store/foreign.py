@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from hwcng.providers.base import EcPublicKey
+from hwcng.contract.material import EcPublicKey
 from hwcng.providers.pkcs11 import objects
 
 if TYPE_CHECKING:

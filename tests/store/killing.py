@@ -15,17 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from pkcs11 import Attribute
 
 from hwcng import HRESULT, CngError
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    EcdsaSpec,
-    EcPrivateKey,
-    EcPublicKey,
-    PairSpec,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
+from hwcng.contract.material import EcPrivateKey, EcPublicKey
+from hwcng.contract.specs import CipherSpec, EcdsaSpec, PairSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 

@@ -17,7 +17,8 @@ from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, status_of, verify_e
 
 import hwcng
 from hwcng import NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPublicKey
+from hwcng.contract.material import RsaPublicKey
+from hwcng.contract.specs import EcdsaSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.calls import CallCounter

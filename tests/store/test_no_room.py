@@ -12,6 +12,7 @@ import pytest
 from isolation.child import run
 from support import missing, needs_module
 
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError
 from hwcng.ncrypt import (
     NCRYPT_OVERWRITE_KEY_FLAG,
@@ -23,7 +24,6 @@ from hwcng.ncrypt import (
     NCryptOpenKey,
     NCryptOpenStorageProvider,
 )
-from hwcng.providers.base import Provider
 from hwcng.providers.uri import parse_uri
 from hwcng.testing.faults import FaultInjector
 

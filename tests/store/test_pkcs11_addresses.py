@@ -29,8 +29,9 @@ from hwcng.bcrypt import (
 )
 from hwcng.cng import named
 from hwcng.cng.keys import KeyPair
+from hwcng.contract.material import EcPublicKey, RsaPublicKey
+from hwcng.contract.specs import EcdsaSpec, HmacSpec
 from hwcng.ncrypt import NCryptDeleteKey, NCryptEnumKeys, NCryptOpenKey, NCryptOpenStorageProvider
-from hwcng.providers.base import EcdsaSpec, EcPublicKey, HmacSpec, RsaPublicKey
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.uri import Pkcs11Uri, parse_uri
 from hwcng.testing.calls import CallCounter

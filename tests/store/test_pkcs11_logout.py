@@ -9,8 +9,8 @@ from isolation.child import run
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, PairSpec
-from hwcng.providers.base import Usage as KeyUsage
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Usage as KeyUsage
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.nss import NssDatabase
@@ -119,7 +119,7 @@ def test_who_logs_in_first_after_a_logout_does_not_hide_it(
 
 
 DATABASE = """
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
+from hwcng.contract import EcdsaSpec, PairSpec, Usage
 from store.test_pkcs11_logout import ECDSA, log_out, names
 provider = hwcng.open_provider(URI, pin=sys.argv[2])
 for name in ("logout-a", "logout-b"):

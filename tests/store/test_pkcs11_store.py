@@ -16,23 +16,10 @@ from store.foreign import certificate, create, ec_public, material, private_key,
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    CmacSpec,
-    EcdsaSpec,
-    EcPrivateKey,
-    EcPublicKey,
-    HmacSpec,
-    KeyRecord,
-    PairSpec,
-    Provider,
-    RsaPkcs1SignSpec,
-    RsaPublicKey,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPublicKey
+from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.specs import CipherSpec, CmacSpec, EcdsaSpec, HmacSpec, PairSpec, RsaPkcs1SignSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.uri import Pkcs11Uri, parse_uri
 from hwcng.testing.calls import CallCounter

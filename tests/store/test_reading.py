@@ -11,18 +11,9 @@ import pytest
 from pkcs11 import Attribute, KeyType, ObjectClass
 
 from hwcng import HRESULT, CngError
-from hwcng.providers.base import (
-    DhDomain,
-    DhPublicKey,
-    DsaDomain,
-    DsaPublicKey,
-    MlDsaPublicKey,
-    MlKemPublicKey,
-    PairSpec,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
+from hwcng.contract.material import DhDomain, DhPublicKey, DsaDomain, DsaPublicKey, MlDsaPublicKey, MlKemPublicKey
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.providers.pkcs11 import turns
 from hwcng.providers.pkcs11.key_ids import ID_OCTETS, make_id, parse_id, tag_of
 from hwcng.providers.pkcs11.stored_objects import Shelf, Stored

@@ -20,19 +20,10 @@ from tpm2.helpers import ec_material, key_with_pin, rsa_material, set_owner_auth
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError
 from hwcng.attestation import verify_attestation
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    CmacSpec,
-    EcdsaSpec,
-    EcPublicKey,
-    HmacSpec,
-    PairSpec,
-    Provider,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
+from hwcng.contract.material import EcPublicKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import CipherSpec, CmacSpec, EcdsaSpec, HmacSpec, PairSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.tpm2 import commands, tsskey
 from hwcng.providers.tpm2.constants import CAP
 from hwcng.providers.tpm2.key_store import FIRST_HANDLE

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPrivateKey
 from hwcng.providers.tpm2 import tsskey
 from hwcng.standards.curves import CURVES
 from hwcng.testing.swtpm import Swtpm

@@ -11,9 +11,11 @@ from collections.abc import Callable
 import pytest
 from tpm2.helpers import ec_material
 
+from hwcng.contract.attestation import Attestation, AttestedKey
+from hwcng.contract.specs import EcdsaSpec, PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, PairSpec, SecretFamily, SecretSpec, Usage
-from hwcng.providers.tpm2.attest import Attestation, AttestedKey, verify_attestation
+from hwcng.providers.tpm2.attest import verify_attestation
 from hwcng.providers.tpm2.keys import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
@@ -118,7 +120,7 @@ def test_a_statement_about_another_key_is_not_believed(tpm_provider: Tpm2Provide
 
 def test_an_ordinary_key_cannot_sign_statements(tpm_provider: Tpm2Provider, record: Attestation) -> None:
     """A forger who has any key of the TPM to sign with, or a key of his own, is found by the signer's attributes."""
-    from hwcng.providers.base import EcdsaSpec
+    from hwcng.contract.specs import EcdsaSpec
     from hwcng.providers.tpm2.constants import ALG
     from hwcng.providers.tpm2.wire import sized, u16
 

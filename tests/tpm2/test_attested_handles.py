@@ -12,7 +12,7 @@ from hwcng import bcrypt
 from hwcng.attestation import verify_attestation
 
 if TYPE_CHECKING:
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
     from hwcng.providers.tpm2.provider import Tpm2Provider
 
 

@@ -8,8 +8,9 @@ import pytest
 from tpm2.helpers import below_root, ec_material, key_with_pin, rsa_material, set_owner_auth
 from tpm2.test_provisioning import lockout_counter, reset_lockout
 
+from hwcng.contract.specs import EcdsaSpec, PairSpec, RsaOaepSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, PairSpec, RsaOaepSpec, SecretFamily, SecretSpec, Usage
 from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.errors import TpmLockoutError, TransportError
 from hwcng.providers.tpm2.provider import Tpm2Provider

@@ -15,7 +15,7 @@ from tpm2.helpers import in_four_threads, rsa_material
 
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.keys import KeyPair, Secret
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import algorithms
 import hwcng
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.keys import AlgorithmHandle, SymmetricKey
-from hwcng.providers.base import Support
+from hwcng.contract.usage import Support
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm

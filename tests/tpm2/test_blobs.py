@@ -10,24 +10,21 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from tpm2.helpers import ec_material, rsa_material
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import (
-    CipherMode,
+from hwcng.contract.keys import SecretKey
+from hwcng.contract.material import EcPrivateKey, EcPublicKey
+from hwcng.contract.specs import (
     CipherSpec,
     CmacSpec,
     EcdsaSpec,
-    EcPrivateKey,
-    EcPublicKey,
     HmacSpec,
     PairSpec,
     RsaOaepSpec,
     RsaPkcs1SignSpec,
     RsaPssSpec,
-    SecretFamily,
-    SecretKey,
     SecretSpec,
-    Usage,
 )
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
+from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.keys import Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.provider import Tpm2Provider

@@ -8,20 +8,9 @@ import random
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    EcdsaSpec,
-    EcPrivateKey,
-    EcPublicKey,
-    HmacSpec,
-    PairSpec,
-    RsaOaepSpec,
-    RsaPssSpec,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
+from hwcng.contract.material import EcPrivateKey, EcPublicKey
+from hwcng.contract.specs import CipherSpec, EcdsaSpec, HmacSpec, PairSpec, RsaOaepSpec, RsaPssSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
 

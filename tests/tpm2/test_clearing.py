@@ -10,8 +10,9 @@ import pytest
 from tpm2.helpers import ec_material, set_owner_auth
 
 import hwcng.attestation
+from hwcng.contract.specs import EcdsaSpec, HmacSpec, PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, HmacSpec, PairSpec, SecretFamily, SecretSpec, Usage
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from support import missing
 
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
 from hwcng.providers.tpm2.provider import Tpm2Provider
 
 SIGNING = PairSpec("EC", Usage.SIGN, curve="nistP256")

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcng.bcrypt import BCryptImportKeyPair, BCryptOpenAlgorithmProvider, BCryptSignHash
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
 from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.providers.tpm2.tsskey import TssKey

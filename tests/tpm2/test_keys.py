@@ -16,15 +16,12 @@ try:
 except ImportError:
     from cryptography.hazmat.primitives.ciphers.modes import CFB, CFB8
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
-from hwcng.providers.base import (
+from hwcng.contract.material import EcPublicKey, RsaPublicKey
+from hwcng.contract.specs import (
     AeadSpec,
-    CipherMode,
     CipherSpec,
     CmacSpec,
     EcdsaSpec,
-    EcPublicKey,
     GmacSpec,
     HmacSpec,
     PairSpec,
@@ -32,13 +29,12 @@ from hwcng.providers.base import (
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
     RsaPssSpec,
-    RsaPublicKey,
     RsaRawSpec,
-    SecretFamily,
     SecretSpec,
-    Support,
-    Usage,
 )
+from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers import compose
 from hwcng.providers.tpm2.keys import HostSecret, Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.standards.curves import CURVES

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import mldsa, mlkem
 
 import hwcng
 from hwcng import NTSTATUS, bcrypt
-from hwcng.providers.base import Support
+from hwcng.contract.usage import Support
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
 

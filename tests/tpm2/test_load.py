@@ -9,20 +9,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from tpm2.helpers import in_four_threads
 
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    EcdsaSpec,
-    EcPublicKey,
-    HmacSpec,
-    PairSpec,
-    RsaOaepSpec,
-    RsaPkcs1SignSpec,
-    RsaPublicKey,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
+from hwcng.contract.material import EcPublicKey, RsaPublicKey
+from hwcng.contract.specs import CipherSpec, EcdsaSpec, HmacSpec, PairSpec, RsaOaepSpec, RsaPkcs1SignSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.swtpm import Swtpm
 

@@ -13,15 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from support import MISSING
 
-from hwcng.providers.base import (
-    EcdsaSpec,
-    EcPublicKey,
-    PairSpec,
-    RsaPkcs1DecryptSpec,
-    RsaPkcs1SignSpec,
-    RsaPublicKey,
-    Usage,
-)
+from hwcng.contract.material import EcPublicKey, RsaPublicKey
+from hwcng.contract.specs import EcdsaSpec, PairSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec
+from hwcng.contract.usage import Usage
 from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.swtpm import Swtpm

@@ -10,8 +10,9 @@ import pytest
 from support import MISSING
 from tpm2.helpers import ec_material, key_with_pin, set_owner_auth
 
+from hwcng.contract.specs import EcdsaSpec, PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, PairSpec, SecretFamily, SecretSpec, Usage
 from hwcng.providers.tpm2.errors import TpmLockoutError
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.swtpm import Swtpm, SwtpmError
@@ -250,7 +251,7 @@ def test_libtss2s_own_tctis_work_too(fresh_tpm: Swtpm, open_tpm: Open, monkeypat
 def test_a_tpm_without_an_algorithm(fresh_tpm: Swtpm, open_tpm: Open) -> None:
     import dataclasses
 
-    from hwcng.providers.base import Support
+    from hwcng.contract.usage import Support
     from hwcng.providers.tpm2.capabilities import Offers
 
     with open_tpm(fresh_tpm.uri) as provider:

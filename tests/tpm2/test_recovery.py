@@ -14,19 +14,9 @@ from collections.abc import Callable
 
 import pytest
 
+from hwcng.contract.specs import CipherSpec, EcdsaSpec, HmacSpec, PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    EcdsaSpec,
-    HmacSpec,
-    PairSpec,
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
 from hwcng.providers.tpm2.constants import RC
 from hwcng.providers.tpm2.errors import TpmError, to_cng
 from hwcng.providers.tpm2.provider import Tpm2Provider
@@ -404,7 +394,7 @@ def test_another_process_uses_the_tpm_at_the_same_time(fresh_tpm: Swtpm, open_tp
     script = textwrap.dedent(
         """
         import hashlib, hmac, sys
-        from hwcng.providers.base import *
+        from hwcng.contract import *
         from hwcng.providers.tpm2.provider import open_uri
         from hwcng.providers.uri import parse_uri
         spec = SecretSpec(SecretFamily.HMAC, 256, Usage.SIGN, hash_name="SHA256")

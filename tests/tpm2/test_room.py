@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from isolation.child import run
 
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import CngError
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
 from hwcng.providers.tpm2 import leftovers
 from hwcng.providers.tpm2.ledger import OBJECT, SESSION, Entry, Ledger
 from hwcng.providers.tpm2.provider import Tpm2Provider
@@ -111,7 +112,7 @@ def test_killed_at_each_command(fresh_tpm: Swtpm, what: str, moment: str) -> Non
 
 HOLDER = """
 import os, sys, hwcng
-from hwcng.providers.base import *
+from hwcng.contract import *
 key = hwcng.open_provider(sys.argv[1]).generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256"))
 key.sign_digest(EcdsaSpec(), bytes(32))
 print("ready", flush=True)

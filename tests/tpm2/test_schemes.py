@@ -10,17 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from tpm2.helpers import below_root
 
 from hwcng.cng import host
+from hwcng.contract.material import EcPublicKey, RsaPublicKey
+from hwcng.contract.specs import EcdsaSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, RsaRawSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import (
-    EcdsaSpec,
-    EcPublicKey,
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
-    RsaPkcs1SignSpec,
-    RsaPssSpec,
-    RsaPublicKey,
-    RsaRawSpec,
-)
 from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.keys import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider

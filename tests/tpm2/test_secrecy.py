@@ -10,22 +10,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from tpm2.helpers import key_with_pin, set_owner_auth
 
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
+from hwcng.contract.specs import CipherSpec, HmacSpec, PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import CngError
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    EcPrivateKey,
-    EcPublicKey,
-    HmacSpec,
-    PairSpec,
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
-    RsaPrivateKey,
-    RsaPublicKey,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
@@ -137,7 +125,7 @@ def test_the_owners_authorization_value_is_not_on_the_line(
 
 
 def test_a_keys_pin_is_not_on_the_line(fresh_tpm: Swtpm, open_tpm: Callable[..., Tpm2Provider]) -> None:
-    from hwcng.providers.base import EcdsaSpec
+    from hwcng.contract.specs import EcdsaSpec
 
     with open_tpm(fresh_tpm.uri) as provider:
         blob = key_with_pin(fresh_tpm, b"secret-pin-1234")

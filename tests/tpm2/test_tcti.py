@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import hwcng
-from hwcng.providers.base import EcdsaSpec, PairSpec, Usage
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.providers.tpm2.sharing import release, share
 from hwcng.providers.tpm2.store import default_directory
 from hwcng.providers.tpm2.tcti import canonical

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from hwcng.cng import blobs
 from hwcng.cng.blobs import BLOB_TYPES, EccFamily, KeyDataBlob
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.base import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 from hwcng.standards.curves import CURVES, DOMAINS
 
 RSA_SIZES = (1024, 1032, 2048, 3072)

@@ -16,15 +16,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwcng.contract.specs import RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, RsaRawSpec
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers import compose
-from hwcng.providers.base import (
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
-    RsaPkcs1SignSpec,
-    RsaPssSpec,
-    RsaRawSpec,
-)
 from hwcng.standards.hashes import HASHES
 
 KEY = bytes(range(16))

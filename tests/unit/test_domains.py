@@ -1,4 +1,4 @@
-"""hwcng.cng.primes, hwcng.standards.dh_groups and hwcng.cng.domains against published values and other implementations."""
+"""Primes, domains and groups of finite fields against published values and other implementations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hwcng import NTSTATUS, CngError
 from hwcng.cng import domains, primes
 from hwcng.cng.domains import FIPS_186_2, FIPS_186_4, check_dh_domain, check_dsa_domain, dsa_domain, dsa_primes
 from hwcng.cng.primes import is_prime
-from hwcng.providers.base import DhDomain, DsaDomain
+from hwcng.contract.material import DhDomain, DsaDomain
 from hwcng.standards import dh_groups
 
 # CAVP, FIPS 186-3 DSA, PQGVer: sets that validate by A.1.1.3. Hash, bits of q and p, seed, counter, q, p.

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from hwcng import NTSTATUS, CngError
 from hwcng.cng import dh_blobs, dsa_blobs
-from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
+from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
 
 P = DH_PRIMES[512]
 V1, V2 = DSA_DOMAINS[512], DSA_DOMAINS[2048]

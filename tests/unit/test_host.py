@@ -20,21 +20,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwcng.cng import host
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
-from hwcng.providers.base import (
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
+from hwcng.contract.specs import (
     EcdsaSpec,
-    EcPrivateKey,
-    EcPublicKey,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
-    RsaPrivateKey,
     RsaPssSpec,
-    RsaPublicKey,
     RsaRawSpec,
     SignSpec,
 )
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers import compose
 from hwcng.standards.curves import CURVES, DOMAINS
 from hwcng.standards.hashes import HASHES
 

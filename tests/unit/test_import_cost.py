@@ -50,9 +50,9 @@ def test_the_registry_loads_no_backend() -> None:
 
 
 def test_the_public_names() -> None:
+    from hwcng.contract.provider import Provider
     from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
     from hwcng.named_keys import open_key
-    from hwcng.providers.base import Provider
     from hwcng.providers.registry import open_provider, set_default_provider
 
     assert hwcng.open_key is open_key

@@ -16,8 +16,10 @@ from pkcs11 import Attribute
 
 from hwcng.cng import pq_host
 from hwcng.cng.lattices import ml_dsa_expanded, ml_dsa_public, ml_kem_coefficients, ml_kem_expanded, ml_kem_public
+from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPublicKey
+from hwcng.contract.specs import MlDsaSpec, PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS
-from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, MlKemPublicKey, PairSpec, Usage
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.kinds import kind_of

@@ -7,7 +7,10 @@ import hashlib
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hwcng.providers.base import EcPublicKey, PairSpec, Provider, Support, Usage
+from hwcng.contract.material import EcPublicKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import PairSpec
+from hwcng.contract.usage import Support, Usage
 
 CURVES = {
     "nistP224": ec.SECP224R1(),

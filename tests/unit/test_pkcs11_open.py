@@ -16,7 +16,8 @@ from support import listed_mechanisms, missing
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.uri import parse_uri
 from hwcng.standards.curves import CURVES

@@ -10,7 +10,9 @@ import pytest
 from pkcs11 import Attribute, Mechanism
 
 import hwcng
-from hwcng.providers.base import EcPublicKey, Provider, Support
+from hwcng.contract.material import EcPublicKey
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 from hwcng.providers.pkcs11 import probes
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.mechanisms import CKM

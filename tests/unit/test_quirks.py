@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pkcs11 import Attribute, Mechanism
 
-from hwcng.providers.base import PairSpec, RsaPssSpec, SecretFamily, SecretSpec, Usage
+from hwcng.contract.specs import PairSpec, RsaPssSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.providers.pkcs11 import templates
 from hwcng.providers.pkcs11.capabilities import MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.quirks import Quirks, quirks_of

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 import hwcng
+from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers import registry
-from hwcng.providers.base import Provider
 from hwcng.providers.uri import Pkcs11Uri, ProviderUri, Tpm2Uri
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from support import missing
 
 import hwcng
 from hwcng import NTSTATUS, CngError
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import quirks
 from hwcng.testing import _nss_from_debian as from_debian
 from hwcng.testing import nss
@@ -25,7 +25,7 @@ from hwcng.testing.nss import NssDatabase, NssError
 ROOT = Path(__file__).parents[2]
 PIN = "pin-of-the-user"
 ML_KEM, ML_DSA = 0x17, 0x1D
-PRELUDE = "import sys, hwcng\nfrom hwcng.providers.base import *\n"
+PRELUDE = "import sys, hwcng\nfrom hwcng.contract import *\n"
 
 
 def in_child(program: str, *arguments: str) -> str:

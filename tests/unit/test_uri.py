@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hwcng.contract.capabilities import TokenInfo
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import TokenInfo
 from hwcng.providers.uri import Pkcs11Uri, Tpm2Uri, parse_uri, pin_of, read_pin_source, scheme_of
 
 PIN = "s3kr1t&+?"

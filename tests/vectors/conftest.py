@@ -9,7 +9,7 @@ from conformance.tokens import nss_current_provider  # noqa: F401
 from vectors.wycheproof import Token
 
 import hwcng
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 
 @pytest.fixture(scope="session", params=["SoftHSM", "NSS"])

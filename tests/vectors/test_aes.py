@@ -20,7 +20,7 @@ from vectors.wycheproof import (
 )
 
 from hwcng import bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 GCM_NONCE_LENGTH = 12
 BLOCK = 16

@@ -13,7 +13,7 @@ import pytest
 from vectors.wycheproof import File, Group, Token, Vector, check_executed, check_group, groups, verifier
 
 from hwcng import bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 PRIME, SUBPRIME = 256, 28
 NO_SEED = b"\xff"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from vectors.wycheproof import File, Group, NotRun, Token, Vector, check_executed, check_group, groups, refused
 
 from hwcng import bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 from hwcng.standards.curves import CURVES, DOMAINS, Curve
 from hwcng.testing.calls import CallCounter
 

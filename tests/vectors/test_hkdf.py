@@ -9,7 +9,8 @@ import pytest
 from vectors.wycheproof import File, Group, NotRun, Token, Vector, check_executed, check_group, groups, refused
 
 from hwcng import bcrypt
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 
 
 def hkdf(hash_name: str) -> Callable[[Provider, Group], object]:

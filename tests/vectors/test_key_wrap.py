@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from vectors.wycheproof import File, Group, NotRun, Token, Vector, check_executed, check_group, groups, refused
 
 from hwcng import bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 AES_BITS = (128, 192, 256)
 WRAP_UNIT = 8

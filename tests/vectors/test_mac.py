@@ -20,7 +20,7 @@ from vectors.wycheproof import (
 )
 
 from hwcng import bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 GMAC_NONCE_LENGTH = 12
 

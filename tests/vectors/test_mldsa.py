@@ -11,7 +11,7 @@ from vectors.wycheproof import File, Group, NotRun, Token, Vector, check_execute
 
 from hwcng import bcrypt
 from hwcng.cng.keys import AlgorithmHandle, KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 SET = bcrypt.BCRYPT_MLDSA_PARAMETER_SET_65
 SEED_SIZE, PUBLIC_SIZE = 32, 1952

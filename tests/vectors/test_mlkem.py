@@ -10,7 +10,7 @@ from conformance.lattice_keys import blob, expanded
 from vectors.wycheproof import File, Group, NotRun, Token, Vector, check_executed, check_group, groups, load, refused
 
 from hwcng import bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 SET = bcrypt.BCRYPT_MLKEM_PARAMETER_SET_768
 SEED_SIZE, CIPHERTEXT_SIZE = 64, 1088

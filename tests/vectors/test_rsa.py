@@ -14,7 +14,7 @@ from vectors.wycheproof import File, Group, NotRun, Token, Vector, check_execute
 
 from hwcng import CngError, bcrypt
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 CNG_HASHES = {
     "SHA-1": bcrypt.BCRYPT_SHA1_ALGORITHM,

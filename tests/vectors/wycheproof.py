@@ -25,8 +25,8 @@ from support import record_unrun
 
 from hwcng import CngError, bcrypt
 from hwcng.cng.keys import KeyPair
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS
-from hwcng.providers.base import Provider
 
 DATA = Path(__file__).with_name("data")
 SUFFIX = "_test.json.gz"

@@ -15,7 +15,7 @@ from hwcng import CngError, wincrypt
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 TOKENS = ("softhsm", "nss", "nss-db", "swtpm")
 KEEPERS = ("softhsm", "nss-db", "swtpm")

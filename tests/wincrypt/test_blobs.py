@@ -37,7 +37,7 @@ from hwcng.errors import HRESULT
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.capi.keys import CapiKey
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 every_cipher = pytest.mark.parametrize("algid", CIPHERS, ids=name_of)
 SHA1_OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303

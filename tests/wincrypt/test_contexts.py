@@ -30,7 +30,7 @@ from hwcng.errors import HRESULT, Win32Error
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
 VERIFY, NEW, DELETE = w.CRYPT_VERIFYCONTEXT, w.CRYPT_NEWKEYSET, w.CRYPT_DELETEKEYSET

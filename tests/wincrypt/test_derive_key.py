@@ -16,7 +16,7 @@ from hwcng.standards.hashes import HashFunction
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 MD2 = HashFunction("MD2", "md2", 16, 16, b"")
 DIGEST = bytes.fromhex("d5e1a7e9ac38c127f7731dba811698e0")

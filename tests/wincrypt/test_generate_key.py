@@ -30,13 +30,13 @@ from wincrypt.helpers import (
 from hwcng import wincrypt as w
 from hwcng.capi.algids import ALGIDS
 from hwcng.capi.limits import CSPS
+from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT
-from hwcng.providers.base import Support
 from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 Verify = Callable[..., "Context"]
 

@@ -38,7 +38,7 @@ from hwcng.errors import HRESULT
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.capi.keys import CapiKey
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 Verify = Callable[..., "Context"]
 

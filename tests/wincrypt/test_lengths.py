@@ -14,7 +14,7 @@ from hwcng import wincrypt as w
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 Verify = Callable[..., "Context"]
 

@@ -20,7 +20,8 @@ from hwcng.errors import HRESULT, Win32Error
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.capi.keys import CapiKey
-    from hwcng.providers.base import DsaDomain, Provider
+    from hwcng.contract.material import DsaDomain
+    from hwcng.contract.provider import Provider
 
 Verify = Callable[..., "Context"]
 

@@ -21,7 +21,7 @@ from hwcng.errors import HRESULT, Win32Error
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 Verify = Callable[..., "Context"]
 SPKI = Encoding.DER, PublicFormat.SubjectPublicKeyInfo

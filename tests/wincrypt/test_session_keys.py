@@ -33,7 +33,7 @@ from hwcng.errors import HRESULT, Win32Error
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.capi.keys import CapiKey
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
     Verify = Callable[..., Context]
 
@@ -467,7 +467,8 @@ def test_kp_salt_has_the_length_of_the_provider(
 def test_a_salt_in_a_token_that_cannot_join_it(provider: Provider) -> None:
     """SoftHSM has neither RC2 nor the joining: asked of its AES key, it is refused rather than done on the host."""
     from hwcng import NTSTATUS, CngError
-    from hwcng.providers.base import SecretFamily, SecretSpec, Usage
+    from hwcng.contract.specs import SecretSpec
+    from hwcng.contract.usage import SecretFamily, Usage
 
     key = provider.generate_secret(SecretSpec(SecretFamily.AES, 128, Usage.DERIVE))
     with pytest.raises(CngError) as error:

@@ -22,7 +22,7 @@ from hwcng.testing.faults import FaultInjector
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.capi.keys import CapiKey
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 SIZE = RSA_BITS // 8
 ALGORITHMS = (w.CALG_AES_128, w.CALG_AES_256, w.CALG_3DES, w.CALG_RC2, w.CALG_RC4)

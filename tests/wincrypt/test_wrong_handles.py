@@ -14,7 +14,7 @@ from hwcng.capi import constants
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.providers.base import Provider
+    from hwcng.contract.provider import Provider
 
 WRONG: dict[str, tuple[str, tuple[Any, ...]]] = {
     "CryptContextAddRef": ("context", ()),

@@ -13,7 +13,8 @@ from wine.wine_bcrypt import WineBcrypt, WineHandle
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.keys import AlgorithmHandle
-from hwcng.providers.base import Provider, Support
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
 
 __all__ = [
     "MESSAGE",

@@ -12,7 +12,7 @@ from wine.wine_advapi32 import WineAdvapi32
 
 from hwcng import bcrypt
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 PROV_RSA_AES, CRYPT_NEWKEYSET, CRYPT_DELETEKEYSET = 24, 0x8, 0x10
 AT_KEYEXCHANGE, AT_SIGNATURE, CRYPT_EXPORTABLE, CRYPT_OAEP = 1, 2, 0x1, 0x40

@@ -14,7 +14,7 @@ from wine.wine_bcrypt import WineBcrypt
 
 import hwcng
 from hwcng import bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 CASES, DIFFERENT = all_cases(), by_case()
 PAGE = Path(__file__).parents[2] / "docs" / "wine.md"

@@ -9,7 +9,7 @@ from wine.checks import digest_of, fails, have, hwcng_algorithm, need_algorithm,
 from wine.wine_bcrypt import WineBcrypt
 
 from hwcng import NTSTATUS, bcrypt
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 DSA_BLOB, DH_BLOB = "DSAPUBLICBLOB", "DHPUBLICBLOB"
 DH_PARAMETER_MAGIC = 0x4D504844

@@ -9,7 +9,7 @@ from wine.wine_bcrypt import WineBcrypt, WineHandle
 from hwcng import NTSTATUS, bcrypt
 from hwcng.cng.kdf import ParameterList
 from hwcng.cng.keys import KeyPair
-from hwcng.providers.base import Provider
+from hwcng.contract.provider import Provider
 
 PKCS1, PSS, OAEP = bcrypt.BCRYPT_PAD_PKCS1, bcrypt.BCRYPT_PAD_PSS, bcrypt.BCRYPT_PAD_OAEP
 RSA_BLOB, ECC_BLOB = bcrypt.BCRYPT_RSAPUBLIC_BLOB, bcrypt.BCRYPT_ECCPUBLIC_BLOB

@@ -12,8 +12,8 @@ from support import missing
 from wine.checks import MESSAGE, fails
 from wine.wine_advapi32 import WineAdvapi32
 
+from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT
-from hwcng.providers.base import Provider
 
 PROV_RSA_AES = 24
 CRYPT_NEWKEYSET, CRYPT_DELETEKEYSET = 0x8, 0x10

@@ -9,17 +9,11 @@ from hwcng.arguments import string
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.contract.keys import PrivateKey
+from hwcng.contract.material import DhDomain, DsaDomain, PrivateKeyMaterial, PublicKeyMaterial
+from hwcng.contract.specs import PairSpec, SignSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import told
-from hwcng.providers.base import (
-    DhDomain,
-    DsaDomain,
-    PairSpec,
-    PrivateKey,
-    PrivateKeyMaterial,
-    PublicKeyMaterial,
-    SignSpec,
-    Usage,
-)
 from hwcng.standards.curves import Curve
 from hwcng.standards.hashes import HASHES, HashFunction
 

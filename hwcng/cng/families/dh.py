@@ -21,8 +21,10 @@ from hwcng.cng.domains import check_dh_domain, dh_domain
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.finite_fields import check_dh, dh_private
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey
+from hwcng.contract.specs import PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import told
-from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey, PairSpec, Usage
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

@@ -23,8 +23,10 @@ from hwcng.cng.dsa_blobs import (
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.finite_fields import check_dsa, dsa_private, group_size, verify_dsa
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.contract.material import DsaDomain, DsaPrivateKey, DsaPublicKey
+from hwcng.contract.specs import DsaSpec, PairSpec, SignSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import told
-from hwcng.providers.base import DsaDomain, DsaPrivateKey, DsaPublicKey, DsaSpec, PairSpec, SignSpec, Usage
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

@@ -18,8 +18,10 @@ from hwcng.cng.blobs import (
 )
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.contract.material import EcPrivateKey, EcPublicKey
+from hwcng.contract.specs import EcdsaSpec, PairSpec, SignSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import told
-from hwcng.providers.base import EcdsaSpec, EcPrivateKey, EcPublicKey, PairSpec, SignSpec, Usage
 from hwcng.standards.curves import CURVES, Curve
 
 if TYPE_CHECKING:

@@ -14,8 +14,11 @@ from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import BCRYPT_PQDSA_PADDING_INFO
 from hwcng.cng.pq_blobs import BCRYPT_PQDSA_PUBLIC_BLOB, PUBLIC, SEED, build_ml_dsa_public, parse_ml_dsa
+from hwcng.contract.keys import PrivateKey
+from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey
+from hwcng.contract.specs import MlDsaSpec, SignSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import told
-from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, PrivateKey, SignSpec, Usage
 from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import ML_DSA_SETS, MU_SIZE
 

@@ -11,8 +11,9 @@ from hwcng.cng.families.parameterized import ParameterizedFamily
 from hwcng.cng.flags import BCRYPT_NO_KEY_VALIDATION
 from hwcng.cng.handles import not_supported
 from hwcng.cng.pq_blobs import BCRYPT_MLKEM_PUBLIC_BLOB, PUBLIC, SEED, build_ml_kem_public, parse_ml_kem
+from hwcng.contract.material import MlKemPrivateKey, MlKemPublicKey
+from hwcng.contract.usage import Usage
 from hwcng.errors import told
-from hwcng.providers.base import MlKemPrivateKey, MlKemPublicKey, Usage
 from hwcng.standards.parameter_sets import ML_KEM_SETS
 
 if TYPE_CHECKING:

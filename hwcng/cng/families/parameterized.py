@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.handles import invalid_parameter
-from hwcng.providers.base import MlDsaPublicKey, MlKemPublicKey, PairSpec
+from hwcng.contract.material import MlDsaPublicKey, MlKemPublicKey
+from hwcng.contract.specs import PairSpec
 from hwcng.standards.curves import Curve
 from hwcng.standards.parameter_sets import MlDsaSet, MlKemSet
 

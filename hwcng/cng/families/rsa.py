@@ -20,20 +20,19 @@ from hwcng.cng.families.base import PairFamily, hash_named
 from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.padding import BCRYPT_OAEP_PADDING_INFO, BCRYPT_PKCS1_PADDING_INFO, BCRYPT_PSS_PADDING_INFO
-from hwcng.errors import told
-from hwcng.providers.base import (
+from hwcng.contract.material import RsaPrivateKey, RsaPublicKey
+from hwcng.contract.specs import (
     DecryptSpec,
     PairSpec,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
-    RsaPrivateKey,
     RsaPssSpec,
-    RsaPublicKey,
     RsaRawSpec,
     SignSpec,
-    Usage,
 )
+from hwcng.contract.usage import Usage
+from hwcng.errors import told
 from hwcng.standards.hashes import HASHES
 
 if TYPE_CHECKING:

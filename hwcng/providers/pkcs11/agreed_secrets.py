@@ -7,16 +7,16 @@ from contextlib import contextmanager
 
 from pkcs11 import Attribute, Mechanism
 
-from hwcng.hashes import HASHES
-from hwcng.providers import base
+from hwcng.contract import keys
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.token_key import HeldObject, not_supported
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["Pkcs11AgreedSecret"]
 
 
-class Pkcs11AgreedSecret(Pkcs11KeyingMaterial, base.AgreedSecret):
+class Pkcs11AgreedSecret(Pkcs11KeyingMaterial, keys.AgreedSecret):
     noun = "an agreed secret"
 
     def hmac_of_itself(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:

@@ -10,12 +10,8 @@ from dataclasses import dataclass
 
 from pkcs11 import Mechanism
 
-from hwcng.providers.base import (
-    CipherMode,
-    RsaOaepSpec,
-    RsaPssSpec,
-    Support,
-)
+from hwcng.contract.specs import RsaOaepSpec, RsaPssSpec
+from hwcng.contract.usage import CipherMode, Support
 from hwcng.providers.pkcs11.mechanisms import CKM, DIGEST_MECHANISMS, EC_MONTGOMERY_KEY_PAIR_GEN, HMAC_MECHANISMS
 from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.standards.curves import CURVES

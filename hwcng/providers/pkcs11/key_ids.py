@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import PairSpec, SecretFamily, SecretSpec, Usage
 
 __all__ = ["ID_OCTETS", "KeyId", "make_id", "parse_id", "tag_of"]
 

@@ -13,18 +13,11 @@ from dataclasses import replace
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
+from hwcng.contract.material import RsaPublicKey
+from hwcng.contract.specs import CipherSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS
 from hwcng.providers import compose
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
-    RsaPublicKey,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR

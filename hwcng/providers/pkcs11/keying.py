@@ -12,9 +12,12 @@ from contextlib import ExitStack, contextmanager
 
 from pkcs11 import Mechanism
 
+from hwcng.contract import keys
+from hwcng.contract.keys import SecretKey
+from hwcng.contract.specs import CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretSpec
+from hwcng.contract.usage import Support
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import base, compose
-from hwcng.providers.base import CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretKey, SecretSpec, Support
+from hwcng.providers import compose
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
@@ -28,7 +31,7 @@ from hwcng.standards.hashes import HASHES
 __all__ = ["Pkcs11KeyingMaterial"]
 
 
-class Pkcs11KeyingMaterial(TokenKey, base.KeyingMaterial):
+class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
     """length: bytes of the value. readable: whether what is derived from it to be used again may be read."""
 
     noun = "a base key"

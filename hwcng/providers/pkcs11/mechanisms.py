@@ -13,17 +13,8 @@ from types import MappingProxyType
 from asn1crypto.core import OctetString
 from pkcs11 import MGF, Mechanism
 
-from hwcng.providers.base import (
-    AeadSpec,
-    CipherMode,
-    CipherSpec,
-    CounterKdfSpec,
-    HkdfSpec,
-    MlDsaSpec,
-    RsaOaepSpec,
-    RsaPssSpec,
-    SecretFamily,
-)
+from hwcng.contract.specs import AeadSpec, CipherSpec, CounterKdfSpec, HkdfSpec, MlDsaSpec, RsaOaepSpec, RsaPssSpec
+from hwcng.contract.usage import CipherMode, SecretFamily
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 
 __all__ = [

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from pkcs11 import ObjectClass
 
+from hwcng.contract.keys import OfThisProcess
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import OfThisProcess, PairSpec, PublicKeyMaterial, SecretSpec
 from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.sessions import Connection
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pkcs11 import Attribute
 
+from hwcng.contract.keys import OfThisProcess
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import OfThisProcess
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.mechanisms import MechanismCall

@@ -15,15 +15,11 @@ from typing import Any
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import (
-    PairSpec,
-    PublicKeyMaterial,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR

@@ -6,22 +6,21 @@ from collections.abc import Collection, Mapping
 
 from pkcs11 import Attribute
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import base, compose
-from hwcng.providers.base import (
-    NOT_EXPORTABLE,
+from hwcng.contract import keys
+from hwcng.contract.keys import NOT_EXPORTABLE
+from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
+from hwcng.contract.specs import (
     DecryptSpec,
     MlDsaSpec,
     PairSpec,
-    PublicKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
-    RsaPublicKey,
     SecretSpec,
     SignSpec,
-    Support,
-    Usage,
 )
+from hwcng.contract.usage import Support, Usage
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers import compose
 from hwcng.providers.pkcs11 import key_transport, objects, opaque, secret_kinds, templates
 from hwcng.providers.pkcs11.agreed_secrets import Pkcs11AgreedSecret
 from hwcng.providers.pkcs11.capabilities import MechanismSet
@@ -48,7 +47,7 @@ _BAD_BLOCK: Mapping[int, NTSTATUS] = dict.fromkeys(
 )
 
 
-class Pkcs11PrivateKey(TokenKey, base.PrivateKey):
+class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
     """public_object: the token's public half, where the token made the pair; it ends with the private half.
 
     always_authenticate: whether every use needs a login of its own (CKA_ALWAYS_AUTHENTICATE).

@@ -9,23 +9,15 @@ from typing import Any, NoReturn
 
 from pkcs11 import Mechanism
 
+from hwcng.contract.capabilities import Capabilities
+from hwcng.contract.effective_length import EffectiveLength
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import MlKemPublicKey, PrivateKeyMaterial, PublicKeyMaterial
+from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Support
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import (
-    Capabilities,
-    KeyRecord,
-    MlKemPublicKey,
-    PairSpec,
-    PrivateKey,
-    PrivateKeyMaterial,
-    Provider,
-    PublicKeyMaterial,
-    SecretFamily,
-    SecretKey,
-    SecretSpec,
-    Support,
-)
-from hwcng.providers.effective_length import EffectiveLength
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates, xts_keys
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error

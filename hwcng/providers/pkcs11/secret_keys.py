@@ -11,25 +11,23 @@ from dataclasses import replace
 
 from pkcs11 import Mechanism
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import base, compose, xts
-from hwcng.providers.base import (
-    NOT_EXPORTABLE,
+from hwcng.contract import keys
+from hwcng.contract.effective_length import EffectiveLength
+from hwcng.contract.keys import NOT_EXPORTABLE
+from hwcng.contract.material import RsaPublicKey
+from hwcng.contract.specs import (
     AeadSpec,
-    CipherMode,
     CipherSpec,
     CmacSpec,
     GmacSpec,
     MacSpec,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
-    RsaPublicKey,
-    SecretFamily,
     SecretSpec,
-    Support,
-    Usage,
 )
-from hwcng.providers.effective_length import EffectiveLength
+from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers import compose, xts
 from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
@@ -73,7 +71,7 @@ def _data_units(spec: CipherSpec, data: bytes) -> Iterator[tuple[CipherSpec, byt
         yield replace(spec, iv=(number + index).to_bytes(AES_BLOCK, "little")), part
 
 
-class Pkcs11SecretKey(TokenKey, base.SecretKey):
+class Pkcs11SecretKey(TokenKey, keys.SecretKey):
     """effective: of an RC2 key that others of its value share it with, or that may choose it; None for one that is
     fixed as `spec` has it.
     """
@@ -249,7 +247,7 @@ class Pkcs11SecretKey(TokenKey, base.SecretKey):
         effective = self.effective.of_duplicate() if self.effective is not None else None
         return Pkcs11SecretKey(held, self.offered, self.spec, effective)
 
-    def wrap_key(self, key: base.SecretKey) -> bytes:
+    def wrap_key(self, key: keys.SecretKey) -> bytes:
         self._allow(Usage.WRAP, "wrap")
         if not key.spec.exportable:
             raise not_supported(NOT_EXPORTABLE)

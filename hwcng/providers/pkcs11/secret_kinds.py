@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from pkcs11 import KeyType, Mechanism
 
-from hwcng.providers.base import SecretFamily, SecretSpec
+from hwcng.contract.specs import SecretSpec
+from hwcng.contract.usage import SecretFamily
 from hwcng.providers.pkcs11.mechanisms import CKM
 
 __all__ = ["SECRET_KINDS", "SecretKind", "offered_as"]

@@ -15,11 +15,13 @@ from typing import TypeAlias, TypeVar
 
 from pkcs11 import Attribute, ObjectClass
 
+from hwcng.contract.key_names import check_key_name, no_such_key
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.provider import KeyRecord
+from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import KeyRecord, PairSpec, PublicKeyMaterial, SecretSpec
 from hwcng.providers.key_addresses import KeyAddress, is_address
-from hwcng.providers.names import check_key_name, no_such_key
 from hwcng.providers.pkcs11.key_ids import make_id
 from hwcng.providers.pkcs11.losses import of_sessions
 from hwcng.providers.pkcs11.named_objects import NamedObject, Place

@@ -12,16 +12,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from pkcs11 import Attribute, ObjectClass
 
+from hwcng.contract.material import DsaDomain, DsaPublicKey, EcPublicKey, PublicKeyMaterial, RsaPublicKey
+from hwcng.contract.specs import PairSpec
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
-from hwcng.providers.base import (
-    DsaDomain,
-    DsaPublicKey,
-    EcPublicKey,
-    PairSpec,
-    PublicKeyMaterial,
-    RsaPublicKey,
-)
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.kinds.base import Reader

@@ -15,22 +15,20 @@ from asn1crypto.core import OctetString
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from hwcng.errors import HRESULT, CngError
-from hwcng.providers.base import (
+from hwcng.contract.key_names import LONGEST_NAME_OCTETS
+from hwcng.contract.material import (
     DhDomain,
     DhPublicKey,
     DsaDomain,
     DsaPublicKey,
     EcPublicKey,
     MlKemPublicKey,
-    PairSpec,
     PublicKeyMaterial,
     RsaPublicKey,
-    SecretFamily,
-    SecretSpec,
-    Usage,
 )
-from hwcng.providers.names import LONGEST_NAME_OCTETS
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
+from hwcng.errors import HRESULT, CngError
 from hwcng.providers.pkcs11.key_ids import KeyId
 from hwcng.providers.pkcs11.kinds.base import unsigned
 from hwcng.providers.pkcs11.mechanisms import CKK_EC_MONTGOMERY

@@ -9,7 +9,9 @@ from typing import Any
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.attributes import AttributeMapper
 
-from hwcng.providers.base import PairSpec, PrivateKeyMaterial, SecretSpec, Usage
+from hwcng.contract.material import PrivateKeyMaterial
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11.cryptoki import CData, ffi
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.quirks import Quirks

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from hwcng.contract.capabilities import TokenInfo
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import TokenInfo
 from hwcng.providers.pkcs11.ckr import CKR, token_error
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.module import Module, text

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
-from hwcng.providers import base, xts
-from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, MacSpec, SecretFamily, SecretSpec, Usage
+from hwcng.contract import keys
+from hwcng.contract.specs import AeadSpec, CipherSpec, MacSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
+from hwcng.providers import xts
 from hwcng.providers.pkcs11.secret_keys import unwrappable
 from hwcng.providers.pkcs11.token_key import not_supported
 
@@ -15,7 +17,7 @@ __all__ = ["Pkcs11XtsKey", "make"]
 _ECB = CipherSpec(CipherMode.ECB)
 
 
-def make(spec: SecretSpec, half: Callable[[SecretSpec, int], base.SecretKey]) -> Pkcs11XtsKey:
+def make(spec: SecretSpec, half: Callable[[SecretSpec, int], keys.SecretKey]) -> Pkcs11XtsKey:
     """half: makes the AES key of the data, which it is told by 0, and then the one of the tweaks, 1."""
     bits = spec.bits // 2
     data_key = half(SecretSpec(SecretFamily.AES, bits, spec.usage & (Usage.ENCRYPT | Usage.DECRYPT)), 0)
@@ -26,10 +28,10 @@ def make(spec: SecretSpec, half: Callable[[SecretSpec, int], base.SecretKey]) ->
         raise
 
 
-class Pkcs11XtsKey(base.SecretKey):
+class Pkcs11XtsKey(keys.SecretKey):
     """Lives and ends with its two AES keys."""
 
-    def __init__(self, data_key: base.SecretKey, tweak_key: base.SecretKey, spec: SecretSpec) -> None:
+    def __init__(self, data_key: keys.SecretKey, tweak_key: keys.SecretKey, spec: SecretSpec) -> None:
         self.spec = spec
         self._data_key = data_key
         self._tweak_key = tweak_key
@@ -68,7 +70,7 @@ class Pkcs11XtsKey(base.SecretKey):
             data_key.destroy()
             raise
 
-    def wrap_key(self, key: base.SecretKey) -> NoReturn:
+    def wrap_key(self, key: keys.SecretKey) -> NoReturn:
         raise not_supported("an XTS-AES key wraps no keys")
 
     def opaque(self) -> NoReturn:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -17,66 +16,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from hwcng.arguments import octets
+from hwcng.contract.attestation import Attestation, AttestedKey
+from hwcng.contract.material import EcPublicKey
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import EcPublicKey, PublicKeyMaterial
 from hwcng.providers.tpm2.constants import ALG, ST, Attributes
 from hwcng.providers.tpm2.templates import Public, name_of, parse_public
 from hwcng.providers.tpm2.wire import MalformedError, Reader
 from hwcng.standards.curves import CURVES
 
-__all__ = ["Attestation", "AttestedKey", "Origin", "parent_of", "verify_attestation"]
+__all__ = [
+    "parent_of",
+    "verify_attestation",
+]
 
 _GENERATED = 0xFF544347
 _FIXED = Attributes.FIXEDTPM | Attributes.FIXEDPARENT
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What TPM2_Create said when it made a key; TPMS_CREATION_DATA, its hash and TPMT_TK_CREATION."""
-
-    data: bytes
-    digest: bytes
-    ticket: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Attestation:
-    """Octets as the TPM gave them: TPMT_PUBLIC, TPMS_ATTEST and TPMT_SIGNATURE.
-
-    creation_data, creation_statement, creation_signature: empty for a key that this process did not make.
-    """
-
-    key_public: bytes
-    signer_public: bytes
-    statement: bytes
-    signature: bytes
-    creation_data: bytes = b""
-    creation_statement: bytes = b""
-    creation_signature: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class AttestedKey:
-    """What a verified attestation says.
-
-    fixed_tpm: the key cannot leave its TPM. made_by_tpm: the TPM drew it (sensitiveDataOrigin); nobody ever knew it.
-    creation_certified: the TPM vouches for the moment of creation. parent_name: of the storage key it was made under,
-    empty without that. signer_name: the attestation key's, for the verifier to recognise. public: None of a secret key.
-
-    obfuscated_reset_count, obfuscated_firmware_version: the TPM's own with a secret number added, which is always the
-    same for one attestation key (Part 1, Attestation): another value than before tells of a reset or of new firmware,
-    and none tells which. Only keys of the endorsement and platform hierarchies state them as they are.
-    """
-
-    name: bytes
-    public: PublicKeyMaterial | None
-    fixed_tpm: bool
-    made_by_tpm: bool
-    creation_certified: bool
-    parent_name: bytes
-    signer_name: bytes
-    obfuscated_reset_count: int
-    obfuscated_firmware_version: int
 
 
 def _refused(reason: str) -> CngError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hwcng.arguments import octets
+from hwcng.contract.attestation import Attestation, Origin
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.tpm2 import commands, tsskey
-from hwcng.providers.tpm2.attest import Attestation, Origin
 from hwcng.providers.tpm2.connection import Connection
 from hwcng.providers.tpm2.objects import TpmObject
 from hwcng.providers.tpm2.store import Store

@@ -6,16 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from hwcng.providers.base import (
-    Capabilities,
-    CipherMode,
-    PairSpec,
-    SecretFamily,
-    SecretSpec,
-    Support,
-    TokenInfo,
-    Usage,
-)
+from hwcng.contract.capabilities import Capabilities, TokenInfo
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.providers.tpm2.constants import ALG, CAP, CC, CURVE_IDS, HASH_IDS, PT
 from hwcng.providers.tpm2.esys import LIBRARY, Esys
 from hwcng.providers.tpm2.templates import pair_parameters, secret_parameters

@@ -6,7 +6,7 @@ made on the host, so that no part of the key is ever on the bus in clear.
 
 from __future__ import annotations
 
-from hwcng.providers.base import EcPrivateKey, RsaPrivateKey
+from hwcng.contract.material import EcPrivateKey, RsaPrivateKey
 from hwcng.providers.tpm2.constants import ALG
 from hwcng.providers.tpm2.sessions import Parent, kdfa, protect, share_secret
 from hwcng.providers.tpm2.wire import sized, u16

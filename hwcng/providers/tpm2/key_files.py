@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwcng.contract.attestation import Origin
+from hwcng.contract.key_names import is_key_name
 from hwcng.errors import HRESULT, CngError
-from hwcng.providers.names import is_key_name
 from hwcng.providers.tpm2 import tsskey
-from hwcng.providers.tpm2.attest import Origin
 from hwcng.providers.tpm2.tsskey import TssKey
 
 __all__ = ["KeyFile", "KeyFiles", "Stamp"]

@@ -13,10 +13,13 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import TypeAlias
 
+from hwcng.contract.key_names import check_key_name, no_such_key
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.provider import KeyRecord
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import KeyRecord, PairSpec, PublicKeyMaterial, SecretSpec, Usage
-from hwcng.providers.names import check_key_name, no_such_key
 from hwcng.providers.tpm2 import commands
 from hwcng.providers.tpm2.connection import Connection
 from hwcng.providers.tpm2.constants import CAP, RC

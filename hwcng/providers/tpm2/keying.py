@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
+from hwcng.contract.keys import KeyingMaterial
+from hwcng.contract.specs import HkdfSpec, HmacSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import HkdfSpec, HmacSpec, KeyingMaterial
 from hwcng.providers.compose import hkdf_expand
 
 __all__ = ["TpmKeyingMaterial"]

@@ -12,34 +12,30 @@ from types import MappingProxyType
 from typing import NoReturn, TypeVar
 
 from hwcng.arguments import octets
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import base, compose
-from hwcng.providers.base import (
+from hwcng.contract import keys, specs
+from hwcng.contract.attestation import Attestation, Origin
+from hwcng.contract.material import EcPublicKey, PublicKeyMaterial, RsaPublicKey
+from hwcng.contract.specs import (
     AeadSpec,
-    CipherMode,
     CipherSpec,
     CmacSpec,
     DecryptSpec,
     EcdsaSpec,
-    EcPublicKey,
     GmacSpec,
     HkdfSpec,
     MacSpec,
     PairSpec,
-    PublicKeyMaterial,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
     RsaPssSpec,
-    RsaPublicKey,
-    SecretFamily,
     SecretSpec,
     SignSpec,
-    Support,
-    Usage,
 )
+from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers import compose
 from hwcng.providers.tpm2 import commands, schemes, tsskey
-from hwcng.providers.tpm2.attest import Attestation, Origin
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Offers
 from hwcng.providers.tpm2.commands import KeyHandle
@@ -146,7 +142,7 @@ class TpmKey:
             self._connection.discard(self._held)
 
 
-class Tpm2SecretKey(TpmKey, base.SecretKey):
+class Tpm2SecretKey(TpmKey, keys.SecretKey):
     """An AES, HMAC or AES-CMAC key. On the bus its data is hidden in the connection's session."""
 
     def __init__(self, realm: Realm, held: TpmObject, spec: SecretSpec, origin: Origin | None = None) -> None:
@@ -205,7 +201,7 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
     def mac(self, spec: MacSpec, data: bytes) -> bytes:
         asked, data = self._require_mac(spec), octets(data, "the data")
         # A key without a hash of its own takes it from the command; a CMAC key has no hash.
-        algorithm = HASH_IDS[spec.hash_name] if isinstance(spec, base.HmacSpec) else ALG.NULL
+        algorithm = HASH_IDS[spec.hash_name] if isinstance(spec, specs.HmacSpec) else ALG.NULL
         size = self._offers.facts.buffer
 
         def work(connection: Connection, key: KeyHandle) -> bytes:
@@ -248,12 +244,12 @@ class Tpm2SecretKey(TpmKey, base.SecretKey):
         held = replace(self._held, handle=0)
         return Tpm2SecretKey(self._realm, held, self.spec, self._origin)
 
-    def wrap_key(self, key: base.SecretKey) -> bytes:
+    def wrap_key(self, key: keys.SecretKey) -> bytes:
         """Raises STATUS_NOT_SUPPORTED: a TPM has no AES key wrap, and its keys have no value that the host may see."""
         raise _unsupported(self._offers.reason("AES", "WRAP"))
 
 
-class HostSecret(base.AgreedSecret):
+class HostSecret(keys.AgreedSecret):
     """Z of a key agreement, in the host's memory: a TPM hands Z out, because it derives nothing from it itself."""
 
     def __init__(self, value: bytes, allow_raw: bool) -> None:
@@ -299,7 +295,7 @@ class HostSecret(base.AgreedSecret):
             value[:] = bytes(len(value))
 
 
-class Tpm2PrivateKey(TpmKey, base.PrivateKey):
+class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
     """An RSA or elliptic-curve private key."""
 
     def __init__(

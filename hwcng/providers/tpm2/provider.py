@@ -8,28 +8,23 @@ from pathlib import Path
 from weakref import WeakSet
 
 from hwcng.arguments import octets
-from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.base import (
-    Capabilities,
+from hwcng.contract.attestation import Origin
+from hwcng.contract.capabilities import Capabilities, TokenInfo
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import (
     EcPrivateKey,
     EcPublicKey,
-    KeyRecord,
-    PairSpec,
-    PrivateKey,
     PrivateKeyMaterial,
-    Provider,
     PublicKeyMaterial,
     RsaPrivateKey,
     RsaPublicKey,
-    SecretFamily,
-    SecretKey,
-    SecretSpec,
-    Support,
-    TokenInfo,
-    Usage,
 )
+from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Support, Usage
+from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.tpm2 import commands, importing, templates, tsskey
-from hwcng.providers.tpm2.attest import Origin, parent_of
+from hwcng.providers.tpm2.attest import parent_of
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
 from hwcng.providers.tpm2.commands import Created

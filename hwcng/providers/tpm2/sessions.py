@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-from hwcng.providers.base import EcPublicKey, RsaPublicKey
+from hwcng.contract.material import EcPublicKey, RsaPublicKey
 from hwcng.providers.tpm2.constants import AES_128_CFB, ALG, CC, RC, RH
 from hwcng.providers.tpm2.errors import TpmError, TransportError
 from hwcng.providers.tpm2.transport import Exchange

@@ -9,16 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from hwcng.contract.material import EcPublicKey, PublicKeyMaterial, RsaPublicKey
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import (
-    EcPublicKey,
-    PairSpec,
-    PublicKeyMaterial,
-    RsaPublicKey,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
 from hwcng.providers.tpm2.constants import AES_128_CFB, ALG, CURVE_IDS, HASH_IDS, HASH_NAMES, Attributes
 from hwcng.providers.tpm2.sessions import Parent
 from hwcng.providers.tpm2.wire import MalformedError, Reader, sized, u16, u32

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from hwcng.providers.base import PairSpec
+from hwcng.contract.specs import PairSpec
 from hwcng.providers.pkcs11.kinds.base import PairKind
 from hwcng.providers.pkcs11.kinds.dh import DhKind
 from hwcng.providers.pkcs11.kinds.dsa import DsaKind

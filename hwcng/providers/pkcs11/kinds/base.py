@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pkcs11 import Attribute, KeyType, Mechanism
 
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import DecryptSpec, PairSpec, PublicKeyMaterial, SignSpec
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 

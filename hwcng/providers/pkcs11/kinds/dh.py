@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pkcs11 import Attribute, KeyType, Mechanism
 
+from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, PublicKeyMaterial
+from hwcng.contract.specs import PairSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import DhDomain, DhPrivateKey, DhPublicKey, PairSpec, PublicKeyMaterial
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import Agreement, Attributes, PairKind, Reader, unsigned
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pkcs11 import Attribute, KeyType, Mechanism
 
+from hwcng.contract.material import DsaDomain, DsaPrivateKey, DsaPublicKey
+from hwcng.contract.specs import DsaSpec, PairSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import DsaDomain, DsaPrivateKey, DsaPublicKey, DsaSpec, PairSpec, SignSpec
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import REFUSED_DOMAIN, Attributes, PairKind, Reader, unsigned
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pkcs11 import Attribute, KeyType, Mechanism
 from pkcs11.util.ec import encode_named_curve_parameters
 
+from hwcng.contract.material import EcPrivateKey, EcPublicKey, PublicKeyMaterial
+from hwcng.contract.specs import EcdsaSpec, PairSpec, SignSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import EcdsaSpec, EcPrivateKey, EcPublicKey, PairSpec, PublicKeyMaterial, SignSpec, Usage
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import Agreement, Attributes, PairKind, Reader
 from hwcng.standards.curves import CURVES

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pkcs11 import KeyType, Mechanism
 
+from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey
+from hwcng.contract.specs import MlDsaSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlDsaSpec, SignSpec
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.parameterized import ParameterizedKind
 from hwcng.standards.parameter_sets import ML_DSA_SETS

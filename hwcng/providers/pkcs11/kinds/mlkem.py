@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
-from hwcng.providers.base import MlKemPrivateKey, MlKemPublicKey, PairSpec
+from hwcng.contract.material import MlKemPrivateKey, MlKemPublicKey
+from hwcng.contract.specs import PairSpec
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import Attributes
 from hwcng.providers.pkcs11.kinds.parameterized import PARAMETER_SET_NUMBERS, ParameterizedKind

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, TypeVar
 
 from pkcs11 import Attribute, Mechanism
 
+from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey
+from hwcng.contract.specs import PairSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey, PairSpec
 from hwcng.providers.pkcs11.kinds.base import Attributes, PairKind, Reader
 from hwcng.standards.parameter_sets import MlDsaSet, MlKemSet
 

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from pkcs11 import Attribute, KeyType, Mechanism
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
-from hwcng.providers.base import (
+from hwcng.contract.material import RsaPrivateKey, RsaPublicKey
+from hwcng.contract.specs import (
     DecryptSpec,
     PairSpec,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
-    RsaPrivateKey,
     RsaPssSpec,
-    RsaPublicKey,
     SignSpec,
 )
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers import compose
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import Attributes, PairKind, Reader, unsigned
 from hwcng.standards.hashes import HASHES

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from hwcng.contract.capabilities import Capabilities
+from hwcng.contract.provider import Provider
 from hwcng.forking import ProcessLock
-from hwcng.providers.base import Capabilities, Provider
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.probes.base import Probe
 from hwcng.providers.pkcs11.probes.ciphers import ciphers

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hwcng.providers.base import CipherMode, SecretFamily
+from hwcng.contract.usage import CipherMode, SecretFamily
 
 __all__ = ["CIPHERTEXTS", "CMAC", "GMAC", "WRAPPED", "WRAPPED_KEY", "key_value"]
 

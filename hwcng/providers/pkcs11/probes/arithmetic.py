@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from hwcng.providers.base import DhDomain, DsaPublicKey, EcPublicKey
+from hwcng.contract.material import DhDomain, DsaPublicKey, EcPublicKey
 from hwcng.standards.curves import DOMAINS, Domain
 
 __all__ = ["dh_agreements", "dsa_is_good", "ec_agreements", "ecdsa_is_good", "x25519_agreement"]

@@ -9,8 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import SecretSpec
+from hwcng.contract.usage import Support
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.base import PrivateKey, Provider, PublicKeyMaterial, SecretKey, SecretSpec, Support
 from hwcng.providers.pkcs11.capabilities import RSA_COMPOSITIONS, MechanismSet
 
 __all__ = ["SAMPLE", "Probe", "agrees"]

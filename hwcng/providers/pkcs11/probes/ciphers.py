@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from hwcng.providers.base import AeadSpec, CipherMode, CipherSpec, SecretFamily, SecretSpec, Support, Usage
+from hwcng.contract.specs import AeadSpec, CipherSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.providers.pkcs11.probes.answers import CIPHERTEXTS, key_value
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from hwcng.providers.base import (
-    EcdsaSpec,
-    EcPublicKey,
-    PairSpec,
-    Usage,
-)
+from hwcng.contract.material import EcPublicKey
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11.probes.arithmetic import ec_agreements, ecdsa_is_good, x25519_agreement
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe, agrees
 from hwcng.standards.curves import CURVES

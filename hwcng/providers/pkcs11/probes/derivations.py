@@ -7,18 +7,9 @@ import hmac
 from collections.abc import Callable
 from functools import partial
 
-from hwcng.providers.base import (
-    CipherMode,
-    CipherSpec,
-    CounterKdfSpec,
-    DigestKdfSpec,
-    HkdfSpec,
-    KdfSpec,
-    KeyingMaterial,
-    SecretFamily,
-    SecretSpec,
-    Usage,
-)
+from hwcng.contract.keys import KeyingMaterial
+from hwcng.contract.specs import CipherSpec, CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 
 __all__ = ["derivations"]

@@ -6,7 +6,9 @@ from functools import partial
 
 from pkcs11 import Mechanism
 
-from hwcng.providers.base import DhDomain, DhPublicKey, DsaDomain, DsaPublicKey, DsaSpec, PairSpec, Support, Usage
+from hwcng.contract.material import DhDomain, DhPublicKey, DsaDomain, DsaPublicKey
+from hwcng.contract.specs import DsaSpec, PairSpec
+from hwcng.contract.usage import Support, Usage
 from hwcng.providers.pkcs11.probes.arithmetic import dh_agreements, dsa_is_good
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe, agrees
 

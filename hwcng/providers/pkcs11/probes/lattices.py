@@ -10,17 +10,11 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa, mlkem
 
+from hwcng.contract.keys import PrivateKey
+from hwcng.contract.material import MlDsaPublicKey, MlKemPublicKey, PublicKeyMaterial
+from hwcng.contract.specs import MlDsaSpec, PairSpec
+from hwcng.contract.usage import Support, Usage
 from hwcng.forking import foreign_work
-from hwcng.providers.base import (
-    MlDsaPublicKey,
-    MlDsaSpec,
-    MlKemPublicKey,
-    PairSpec,
-    PrivateKey,
-    PublicKeyMaterial,
-    Support,
-    Usage,
-)
 from hwcng.providers.pkcs11.mechanisms import HASH_ML_DSA
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, SHARED_SECRET_SIZE

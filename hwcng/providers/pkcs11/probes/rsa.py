@@ -6,20 +6,19 @@ from functools import partial
 
 from pkcs11 import Mechanism
 
-from hwcng.errors import CngError
-from hwcng.providers.base import (
+from hwcng.contract.keys import PrivateKey
+from hwcng.contract.material import RsaPublicKey
+from hwcng.contract.specs import (
     DecryptSpec,
     PairSpec,
-    PrivateKey,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     RsaPkcs1SignSpec,
     RsaPssSpec,
-    RsaPublicKey,
     RsaRawSpec,
-    Support,
-    Usage,
 )
+from hwcng.contract.usage import Support, Usage
+from hwcng.errors import CngError
 from hwcng.providers.compose import emsa_pkcs1_encode, emsa_pss_verify, rsa_encrypt
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 from hwcng.standards.hashes import HASHES

@@ -6,18 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from hwcng.providers.base import (
-    AeadSpec,
-    CipherMode,
-    CipherSpec,
-    CmacSpec,
-    GmacSpec,
-    HmacSpec,
-    SecretFamily,
-    SecretSpec,
-    Support,
-    Usage,
-)
+from hwcng.contract.specs import AeadSpec, CipherSpec, CmacSpec, GmacSpec, HmacSpec, SecretSpec
+from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.providers.pkcs11.probes.answers import CMAC, GMAC, WRAPPED, WRAPPED_KEY, key_value
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 from hwcng.providers.pkcs11.probes.ciphers import round_trip

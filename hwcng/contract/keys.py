@@ -1,0 +1,235 @@
+"""Keys and agreed secrets inside a token, and the verbs that a backend implements for them.
+
+Chaining mode, running IV, block padding, handle and size rules live above, in `hwcng.cng`.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NoReturn
+
+from hwcng.contract.effective_length import EffectiveLength
+from hwcng.contract.material import (
+    PublicKeyMaterial,
+    RsaPublicKey,
+)
+from hwcng.contract.specs import (
+    AeadSpec,
+    CipherSpec,
+    DecryptSpec,
+    HkdfSpec,
+    KdfSpec,
+    MacSpec,
+    MlDsaSpec,
+    PairSpec,
+    RsaOaepSpec,
+    RsaPkcs1DecryptSpec,
+    SecretSpec,
+    SignSpec,
+)
+from hwcng.errors import NTSTATUS, CngError
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = [
+    "unserved",
+    "NOT_EXPORTABLE",
+    "AgreedSecret",
+    "KeyingMaterial",
+    "OfThisProcess",
+    "PrivateKey",
+    "SecretKey",
+]
+
+
+def unserved(what: str) -> CngError:
+    """The refusal of a verb that this backend does not have."""
+    return CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"this token or key does not {what}")
+
+
+class OfThisProcess:
+    """What stands for something that this process has open in a token: it is neither copied nor pickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise CngError(
+            NTSTATUS.STATUS_NOT_SUPPORTED,
+            f"a {type(self).__name__} can be neither pickled nor copied: it is what this process has open in a token. "
+            "Send a named key, which travels as its URI, or open the token where it is used",
+        )
+
+
+class KeyingMaterial(OfThisProcess, abc.ABC):
+    """A value that keys are derived from: Z of an agreement, or the base key of a derivation function.
+
+    Held by the token where the token can hold it. Safe for any number of threads.
+    """
+
+    length: int
+    """Bytes of the value, leading zeros kept."""
+
+    @abc.abstractmethod
+    def digest(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
+        """hash(prefix || Z || suffix)."""
+
+    @abc.abstractmethod
+    def hmac(self, hash_name: str, data: bytes) -> bytes:
+        """HMAC with Z as the key."""
+
+    @abc.abstractmethod
+    def half_hmac(self, half: int, hash_name: str, data: bytes) -> bytes:
+        """HMAC with the first (0) or second (1) half of Z as the key: TLS 1.0 and 1.1 PRF (RFC 2246, section 5).
+
+        Halves are ceil(length / 2) bytes long and share the middle byte where the length is odd.
+        """
+
+    def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
+        """`length` bytes of HKDF. The pseudorandom key stays where Z is."""
+        raise unserved("do HKDF")
+
+    def derive_key(self, kdf: KdfSpec, spec: SecretSpec) -> SecretKey:
+        """A key of the token's, made of Z inside it: no byte of either is ever on the host."""
+        raise unserved("derive keys that stay inside")
+
+
+class SecretKey(OfThisProcess, abc.ABC):
+    """A secret key in a token. Safe for any number of threads. name: by which the token keeps it, None for no name.
+
+    effective: of an RC2 key, under which alone it encrypts; shared with every other key of the same value.
+    """
+
+    spec: SecretSpec
+    name: str | None = None
+    effective: EffectiveLength | None = None
+
+    @abc.abstractmethod
+    def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes: ...
+
+    @abc.abstractmethod
+    def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
+        """Raises STATUS_AUTH_TAG_MISMATCH where an AeadSpec's tag is wrong."""
+
+    @abc.abstractmethod
+    def mac(self, spec: MacSpec, data: bytes) -> bytes: ...
+
+    @abc.abstractmethod
+    def duplicate(self) -> SecretKey:
+        """A key of the same value with a life of its own."""
+
+    @abc.abstractmethod
+    def wrap_key(self, key: SecretKey) -> bytes:
+        """`key` under this one by AES key wrap (RFC 3394). Raises STATUS_NOT_SUPPORTED for a key that is not
+        exportable.
+        """
+
+    def keying_material(self) -> KeyingMaterial:
+        """The derivation verbs of a KDF key, or an HMAC key for every hash; they end with this key."""
+        raise unserved("derive keys")
+
+    def wrapped_for(self, public: RsaPublicKey, spec: RsaPkcs1DecryptSpec | RsaOaepSpec) -> bytes:
+        """This key encrypted inside the token to whoever has the private half of `public`: modulus-length, big-endian.
+
+        Raises STATUS_NOT_SUPPORTED for a key that is not exportable.
+        """
+        raise unserved("wrap keys under RSA keys")
+
+    def followed_by(self, data: bytes, spec: SecretSpec) -> SecretKey:
+        """A key of this one's value and then `data`, joined inside the token. It needs Usage.DERIVE."""
+        raise unserved("join keys and data")
+
+    @abc.abstractmethod
+    def opaque(self) -> bytes:
+        """The token's own protected form of this key, for `Provider.reload_opaque`."""
+
+    @abc.abstractmethod
+    def destroy(self) -> None:
+        """Ends the key's life in the token. Never fails because the token is gone; a second call does nothing."""
+
+
+class AgreedSecret(KeyingMaterial):
+    """The value Z of a key agreement."""
+
+    @abc.abstractmethod
+    def hmac_of_itself(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
+        """HMAC with Z as the key, of prefix || Z || suffix. Z is no longer than a block of the hash."""
+
+    @abc.abstractmethod
+    def raw(self) -> bytes:
+        """Z itself, big-endian. Raises STATUS_NOT_SUPPORTED unless the provider was opened with allow_raw_secret."""
+
+    @abc.abstractmethod
+    def destroy(self) -> None: ...
+
+
+class PrivateKey(OfThisProcess, abc.ABC):
+    """A private key in a token, with its public half at hand. Safe for any number of threads. name: by which the token
+    keeps it, None for no name.
+    """
+
+    spec: PairSpec
+    name: str | None = None
+    public: PublicKeyMaterial
+
+    @abc.abstractmethod
+    def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes: ...
+
+    def sign_message(self, spec: MlDsaSpec, message: bytes) -> bytes:
+        """A signature of the message itself, by an algorithm that hashes it in its own way."""
+        raise unserved("sign messages")
+
+    @abc.abstractmethod
+    def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
+        """Every failure of padding raises STATUS_INVALID_PARAMETER with one and the same message."""
+
+    def session_copy(self) -> PrivateKey:
+        """A key of the same value that is this process' alone: it lives on when a named key is replaced or deleted."""
+        raise unserved("copy private keys")
+
+    def unwrap_secret(
+        self,
+        spec: SecretSpec,
+        wrapped: bytes,
+        encryption: RsaPkcs1DecryptSpec | RsaOaepSpec,
+        lengths: Collection[int] = (),
+    ) -> SecretKey:
+        """The key that was encrypted to this pair, undone inside the token. It needs Usage.UNWRAP.
+
+        spec.bits: the length that the key must have, 0 for any of `lengths`, in bits. Everything that can be wrong with
+        `wrapped` raises STATUS_INVALID_PARAMETER with one and the same message and no cause, after the same steps. What
+        the token cannot do is refused before `wrapped` is decrypted.
+        """
+        raise unserved("unwrap keys with RSA keys")
+
+    @abc.abstractmethod
+    def agree(self, peer: PublicKeyMaterial) -> AgreedSecret:
+        """`peer` is already checked to be of the same curve or group."""
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """The shared secret of a ciphertext of the right length (FIPS 203, section 7.3). A forged one gives another
+        secret, never an error.
+        """
+        raise unserved("decapsulate")
+
+    def decapsulate_key(self, ciphertext: bytes, spec: SecretSpec) -> SecretKey:
+        """The shared secret as a key of the token's, of 256 bits: no byte of it is ever on the host."""
+        raise unserved("decapsulate into keys that stay inside")
+
+    @abc.abstractmethod
+    def opaque(self) -> bytes: ...
+
+    @abc.abstractmethod
+    def destroy(self) -> None: ...
+
+
+NOT_EXPORTABLE = (
+    "the key's export policy forbids its export, and nothing changes that now: set the property Export Policy to "
+    "NCRYPT_ALLOW_EXPORT_FLAG before a key is made, on the algorithm handle, or on the pair or NCrypt key that is not "
+    "finalized"
+)
+"""Why a key that is not exportable does not leave its token, and what lets the next one."""
