@@ -207,7 +207,7 @@ def _groups(asked: Asked) -> Iterator[tuple[str, int, list[Row]]]:
 
 
 def run(asked: Asked, say: Callable[[str], None] | None = None) -> Results:
-    """Measures everything that was asked for. say: is told what is being measured. Ctrl-C keeps what there is by then."""
+    """Measures everything that was asked for. say: is told what is being measured. Ctrl-C keeps what there is."""
     results: Results = []
     try:
         with scratch() as folder:
