@@ -1,6 +1,6 @@
 """The records that hwcng's verbs take, from the one place where they are."""
 
-from hwcng.providers.base import (
+from hwcng.contract import (
     AeadSpec,
     CipherMode,
     CipherSpec,
