@@ -18,11 +18,15 @@ from hwcng.standards.hashes import HASHES, RunningHash
 __all__ = ["HMAC_INFO", "CapiHash", "create"]
 
 SSL3_SHAMD5_SIZE = 36
+_PADS = (b"\x36", b"\x5c")
+"""Octets of RFC 2104's strings."""
 BITS_OF_A_BYTE = 8
 
 
 class HMAC_INFO(NamedTuple):
-    """What HP_HMAC_INFO takes. HashAlgid: the hash. The strings are the RFC 2104 paddings and cannot be others."""
+    """What HP_HMAC_INFO takes. HashAlgid: the hash. The strings take the place of the RFC 2104 paddings where they are
+    not empty; they are no shorter than the key.
+    """
 
     HashAlgid: int
     pbInnerString: bytes = b""
@@ -87,9 +91,14 @@ class CapiHash(Handle):
         function = self.context.csp.algid(taken.HashAlgid).hash_function
         if function is None or not function.keyed:
             raise failure(HRESULT.NTE_BAD_ALGID, f"HMAC has no hash {taken.HashAlgid:#06x}")
-        if any(optional_octets(padding, "a string of HMAC_INFO") for padding in taken[1:]):
-            raise failure(HRESULT.NTE_NOT_SUPPORTED, "a token pads HMAC keys as RFC 2104 says, with no other strings")
-        self._info = taken
+        strings = [optional_octets(string, "a string of HMAC_INFO") or b"" for string in taken[1:]]
+        if any(strings):
+            strings = [string or pad * function.block_size for string, pad in zip(strings, _PADS, strict=True)]
+            if BITS_OF_A_BYTE * min(map(len, strings)) < self._mac_key.bits:
+                raise failure(
+                    HRESULT.NTE_NOT_SUPPORTED, "a string of HMAC_INFO that is shorter than the key would give it away"
+                )
+        self._info = HMAC_INFO(taken.HashAlgid, *strings)
 
     def _require_running(self) -> None:
         if self._value is not None:
@@ -117,6 +126,8 @@ class CapiHash(Handle):
         if self._running is not None:
             return self._running.digest()
         data = b"".join(self._data)
+        if self._info is not None and self._info.pbInnerString:
+            return self._mac_key.padded_hmac(self.hmac_hash, *self._info[1:], data)
         if self.row.algorithm == "HMAC":
             return self._mac_key.hmac(self.hmac_hash, data)
         if self.row.algorithm == "MAC":

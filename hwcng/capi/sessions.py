@@ -251,15 +251,26 @@ class SessionKey(CapiKey):
                 cipher.chaining_mode = mode
                 self._apply_state()
 
+    def padded_hmac(self, hash_name: str, inner: bytes, outer: bytes, data: bytes) -> bytes:
+        """CALG_HMAC with other strings than RFC 2104's: the token digests the key with each of them over it."""
+        self._require_hmac()
+        material = self.token_key.keying_material()
+        size = material.length
+        digest = material.masked_digest(hash_name, inner[:size], inner[size:] + data)
+        return material.masked_digest(hash_name, outer[:size], outer[size:] + digest)
+
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         """CALG_HMAC under the key without its salt."""
+        self._require_hmac()
+        return self.token_key.mac(HmacSpec(hash_name), data)
+
+    def _require_hmac(self) -> None:
         self.require(c.CRYPT_MAC, "authenticate")
         if not self.token_key.spec.usage & Usage.SIGN:
             raise bad_key(
                 f"a token's {self.row.name} key is no key of HMAC: import it with CRYPT_IPSEC_HMAC_KEY, or make a "
                 "CALG_HMAC key"
             )
-        return self.token_key.mac(HmacSpec(hash_name), data)
 
     def duplicate(self) -> SessionKey:
         with self._using.held():

@@ -82,6 +82,10 @@ class KeyingMaterial(OfThisProcess, abc.ABC):
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         """HMAC with Z as the key."""
 
+    def masked_digest(self, hash_name: str, mask: bytes, suffix: bytes) -> bytes:
+        """hash((Z xor mask) || suffix). mask: of Z's length."""
+        raise unserved("digest a masked key")
+
     @abc.abstractmethod
     def half_hmac(self, half: int, hash_name: str, data: bytes) -> bytes:
         """HMAC with the first (0) or second (1) half of Z as the key: TLS 1.0 and 1.1 PRF (RFC 2246, section 5).

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from pkcs11 import Mechanism
 from support import needs, needs_bits
 from wincrypt.helpers import (
     BLOCK_CIPHERS,
@@ -34,6 +35,7 @@ from wincrypt.helpers import (
 from hwcng import wincrypt as w
 from hwcng.capi.algids import ALGIDS
 from hwcng.errors import HRESULT
+from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
@@ -173,6 +175,7 @@ def test_hmac_needs_its_hash_and_a_key(context: Context) -> None:
         (w.HMAC_INFO(w.CALG_MD4), HRESULT.NTE_BAD_ALGID),
         (w.HMAC_INFO(w.CALG_SHA1, b"inner"), HRESULT.NTE_NOT_SUPPORTED),
         (w.HMAC_INFO(w.CALG_SHA1, b"", b"outer"), HRESULT.NTE_NOT_SUPPORTED),
+        (w.HMAC_INFO(w.CALG_SHA1, bytes(64), b"outer"), HRESULT.NTE_NOT_SUPPORTED),
         (b"\x04\x80\x00\x00", HRESULT.NTE_BAD_DATA),
     ):
         with refused(status):
@@ -215,6 +218,36 @@ def test_keys_of_hmac_have_any_length(token: Provider, context: Context, length:
     w.CryptSetHashParam(handle, w.HP_HMAC_INFO, w.HMAC_INFO(algid))
     w.CryptHashData(handle, TEXT, w.CRYPT_USERDATA)
     assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == hmac.digest(secret, TEXT, HASHES[algid])
+
+
+def masked(key: bytes, string: bytes) -> bytes:
+    return bytes(left ^ right for left, right in zip(key.ljust(len(string), b"\0"), string, strict=True))
+
+
+ZEROS, INNER, OUTER = bytes(136), bytes(range(1, 101)), bytes(range(200, 100, -1))
+
+
+@pytest.mark.parametrize("algid", [w.CALG_MD5, w.CALG_SHA1], ids=name_of)
+@pytest.mark.parametrize(("inner", "outer"), [(ZEROS, ZEROS), (INNER, OUTER), (INNER, b""), (b"", OUTER)])
+def test_hmac_with_other_strings(token: Provider, context: Context, algid: int, inner: bytes, outer: bytes) -> None:
+    """Either takes the place of RFC 2104's. A token digests its key, and masks it where there is anything over it."""
+    needs(token, f"HMAC-{ALGIDS[algid].algorithm}")
+    secret, digest = b"\xcc" * 17, HASHES[algid]
+    handle = w.CryptCreateHash(context, w.CALG_HMAC, hmac_key(context, secret))
+    w.CryptSetHashParam(handle, w.HP_HMAC_INFO, w.HMAC_INFO(algid, inner, outer))
+    w.CryptHashData(handle, b"\0")
+    assert w.CryptGetHashParam(handle, w.HP_HASHSIZE) == len(digest_of(algid))
+    masks = isinstance(token, Pkcs11Provider) and token._offered.has(int(Mechanism.XOR_BASE_AND_DATA))
+    digests = isinstance(token, Pkcs11Provider) and not any(inner + outer) and inner == outer and algid == w.CALG_SHA1
+    if not masks and not digests:
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
+            w.CryptGetHashParam(handle, w.HP_HASHVAL)
+        return
+    first = hashlib.new(digest, masked(secret, inner or b"\x36" * 64) + b"\0").digest()
+    expected = hashlib.new(digest, masked(secret, outer or b"\x5c" * 64) + first).digest()
+    assert w.CryptGetHashParam(handle, w.HP_HASHVAL) == expected
+    if algid == w.CALG_MD5 and inner == outer:
+        assert expected.hex() == "6d58442f9f4cd07603fce8dabd70e827"  # Windows'.
 
 
 @pytest.mark.parametrize("algid", [w.CALG_MD5, w.CALG_SHA1, w.CALG_SHA_384], ids=name_of)

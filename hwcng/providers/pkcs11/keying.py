@@ -7,10 +7,11 @@ sensitive key into sensitive ones only.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from pkcs11 import Mechanism
+from pkcs11 import Attribute, Mechanism
 
 from hwcng.contract import keys
 from hwcng.contract.keys import SecretKey
@@ -72,6 +73,33 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
         if (rv := connection.perform(calls, self.held.handle)) != CKR.OK:
             raise connection.error(rv, f"the {hash_name} digest of {self.noun} failed")
         return bytes(ffi.buffer(output, length[0]))
+
+    def masked_digest(self, hash_name: str, mask: bytes, suffix: bytes) -> bytes:
+        if not any(mask):
+            filled = self._stored_length() - self.length
+            if suffix[:filled] == bytes(filled):
+                return self.digest(hash_name, b"", suffix[filled:])
+        with self._masked(mask) as key:
+            return self._digest(hash_name, key, suffix)
+
+    def _stored_length(self) -> int:
+        """Bytes of the token's object, which of an HMAC key that is short are more: zeros fill it up."""
+        said = objects.read_attributes(self.connection, self.held.handle, [Attribute.VALUE_LEN], 8)
+        stored = said[Attribute.VALUE_LEN]
+        return self.length if stored is None else int.from_bytes(stored, sys.byteorder)
+
+    @contextmanager
+    def _masked(self, mask: bytes) -> Iterator[HeldObject]:
+        """The value with a mask over it, in the token."""
+        mechanism = int(Mechanism.XOR_BASE_AND_DATA)
+        self._require(mechanism, f"CKM_XOR_BASE_AND_DATA, which masks {self.noun} for HMAC")
+        call = mechanisms.string_data(mechanism, mask)
+        template = templates.agreed_secret(self.length, self.readable)
+        key = objects.derive(self.connection, call, self.held.handle, template, f"masking {self.noun}")
+        try:
+            yield key
+        finally:
+            key.release()
 
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         return self._hmac(self.held, hash_name, data)

@@ -71,6 +71,10 @@ def _data_units(spec: CipherSpec, data: bytes) -> Iterator[tuple[CipherSpec, byt
         yield replace(spec, iv=(number + index).to_bytes(AES_BLOCK, "little")), part
 
 
+_HMAC_FAMILIES = frozenset({SecretFamily.HMAC, SecretFamily.RC2, SecretFamily.RC4})
+"""Whose keys may key an HMAC of any hash."""
+
+
 class Pkcs11SecretKey(TokenKey, keys.SecretKey):
     """effective: of an RC2 key that others of its value share it with, or that may choose it; None for one that is
     fixed as `spec` has it.
@@ -291,7 +295,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         return Pkcs11SecretKey(held, self.offered, spec, self.effective)
 
     def keying_material(self) -> Pkcs11KeyingMaterial:
-        any_hmac = self.spec.family is SecretFamily.HMAC and self.spec.hash_name is None
+        any_hmac = self.spec.family in _HMAC_FAMILIES and self.spec.usage & Usage.SIGN and self.spec.hash_name is None
         if not any_hmac and self.spec.family is not SecretFamily.KDF:
             raise not_supported(f"a {self.spec.family.value} key derives no keys")
         return Pkcs11KeyingMaterial(self.held, self.offered, self.spec.bits // 8, readable=False)

@@ -271,6 +271,9 @@ class HostSecret(keys.AgreedSecret):
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         return HASHES[hash_name].hmac(self._octets(), data)
 
+    def masked_digest(self, hash_name: str, mask: bytes, suffix: bytes) -> bytes:
+        return HASHES[hash_name].digest(compose.xor(self._octets(), mask) + suffix)
+
     def hmac_of_itself(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
         return self.hmac(hash_name, prefix + self._octets() + suffix)
 
