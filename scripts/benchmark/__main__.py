@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     growing = commands.add_parser("growth", help="cost as keys, messages and time grow")
     growing.add_argument("--token", choices=TOKENS, default=SOFTHSM)
     growing.add_argument("--keys", type=int, default=10_000, help="session keys alive at once (%(default)s)")
+    growing.add_argument("--made", type=int, default=20_000, help="keys made and destroyed (%(default)s)")
     growing.add_argument("--mebibytes", type=int, default=64, help="the longest message (%(default)s)")
     growing.add_argument("--minutes", type=float, default=1.0, help="of mixed load (%(default)s)")
     growing.add_argument(
@@ -111,7 +112,7 @@ def _compare(given: argparse.Namespace, console: Console) -> int:
 
 
 def _grow(given: argparse.Namespace, console: Console) -> int:
-    panels = growth.grow(growth.Growth(given.token, given.keys, given.mebibytes, given.minutes), tell)
+    panels = growth.grow(growth.Growth(given.token, given.keys, given.made, given.mebibytes, given.minutes), tell)
     for panel, lines in panels.items():
         for line, points in lines.items():
             console.print(

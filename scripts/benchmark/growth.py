@@ -13,11 +13,13 @@ from pathlib import Path
 from .contenders.table import CONTENDERS, FLOOR, OURS
 from .figures import Run
 from .load import Panels
-from .places import opened, scratch
+from .places import Opener, opened, scratch
+from .processes import started
 
 __all__ = ["Growth", "LoadError", "grow", "named"]
 
 _ROOT = Path(__file__).parents[2]
+_MADE = "aes-generate"
 _NAMED = {"open-among-": "opening one by name", "store-among-": "storing one"}
 
 
@@ -27,10 +29,13 @@ class LoadError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """keys: session keys that are alive at once. mebibytes: the longest message. minutes: of mixed load."""
+    """keys: session keys that are alive at once. made: keys made and destroyed in turn. mebibytes: of the longest
+    message. minutes: of mixed load.
+    """
 
     token: str
     keys: int = 10_000
+    made: int = 20_000
     mebibytes: int = 64
     minutes: float = 1.0
 
@@ -44,7 +49,24 @@ def grow(asked: Growth, say: Callable[[str], None]) -> Panels:
                 say(f"{asked.token}: growth of {kind} to {most}")
                 place = opener()
                 panels |= _child(kind, most, place.to_json(), place.environ)
+        if asked.made:
+            say(f"{asked.token}: what {asked.made} keys leave behind")
+            panels |= _kept(asked, opener, folder)
     return panels
+
+
+def _kept(asked: Growth, opener: Opener, folder: Path) -> Panels:
+    """What stays of keys that were made and destroyed: hwcng's memory beside the floor's, which is the module's."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    there = [known for known in CONTENDERS if known.name in (OURS, FLOOR) and asked.token in known.tokens]
+    for known in there:
+        with started(known, opener(), folder) as process:
+            process.run(_MADE, 100)
+            begun, step = process.resident(), max(1, asked.made // 20)
+            for done in range(step, asked.made + 1, step):
+                process.run(_MADE, step)
+                lines.setdefault(known.title, []).append((done, (process.resident() - begun) / (1 << 20)))
+    return {"AES keys made and destroyed: memory that stays, MiB": lines}
 
 
 def _child(kind: str, most: float, first_line: str, environ: dict[str, str]) -> Panels:

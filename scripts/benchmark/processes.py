@@ -82,6 +82,10 @@ class Process:
     def forget_peak(self) -> int:
         """Bytes that are resident; the peak begins anew (proc(5), clear_refs)."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        return self.resident()
+
+    def resident(self) -> int:
+        """Bytes of its memory that are there now."""
         return self._memory("VmRSS")
 
     def peak(self) -> int:

@@ -113,7 +113,7 @@ class _Token:
         for threads in row.threads:
             if threads not in self._asked.threads:
                 continue
-            able = [known for known in there if threads == 1 or known.threads]
+            able = [known for known in there if self._can(known, row) and (threads == 1 or known.threads)]
             turns = [turn for known in able if (turn := self._prepared(row, threads, known, kept))]
             self._rounds(row, threads, turns)
             self.results += [self._result(row, threads, turn) for turn in turns]

@@ -320,7 +320,7 @@ def test_the_check_decides_the_exit_status(monkeypatch, capsys):
 
 def test_growth_says_what_a_process_holds(tmp_path, capsys):
     drawn = tmp_path / "growth.svg"
-    amounts = ["--keys", "20", "--mebibytes", "1", "--minutes", "0.001"]
+    amounts = ["--keys", "20", "--made", "20", "--mebibytes", "1", "--minutes", "0.001"]
     assert main(["growth", *amounts, "--plot", str(drawn)]) == 0
     said = capsys.readouterr().out
     for part in (
@@ -328,6 +328,7 @@ def test_growth_says_what_a_process_holds(tmp_path, capsys):
         "sessions opened and not closed",
         "peak of memory",
         "mixed load, minutes: µs",
+        "made and destroyed",
     ):
         assert part in said
     assert "<polyline" in drawn.read_text()
