@@ -148,7 +148,16 @@ class _Token:
             # Nobody always comes first, and nobody always after the same one.
             order = turns[number % max(1, len(turns)) :] + turns[: number % max(1, len(turns))]
             for turn in reversed(order) if number % 2 else order:
-                turn.take(row.name, threads)
+                if not self._took(turn, row, threads):
+                    turns.remove(turn)
+
+    def _took(self, turn: _Turn, row: Row, threads: int) -> bool:
+        try:
+            turn.take(row.name, threads)
+        except (UnsupportedError, DeadWorkerError) as error:
+            self._skip(row.name, turn.known.name, error)
+            return False
+        return True
 
     def _fresh(self, row: Row, there: Sequence[Known], opener: Opener) -> None:
         turns: dict[str, _Turn] = {}
@@ -160,10 +169,7 @@ class _Token:
                 with process:
                     turn = turns.setdefault(known.name, _Turn(known, process))
                     turn.process = process
-                    try:
-                        turn.take(row.name, 1)
-                    except (UnsupportedError, DeadWorkerError) as error:
-                        self._skip(row.name, known.name, error)
+                    self._took(turn, row, 1)
         self.results += [self._result(row, 1, turn) for turn in turns.values() if turn.cpu]
 
     def _can(self, known: Known, row: Row) -> bool:

@@ -13,10 +13,12 @@ from rich.console import Console
 
 from scripts.benchmark import bounds, compare, figures, growth, page, plot, report
 from scripts.benchmark.__main__ import main
-from scripts.benchmark.contenders.table import CONTENDERS, missing
+from scripts.benchmark.contenders.table import CONTENDERS, Known, missing
 from scripts.benchmark.figures import Measured, Run, Skipped
 from scripts.benchmark.measuring import Apart, Figures, Sample, Undone, in_child, measure, server_seconds
-from scripts.benchmark.rows import FLOORS, ROWS, TOKENS
+from scripts.benchmark.processes import DeadWorkerError, Process
+from scripts.benchmark.rows import FLOORS, HOST, ROWS, TOKENS
+from scripts.benchmark.runs import Asked, run
 
 ROOT = Path(__file__).parents[2]
 MACHINE = {
@@ -306,6 +308,41 @@ def test_one_row_in_one_round(tmp_path, capsys):
     assert drawn.read_text().startswith("<svg ")
     assert main(["compare", str(kept), str(kept)]) == 0
     assert "+0%" in capsys.readouterr().out
+
+
+ABSENT = (
+    Known("one", "one", "no_such_module", (HOST,)),
+    Known("two", "two", "interpreter", (HOST,), package="no_such_package", pip="pip install no-such-package"),
+    Known("three", "three", "hwcng_objects", (HOST,)),
+)
+
+
+def test_who_cannot_take_part_is_named_and_the_others_go_on():
+    there = next(known for known in CONTENDERS if known.name == "interpreter")
+    rows = tuple(row for row in ROWS if row.name == "import-hwcng")
+    done, skipped = figures.split(run(Asked(rows, (HOST,), (*ABSENT, there), rounds=2, seconds=0)))
+    assert [one.contender for one in done] == ["interpreter"]
+    why = {one.contender: one.why for one in skipped}
+    assert why["one"].startswith("ModuleNotFoundError")
+    assert why["two"] == "not installed: pip install no-such-package"
+    assert why["three"].endswith("has no such operation")
+
+
+def test_who_ends_between_two_rounds_is_named(monkeypatch):
+    taken = []
+
+    def run_once(self, row, count, threads=1):
+        taken.append(self)
+        if len(taken) == 4:
+            raise DeadWorkerError("ended with 1")
+        return Sample(count * threads, 1.0, 1.0), 0.0
+
+    monkeypatch.setattr(Process, "run", run_once)
+    there = next(known for known in CONTENDERS if known.name == "interpreter")
+    rows = tuple(row for row in ROWS if row.name == "import-hwcng")
+    done, skipped = figures.split(run(Asked(rows, (HOST,), (there,), rounds=9, seconds=0)))
+    assert not done
+    assert [one.why for one in skipped] == ["ended with 1"]
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
