@@ -80,6 +80,10 @@ def ratios(run: Run) -> str:
     return _document(bottom + 24, parts)
 
 
+def _tick(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _panel(name: str, lines: Mapping[str, Line], top: float, height: float) -> list[str]:
     points = [point for line in lines.values() for point in line]
     furthest = max((x for x, _ in points), default=1.0) or 1.0
@@ -92,8 +96,8 @@ def _panel(name: str, lines: Mapping[str, Line], top: float, height: float) -> l
     parts = [_text(10, top + 14, name, kind="h"), *_legend(list(lines), top + 32)]
     for share in (0, 0.5, 1):
         y = place(0, highest * share)[1]
-        parts += [_rule(left, y, right, y), _text(left - 6, y + 4, f"{highest * share:,.4g}", "end")]
-        parts.append(_text(place(furthest * share, 0)[0], bottom + 16, f"{furthest * share:,.4g}", "middle"))
+        parts += [_rule(left, y, right, y), _text(left - 6, y + 4, _tick(highest * share), "end")]
+        parts.append(_text(place(furthest * share, 0)[0], bottom + 16, _tick(furthest * share), "middle"))
     for index, line in enumerate(lines.values()):
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
         parts.append(
