@@ -41,7 +41,7 @@ class TokenCode(int):
 
 def _status_of(code: NTSTATUS | HRESULT | Win32Error | int) -> Any:
     """The status that a number is, also one with a sign; a number that is none stays one."""
-    if type(code) is not int:
+    if type(code) is not int or not -(2**31) <= code < 2**32:
         return code
     for statuses in (NTSTATUS, HRESULT, Win32Error):
         with suppress(ValueError):

@@ -247,6 +247,47 @@ def test_a_fork_while_another_thread_initialises_the_module(token: Token) -> Non
     run_on(token, HALF_OPEN)
 
 
+ON_THE_HOST = """
+provider = open_token()
+pair, signature = pair_of(provider)
+exported = BCryptExportKey(pair, None, BCRYPT_ECCPUBLIC_BLOB)
+public = BCryptImportKeyPair(
+    BCryptOpenAlgorithmProvider("ECDSA_P256", provider), None, BCRYPT_ECCPUBLIC_BLOB, exported
+)
+hash_object = BCryptCreateHash(BCryptOpenAlgorithmProvider("SHA256", provider), None, None, BCRYPT_HASH_REUSABLE_FLAG)
+BCryptHashData(hash_object, b"begun before the fork")
+
+def on_the_host():
+    for key in (pair, public):
+        BCryptVerifySignature(key, None, bytes(32), signature)
+    return BCryptExportKey(pair, None, BCRYPT_ECCPUBLIC_BLOB), BCryptFinishHash(hash_object)
+
+def agreed():
+    algorithm = BCryptOpenAlgorithmProvider("ECDH_P256", provider)
+    agreeing = BCryptGenerateKeyPair(algorithm, 256)
+    BCryptFinalizeKeyPair(agreeing)
+    return BCryptSecretAgreement(agreeing, agreeing)
+
+def derived():
+    return BCryptDeriveKey(secret, BCRYPT_KDF_HASH, None, 20)
+
+in_child = fork(on_the_host)
+assert in_child == on_the_host()
+try:
+    secret = agreed()
+except hwcng.CngError as error:
+    # p11-kit passes no agreement on.
+    assert error.status == NTSTATUS.STATUS_NOT_FOUND
+else:
+    assert fork(derived) == derived() if provider.uri.startswith("tpm2:") else fork(lambda: gone(derived, "fork"))
+    assert len(derived()) == 20
+"""
+
+
+def test_what_lies_on_the_host_serves_the_child_too(token: Token) -> None:
+    run_on(token, ON_THE_HOST)
+
+
 ADOPTED = """
 from hwcng.interop.python_pkcs11 import adopt
 provider = open_token()

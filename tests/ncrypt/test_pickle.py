@@ -322,6 +322,8 @@ def test_an_error_that_travels_as_numbers(status: Any) -> None:
     assert status.name in str(plain)
     assert "0xa0" in str(plain)
     assert CngError(int(status) - (1 << 32 if status >> 31 else 0), "with a sign").status is status
+    for none in (0xC0FFEE, 1 << 32, 1 << 70, -(1 << 40)):
+        assert CngError(none, "no code of today").status == none
     unknown = CngError(0xC0FFEE, "a code of a later version")
     assert unknown.status == 0xC0FFEE
     assert "a code of a later version" in str(unknown)
