@@ -13,7 +13,9 @@ from hwcng.forking import foreign_work
 __all__ = ["load", "load_the_rest"]
 
 _LATE = (
+    "hwcng.attestation",
     "hwcng.named_keys",
+    "hwcng.capi.translation",
     "hwcng.cng.derived_keys",
     "hwcng.cng.first_uses",
     "hwcng.cng.ncrypt_import",
