@@ -8,11 +8,12 @@ from typing import Any
 from hwcng.headers.status_codes import HRESULT, NTSTATUS, Win32Error
 
 __all__ = [
-    "CngError",
     "HRESULT",
     "NTSTATUS",
+    "CngError",
     "TokenCode",
     "Win32Error",
+    "decryption_error",
     "invalid_handle",
     "invalid_parameter",
     "not_supported",
@@ -102,3 +103,8 @@ def told(value: object) -> str:
     if isinstance(value, int) and int.bit_length(value) > _TOLD_BITS:
         return f"a number of {int.bit_length(value)} bits"
     return repr(value) if value is None or isinstance(value, int) else type(value).__name__
+
+
+def decryption_error() -> CngError:
+    """The one answer to every ciphertext that does not decrypt, so that it tells nothing about why."""
+    return invalid_parameter("decryption error")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hwcng.capi import constants as c
-from hwcng.cng.host_hashes import HOST_HASHES
 from hwcng.contract.usage import SecretFamily
+from hwcng.hostcrypto.hashes import HOST_HASHES
 from hwcng.standards.hashes import HashFunction
 
 __all__ = ["ALGIDS", "SPEC_OF_ALGID", "AlgId", "Kind"]

@@ -16,8 +16,6 @@ from hwcng.capi.errors import Code, failing_as, failure
 from hwcng.cng.blobs import BCRYPT_RSAPUBLIC_MAGIC, LEGACY_RSAPRIVATE_BLOB, build_capi_rsa_public, parse_rsa
 from hwcng.cng.dh_blobs import parse_capi_dh_private
 from hwcng.cng.dsa_blobs import parse_capi_dsa_private
-from hwcng.cng.finite_fields import check_dh, check_dsa
-from hwcng.cng.host import check_private, check_public
 from hwcng.cng.legacy_blobs import Fields, seed_of
 from hwcng.contract.material import (
     DhDomain,
@@ -32,6 +30,8 @@ from hwcng.contract.material import (
 )
 from hwcng.errors import HRESULT, NTSTATUS
 from hwcng.headers.records import BLOBHEADER, PUBKEY, PUBKEYVER3, RSAPUBKEY
+from hwcng.hostcrypto.finite_field import check_dh, check_dsa
+from hwcng.hostcrypto.rsa import check_public
 
 __all__ = [
     "HEADER_SIZE",
@@ -295,7 +295,7 @@ def parse_private(blob: Blob, whole: bytes) -> PrivateKeyMaterial:
             rsa = parse_rsa(_with_exponent(whole), LEGACY_RSAPRIVATE_BLOB)
             if not isinstance(rsa, RsaPrivateKey):
                 raise _bad("PRIVATEKEYBLOB: it has no private half")
-            check_private(rsa)
+            check_public(rsa.public)
             return rsa
         if blob.algid == c.CALG_DSS_SIGN:
             dss = parse_capi_dsa_private(whole)

@@ -12,11 +12,11 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.keys import bad_state
 from hwcng.capi.pair_keys import PairKey
-from hwcng.cng.domains import check_dh_domain, check_dsa_domain
 from hwcng.cng.pairs import KeyPair
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import DhDomain, DsaDomain
 from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.hostcrypto.domains import check_dh_domain, check_dsa_domain
 
 __all__ = ["PARAMETERS", "PregenKey"]
 

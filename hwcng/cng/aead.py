@@ -22,7 +22,7 @@ from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import AeadSpec, CipherSpec
 from hwcng.contract.usage import CipherMode
 from hwcng.errors import NTSTATUS, CngError, told
-from hwcng.providers.compose import ctr_keystream, xor
+from hwcng.hostcrypto.modes import ctr_keystream, xor
 
 __all__ = ["TAG_LENGTHS", "crypt"]
 

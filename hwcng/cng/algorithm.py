@@ -10,10 +10,10 @@ from hwcng import arguments
 from hwcng.arguments import Octets
 from hwcng.cng.algorithms import Algorithm, PseudoHandle
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
-from hwcng.cng.host_hashes import ExtendableFunction
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import CipherMode, Support, Usage
 from hwcng.errors import NTSTATUS, CngError, told
+from hwcng.hostcrypto.hashes import ExtendableFunction
 from hwcng.standards.curves import CURVES, Curve, canonical_curve_name
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from hwcng.cng.host_hashes import HOST_HASHES
+from hwcng.hostcrypto.hashes import HOST_HASHES
 from hwcng.standards.hashes import HashFunction
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwcng.cng.handles import invalid_parameter
-from hwcng.providers.compose import xor
+from hwcng.hostcrypto.modes import xor
 from hwcng.standards.hashes import HashFunction
 
 __all__ = ["BLOCK_CIPHERS", "check_length", "expand"]

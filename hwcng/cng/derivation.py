@@ -26,7 +26,7 @@ from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import CounterKdfSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import told
-from hwcng.providers.compose import xor
+from hwcng.hostcrypto.modes import xor
 
 __all__ = ["BCRYPT_CAPI_AES_FLAG", "KdfKey", "counter_spec", "generate", "import_blob", "import_secret", "made"]
 

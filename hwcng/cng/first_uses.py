@@ -13,11 +13,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
-from hwcng.cng import finite_fields, host, montgomery, pq_host
 from hwcng.contract.material import DsaDomain, DsaPublicKey, EcPrivateKey, EcPublicKey, MlDsaPublicKey, MlKemPublicKey
 from hwcng.contract.specs import EcdsaSpec, MlDsaSpec
 from hwcng.errors import CngError
 from hwcng.forking import foreign_work
+from hwcng.hostcrypto import ecc, finite_field, mlkem_mldsa, x25519
 from hwcng.standards.curves import DOMAINS
 from hwcng.standards.dh_groups import GENERATOR, safe_prime
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
@@ -32,28 +32,28 @@ _X25519_BASE = 9
 
 def _ecdsa() -> None:
     base = EcPublicKey("nistP256", DOMAINS["nistP256"].gx, DOMAINS["nistP256"].gy)
-    host.check_private(EcPrivateKey(base, 1))
-    host.verify(base, EcdsaSpec(), _DIGEST, 2 * _DIGEST)
+    ecc.check_private(EcPrivateKey(base, 1))
+    ecc.verify(base, EcdsaSpec(), _DIGEST, 2 * _DIGEST)
 
 
 def _x25519() -> None:
-    montgomery.checked(EcPrivateKey(EcPublicKey("curve25519", 0, 0), 1))
-    montgomery.checked(EcPublicKey("curve25519", _X25519_BASE, 0))
+    x25519.checked(EcPrivateKey(EcPublicKey("curve25519", 0, 0), 1))
+    x25519.checked(EcPublicKey("curve25519", _X25519_BASE, 0))
 
 
 def _dsa() -> None:
     domain = DsaDomain(safe_prime(1024), (1 << 159) + 1, GENERATOR)
-    finite_fields.verify_dsa(DsaPublicKey(domain, GENERATOR), _DIGEST, _DIGEST[:20] * 2)
+    finite_field.verify_dsa(DsaPublicKey(domain, GENERATOR), _DIGEST, _DIGEST[:20] * 2)
 
 
 def _ml_dsa() -> None:
     row = ML_DSA_SETS["44"]
-    pq_host.verify_ml_dsa(MlDsaPublicKey(row.name, bytes(row.public)), MlDsaSpec(), _DIGEST, bytes(row.signature))
+    mlkem_mldsa.verify_ml_dsa(MlDsaPublicKey(row.name, bytes(row.public)), MlDsaSpec(), _DIGEST, bytes(row.signature))
 
 
 def _ml_kem() -> None:
     row = ML_KEM_SETS["768"]
-    pq_host.encapsulate(MlKemPublicKey(row.name, bytes(row.public)))
+    mlkem_mldsa.encapsulate(MlKemPublicKey(row.name, bytes(row.public)))
 
 
 def _pkcs8() -> None:

@@ -14,12 +14,12 @@ from hwcng.arguments import Octets, holding
 from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.handles import Handle, in_use, invalid_handle, invalid_parameter, not_supported
-from hwcng.cng.host_hashes import ExtendableFunction, RunningExtendable
 from hwcng.cng.symmetric import SymmetricKey
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import CmacSpec, GmacSpec, HmacSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.hostcrypto.hashes import ExtendableFunction, RunningExtendable
 from hwcng.standards.hashes import RunningHash
 
 __all__ = [

@@ -17,7 +17,7 @@ from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_
 from hwcng.contract.keys import AgreedSecret, KeyingMaterial
 from hwcng.contract.specs import HkdfSpec
 from hwcng.errors import told
-from hwcng.providers.compose import xor
+from hwcng.hostcrypto.modes import xor
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["LARGEST_DERIVATION", "concat_hash", "derive", "expanded", "hkdf_spec", "other_info", "p_hash"]

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from hwcng.arguments import Octets, text
-from hwcng.cng import blobs, host, named, symmetric
+from hwcng.cng import blobs, named, symmetric
 from hwcng.cng.algorithm import AlgorithmHandle, check_curve
 from hwcng.cng.algorithms import ALGORITHMS
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
@@ -38,6 +38,7 @@ from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, told
 from hwcng.forking import foreign_work
 from hwcng.headers.records import NCRYPT_KEY_BLOB_HEADER, BCryptBuffer, BCryptBufferDesc
+from hwcng.hostcrypto import ecc, rsa
 from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ def _pkcs8(provider: Provider, parameters: ReadList, blob: bytes) -> Draft | Key
     material: PrivateKeyMaterial
     if isinstance(key, RSAPrivateKey):
         name, material = "RSA", _rsa_numbers(key)
+        rsa.check_public(material.public)
     elif isinstance(key, EllipticCurvePrivateKey):
         ours = next((curve for curve in CURVES.values() if curve.host().name == key.curve.name), None)
         if ours is None:
@@ -198,10 +200,10 @@ def _pkcs8(provider: Provider, parameters: ReadList, blob: bytes) -> Draft | Key
         numbers = key.private_numbers()
         point = numbers.public_numbers
         material = EcPrivateKey(EcPublicKey(ours.name, point.x, point.y), numbers.private_value)
+        ecc.check_private(material)
         name = named.algorithm_name(PairSpec("EC", Usage.SIGN, curve=ours.name))
     else:
         raise not_supported("PKCS8_PRIVATEKEY: only RSA and EC keys are imported")
-    host.check_private(material)
     name = text_parameter(parameters, NCRYPTBUFFER_PKCS_ALG_ID) or name
     handle = AlgorithmHandle(storable_algorithm(name, provider), provider)
     if isinstance(material, EcPrivateKey) and handle.algorithm.generic_curve:

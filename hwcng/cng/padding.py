@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwcng.arguments import Octets, number, octets, optional_octets
-from hwcng.errors import NTSTATUS, CngError, invalid_parameter
+from hwcng.errors import invalid_parameter
 
 __all__ = [
     "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO",
@@ -21,8 +21,6 @@ __all__ = [
     "BCRYPT_PQDSA_PADDING_INFO",
     "BCRYPT_PSS_PADDING_INFO",
     "Octets",
-    "pad",
-    "unpad",
 ]
 
 BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG = 0x1
@@ -32,32 +30,6 @@ _DEFAULT_TAG_LENGTH = 16
 BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION = 1
 _SIZE_OF_INFO = 88
 _FIELDS_OF_INFO = ("pbNonce", "pbAuthData", "pbTag", "cbTag", "pbMacContext", "dwFlags", "cbAAD", "cbData")
-
-
-def pad(data: bytes, block_size: int = 16) -> bytes:
-    """`data` filled up to whole blocks by PKCS #7: always 1 to `block_size` more bytes."""
-    count = block_size - len(data) % block_size
-    return data + bytes([count]) * count
-
-
-def unpad(data: bytes, block_size: int = 16) -> bytes:
-    """`data` without its PKCS #7 padding. The whole last block is looked at before the one verdict.
-
-    Raises STATUS_INVALID_BUFFER_SIZE where `data` is not whole blocks, STATUS_DATA_ERROR where it is empty or the
-    padding is malformed.
-    """
-    if len(data) % block_size:
-        raise CngError(
-            NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {block_size} bytes"
-        )
-    last = data[-block_size:]
-    count = last[-1] if last else 0
-    bad = int(count == 0) | int(count > block_size)
-    for distance, octet in enumerate(reversed(last)):
-        bad |= int(distance < count) & int(octet != count)
-    if bad:
-        raise CngError(NTSTATUS.STATUS_DATA_ERROR, "the block padding is malformed")
-    return data[: len(data) - count]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng.finite_fields import check_dsa
 from hwcng.cng.handles import invalid_parameter, not_supported
-from hwcng.cng.host import check_public
 from hwcng.contract.material import DsaDomain, DsaPublicKey, EcPublicKey, PublicKeyMaterial, RsaPublicKey
+from hwcng.hostcrypto.finite_field import check_dsa
+from hwcng.hostcrypto.rsa import check_public
 from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:

@@ -28,13 +28,14 @@ from hwcng.cng.handles import (
     not_supported,
     told_handle,
 )
-from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, pad, unpad
+from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
 from hwcng.cng.storable import StorableKey
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.specs import CipherSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
+from hwcng.hostcrypto.modes import pad, unpad
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation

@@ -1,7 +1,7 @@
 """DH and DSA for the conformance tests: throw-away domain parameters, blobs built independently of hwcng, and the
 arithmetic of the standards.
 
-The DSA parameters were made once with `hwcng.cng.domains.dsa_domain`, and hold by FIPS 186-4, A.1.1.3, or its
+The DSA parameters were made once with `hwcng.hostcrypto.domains.dsa_domain`, and hold by FIPS 186-4, A.1.1.3, or its
 predecessor in FIPS 186-2, which `from_seed` writes out again; the 512-bit safe prime comes from `openssl dhparam`, the
 1024-bit one is RFC 2409's.
 """

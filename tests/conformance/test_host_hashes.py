@@ -28,8 +28,8 @@ from hwcng.bcrypt import (
     BCryptOpenAlgorithmProvider,
     BCryptSetProperty,
 )
-from hwcng.cng import host_hashes
 from hwcng.errors import NTSTATUS
+from hwcng.hostcrypto import hashes
 
 OLD = {
     ("MD2", b""): "8350e5a3e24c153df2275c9f80692773",
@@ -74,8 +74,8 @@ def test_md2_and_md4(name: str, data: bytes) -> None:
 
 
 def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, default_provider: object) -> None:
-    monkeypatch.setattr(host_hashes, "_in_hashlib", lambda _: False)
-    monkeypatch.setattr(host_hashes, "find_spec", lambda _: None)
+    monkeypatch.setattr(hashes, "_in_hashlib", lambda _: False)
+    monkeypatch.setattr(hashes, "find_spec", lambda _: None)
     for module in [name for name in sys.modules if name.split(".")[0] == "Crypto"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "Crypto", None)

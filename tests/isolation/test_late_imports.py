@@ -113,7 +113,6 @@ def test_a_fork_during_another_threads_first_verification(token_uri: str) -> Non
 
 WAITS = """
 # What a thread does with a library of the host is waited for, because it holds locks without Python's.
-from hwcng.cng import host
 from hwcng.standards.curves import CURVES
 provider = open_token()
 key = ec_key(provider)

@@ -34,7 +34,7 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
+from hwcng.hostcrypto import rsa_encodings
 from hwcng.providers.tpm2.keys import HostSecret, Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.standards.curves import CURVES
@@ -309,7 +309,7 @@ def test_rsa_decryption(rsa_keys: dict[int, Tpm2PrivateKey], bits: int) -> None:
         return pow(int.from_bytes(block, "big"), numbers.e, numbers.n).to_bytes(bits // 8, "big")
 
     for name in ("MD5", "SHA3-256"):
-        ciphertext = raw(compose.eme_oaep_encode(message, bits // 8, name, b"label"))
+        ciphertext = raw(rsa_encodings.eme_oaep_encode(message, bits // 8, name, b"label"))
         assert key.decrypt(RsaOaepSpec(name, b"label"), ciphertext) == message
     block = b"\0\0" + os.urandom(bits // 8 - 2)
     assert key.decrypt(RsaRawSpec(), raw(block)) == block

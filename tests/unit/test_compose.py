@@ -1,4 +1,4 @@
-"""hwcng.providers.compose: each composition against `cryptography`, and how many primitive calls it takes."""
+"""hwcng.hostcrypto.rsa_encodings: each composition against `cryptography`, and how many primitive calls it takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from hwcng.contract.specs import RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, RsaRawSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
+from hwcng.hostcrypto import modes as modes_
+from hwcng.hostcrypto import rsa_encodings
 from hwcng.standards.hashes import HASHES
 
 KEY = bytes(range(16))
@@ -73,40 +74,40 @@ class TestXor:
     @given(st.binary(max_size=100))
     def test_it_is_its_own_inverse(self, data: bytes) -> None:
         mask = os.urandom(len(data))
-        assert compose.xor(compose.xor(data, mask), mask) == data
-        assert compose.xor(data, mask) == bytes(left ^ right for left, right in zip(data, mask, strict=True))
+        assert modes_.xor(modes_.xor(data, mask), mask) == data
+        assert modes_.xor(data, mask) == bytes(left ^ right for left, right in zip(data, mask, strict=True))
 
     def test_a_megabyte(self) -> None:
         data = os.urandom(1 << 20)
-        assert compose.xor(data, data) == bytes(1 << 20)
+        assert modes_.xor(data, data) == bytes(1 << 20)
 
     def test_unequal_lengths_are_a_mistake(self) -> None:
         with pytest.raises(ValueError, match="3 and 2 bytes"):
-            compose.xor(b"abc", b"ab")
+            modes_.xor(b"abc", b"ab")
 
 
 class TestCfb:
     @pytest.mark.row("ENC-10")
     def test_the_vector_of_the_reference(self) -> None:
-        assert compose.cfb8_encrypt(Token().ecb, IV, IV).hex() == "0a22f796e1b93e9032cff804838adfc3"
+        assert modes_.cfb8_encrypt(Token().ecb, IV, IV).hex() == "0a22f796e1b93e9032cff804838adfc3"
 
     @pytest.mark.parametrize("length", LENGTHS)
     def test_cfb8(self, length: int) -> None:
         data, token = os.urandom(length), Token()
         ciphertext = encrypted(CFB8(IV), data)
-        assert compose.cfb8_encrypt(token.ecb, IV, data) == ciphertext
+        assert modes_.cfb8_encrypt(token.ecb, IV, data) == ciphertext
         assert token.calls == length
-        assert compose.cfb8_decrypt(token.ecb, IV, ciphertext) == data
+        assert modes_.cfb8_decrypt(token.ecb, IV, ciphertext) == data
         assert token.calls == length + (length > 0)
 
     @pytest.mark.parametrize("length", LENGTHS)
     def test_cfb128(self, length: int) -> None:
         data, token = os.urandom(length), Token()
         ciphertext = encrypted(CFB(IV), data)
-        assert compose.cfb_encrypt(token.ecb, IV, data) == ciphertext
+        assert modes_.cfb_encrypt(token.ecb, IV, data) == ciphertext
         assert token.calls == -(-length // 16)
         token.calls = 0
-        assert compose.cfb_decrypt(token.ecb, IV, ciphertext) == data
+        assert modes_.cfb_decrypt(token.ecb, IV, ciphertext) == data
         assert token.calls == (length > 0)
 
 
@@ -115,18 +116,18 @@ class TestCtr:
     def test_a_sixteen_byte_counter_is_ctr_mode(self, length: int) -> None:
         start = bytes(12) + b"\xff\xff\xff\xfe"
         token = Token()
-        assert compose.ctr_keystream(token.ecb, start, 16, length) == encrypted(modes.CTR(start), bytes(length))
+        assert modes_.ctr_keystream(token.ecb, start, 16, length) == encrypted(modes.CTR(start), bytes(length))
         assert token.calls == (length > 0)
 
     def test_a_counter_wraps_in_its_own_field(self) -> None:
         token = Token()
-        stream = compose.ctr_keystream(token.ecb, b"n" * 12 + b"\xff" * 4, 4, 32)
+        stream = modes_.ctr_keystream(token.ecb, b"n" * 12 + b"\xff" * 4, 4, 32)
         assert stream == token.ecb(b"n" * 12 + b"\xff" * 4 + b"n" * 12 + bytes(4))
 
     def test_gcm_uses_a_four_byte_counter(self) -> None:
         nonce, data = os.urandom(12), os.urandom(100)
-        stream = compose.ctr_keystream(Token().ecb, nonce + b"\x00\x00\x00\x02", 4, len(data))
-        assert compose.xor(data, stream) == AESGCM(KEY).encrypt(nonce, data, None)[:-16]
+        stream = modes_.ctr_keystream(Token().ecb, nonce + b"\x00\x00\x00\x02", 4, len(data))
+        assert modes_.xor(data, stream) == AESGCM(KEY).encrypt(nonce, data, None)[:-16]
 
 
 class TestCcm:
@@ -151,9 +152,9 @@ class TestCcm:
     def test_the_examples_of_the_standard(self, nonce: int, aad: bytes, length: int, tag: int, expected: str) -> None:
         token = Token(self.KEY)
         nonce_bytes, plaintext = bytes(range(0x10, 0x10 + nonce)), bytes(range(0x20, 0x20 + length))
-        ciphertext = compose.ccm_encrypt(token.ecb, token.cbc, nonce_bytes, aad, plaintext, tag)
+        ciphertext = modes_.ccm_encrypt(token.ecb, token.cbc, nonce_bytes, aad, plaintext, tag)
         assert ciphertext.hex() == expected
-        assert compose.ccm_decrypt(token.ecb, token.cbc, nonce_bytes, aad, ciphertext, tag) == plaintext
+        assert modes_.ccm_decrypt(token.ecb, token.cbc, nonce_bytes, aad, ciphertext, tag) == plaintext
 
     @settings(deadline=None, max_examples=200)
     @given(
@@ -164,37 +165,37 @@ class TestCcm:
     )
     def test_it_is_cryptographys(self, nonce: bytes, aad: bytes, plaintext: bytes, tag: int) -> None:
         token = Token()
-        ciphertext = compose.ccm_encrypt(token.ecb, token.cbc, nonce, aad, plaintext, tag)
+        ciphertext = modes_.ccm_encrypt(token.ecb, token.cbc, nonce, aad, plaintext, tag)
         assert token.calls == 2
         assert ciphertext == AESCCM(KEY, tag).encrypt(nonce, plaintext, aad)
-        assert compose.ccm_decrypt(token.ecb, token.cbc, nonce, aad, ciphertext, tag) == plaintext
+        assert modes_.ccm_decrypt(token.ecb, token.cbc, nonce, aad, ciphertext, tag) == plaintext
         assert token.calls == 4
 
     @pytest.mark.parametrize("length", [0xFEFF, 0xFF00, 0x10001])
     def test_long_associated_data(self, length: int) -> None:
         token, aad = Token(), bytes(length)
-        ciphertext = compose.ccm_encrypt(token.ecb, token.cbc, bytes(13), aad, b"text", 16)
+        ciphertext = modes_.ccm_encrypt(token.ecb, token.cbc, bytes(13), aad, b"text", 16)
         assert ciphertext == AESCCM(KEY).encrypt(bytes(13), b"text", aad)
 
     def test_lengths_of_associated_data_are_encoded_as_in_the_standard(self) -> None:
         # SP 800-38C, appendix A.2.2; nobody has 4 GiB to spare for the last form.
-        assert compose._ccm_aad_length(0xFEFF) == b"\xfe\xff"
-        assert compose._ccm_aad_length(0xFF00) == b"\xff\xfe\x00\x00\xff\x00"
-        assert compose._ccm_aad_length(2**32 - 1) == b"\xff\xfe\xff\xff\xff\xff"
-        assert compose._ccm_aad_length(2**32) == b"\xff\xff\x00\x00\x00\x01\x00\x00\x00\x00"
+        assert modes_._ccm_aad_length(0xFEFF) == b"\xfe\xff"
+        assert modes_._ccm_aad_length(0xFF00) == b"\xff\xfe\x00\x00\xff\x00"
+        assert modes_._ccm_aad_length(2**32 - 1) == b"\xff\xfe\xff\xff\xff\xff"
+        assert modes_._ccm_aad_length(2**32) == b"\xff\xff\x00\x00\x00\x01\x00\x00\x00\x00"
 
     @pytest.mark.row("AEAD-06")
     def test_every_flipped_bit_is_a_mismatch(self) -> None:
         token = Token()
-        ciphertext = compose.ccm_encrypt(token.ecb, token.cbc, bytes(12), b"aad", b"plaintext", 16)
+        ciphertext = modes_.ccm_encrypt(token.ecb, token.cbc, bytes(12), b"aad", b"plaintext", 16)
         for position in range(8 * len(ciphertext)):
             wrong = bytearray(ciphertext)
             wrong[position // 8] ^= 1 << position % 8
             with refused(NTSTATUS.STATUS_AUTH_TAG_MISMATCH):
-                compose.ccm_decrypt(token.ecb, token.cbc, bytes(12), b"aad", bytes(wrong), 16)
+                modes_.ccm_decrypt(token.ecb, token.cbc, bytes(12), b"aad", bytes(wrong), 16)
         for nonce, aad in ((b"\x01" + bytes(11), b"aad"), (bytes(12), b"aae"), (bytes(12), b"")):
             with refused(NTSTATUS.STATUS_AUTH_TAG_MISMATCH):
-                compose.ccm_decrypt(token.ecb, token.cbc, nonce, aad, ciphertext, 16)
+                modes_.ccm_decrypt(token.ecb, token.cbc, nonce, aad, ciphertext, 16)
 
     @pytest.mark.row("AEAD-01", "AEAD-02")
     @pytest.mark.parametrize(
@@ -204,15 +205,15 @@ class TestCcm:
     def test_what_does_not_fit_reaches_no_token(self, nonce: int, tag: int, length: int) -> None:
         token = Token()
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            compose.ccm_encrypt(token.ecb, token.cbc, bytes(nonce), b"", bytes(length), tag)
+            modes_.ccm_encrypt(token.ecb, token.cbc, bytes(nonce), b"", bytes(length), tag)
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            compose.ccm_decrypt(token.ecb, token.cbc, bytes(nonce), b"", bytes(length + tag), tag)
+            modes_.ccm_decrypt(token.ecb, token.cbc, bytes(nonce), b"", bytes(length + tag), tag)
         assert token.calls == 0
 
     def test_input_shorter_than_the_tag_is_refused(self) -> None:
         token = Token()
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            compose.ccm_decrypt(token.ecb, token.cbc, bytes(12), b"", bytes(15), 16)
+            modes_.ccm_decrypt(token.ecb, token.cbc, bytes(12), b"", bytes(15), 16)
         assert token.calls == 0
 
 
@@ -243,7 +244,7 @@ class TestRsaSignatures:
     @pytest.mark.parametrize("name", HASHES)
     def test_pkcs1(self, name: str, bits: int) -> None:
         key, digest = rsa_key(bits), HASHES[name].digest(b"message")
-        signature = compose.rsa_sign(raw_rsa(key), RsaPkcs1SignSpec(name), digest, bits)
+        signature = rsa_encodings.rsa_sign(raw_rsa(key), RsaPkcs1SignSpec(name), digest, bits)
         prehashed = utils.Prehashed(HOST_HASHES[name])
         key.public_key().verify(signature, digest, padding.PKCS1v15(), prehashed)
         # The encoding has no random part, so it must be the very same signature.
@@ -252,7 +253,7 @@ class TestRsaSignatures:
     @pytest.mark.row("SIG-07")
     def test_pkcs1_without_digest_info(self) -> None:
         key, digest = rsa_key(2048), os.urandom(36)
-        signature = compose.rsa_sign(raw_rsa(key), RsaPkcs1SignSpec(None), digest, 2048)
+        signature = rsa_encodings.rsa_sign(raw_rsa(key), RsaPkcs1SignSpec(None), digest, 2048)
         assert key.public_key().recover_data_from_signature(signature, padding.PKCS1v15(), None) == digest
 
     @pytest.mark.parametrize("bits", SIZES)
@@ -265,9 +266,9 @@ class TestRsaSignatures:
         assert isinstance(length, int)
         if length > room:
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                compose.rsa_sign(raw_rsa(key), RsaPssSpec(name, length), digest, bits)
+                rsa_encodings.rsa_sign(raw_rsa(key), RsaPssSpec(name, length), digest, bits)
             return
-        signature = compose.rsa_sign(raw_rsa(key), RsaPssSpec(name, length), digest, bits)
+        signature = rsa_encodings.rsa_sign(raw_rsa(key), RsaPssSpec(name, length), digest, bits)
         scheme = padding.PSS(padding.MGF1(HOST_HASHES[name]), length)
         key.public_key().verify(signature, digest, scheme, utils.Prehashed(HOST_HASHES[name]))
 
@@ -279,60 +280,60 @@ class TestRsaSignatures:
         signature = key.sign(digest, scheme, utils.Prehashed(hashes.SHA256()))
         numbers = key.public_key().public_numbers()
         encoded = pow(int.from_bytes(signature, "big"), numbers.e, numbers.n).to_bytes((bits + 6) // 8, "big")
-        assert compose.emsa_pss_verify(digest, encoded, "SHA256", salt, bits - 1)
-        assert not compose.emsa_pss_verify(digest, encoded, "SHA256", salt + 1, bits - 1)
-        assert not compose.emsa_pss_verify(digest, encoded, "SHA256", max(salt - 1, 0) or 1, bits - 1)
-        assert not compose.emsa_pss_verify(bytes(32), encoded, "SHA256", salt, bits - 1)
+        assert rsa_encodings.emsa_pss_verify(digest, encoded, "SHA256", salt, bits - 1)
+        assert not rsa_encodings.emsa_pss_verify(digest, encoded, "SHA256", salt + 1, bits - 1)
+        assert not rsa_encodings.emsa_pss_verify(digest, encoded, "SHA256", max(salt - 1, 0) or 1, bits - 1)
+        assert not rsa_encodings.emsa_pss_verify(bytes(32), encoded, "SHA256", salt, bits - 1)
 
     @pytest.mark.parametrize("bits", [1023, 1024, 1025, 1026, 1031])
     def test_every_flipped_bit_of_a_pss_encoding_is_noticed(self, bits: int) -> None:
         digest = HASHES["SHA256"].digest(b"message")
-        encoded = compose.emsa_pss_encode(digest, "SHA256", 32, bits)
+        encoded = rsa_encodings.emsa_pss_encode(digest, "SHA256", 32, bits)
         assert int.from_bytes(encoded, "big").bit_length() <= bits
-        assert compose.emsa_pss_verify(digest, encoded, "SHA256", 32, bits)
+        assert rsa_encodings.emsa_pss_verify(digest, encoded, "SHA256", 32, bits)
         for position in range(8 * len(encoded)):
             wrong = bytearray(encoded)
             wrong[position // 8] ^= 1 << position % 8
-            assert not compose.emsa_pss_verify(digest, bytes(wrong), "SHA256", 32, bits)
+            assert not rsa_encodings.emsa_pss_verify(digest, bytes(wrong), "SHA256", 32, bits)
 
     @pytest.mark.parametrize("encoded", [b"", b"\xbc", bytes(127) + b"\xbc", bytes(128) + b"\xbc"])
     def test_no_pss_encoding_at_all(self, encoded: bytes) -> None:
-        assert not compose.emsa_pss_verify(bytes(32), encoded, "SHA256", 32, 1023)
-        assert not compose.emsa_pss_verify(bytes(32), encoded, "SHA256", -1, 1023)
-        assert not compose.emsa_pss_verify(bytes(32), encoded, "SHA256", 500, 1023)
+        assert not rsa_encodings.emsa_pss_verify(bytes(32), encoded, "SHA256", 32, 1023)
+        assert not rsa_encodings.emsa_pss_verify(bytes(32), encoded, "SHA256", -1, 1023)
+        assert not rsa_encodings.emsa_pss_verify(bytes(32), encoded, "SHA256", 500, 1023)
 
     def test_pss_salts_differ(self) -> None:
         digest = bytes(32)
-        assert compose.emsa_pss_encode(digest, "SHA256", 32, 1023) != compose.emsa_pss_encode(
+        assert rsa_encodings.emsa_pss_encode(digest, "SHA256", 32, 1023) != rsa_encodings.emsa_pss_encode(
             digest, "SHA256", 32, 1023
         )
 
     @pytest.mark.row("SIG-07", "SIG-14")
     def test_a_digest_of_wrong_size_or_without_room_is_refused(self) -> None:
         for make in (
-            lambda: compose.emsa_pkcs1_encode(bytes(31), "SHA256", 256),
-            lambda: compose.emsa_pkcs1_encode(bytes(64), "SHA512", 64 + 19 + 10),
-            lambda: compose.emsa_pkcs1_encode(bytes(54), None, 64),
-            lambda: compose.emsa_pss_encode(bytes(31), "SHA256", 32, 2047),
-            lambda: compose.emsa_pss_encode(bytes(32), "SHA256", 95, 1023),
-            lambda: compose.emsa_pss_encode(bytes(32), "SHA256", -1, 1023),
-            lambda: compose.emsa_pss_verify(bytes(33), bytes(128), "SHA256", 32, 1023),
+            lambda: rsa_encodings.emsa_pkcs1_encode(bytes(31), "SHA256", 256),
+            lambda: rsa_encodings.emsa_pkcs1_encode(bytes(64), "SHA512", 64 + 19 + 10),
+            lambda: rsa_encodings.emsa_pkcs1_encode(bytes(54), None, 64),
+            lambda: rsa_encodings.emsa_pss_encode(bytes(31), "SHA256", 32, 2047),
+            lambda: rsa_encodings.emsa_pss_encode(bytes(32), "SHA256", 95, 1023),
+            lambda: rsa_encodings.emsa_pss_encode(bytes(32), "SHA256", -1, 1023),
+            lambda: rsa_encodings.emsa_pss_verify(bytes(33), bytes(128), "SHA256", 32, 1023),
         ):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
                 make()
-        assert len(compose.emsa_pkcs1_encode(bytes(64), "SHA512", 64 + 19 + 11)) == 94
-        assert len(compose.emsa_pkcs1_encode(bytes(53), None, 64)) == 64
-        assert len(compose.emsa_pss_encode(bytes(32), "SHA256", 94, 1023)) == 128
+        assert len(rsa_encodings.emsa_pkcs1_encode(bytes(64), "SHA512", 64 + 19 + 11)) == 94
+        assert len(rsa_encodings.emsa_pkcs1_encode(bytes(53), None, 64)) == 64
+        assert len(rsa_encodings.emsa_pss_encode(bytes(32), "SHA256", 94, 1023)) == 128
 
     @pytest.mark.row("SIG-08")
     @pytest.mark.parametrize("name", ["AES", "", "sha256"])
     def test_what_is_not_a_hash_is_not_supported(self, name: str) -> None:
         for make in (
-            lambda: compose.emsa_pkcs1_encode(bytes(32), name, 256),
-            lambda: compose.emsa_pss_encode(bytes(32), name, 32, 2047),
-            lambda: compose.emsa_pss_verify(bytes(32), bytes(256), name, 32, 2047),
-            lambda: compose.eme_oaep_encode(b"", 256, name),
-            lambda: compose.eme_oaep_decode(bytes(256), name),
+            lambda: rsa_encodings.emsa_pkcs1_encode(bytes(32), name, 256),
+            lambda: rsa_encodings.emsa_pss_encode(bytes(32), name, 32, 2047),
+            lambda: rsa_encodings.emsa_pss_verify(bytes(32), bytes(256), name, 32, 2047),
+            lambda: rsa_encodings.eme_oaep_encode(b"", 256, name),
+            lambda: rsa_encodings.eme_oaep_decode(bytes(256), name),
         ):
             with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
                 make()
@@ -349,14 +350,14 @@ class TestRsaDecryption:
         for length in (0, 1, room) if room >= 1 else ():
             plaintext = os.urandom(length)
             ciphertext = key.public_key().encrypt(plaintext, scheme)
-            assert compose.rsa_decrypt(raw_rsa(key), RsaOaepSpec(name, label), ciphertext, bits) == plaintext
+            assert rsa_encodings.rsa_decrypt(raw_rsa(key), RsaOaepSpec(name, label), ciphertext, bits) == plaintext
 
     @pytest.mark.parametrize("name", HASHES)
     @given(message=st.binary(max_size=126), label=st.binary(max_size=20))
     def test_oaep_round_trip(self, name: str, message: bytes, label: bytes) -> None:
-        encoded = compose.eme_oaep_encode(message, 256, name, label)
+        encoded = rsa_encodings.eme_oaep_encode(message, 256, name, label)
         assert len(encoded) == 256
-        assert compose.eme_oaep_decode(encoded, name, label) == message
+        assert rsa_encodings.eme_oaep_decode(encoded, name, label) == message
 
     @pytest.mark.parametrize("bits", SIZES)
     def test_pkcs1_of_cryptography_is_decrypted(self, bits: int) -> None:
@@ -364,54 +365,54 @@ class TestRsaDecryption:
         for length in (0, 1, (bits + 7) // 8 - 11):
             plaintext = os.urandom(length)
             ciphertext = key.public_key().encrypt(plaintext, padding.PKCS1v15())
-            assert compose.rsa_decrypt(raw_rsa(key), RsaPkcs1DecryptSpec(), ciphertext, bits) == plaintext
+            assert rsa_encodings.rsa_decrypt(raw_rsa(key), RsaPkcs1DecryptSpec(), ciphertext, bits) == plaintext
 
     @given(message=st.binary(max_size=117))
     def test_pkcs1_round_trip(self, message: bytes) -> None:
-        encoded = compose.eme_pkcs1_encode(message, 128)
+        encoded = rsa_encodings.eme_pkcs1_encode(message, 128)
         assert len(encoded) == 128
         assert 0 not in encoded[2 : 128 - len(message) - 1]
-        assert compose.eme_pkcs1_decode(encoded) == message
+        assert rsa_encodings.eme_pkcs1_decode(encoded) == message
 
     def test_a_raw_decryption_keeps_its_leading_zeros(self) -> None:
         key = rsa_key(1032)
         numbers = key.public_key().public_numbers()
         ciphertext = pow(5, numbers.e, numbers.n).to_bytes(129, "big")
-        assert compose.rsa_decrypt(raw_rsa(key), RsaRawSpec(), ciphertext, 1032) == b"\x05".rjust(129, b"\x00")
+        assert rsa_encodings.rsa_decrypt(raw_rsa(key), RsaRawSpec(), ciphertext, 1032) == b"\x05".rjust(129, b"\x00")
 
         def stripping(data: bytes) -> bytes:
             return raw_rsa(key)(data).lstrip(b"\x00")
 
-        assert compose.rsa_decrypt(stripping, RsaRawSpec(), ciphertext, 1032) == b"\x05".rjust(129, b"\x00")
+        assert rsa_encodings.rsa_decrypt(stripping, RsaRawSpec(), ciphertext, 1032) == b"\x05".rjust(129, b"\x00")
 
     @pytest.mark.row("RSA-03", "RSA-04")
     def test_what_does_not_fit_is_refused(self) -> None:
-        assert len(compose.eme_pkcs1_encode(bytes(117), 128)) == 128
-        assert len(compose.eme_oaep_encode(bytes(62), 128, "SHA256")) == 128
+        assert len(rsa_encodings.eme_pkcs1_encode(bytes(117), 128)) == 128
+        assert len(rsa_encodings.eme_oaep_encode(bytes(62), 128, "SHA256")) == 128
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            compose.eme_pkcs1_encode(bytes(118), 128)
+            rsa_encodings.eme_pkcs1_encode(bytes(118), 128)
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            compose.eme_oaep_encode(bytes(63), 128, "SHA256")
+            rsa_encodings.eme_oaep_encode(bytes(63), 128, "SHA256")
 
     @pytest.mark.row("RSA-08")
     def test_all_failures_look_alike(self) -> None:
-        good = compose.eme_oaep_encode(b"message", 128, "SHA256", b"label")
+        good = rsa_encodings.eme_oaep_encode(b"message", 128, "SHA256", b"label")
         block = bytearray(b"\x00\x02" + b"\x01" * 100)
         failing: list[Callable[[], bytes]] = [
-            lambda: compose.eme_oaep_decode(b"\x01" + good[1:], "SHA256", b"label"),
-            lambda: compose.eme_oaep_decode(good, "SHA256", b"other label"),
-            lambda: compose.eme_oaep_decode(good, "SHA384", b"label"),
-            lambda: compose.eme_oaep_decode(good[:-1] + bytes([good[-1] ^ 1]), "SHA256"),
-            lambda: compose.eme_oaep_decode(good[:65], "SHA256", b"label"),
-            lambda: compose.eme_oaep_decode(b"", "SHA256"),
-            lambda: compose.eme_pkcs1_decode(bytes(block)),
-            lambda: compose.eme_pkcs1_decode(b"\x01\x02" + b"\x01" * 8 + b"\x00message"),
-            lambda: compose.eme_pkcs1_decode(b"\x00\x01" + b"\x01" * 8 + b"\x00message"),
-            lambda: compose.eme_pkcs1_decode(b"\x00\x02" + b"\x01" * 7 + b"\x00message"),
-            lambda: compose.eme_pkcs1_decode(b"\x00\x02\x00" + b"\x01" * 20),
-            lambda: compose.eme_pkcs1_decode(b""),
-            lambda: compose.rsa_decrypt(raw_rsa(rsa_key(1032)), RsaRawSpec(), bytes(128), 1032),
-            lambda: compose.rsa_decrypt(raw_rsa(rsa_key(1032)), RsaPkcs1DecryptSpec(), bytes(129), 1032),
+            lambda: rsa_encodings.eme_oaep_decode(b"\x01" + good[1:], "SHA256", b"label"),
+            lambda: rsa_encodings.eme_oaep_decode(good, "SHA256", b"other label"),
+            lambda: rsa_encodings.eme_oaep_decode(good, "SHA384", b"label"),
+            lambda: rsa_encodings.eme_oaep_decode(good[:-1] + bytes([good[-1] ^ 1]), "SHA256"),
+            lambda: rsa_encodings.eme_oaep_decode(good[:65], "SHA256", b"label"),
+            lambda: rsa_encodings.eme_oaep_decode(b"", "SHA256"),
+            lambda: rsa_encodings.eme_pkcs1_decode(bytes(block)),
+            lambda: rsa_encodings.eme_pkcs1_decode(b"\x01\x02" + b"\x01" * 8 + b"\x00message"),
+            lambda: rsa_encodings.eme_pkcs1_decode(b"\x00\x01" + b"\x01" * 8 + b"\x00message"),
+            lambda: rsa_encodings.eme_pkcs1_decode(b"\x00\x02" + b"\x01" * 7 + b"\x00message"),
+            lambda: rsa_encodings.eme_pkcs1_decode(b"\x00\x02\x00" + b"\x01" * 20),
+            lambda: rsa_encodings.eme_pkcs1_decode(b""),
+            lambda: rsa_encodings.rsa_decrypt(raw_rsa(rsa_key(1032)), RsaRawSpec(), bytes(128), 1032),
+            lambda: rsa_encodings.rsa_decrypt(raw_rsa(rsa_key(1032)), RsaPkcs1DecryptSpec(), bytes(129), 1032),
         ]
         seen = set()
         for attempt in failing:
@@ -425,23 +426,23 @@ class TestRsaDecryption:
         def masked(block: bytes) -> bytes:
             """EME-OAEP of a data block that the encoder would never make."""
             seed, sha256 = os.urandom(32), HASHES["SHA256"]
-            hidden = compose.xor(block, compose.mgf1(sha256, seed, len(block)))
-            return b"\x00" + compose.xor(seed, compose.mgf1(sha256, hidden, 32)) + hidden
+            hidden = modes_.xor(block, rsa_encodings.mgf1(sha256, seed, len(block)))
+            return b"\x00" + modes_.xor(seed, rsa_encodings.mgf1(sha256, hidden, 32)) + hidden
 
         lhash = HASHES["SHA256"].digest(b"")
-        assert compose.eme_oaep_decode(masked(lhash + bytes(20) + b"\x01text"), "SHA256") == b"text"
-        assert compose.eme_oaep_decode(masked(lhash + b"\x01\x01\x00\x02"), "SHA256") == b"\x01\x00\x02"
+        assert rsa_encodings.eme_oaep_decode(masked(lhash + bytes(20) + b"\x01text"), "SHA256") == b"text"
+        assert rsa_encodings.eme_oaep_decode(masked(lhash + b"\x01\x01\x00\x02"), "SHA256") == b"\x01\x00\x02"
         for tail in (bytes(30), bytes(10) + b"\x02\x01text", b"\x03" + bytes(5) + b"\x01text", b"\x81text"):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                compose.eme_oaep_decode(masked(lhash + tail), "SHA256")
+                rsa_encodings.eme_oaep_decode(masked(lhash + tail), "SHA256")
 
     @settings(max_examples=300)
     @given(st.binary(max_size=140))
     def test_whatever_comes_is_decoded_or_refused(self, encoded: bytes) -> None:
         for decode in (
-            compose.eme_pkcs1_decode,
-            lambda data: compose.eme_oaep_decode(data, "SHA256"),
-            lambda data: compose.eme_pkcs1_decode(b"\x00\x02" + data),
+            rsa_encodings.eme_pkcs1_decode,
+            lambda data: rsa_encodings.eme_oaep_decode(data, "SHA256"),
+            lambda data: rsa_encodings.eme_pkcs1_decode(b"\x00\x02" + data),
         ):
             with read_or_refused():
                 assert decode(encoded) in encoded

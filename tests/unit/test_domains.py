@@ -13,10 +13,10 @@ import pytest
 from conformance.finite_fields import DH_PRIMES, DSA_DOMAINS, from_seed
 
 from hwcng import NTSTATUS, CngError
-from hwcng.cng import domains, primes
-from hwcng.cng.domains import FIPS_186_2, FIPS_186_4, check_dh_domain, check_dsa_domain, dsa_domain, dsa_primes
-from hwcng.cng.primes import is_prime
 from hwcng.contract.material import DhDomain, DsaDomain
+from hwcng.hostcrypto import domains, primes
+from hwcng.hostcrypto.domains import FIPS_186_2, FIPS_186_4, check_dh_domain, check_dsa_domain, dsa_domain, dsa_primes
+from hwcng.hostcrypto.primes import is_prime
 from hwcng.standards import dh_groups
 
 # CAVP, FIPS 186-3 DSA, PQGVer: sets that validate by A.1.1.3. Hash, bits of q and p, seed, counter, q, p.

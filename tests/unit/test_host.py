@@ -1,4 +1,4 @@
-"""hwcng.cng.host against `cryptography` and openssl, also for sizes and exponents that they do not make."""
+"""The host's RSA and ECDSA against `cryptography` and openssl, also for sizes and exponents that those do not make."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -19,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwcng.cng import host
 from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPrivateKey, RsaPublicKey
 from hwcng.contract.specs import (
     EcdsaSpec,
@@ -31,11 +31,17 @@ from hwcng.contract.specs import (
     SignSpec,
 )
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
+from hwcng.hostcrypto import ecc, rsa_encodings
+from hwcng.hostcrypto import rsa as rsa_
 from hwcng.standards.curves import CURVES, DOMAINS
 from hwcng.standards.hashes import HASHES
 
 HOST_HASHES: dict[str, hashes.HashAlgorithm] = {name: getattr(hashes, name.replace("-", "_"))() for name in HASHES}
+
+
+def of(public: RsaPublicKey | EcPublicKey) -> Any:
+    """The module that serves a kind of key."""
+    return rsa_ if isinstance(public, RsaPublicKey) else ecc
 
 
 @contextmanager
@@ -47,7 +53,7 @@ def refused(status: NTSTATUS) -> Iterator[None]:
 
 def bad_signature(public: RsaPublicKey | EcPublicKey, spec: SignSpec, digest: bytes, signature: bytes) -> None:
     with refused(NTSTATUS.STATUS_INVALID_SIGNATURE):
-        host.verify(public, spec, digest, signature)
+        of(public).verify(public, spec, digest, signature)
 
 
 class MultiPrimeKey:
@@ -111,47 +117,47 @@ class TestRsaVerification:
         key, public = host_key(bits)
         digest, prehashed = HASHES[name].digest(b"message"), utils.Prehashed(HOST_HASHES[name])
         signature = key.sign(digest, padding.PKCS1v15(), prehashed)
-        host.verify(public, RsaPkcs1SignSpec(name), digest, signature)
+        of(public).verify(public, RsaPkcs1SignSpec(name), digest, signature)
         salt = min(len(digest), (bits + 6) // 8 - len(digest) - 2)
         signature = key.sign(digest, padding.PSS(padding.MGF1(HOST_HASHES[name]), salt), prehashed)
-        host.verify(public, RsaPssSpec(name, salt), digest, signature)
+        of(public).verify(public, RsaPssSpec(name, salt), digest, signature)
 
     @pytest.mark.parametrize(("bits", "exponent"), TOY_SIZES)
     def test_every_size_and_exponent(self, bits: int, exponent: int) -> None:
         key, digest = toy_key(bits, exponent), HASHES["SHA1"].digest(b"message")
-        signature = compose.rsa_sign(key.raw, RsaPkcs1SignSpec("SHA1"), digest, key.bits)
+        signature = rsa_encodings.rsa_sign(key.raw, RsaPkcs1SignSpec("SHA1"), digest, key.bits)
         key.oracle().verify(signature, digest, padding.PKCS1v15(), utils.Prehashed(HOST_HASHES["SHA1"]))
-        host.verify(key.public, RsaPkcs1SignSpec("SHA1"), digest, signature)
-        signature = compose.rsa_sign(key.raw, RsaPssSpec("SHA1", 20), digest, key.bits)
+        of(key.public).verify(key.public, RsaPkcs1SignSpec("SHA1"), digest, signature)
+        signature = rsa_encodings.rsa_sign(key.raw, RsaPssSpec("SHA1", 20), digest, key.bits)
         scheme = padding.PSS(padding.MGF1(HOST_HASHES["SHA1"]), 20)
         key.oracle().verify(signature, digest, scheme, utils.Prehashed(HOST_HASHES["SHA1"]))
-        host.verify(key.public, RsaPssSpec("SHA1", 20), digest, signature)
+        of(key.public).verify(key.public, RsaPssSpec("SHA1", 20), digest, signature)
 
     @pytest.mark.row("SIG-09")
     def test_the_digest_info_is_wanted_or_not(self) -> None:
         key = toy_key(512, 3)
         digest = HASHES["SHA256"].digest(b"message")
         plain, named = RsaPkcs1SignSpec(None), RsaPkcs1SignSpec("SHA256")
-        without = compose.rsa_sign(key.raw, plain, digest, key.bits)
-        within = compose.rsa_sign(key.raw, named, digest, key.bits)
-        host.verify(key.public, plain, digest, without)
-        host.verify(key.public, named, digest, within)
+        without = rsa_encodings.rsa_sign(key.raw, plain, digest, key.bits)
+        within = rsa_encodings.rsa_sign(key.raw, named, digest, key.bits)
+        of(key.public).verify(key.public, plain, digest, without)
+        of(key.public).verify(key.public, named, digest, within)
         bad_signature(key.public, plain, digest, within)
         bad_signature(key.public, named, digest, without)
         for signature in (without, within):
-            host.verify(key.public, named, digest, signature, optional_oid=True)
-        host.verify(key.public, plain, digest, without, optional_oid=True)
+            of(key.public).verify(key.public, named, digest, signature, optional_oid=True)
+        of(key.public).verify(key.public, plain, digest, without, optional_oid=True)
         with refused(NTSTATUS.STATUS_INVALID_SIGNATURE):
-            host.verify(key.public, plain, digest, within, optional_oid=True)
+            of(key.public).verify(key.public, plain, digest, within, optional_oid=True)
         with refused(NTSTATUS.STATUS_INVALID_SIGNATURE):
-            host.verify(key.public, RsaPkcs1SignSpec("SHA3-256"), digest, within, optional_oid=True)
+            of(key.public).verify(key.public, RsaPkcs1SignSpec("SHA3-256"), digest, within, optional_oid=True)
 
     def test_an_optional_oid_may_be_absent_because_it_does_not_fit(self) -> None:
         key, digest = toy_key(512, 3), bytes(48)
-        signature = compose.rsa_sign(key.raw, RsaPkcs1SignSpec(None), digest, key.bits)
-        host.verify(key.public, RsaPkcs1SignSpec("SHA384"), digest, signature, optional_oid=True)
+        signature = rsa_encodings.rsa_sign(key.raw, RsaPkcs1SignSpec(None), digest, key.bits)
+        of(key.public).verify(key.public, RsaPkcs1SignSpec("SHA384"), digest, signature, optional_oid=True)
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.verify(key.public, RsaPkcs1SignSpec("SHA384"), digest, signature)
+            of(key.public).verify(key.public, RsaPkcs1SignSpec("SHA384"), digest, signature)
 
     @pytest.mark.row("SIG-11")
     @pytest.mark.parametrize("salt", [0, 20, 31, 33, 64, 10**6, -1])
@@ -160,15 +166,15 @@ class TestRsaVerification:
         digest = HASHES["SHA256"].digest(b"message")
         scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
         signature = key.sign(digest, scheme, utils.Prehashed(hashes.SHA256()))
-        host.verify(public, RsaPssSpec("SHA256", 32), digest, signature)
+        of(public).verify(public, RsaPssSpec("SHA256", 32), digest, signature)
         bad_signature(public, RsaPssSpec("SHA256", salt), digest, signature)
 
     @pytest.mark.parametrize("spec", [RsaPkcs1SignSpec("SHA256"), RsaPssSpec("SHA256", 20)])
     def test_a_signature_that_is_not_one(self, spec: RsaPkcs1SignSpec | RsaPssSpec) -> None:
         key = toy_key(1024, 3)
         digest = HASHES["SHA256"].digest(b"message")
-        signature = compose.rsa_sign(key.raw, spec, digest, key.bits)
-        host.verify(key.public, spec, digest, signature)
+        signature = rsa_encodings.rsa_sign(key.raw, spec, digest, key.bits)
+        of(key.public).verify(key.public, spec, digest, signature)
         above = (int.from_bytes(signature, "big") + key.public.modulus).to_bytes(key.size + 1, "big")
         for wrong in (
             b"",
@@ -190,9 +196,9 @@ class TestRsaVerification:
         digest, spec = HASHES["SHA256"].digest(b"message"), RsaPssSpec("SHA256", 20)
         encoded = b"\xff"
         while encoded[0] >= 0x80:
-            encoded = compose.emsa_pss_encode(digest, "SHA256", 20, key.bits - 1)
+            encoded = rsa_encodings.emsa_pss_encode(digest, "SHA256", 20, key.bits - 1)
         assert len(encoded) == key.size - 1
-        host.verify(key.public, spec, digest, key.raw(b"\x00" + encoded))
+        of(key.public).verify(key.public, spec, digest, key.raw(b"\x00" + encoded))
         bad_signature(key.public, spec, digest, key.raw(b"\x01" + encoded))
 
     def test_a_cube_root_forgery_fails(self) -> None:
@@ -218,23 +224,23 @@ class TestRsaVerification:
             (RsaPssSpec("SHA256", 20), 33),
         ):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                host.verify(key.public, spec, bytes(length), bytes(key.size))
+                of(key.public).verify(key.public, spec, bytes(length), bytes(key.size))
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.verify(key.public, RsaPkcs1SignSpec("SHA256"), bytes(31), bytes(key.size), optional_oid=True)
+            of(key.public).verify(key.public, RsaPkcs1SignSpec("SHA256"), bytes(31), bytes(key.size), optional_oid=True)
 
     @pytest.mark.row("SIG-08")
     @pytest.mark.parametrize("spec", [RsaPkcs1SignSpec("AES"), RsaPssSpec("AES", 20)])
     def test_what_is_not_a_hash_is_not_supported(self, spec: SignSpec) -> None:
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            host.verify(toy_key(512, 3).public, spec, bytes(32), bytes(64))
+            of(toy_key(512, 3).public).verify(toy_key(512, 3).public, spec, bytes(32), bytes(64))
 
     def test_a_spec_of_another_kind_of_key_is_not_supported(self) -> None:
         point = EcPublicKey("nistP256", DOMAINS["nistP256"].gx, DOMAINS["nistP256"].gy)
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            host.verify(toy_key(512, 3).public, EcdsaSpec(), bytes(32), bytes(64))
+            of(toy_key(512, 3).public).verify(toy_key(512, 3).public, EcdsaSpec(), bytes(32), bytes(64))
         for spec in (RsaPkcs1SignSpec("SHA256"), RsaPssSpec("SHA256", 20)):
             with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-                host.verify(point, spec, bytes(32), bytes(64))
+                of(point).verify(point, spec, bytes(32), bytes(64))
 
     @settings(deadline=None)
     @given(
@@ -247,7 +253,7 @@ class TestRsaVerification:
         self, modulus: int, exponent: int, signature: bytes, spec: RsaPkcs1SignSpec | RsaPssSpec
     ) -> None:
         with pytest.raises(CngError) as caught:
-            host.verify(RsaPublicKey(modulus, exponent), spec, bytes(20), signature)
+            of(RsaPublicKey(modulus, exponent)).verify(RsaPublicKey(modulus, exponent), spec, bytes(20), signature)
         assert caught.value.status in (NTSTATUS.STATUS_INVALID_SIGNATURE, NTSTATUS.STATUS_INVALID_PARAMETER)
 
 
@@ -278,7 +284,7 @@ class TestEcdsaVerification:
         key, public = ec_pair(curve)
         digest = HASHES[name].digest(b"message")
         signature = key.sign(digest, ec.ECDSA(utils.Prehashed(HOST_HASHES[name])))
-        host.verify(public, EcdsaSpec(), digest, p1363(signature, CURVES[curve].coordinate_size))
+        of(public).verify(public, EcdsaSpec(), digest, p1363(signature, CURVES[curve].coordinate_size))
 
     @pytest.mark.row("SIG-06")
     @pytest.mark.parametrize("curve", DOMAINS)
@@ -288,10 +294,10 @@ class TestEcdsaVerification:
         key, public = ec_pair(curve)
         digest = b"\xff" + os.urandom(length - 1)
         signature = textbook_ecdsa(curve, key.private_numbers().private_value, digest, random.randrange(1, order))
-        host.verify(public, EcdsaSpec(), digest, signature)
+        of(public).verify(public, EcdsaSpec(), digest, signature)
         bits = order.bit_length()
         if 8 * length - bits >= 8:
-            host.verify(public, EcdsaSpec(), digest[:-1] + bytes([digest[-1] ^ 1]), signature)
+            of(public).verify(public, EcdsaSpec(), digest[:-1] + bytes([digest[-1] ^ 1]), signature)
         bad_signature(public, EcdsaSpec(), bytes([digest[0] ^ 0x80]) + digest[1:], signature)
 
     @pytest.mark.row("SIG-10")
@@ -302,10 +308,10 @@ class TestEcdsaVerification:
         digest = os.urandom(32)
         der = key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
         good = p1363(der, size)
-        host.verify(public, EcdsaSpec(), digest, good)
+        of(public).verify(public, EcdsaSpec(), digest, good)
         for wrong in (b"", good[:-1], good + b"\x00", b"\x00" + good, good[:size], der):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                host.verify(public, EcdsaSpec(), digest, wrong)
+                of(public).verify(public, EcdsaSpec(), digest, wrong)
         r, s = good[:size], good[size:]
         zero, n = bytes(size), order.to_bytes(size, "big")
         for bad in (zero + s, r + zero, zero + zero, n + s, r + n, b"\xff" * 2 * size, s + r):
@@ -315,11 +321,11 @@ class TestEcdsaVerification:
 
     def test_an_empty_digest_is_refused(self) -> None:
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.verify(ec_pair("nistP256")[1], EcdsaSpec(), b"", bytes(64))
+            of(ec_pair("nistP256")[1]).verify(ec_pair("nistP256")[1], EcdsaSpec(), b"", bytes(64))
 
     def test_a_point_off_the_curve_is_refused(self) -> None:
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.verify(EcPublicKey("nistP256", 1, 1), EcdsaSpec(), bytes(32), bytes(64))
+            of(EcPublicKey("nistP256", 1, 1)).verify(EcPublicKey("nistP256", 1, 1), EcdsaSpec(), bytes(32), bytes(64))
 
     @settings(deadline=None)
     @given(digest=st.binary(min_size=1, max_size=80), signature=st.binary(min_size=64, max_size=64))
@@ -337,12 +343,12 @@ class TestRsaEncryption:
         for label in (b"", b"label"):
             for length in (0, room) if room >= 0 else ():
                 plaintext = os.urandom(length)
-                ciphertext = host.rsa_encrypt(public, RsaOaepSpec(name, label), plaintext)
+                ciphertext = rsa_.encrypt(public, RsaOaepSpec(name, label), plaintext)
                 assert len(ciphertext) == (bits + 7) // 8
                 scheme = padding.OAEP(padding.MGF1(HOST_HASHES[name]), HOST_HASHES[name], label)
                 assert key.decrypt(ciphertext, scheme) == plaintext
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.rsa_encrypt(public, RsaOaepSpec(name), bytes(max(room + 1, 0)))
+            rsa_.encrypt(public, RsaOaepSpec(name), bytes(max(room + 1, 0)))
 
     @pytest.mark.requires("command:openssl")
     @pytest.mark.parametrize("name", HASHES)
@@ -351,7 +357,7 @@ class TestRsaEncryption:
         key, public = host_key(2048)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (tmp_path / "key.pem").write_bytes(pem)
-        ciphertext = host.rsa_encrypt(public, RsaOaepSpec(name, b"label"), b"plaintext")
+        ciphertext = rsa_.encrypt(public, RsaOaepSpec(name, b"label"), b"plaintext")
         options = ("rsa_padding_mode:oaep", f"rsa_oaep_md:{name}", f"rsa_mgf1_md:{name}", "rsa_oaep_label:6c6162656c")
         command = ["openssl", "pkeyutl", "-decrypt", "-inkey", str(tmp_path / "key.pem")]
         command += [word for option in options for word in ("-pkeyopt", option)]
@@ -364,25 +370,25 @@ class TestRsaEncryption:
         size = (bits + 7) // 8
         for length in (0, 1, size - 11):
             plaintext = os.urandom(length)
-            ciphertext = host.rsa_encrypt(public, RsaPkcs1DecryptSpec(), plaintext)
+            ciphertext = rsa_.encrypt(public, RsaPkcs1DecryptSpec(), plaintext)
             assert len(ciphertext) == size
-            assert ciphertext != host.rsa_encrypt(public, RsaPkcs1DecryptSpec(), plaintext)
+            assert ciphertext != rsa_.encrypt(public, RsaPkcs1DecryptSpec(), plaintext)
             assert key.decrypt(ciphertext, padding.PKCS1v15()) == plaintext
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.rsa_encrypt(public, RsaPkcs1DecryptSpec(), bytes(size - 10))
+            rsa_.encrypt(public, RsaPkcs1DecryptSpec(), bytes(size - 10))
 
     @pytest.mark.row("RSA-02", "RSA-04")
     @pytest.mark.parametrize(("bits", "exponent"), TOY_SIZES)
     def test_every_size_and_exponent(self, bits: int, exponent: int) -> None:
         key = toy_key(bits, exponent)
         for spec in (RsaPkcs1DecryptSpec(), RsaOaepSpec("SHA1", b"label")):
-            ciphertext = host.rsa_encrypt(key.public, spec, b"plaintext")
+            ciphertext = rsa_.encrypt(key.public, spec, b"plaintext")
             assert len(ciphertext) == key.size
-            assert compose.rsa_decrypt(key.raw, spec, ciphertext, key.bits) == b"plaintext"
+            assert rsa_encodings.rsa_decrypt(key.raw, spec, ciphertext, key.bits) == b"plaintext"
         raw = (key.public.modulus - 2).to_bytes(key.size, "big")
-        ciphertext = host.rsa_encrypt(key.public, RsaRawSpec(), raw)
-        assert ciphertext == host.rsa_encrypt(key.public, RsaRawSpec(), raw)
-        assert compose.rsa_decrypt(key.raw, RsaRawSpec(), ciphertext, key.bits) == raw
+        ciphertext = rsa_.encrypt(key.public, RsaRawSpec(), raw)
+        assert ciphertext == rsa_.encrypt(key.public, RsaRawSpec(), raw)
+        assert rsa_encodings.rsa_decrypt(key.raw, RsaRawSpec(), ciphertext, key.bits) == raw
 
     @pytest.mark.row("RSA-02")
     def test_raw_input_must_be_modulus_length_and_below_it(self) -> None:
@@ -390,17 +396,17 @@ class TestRsaEncryption:
         modulus = key.public.modulus.to_bytes(key.size, "big")
         for wrong in (b"", bytes(63), bytes(65), bytes(128), modulus, b"\xff" * 64):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                host.rsa_encrypt(key.public, RsaRawSpec(), wrong)
-        assert host.rsa_encrypt(key.public, RsaRawSpec(), bytes(64)) == bytes(64)
+                rsa_.encrypt(key.public, RsaRawSpec(), wrong)
+        assert rsa_.encrypt(key.public, RsaRawSpec(), bytes(64)) == bytes(64)
 
     def test_what_is_not_a_hash_is_not_supported(self) -> None:
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            host.rsa_encrypt(toy_key(512, 3).public, RsaOaepSpec("AES"), b"")
+            rsa_.encrypt(toy_key(512, 3).public, RsaOaepSpec("AES"), b"")
 
     def test_a_modulus_of_zero_is_refused(self) -> None:
         for spec in (RsaPkcs1DecryptSpec(), RsaOaepSpec("SHA1"), RsaRawSpec()):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                host.rsa_encrypt(RsaPublicKey(0, 3), spec, b"")
+                rsa_.encrypt(RsaPublicKey(0, 3), spec, b"")
 
 
 class TestChecks:
@@ -409,8 +415,8 @@ class TestChecks:
     def test_points(self, curve: str) -> None:
         _, public = ec_pair(curve)
         p = DOMAINS[curve].p
-        host.check_public(public)
-        host.check_public(EcPublicKey(curve, public.x, p - public.y))
+        of(public).check_public(public)
+        of(EcPublicKey(curve, public.x, p - public.y)).check_public(EcPublicKey(curve, public.x, p - public.y))
         for x, y in (
             (0, 0),
             (public.x, public.y ^ 1),
@@ -421,11 +427,11 @@ class TestChecks:
             (public.x - p, public.y),
         ):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                host.check_public(EcPublicKey(curve, x, y))
+                of(EcPublicKey(curve, x, y)).check_public(EcPublicKey(curve, x, y))
 
     def test_an_unknown_curve_is_not_supported(self) -> None:
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            host.check_public(EcPublicKey("secP224k1", 1, 1))
+            of(EcPublicKey("secP224k1", 1, 1)).check_public(EcPublicKey("secP224k1", 1, 1))
 
     @pytest.mark.parametrize(
         ("modulus", "exponent"),
@@ -433,33 +439,36 @@ class TestChecks:
     )
     def test_rsa_numbers_that_make_no_key(self, modulus: int, exponent: int) -> None:
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.check_public(RsaPublicKey(modulus, exponent))
+            of(RsaPublicKey(modulus, exponent)).check_public(RsaPublicKey(modulus, exponent))
 
     @pytest.mark.parametrize(("bits", "exponent"), TOY_SIZES)
     def test_rsa_numbers_that_do(self, bits: int, exponent: int) -> None:
-        host.check_public(toy_key(bits, exponent).public)
+        of(toy_key(bits, exponent).public).check_public(toy_key(bits, exponent).public)
 
     @pytest.mark.parametrize("curve", DOMAINS)
     def test_a_scalar_must_make_its_point(self, curve: str) -> None:
         key, public = ec_pair(curve)
         scalar, order = key.private_numbers().private_value, DOMAINS[curve].n
-        host.check_private(EcPrivateKey(public, scalar))
+        ecc.check_private(EcPrivateKey(public, scalar))
         for wrong in (0, order, scalar + order, order - scalar, scalar ^ 1, -scalar):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-                host.check_private(EcPrivateKey(public, wrong))
+                ecc.check_private(EcPrivateKey(public, wrong))
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.check_private(EcPrivateKey(EcPublicKey(curve, 1, 0), 1))
+            ecc.check_private(EcPrivateKey(EcPublicKey(curve, 1, 0), 1))
 
     def test_a_private_rsa_key_is_checked_by_its_public_half(self) -> None:
         numbers = host_key(1024)[0].private_numbers()
         rest = (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
-        host.check_private(RsaPrivateKey(numbers.public_numbers.n, 65537, *rest))
+        rsa_.check_public(RsaPrivateKey(numbers.public_numbers.n, 65537, *rest).public)
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.check_private(RsaPrivateKey(numbers.public_numbers.n, 65536, *rest))
+            rsa_.check_public(RsaPrivateKey(numbers.public_numbers.n, 65536, *rest).public)
 
 
 def test_cryptography_is_imported_only_when_a_curve_is_used() -> None:
-    code = "import sys, hwcng.cng.host, hwcng.cng.padding, hwcng.cng.blobs; sys.exit('cryptography' in sys.modules)"
+    code = (
+        "import sys, hwcng.hostcrypto.rsa, hwcng.hostcrypto.ecc, hwcng.cng.padding, hwcng.cng.blobs; "
+        "sys.exit('cryptography' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -468,13 +477,13 @@ def test_a_private_key_without_its_point_gets_it(curve: str) -> None:
     """Q = dG on every curve; the scalar's bounds are those of a key that has its point."""
     domain = DOMAINS[curve]
     base = EcPublicKey(curve, domain.gx, domain.gy)
-    assert host.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), 1)).public == base
-    last = host.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), domain.n - 1))
+    assert ecc.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), 1)).public == base
+    last = ecc.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), domain.n - 1))
     assert last.public == EcPublicKey(curve, domain.gx, domain.p - domain.gy)
-    assert host.completed(last) == last
+    assert ecc.completed(last) == last
     for scalar in (0, domain.n, domain.n + 1):
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), scalar))
+            ecc.completed(EcPrivateKey(EcPublicKey(curve, 0, 0), scalar))
     for point in ((domain.gx, 0), (0, domain.gy), (domain.gx, domain.gy)):
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-            host.completed(EcPrivateKey(EcPublicKey(curve, *point), 2))
+            ecc.completed(EcPrivateKey(EcPublicKey(curve, *point), 2))

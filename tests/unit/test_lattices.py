@@ -1,4 +1,4 @@
-"""hwcng.cng.lattices and hwcng.cng.pq_host against `cryptography`, and without it."""
+"""hwcng.hostcrypto.lattice_expand and hwcng.hostcrypto.mlkem_mldsa against `cryptography`, and without it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from cryptography.hazmat.backends.openssl.backend import backend
 from cryptography.hazmat.primitives.asymmetric import mldsa, mlkem
 from pkcs11 import Attribute
 
-from hwcng.cng import pq_host
-from hwcng.cng.lattices import ml_dsa_expanded, ml_dsa_public, ml_kem_coefficients, ml_kem_expanded, ml_kem_public
 from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPublicKey
 from hwcng.contract.specs import MlDsaSpec, PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS
+from hwcng.hostcrypto import mlkem_mldsa
+from hwcng.hostcrypto.lattice_expand import (
+    ml_dsa_expanded,
+    ml_dsa_public,
+    ml_kem_coefficients,
+    ml_kem_expanded,
+    ml_kem_public,
+)
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.kinds import kind_of
@@ -61,12 +67,14 @@ def test_the_expanded_key_of_a_seed_of_ml_kem(name: str) -> None:
     assert expanded[-64:] == hashlib.sha3_256(public).digest() + seed[32:]
     assert all(value < 3329 for value in ml_kem_coefficients(expanded[: 384 * row.rank]))
     # It is the same private key to the check that every import goes through.
-    assert pq_host.ml_kem_private(name, expanded, None).public == pq_host.ml_kem_private(name, None, seed).public
+    assert (
+        mlkem_mldsa.ml_kem_private(name, expanded, None).public == mlkem_mldsa.ml_kem_private(name, None, seed).public
+    )
 
 
 def test_a_seed_goes_into_a_token_with_the_expanded_key() -> None:
-    for make, name, size in ((pq_host.ml_kem_private, "768", 64), (pq_host.ml_dsa_private, "65", 32)):
-        if make is pq_host.ml_dsa_private and not backend.mldsa_supported():
+    for make, name, size in ((mlkem_mldsa.ml_kem_private, "768", 64), (mlkem_mldsa.ml_dsa_private, "65", 32)):
+        if make is mlkem_mldsa.ml_dsa_private and not backend.mldsa_supported():
             continue
         material = make(name, None, os.urandom(size))
         values = kind_of(PairSpec(kind_name(material), Usage.SIGN, parameter_set=name)).private_values(material)
@@ -116,28 +124,28 @@ class TestWithoutIt:
         monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.mlkem", None)
         public = MlDsaPublicKey("65", bytes(1952))
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
-            pq_host.verify_ml_dsa(public, MlDsaSpec(), b"", bytes(3309))
+            mlkem_mldsa.verify_ml_dsa(public, MlDsaSpec(), b"", bytes(3309))
         assert "`cryptography` has no MLDSA65PublicKey" in str(error.value)
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            pq_host.ml_dsa_private("65", None, bytes(32))
+            mlkem_mldsa.ml_dsa_private("65", None, bytes(32))
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            pq_host.encapsulate(MlKemPublicKey("768", bytes(1184)))
-        assert not pq_host.encapsulates("768")
+            mlkem_mldsa.encapsulate(MlKemPublicKey("768", bytes(1184)))
+        assert not mlkem_mldsa.encapsulates("768")
 
     def test_seeds_of_kem_keys_do_without(self, monkeypatch: pytest.MonkeyPatch) -> None:
         seed = os.urandom(64)
-        expected = pq_host.ml_kem_private("768", None, seed).public
+        expected = mlkem_mldsa.ml_kem_private("768", None, seed).public
         monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.mlkem", None)
-        assert pq_host.ml_kem_private("768", None, seed).public == expected
+        assert mlkem_mldsa.ml_kem_private("768", None, seed).public == expected
 
     def test_an_openssl_without_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(type(backend), "mlkem_supported", lambda _: False)
         monkeypatch.setattr(type(backend), "mldsa_supported", lambda _: False)
         with pytest.raises(UnsupportedAlgorithm):
             mldsa.MLDSA65PublicKey.from_public_bytes(bytes(1952))
-        assert not pq_host.encapsulates("1024")
+        assert not mlkem_mldsa.encapsulates("1024")
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            pq_host.verify_ml_dsa(MlDsaPublicKey("65", bytes(1952)), MlDsaSpec(), b"", bytes(3309))
+            mlkem_mldsa.verify_ml_dsa(MlDsaPublicKey("65", bytes(1952)), MlDsaSpec(), b"", bytes(3309))
 
     def test_one_that_verifies_no_mu(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class OlderKey:
@@ -147,7 +155,7 @@ class TestWithoutIt:
 
         monkeypatch.setattr(mldsa, "MLDSA65PublicKey", OlderKey)
         with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
-            pq_host.verify_ml_dsa(
+            mlkem_mldsa.verify_ml_dsa(
                 MlDsaPublicKey("65", bytes(1952)), MlDsaSpec(external_mu=True), bytes(64), bytes(3309)
             )
         assert "verify_mu" in str(error.value)
@@ -156,7 +164,7 @@ class TestWithoutIt:
 @pytest.mark.parametrize("name", ["512", "768", "1024"])
 def test_no_secret_in_a_repr(name: str) -> None:
     seed = os.urandom(64)
-    material = pq_host.ml_kem_private(name, None, seed)
+    material = mlkem_mldsa.ml_kem_private(name, None, seed)
     assert seed.hex() not in repr(material) and repr(seed)[2:20] not in repr(material)
 
 

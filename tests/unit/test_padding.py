@@ -20,10 +20,9 @@ from hwcng.cng.padding import (
     BCRYPT_OAEP_PADDING_INFO,
     BCRYPT_PKCS1_PADDING_INFO,
     BCRYPT_PSS_PADDING_INFO,
-    pad,
-    unpad,
 )
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.hostcrypto.modes import pad, unpad
 
 
 @contextmanager

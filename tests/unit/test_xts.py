@@ -6,7 +6,7 @@ import pytest
 from conformance import cipher_oracle as oracle
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from hwcng.providers import xts
+from hwcng.hostcrypto import xts
 
 DATA_KEY, TWEAK_KEY = bytes(range(32)), bytes(range(32, 64))
 DATA = bytes(octet * 13 % 251 for octet in range(500))

@@ -14,8 +14,8 @@ from support import needs
 from wincrypt.helpers import EXPORTABLE, FINAL, TEXT, encrypted, hashed, name_of, needs_algid, refused
 
 from hwcng import wincrypt as w
-from hwcng.cng.domains import dsa_domain
 from hwcng.errors import HRESULT, Win32Error
+from hwcng.hostcrypto.domains import dsa_domain
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context

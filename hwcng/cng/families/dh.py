@@ -17,14 +17,14 @@ from hwcng.cng.dh_blobs import (
     parse_dh,
     parse_dh_parameters,
 )
-from hwcng.cng.domains import check_dh_domain, dh_domain
 from hwcng.cng.families.base import PairFamily
-from hwcng.cng.finite_fields import check_dh, dh_private
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import told
+from hwcng.hostcrypto.domains import check_dh_domain, dh_domain
+from hwcng.hostcrypto.finite_field import check_dh, dh_private
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
-from hwcng.cng.domains import check_dsa_domain, dsa_domain, subprime_size
 from hwcng.cng.dsa_blobs import (
     BCRYPT_DSA_PARAMETERS,
     BCRYPT_DSA_PUBLIC_BLOB,
@@ -21,12 +20,13 @@ from hwcng.cng.dsa_blobs import (
     parse_dsa_parameters,
 )
 from hwcng.cng.families.base import PairFamily
-from hwcng.cng.finite_fields import check_dsa, dsa_private, group_size, verify_dsa
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.contract.material import DsaDomain, DsaPrivateKey, DsaPublicKey
 from hwcng.contract.specs import DsaSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import told
+from hwcng.hostcrypto.domains import check_dsa_domain, dsa_domain, subprime_size
+from hwcng.hostcrypto.finite_field import check_dsa, dsa_private, group_size, verify_dsa
 
 if TYPE_CHECKING:
     from hwcng.cng.pairs import KeyPair

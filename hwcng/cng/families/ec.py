@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng import host, montgomery
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import (
     BCRYPT_ECCFULLPUBLIC_BLOB,
@@ -22,6 +21,7 @@ from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.contract.specs import EcdsaSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import told
+from hwcng.hostcrypto import ecc, x25519
 from hwcng.standards.curves import CURVES, Curve
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class EcFamily(PairFamily[EcPublicKey]):
         return data[: CURVES[public.curve].coordinate_size]
 
     def verify(self, public: EcPublicKey, spec: SignSpec, data: bytes, signature: bytes, *, optional_oid: bool) -> None:
-        host.verify(public, spec, data, signature)
+        ecc.verify(public, spec, data, signature)
 
     def check_peer(self, ours: EcPublicKey, theirs: EcPublicKey) -> str:
         if ours.curve != theirs.curve:
@@ -103,10 +103,10 @@ class EcFamily(PairFamily[EcPublicKey]):
             blob, blob_type, curve=pair.curve, family=_ecc_family(algorithm), generic=algorithm.generic_curve
         )
         if pair.curve is not None and pair.curve.montgomery:
-            return montgomery.checked(material)
+            return x25519.checked(material)
         if isinstance(material, EcPrivateKey):
-            return host.completed(material)
-        host.check_public(material)
+            return ecc.completed(material)
+        ecc.check_public(material)
         return material
 
     def build(self, pair: KeyPair, public: EcPublicKey, blob_type: str) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import number, optional_octets
-from hwcng.cng import pq_host
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
 from hwcng.cng.families.base import hash_named
@@ -19,6 +18,7 @@ from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey
 from hwcng.contract.specs import MlDsaSpec, SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import told
+from hwcng.hostcrypto import mlkem_mldsa
 from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import ML_DSA_SETS, MU_SIZE
 
@@ -80,7 +80,7 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
     ) -> None:
         if not isinstance(spec, MlDsaSpec):
             raise not_supported(f"an ML-DSA key verifies no {type(spec).__name__.removesuffix('Spec')} signature")
-        pq_host.verify_ml_dsa(public, spec, self.signable(public, spec, data), signature)
+        mlkem_mldsa.verify_ml_dsa(public, spec, self.signable(public, spec, data), signature)
 
     def signature_length(self, public: MlDsaPublicKey) -> int:
         return ML_DSA_SETS[public.parameter_set].signature
@@ -93,7 +93,7 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
         if parsed.form == PUBLIC:
             return MlDsaPublicKey(parsed.parameter_set, parsed.key)
         seed, value = (parsed.key, None) if parsed.form == SEED else (None, parsed.key)
-        return pq_host.ml_dsa_private(parsed.parameter_set, value, seed)
+        return mlkem_mldsa.ml_dsa_private(parsed.parameter_set, value, seed)
 
     def build(self, pair: KeyPair, public: MlDsaPublicKey, blob_type: str) -> bytes:
         if blob_type in (BCRYPT_PQDSA_PUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):

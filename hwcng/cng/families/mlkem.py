@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng import pq_host
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
 from hwcng.cng.families.parameterized import ParameterizedFamily
@@ -14,6 +13,7 @@ from hwcng.cng.pq_blobs import BCRYPT_MLKEM_PUBLIC_BLOB, PUBLIC, SEED, build_ml_
 from hwcng.contract.material import MlKemPrivateKey, MlKemPublicKey
 from hwcng.contract.usage import Usage
 from hwcng.errors import told
+from hwcng.hostcrypto import mlkem_mldsa
 from hwcng.standards.parameter_sets import ML_KEM_SETS
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class MlKemFamily(ParameterizedFamily[MlKemPublicKey]):
         public = pair.public
         if not isinstance(public, MlKemPublicKey):
             return super().encapsulate(pair)
-        if pq_host.encapsulates(public.parameter_set):
-            return pq_host.encapsulate(public)
+        if mlkem_mldsa.encapsulates(public.parameter_set):
+            return mlkem_mldsa.encapsulate(public)
         return pair.algorithm_handle.provider.encapsulate(public)
 
     def ciphertext_length(self, public: MlKemPublicKey) -> int:
@@ -49,10 +49,10 @@ class MlKemFamily(ParameterizedFamily[MlKemPublicKey]):
         parsed = parse_ml_kem(blob, blob_type)
         if parsed.form == PUBLIC:
             public = MlKemPublicKey(parsed.parameter_set, parsed.key)
-            pq_host.check_ml_kem_public(public)
+            mlkem_mldsa.check_ml_kem_public(public)
             return public
         seed, value = (parsed.key, None) if parsed.form == SEED else (None, parsed.key)
-        return pq_host.ml_kem_private(parsed.parameter_set, value, seed)
+        return mlkem_mldsa.ml_kem_private(parsed.parameter_set, value, seed)
 
     def build(self, pair: KeyPair, public: MlKemPublicKey, blob_type: str) -> bytes:
         if blob_type in (BCRYPT_MLKEM_PUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):

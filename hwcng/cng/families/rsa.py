@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import number, optional_octets
-from hwcng.cng import host
 from hwcng.cng.algorithms import Algorithm
 from hwcng.cng.blobs import (
     BCRYPT_PUBLIC_KEY_BLOB,
@@ -33,6 +32,7 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import Usage
 from hwcng.errors import told
+from hwcng.hostcrypto import rsa
 from hwcng.standards.hashes import HASHES
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ class RsaFamily(PairFamily[RsaPublicKey]):
     def verify(
         self, public: RsaPublicKey, spec: SignSpec, data: bytes, signature: bytes, *, optional_oid: bool
     ) -> None:
-        host.verify(public, spec, data, signature, optional_oid=optional_oid)
+        rsa.verify(public, spec, data, signature, optional_oid=optional_oid)
 
     def encrypt(self, pair: KeyPair, plaintext: bytes, padding_info: object, flags: int) -> bytes:
         public, spec = self._public(pair), self._decrypt_spec(padding_info, flags)
-        return host.rsa_encrypt(public, spec, plaintext)
+        return rsa.encrypt(public, spec, plaintext)
 
     def decrypt(self, pair: KeyPair, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
         public, spec = self._public(pair), self._decrypt_spec(padding_info, flags)
@@ -150,10 +150,7 @@ class RsaFamily(PairFamily[RsaPublicKey]):
         lengths, bits = pair.algorithm.key_lengths, material.modulus.bit_length()
         if lengths is None or not lengths.dwMinLength <= bits <= lengths.dwMaxLength:
             raise invalid_parameter(f"{pair.algorithm.name} has no keys of {bits} bits")
-        if isinstance(material, RsaPublicKey):
-            host.check_public(material)
-        else:
-            host.check_private(material)
+        rsa.check_public(material if isinstance(material, RsaPublicKey) else material.public)
         return material
 
     def build(self, pair: KeyPair, public: RsaPublicKey, blob_type: str) -> bytes:

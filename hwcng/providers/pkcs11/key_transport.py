@@ -17,7 +17,7 @@ from hwcng.contract.material import RsaPublicKey
 from hwcng.contract.specs import CipherSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS
-from hwcng.providers import compose
+from hwcng.hostcrypto import rsa
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
@@ -98,7 +98,7 @@ def unwrap(
         connection,
         call,
         private_key,
-        compose.rsa_encrypt(public, encryption, _any_key(max(lengths) // 8)),
+        rsa.encrypt(public, encryption, _any_key(max(lengths) // 8)),
         template,
         "unwrapping a key of the host's own, to see what the token can do,",
         _CANNOT_UNWRAP,

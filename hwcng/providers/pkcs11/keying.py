@@ -18,7 +18,7 @@ from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretSpec
 from hwcng.contract.usage import Support
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
+from hwcng.hostcrypto import hkdf
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
@@ -139,7 +139,7 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
 
     def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
         with self._pseudorandom_key(spec) as key:
-            return compose.hkdf_expand(lambda data: self._hmac(key, spec.hash_name, data), spec.info, length)
+            return hkdf.hkdf_expand(lambda data: self._hmac(key, spec.hash_name, data), spec.info, length)
 
     @contextmanager
     def _pseudorandom_key(self, spec: HkdfSpec) -> Iterator[HeldObject]:

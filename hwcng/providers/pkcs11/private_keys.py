@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from pkcs11 import Attribute
 
+from hwcng import errors
 from hwcng.contract import keys
 from hwcng.contract.keys import NOT_EXPORTABLE
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
@@ -20,7 +21,6 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import Support, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
 from hwcng.providers.pkcs11 import key_transport, objects, opaque, secret_kinds, templates
 from hwcng.providers.pkcs11.agreed_secrets import Pkcs11AgreedSecret
 from hwcng.providers.pkcs11.capabilities import MechanismSet
@@ -123,7 +123,7 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
             # Without the token's code it is about the PIN of a key that asks for it at every use.
             if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER or error.token_code is None:
                 raise
-        raise compose.decryption_error()
+        raise errors.decryption_error()
 
     def session_copy(self) -> Pkcs11PrivateKey:
         connection = self.connection
@@ -168,7 +168,7 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
         )
         if unwrapped is None:
             # The one message: why a wrapped key was refused is nobody's business.
-            raise compose.decryption_error()
+            raise errors.decryption_error()
         held, spec = unwrapped
         return Pkcs11SecretKey(held, self.offered, spec)
 

@@ -27,7 +27,7 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose, xts
+from hwcng.hostcrypto import modes, xts
 from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
@@ -165,11 +165,11 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         if isinstance(spec, AeadSpec):
             if native:
                 return self._encrypt(spec, data, len(data) + spec.tag_length)
-            return compose.ccm_encrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
+            return modes.ccm_encrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
         if not data:
             return b""
         if not native:
-            composed = compose.cfb8_encrypt if spec.mode is CipherMode.CFB8 else compose.cfb_encrypt
+            composed = modes.cfb8_encrypt if spec.mode is CipherMode.CFB8 else modes.cfb_encrypt
             return composed(self._ecb, spec.iv, data)
         if spec.mode is CipherMode.STREAM:
             return self._key_stream("Encrypt", spec, data)
@@ -184,11 +184,11 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         if isinstance(spec, AeadSpec):
             if native:
                 return self._decrypt(spec, data, _BAD_TAG)
-            return compose.ccm_decrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
+            return modes.ccm_decrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
         if not data:
             return b""
         if not native:
-            composed = compose.cfb8_decrypt if spec.mode is CipherMode.CFB8 else compose.cfb_decrypt
+            composed = modes.cfb8_decrypt if spec.mode is CipherMode.CFB8 else modes.cfb_decrypt
             return composed(self._ecb, spec.iv, data)
         if spec.mode is CipherMode.STREAM:
             return self._key_stream("Decrypt", spec, data)

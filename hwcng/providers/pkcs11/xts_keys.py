@@ -8,7 +8,7 @@ from typing import NoReturn
 from hwcng.contract import keys
 from hwcng.contract.specs import AeadSpec, CipherSpec, MacSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
-from hwcng.providers import xts
+from hwcng.hostcrypto import xts
 from hwcng.providers.pkcs11.secret_keys import unwrappable
 from hwcng.providers.pkcs11.token_key import not_supported
 

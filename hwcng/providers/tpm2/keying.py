@@ -8,7 +8,7 @@ from typing import NoReturn
 from hwcng.contract.keys import KeyingMaterial
 from hwcng.contract.specs import HkdfSpec, HmacSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.compose import hkdf_expand
+from hwcng.hostcrypto.hkdf import hkdf_expand
 
 __all__ = ["TpmKeyingMaterial"]
 

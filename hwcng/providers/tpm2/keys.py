@@ -34,7 +34,7 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
+from hwcng.hostcrypto import hkdf, modes, rsa_encodings
 from hwcng.providers.tpm2 import commands, schemes, tsskey
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Offers
@@ -54,7 +54,7 @@ __all__ = ["HostSecret", "Realm", "Tpm2PrivateKey", "Tpm2SecretKey", "TpmKey"]
 
 T = TypeVar("T")
 
-_BLOCK = compose.BLOCK
+_BLOCK = modes.BLOCK
 _MODES: Mapping[CipherMode, ALG] = MappingProxyType(
     {CipherMode.ECB: ALG.ECB, CipherMode.CBC: ALG.CBC, CipherMode.CFB128: ALG.CFB}
 )
@@ -156,13 +156,13 @@ class Tpm2SecretKey(TpmKey, keys.SecretKey):
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         cipher = self._cipher(spec)
         if cipher.mode is CipherMode.CFB8:
-            return compose.cfb8_encrypt(self._ecb, cipher.iv, data)
+            return modes.cfb8_encrypt(self._ecb, cipher.iv, data)
         return self._crypt(cipher, data, decrypt=False)
 
     def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         cipher = self._cipher(spec)
         if cipher.mode is CipherMode.CFB8:
-            return compose.cfb8_decrypt(self._ecb, cipher.iv, data)
+            return modes.cfb8_decrypt(self._ecb, cipher.iv, data)
         return self._crypt(cipher, data, decrypt=True)
 
     def _cipher(self, spec: CipherSpec | AeadSpec) -> CipherSpec:
@@ -272,7 +272,7 @@ class HostSecret(keys.AgreedSecret):
         return HASHES[hash_name].hmac(self._octets(), data)
 
     def masked_digest(self, hash_name: str, mask: bytes, suffix: bytes) -> bytes:
-        return HASHES[hash_name].digest(compose.xor(self._octets(), mask) + suffix)
+        return HASHES[hash_name].digest(modes.xor(self._octets(), mask) + suffix)
 
     def hmac_of_itself(self, hash_name: str, prefix: bytes, suffix: bytes) -> bytes:
         return self.hmac(hash_name, prefix + self._octets() + suffix)
@@ -285,7 +285,7 @@ class HostSecret(keys.AgreedSecret):
     def hkdf(self, spec: HkdfSpec, length: int) -> bytes:
         hash_function, value = HASHES[spec.hash_name], self._octets()
         key = value if spec.salt is None else hash_function.hmac(spec.salt, value)
-        return compose.hkdf_expand(lambda data: hash_function.hmac(key, data), spec.info, length)
+        return hkdf.hkdf_expand(lambda data: hash_function.hmac(key, data), spec.info, length)
 
     def raw(self) -> bytes:
         if not self._allow_raw:
@@ -364,7 +364,7 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
         if not isinstance(self.public, RsaPublicKey):
             raise _unsupported("RSA with a key on an elliptic curve")
         if spec.hash_name is not None:
-            compose.hash_of_digest(spec.hash_name, digest)
+            rsa_encodings.hash_of_digest(spec.hash_name, digest)
         algorithm = ALG.RSAPSS if isinstance(spec, RsaPssSpec) else ALG.RSASSA
         schemes.require(self._fixed, algorithm, spec.hash_name)
         if self._native(spec):
@@ -380,7 +380,7 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
                 return signature
         if not self.spec.usage & Usage.DECRYPT:
             self._refuse_raw(spec)
-        return compose.rsa_sign(self._raw_rsa, spec, digest, self.spec.bits)
+        return rsa_encodings.rsa_sign(self._raw_rsa, spec, digest, self.spec.bits)
 
     def _native(self, spec: RsaPkcs1SignSpec | RsaPssSpec) -> bool:
         if spec.hash_name is None or spec.hash_name not in self._offers.facts.hashes:
@@ -398,7 +398,7 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
                 return False
             number = pow(int.from_bytes(signature, "big"), public.public_exponent, public.modulus)
             encoded = number.to_bytes((self.spec.bits + 6) // 8, "big")
-            if not compose.emsa_pss_verify(digest, encoded, spec.hash_name, spec.salt_length, self.spec.bits - 1):
+            if not rsa_encodings.emsa_pss_verify(digest, encoded, spec.hash_name, spec.salt_length, self.spec.bits - 1):
                 return False
             self._pss_salt_checked = True
         return True
@@ -437,7 +437,7 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
         if isinstance(spec, RsaOaepSpec) and not spec.label and spec.hash_name in self._offers.facts.hashes:
             return self._rsa_primitive(ciphertext, u16(ALG.OAEP) + u16(HASH_IDS[spec.hash_name]))
         try:
-            return compose.rsa_decrypt(self._raw_rsa, spec, ciphertext, self.spec.bits)
+            return rsa_encodings.rsa_decrypt(self._raw_rsa, spec, ciphertext, self.spec.bits)
         except CngError as error:
             if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
                 raise

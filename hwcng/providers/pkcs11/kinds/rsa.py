@@ -18,7 +18,7 @@ from hwcng.contract.specs import (
     SignSpec,
 )
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers import compose
+from hwcng.hostcrypto import rsa_encodings
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.kinds.base import Attributes, PairKind, Reader, unsigned
 from hwcng.standards.hashes import HASHES
@@ -98,7 +98,7 @@ class RsaKind(PairKind[RsaPublicKey, RsaPrivateKey]):
         if key.offered.native_pss(spec) and not by_raw:
             return key.sign_with(mechanisms.pss(spec), digest, size, asked)
         raw = mechanisms.call(_RAW)
-        return compose.rsa_sign(
+        return rsa_encodings.rsa_sign(
             lambda block: key.sign_with(raw, block, size, asked).rjust(size, b"\0"), spec, digest, bits
         )
 
@@ -109,10 +109,10 @@ class RsaKind(PairKind[RsaPublicKey, RsaPrivateKey]):
         if isinstance(spec, RsaPkcs1DecryptSpec) and not by_raw:
             return key.decrypt_with(mechanisms.call(int(Mechanism.RSA_PKCS)), ciphertext, size, _ASKED_DECRYPTION)
         if isinstance(spec, RsaOaepSpec):
-            compose.check_oaep_room(size, spec.hash_name)
+            rsa_encodings.check_oaep_room(size, spec.hash_name)
         if isinstance(spec, RsaOaepSpec) and key.offered.native_oaep(spec):
             return key.decrypt_with(mechanisms.oaep(spec), ciphertext, size, _ASKED_DECRYPTION)
         raw = mechanisms.call(_RAW)
-        return compose.rsa_decrypt(
+        return rsa_encodings.rsa_decrypt(
             lambda block: key.decrypt_with(raw, block, size, _ASKED_DECRYPTION), spec, ciphertext, bits
         )

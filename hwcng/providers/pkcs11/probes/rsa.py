@@ -19,7 +19,8 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import Support, Usage
 from hwcng.errors import CngError
-from hwcng.providers.compose import emsa_pkcs1_encode, emsa_pss_verify, rsa_encrypt
+from hwcng.hostcrypto.rsa import encrypt
+from hwcng.hostcrypto.rsa_encodings import emsa_pkcs1_encode, emsa_pss_verify
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 from hwcng.standards.hashes import HASHES
 
@@ -87,7 +88,7 @@ def _decrypts(pair: PrivateKey, spec: DecryptSpec) -> bool:
     if not isinstance(pair.public, RsaPublicKey):
         return False
     if not isinstance(spec, RsaRawSpec):
-        return pair.decrypt(spec, rsa_encrypt(pair.public, spec, SAMPLE)) == SAMPLE
+        return pair.decrypt(spec, encrypt(pair.public, spec, SAMPLE)) == SAMPLE
     size = PROBED_RSA_BITS // 8
     number = pow(int.from_bytes(SAMPLE, "big"), pair.public.public_exponent, pair.public.modulus)
     return pair.decrypt(spec, number.to_bytes(size, "big")) == SAMPLE.rjust(size, b"\0")

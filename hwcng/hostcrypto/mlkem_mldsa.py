@@ -12,7 +12,11 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from hwcng.cng.lattices import (
+from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey
+from hwcng.contract.specs import MlDsaSpec
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter
+from hwcng.forking import foreign_work
+from hwcng.hostcrypto.lattice_expand import (
     ML_KEM_Q,
     ml_dsa_expanded,
     ml_dsa_public,
@@ -20,10 +24,6 @@ from hwcng.cng.lattices import (
     ml_kem_expanded,
     ml_kem_public,
 )
-from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey
-from hwcng.contract.specs import MlDsaSpec
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.forking import foreign_work
 from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
 
@@ -38,10 +38,6 @@ __all__ = [
 
 _PREHASHED = b"\x01"
 _HASH_SIZE = _EK_SEED_SIZE = 32
-
-
-def _invalid(message: str) -> CngError:
-    return CngError(NTSTATUS.STATUS_INVALID_PARAMETER, message)
 
 
 def _missing(what: str) -> CngError:
@@ -67,7 +63,7 @@ def _loaded(load: Callable[[bytes], Any], octets: bytes, what: str) -> Any:
     except UnsupportedAlgorithm:
         raise _missing(what) from None
     except ValueError:
-        raise _invalid(f"the {what} key is not one") from None
+        raise invalid_parameter(f"the {what} key is not one") from None
 
 
 def _ml_dsa_key(public: MlDsaPublicKey) -> Any:
@@ -123,7 +119,7 @@ def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
     else:
         public = ml_dsa_public(ML_DSA_SETS[parameter_set], value or b"")
     if public is None:
-        raise _invalid(f"ML-DSA-{parameter_set}: the parts of the private key do not belong together")
+        raise invalid_parameter(f"ML-DSA-{parameter_set}: the parts of the private key do not belong together")
     return MlDsaPrivateKey(MlDsaPublicKey(parameter_set, public), value, seed)
 
 
@@ -131,7 +127,7 @@ def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
 def check_ml_kem_public(public: MlKemPublicKey) -> None:
     """The modulus check of FIPS 203, section 7.2; the size is checked already."""
     if any(value >= ML_KEM_Q for value in ml_kem_coefficients(public.value[:-_EK_SEED_SIZE])):
-        raise _invalid(
+        raise invalid_parameter(
             f"ML-KEM-{public.parameter_set}: the encapsulation key has numbers that are not below the modulus"
         )
 
@@ -150,7 +146,9 @@ def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
         end = start + row.public
         encoded = value[start:end]
         if hashlib.sha3_256(encoded).digest() != value[end : end + _HASH_SIZE]:
-            raise _invalid(f"ML-KEM-{parameter_set}: the hash in the private key is not that of its public half")
+            raise invalid_parameter(
+                f"ML-KEM-{parameter_set}: the hash in the private key is not that of its public half"
+            )
     elif encapsulates(parameter_set):
         host_class = _host_class("mlkem", f"MLKEM{parameter_set}PrivateKey")
         encoded = (

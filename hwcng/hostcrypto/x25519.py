@@ -6,7 +6,7 @@ EcPublicKey has u as x and 0 as y; EcPrivateKey has the scalar's 32 octets as a 
 from __future__ import annotations
 
 from hwcng.contract.material import EcPrivateKey, EcPublicKey
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import CngError, invalid_parameter
 from hwcng.forking import foreign_work
 
 __all__ = ["SIZE", "checked", "octets"]
@@ -17,8 +17,8 @@ SIZE = 32
 _PROBE = bytes(SIZE)
 
 
-def _invalid(message: str) -> CngError:
-    return CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"curve25519: {message}")
+def _refused(message: str) -> CngError:
+    return invalid_parameter(f"curve25519: {message}")
 
 
 def octets(number: int) -> bytes:
@@ -30,13 +30,13 @@ def _check_public(public: EcPublicKey) -> None:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
     if public.y:
-        raise _invalid("there is no coordinate y, it must be 0")
+        raise _refused("there is no coordinate y, it must be 0")
     if public.x >= PRIME:
-        raise _invalid("the coordinate u is not below the prime")
+        raise _refused("the coordinate u is not below the prime")
     try:
         X25519PrivateKey.from_private_bytes(_PROBE).exchange(X25519PublicKey.from_public_bytes(octets(public.x)))
     except ValueError:
-        raise _invalid("the point is of low order: every secret with it would be zero") from None
+        raise _refused("the point is of low order: every secret with it would be zero") from None
 
 
 @foreign_work()
@@ -54,5 +54,5 @@ def checked(material: EcPublicKey | EcPrivateKey) -> EcPublicKey | EcPrivateKey:
     own = X25519PrivateKey.from_private_bytes(octets(material.scalar)).public_key().public_bytes_raw()
     public = EcPublicKey(material.public.curve, int.from_bytes(own, "little"), 0)
     if material.public not in (public, EcPublicKey(material.public.curve, 0, 0)):
-        raise _invalid("the public half is not that of the private scalar")
+        raise _refused("the public half is not that of the private scalar")
     return EcPrivateKey(public, material.scalar)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hwcng.cng.handles import invalid_parameter
-from hwcng.cng.primes import is_prime
 from hwcng.contract.material import DhDomain, DsaDomain
+from hwcng.hostcrypto.primes import is_prime
 from hwcng.standards import dh_groups
 from hwcng.standards.hashes import HASHES
 

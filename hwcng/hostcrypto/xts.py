@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hwcng.providers.compose import Primitive, xor
+from hwcng.hostcrypto.modes import Primitive, xor
 
 __all__ = ["BLOCK", "decrypt", "encrypt", "unit_count", "units"]
 

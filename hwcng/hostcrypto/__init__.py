@@ -1,0 +1,1 @@
+"""Public-key work and compositions on the host: no word of CNG, no token."""
