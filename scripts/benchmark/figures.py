@@ -53,7 +53,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """commit: of the checkout, "+" behind it where that had changes. machine: what `machine.describe` says of it."""
+    """commit: the last that changed hwcng, "+" behind it where it has changes since. machine: what `machine.describe`
+    says of it.
+    """
 
     commit: str
     date: str

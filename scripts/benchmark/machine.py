@@ -31,9 +31,9 @@ def _said(*command: str) -> str:
 
 
 def commit() -> str:
-    """Of the checkout; "+" says that it had changes, "unknown" that it is none."""
-    name = _said("git", "rev-parse", "--short=12", "HEAD")
-    return (name + "+" * bool(_said("git", "status", "--porcelain"))) if name else "unknown"
+    """The last one that changed hwcng; "+" says that it has changes since, "unknown" that this is no checkout."""
+    name = _said("git", "log", "-1", "--format=%h", "--abbrev=12", "--", "hwcng")
+    return (name + "+" * bool(_said("git", "status", "--porcelain", "--", "hwcng"))) if name else "unknown"
 
 
 def _processor() -> str:
