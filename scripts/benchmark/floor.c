@@ -1,5 +1,5 @@
 /* The least that an operation can cost: its C_ calls, made from C. PKCS#11 3.2; compiled by floor.py when the bench runs.
-   Arguments: module; token label, or "slot:N". The PIN, or nothing, is the first line of the standard input; then
+   Arguments: module; token label, or "slot:N"; pReserved, if any. The PIN, or nothing, is the first line of the standard input; then
    worker.py's lines: "run ROW COUNT THREADS", and "fill COUNT", which gives the token named keys. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,7 +39,7 @@ enum {
 #define CHECK(function, ...) do { ULONG rv = list->call[function](__VA_ARGS__); if (rv) fail(#function, rv); } while (0)
 
 static FUNCTION_LIST *list;
-static const char *wanted;
+static const char *wanted, *reserved;
 static char pin[300], reason[100];
 static jmp_buf answer;
 static pthread_t main_thread;
@@ -61,7 +61,7 @@ static void fail(const char *function, ULONG rv) {
 /* The token */
 
 static ULONG initialize(void) {
-    INITIALIZE_ARGS arguments = {.flags = 2};
+    INITIALIZE_ARGS arguments = {.flags = 2, .reserved = reserved};
     return list->call[Initialize](&arguments);
 }
 
@@ -524,10 +524,11 @@ int main(int argc, char **argv) {
     char line[200], name[100];
     long count;
     int threads;
-    if (argc != 3 || !fgets(pin, sizeof pin, stdin)) return 2;
+    if (argc < 3 || argc > 4 || !fgets(pin, sizeof pin, stdin)) return 2;
     pin[strcspn(pin, "\n")] = 0;
     main_thread = pthread_self();
     wanted = argv[2];
+    reserved = argc > 3 ? argv[3] : NULL;
     if (!load(argv[1])) { printf("no the module cannot be loaded\n"); return 2; }
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("ok\n");

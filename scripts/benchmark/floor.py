@@ -32,4 +32,5 @@ def compiled(folder: Path) -> Path:
 
 
 def arguments(place: Place) -> list[str]:
-    return [place.module, place.label if place.slot is None else f"slot:{place.slot}"]
+    token = place.label if place.slot is None else f"slot:{place.slot}"
+    return [place.module, token, *filter(None, [place.reserved])]

@@ -21,11 +21,13 @@ __all__ = ["Opener", "Place", "opened", "scratch"]
 
 _LABEL = "hwcng-bench"
 _SERVICES_SLOT = 1
+_NO_DATABASE = "configDir='' certPrefix='' keyPrefix='' secmod='' flags=noCertDB,noModDB"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A token as one contender reaches it. module, label, slot: of PKCS#11, slot None: found by the label.
+    """A token as one contender reaches it. module, label, slot: of PKCS#11, slot None: found by the label. reserved:
+    C_Initialize's pReserved, without which NSS may not begin; python-pkcs11 and PyKCS11 cannot give it.
 
     pin: None where there is no login. environ: what its process needs. server: the process that is the token, 0 where
     the token is in the contender's own.
@@ -37,6 +39,7 @@ class Place:
     label: str = ""
     slot: int | None = None
     tcti: str = ""
+    reserved: str = ""
     pin: str | None = field(default=None, repr=False)
     environ: dict[str, str] = field(default_factory=dict)
     server: int = 0
@@ -72,7 +75,9 @@ def _softhsm(folder: Path, _stack: ExitStack) -> Opener:
 def _nss(token: str, module: Path) -> Opener:
     # Its own libraries are beside it, and the system's may be others.
     beside = {"LD_LIBRARY_PATH": str(module.parent)} if token == rows.NSS_CURRENT else {}
-    place = Place(token, nss.services_uri(module), str(module), slot=_SERVICES_SLOT, environ=beside)
+    place = Place(
+        token, nss.services_uri(module), str(module), slot=_SERVICES_SLOT, reserved=_NO_DATABASE, environ=beside
+    )
     return lambda: place
 
 

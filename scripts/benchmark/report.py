@@ -45,9 +45,14 @@ def show(run: Run, console: Console) -> None:
                 found = [run.find(token, row, known.name, threads) for known in there]
                 table.add_row(title(row, threads), *_cells(run, found), *_conclusions(run, found))
         console.print(table)
+    missing: dict[tuple[str, str, str], list[str]] = {}
     for skipped in run.skipped:
-        if skipped.why != "UnsupportedError: has no such operation":
-            console.print(f"not measured: {skipped.token} {skipped.row} {skipped.contender}: {skipped.why[:200]}")
+        if not skipped.why.endswith("has no such operation"):
+            missing.setdefault((skipped.token, skipped.contender, skipped.why[:200]), []).append(skipped.row)
+    for (token, contender, why), rows in missing.items():
+        console.print(
+            f"not measured: {token} {contender}: {why} ({', '.join(dict.fromkeys(filter(None, rows))) or 'all'})"
+        )
 
 
 def _cells(run: Run, found: list[Measured | None]) -> list[str]:
