@@ -28,7 +28,7 @@ from hwcng.contract.material import (
     RsaPrivateKey,
     RsaPublicKey,
 )
-from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.provider import KeyRecord, Provider, TokenAddress
 from hwcng.contract.specs import (
     AeadSpec,
     CipherSpec,
@@ -113,6 +113,7 @@ __all__ = [
     "SecretSpec",
     "SignSpec",
     "Support",
+    "TokenAddress",
     "TokenInfo",
     "Usage",
     "WEAK_ALGORITHMS",

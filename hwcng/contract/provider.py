@@ -6,7 +6,7 @@ import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from hwcng.contract.capabilities import Capabilities, TokenInfo
 from hwcng.contract.keys import OfThisProcess, PrivateKey, SecretKey, unserved
@@ -20,12 +20,10 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import Support
 
-if TYPE_CHECKING:
-    from hwcng.providers.uri import Pkcs11Uri
-
 __all__ = [
     "KeyRecord",
     "Provider",
+    "TokenAddress",
 ]
 
 
@@ -42,6 +40,12 @@ class KeyRecord:
     created: int | None = None
     certificate: bool = False
     address: str | None = None
+
+
+class TokenAddress(Protocol):
+    """What says which token is meant, such as the path of a pkcs11: URI."""
+
+    def matches_token(self, token: TokenInfo, /) -> bool: ...
 
 
 class Provider(OfThisProcess, abc.ABC):
@@ -132,7 +136,7 @@ class Provider(OfThisProcess, abc.ABC):
         """Where the named key is found again, from any process: this provider's URI with the object's name, no PIN."""
         raise unserved("keep keys")
 
-    def answers_to(self, uri: Pkcs11Uri) -> bool:
+    def answers_to(self, uri: TokenAddress) -> bool:
         """Whether a pkcs11: URI means this token, by all that its path says (RFC 7512, section 2.5)."""
         return uri.matches_token(self.token)
 

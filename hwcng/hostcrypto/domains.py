@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hwcng.cng.handles import invalid_parameter
 from hwcng.contract.material import DhDomain, DsaDomain
+from hwcng.errors import invalid_parameter
 from hwcng.hostcrypto.primes import is_prime
 from hwcng.standards import dh_groups
 from hwcng.standards.hashes import HASHES

@@ -6,9 +6,8 @@ FIPS 186-4, section 4.7 (verification). No token sees a number that has not pass
 
 from __future__ import annotations
 
-from hwcng.cng.handles import invalid_parameter
 from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 from hwcng.forking import foreign_work
 from hwcng.hostcrypto.domains import check_dh_domain, check_dsa_domain
 

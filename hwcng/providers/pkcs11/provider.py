@@ -13,7 +13,7 @@ from hwcng.contract.capabilities import Capabilities
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import MlKemPublicKey, PrivateKeyMaterial, PublicKeyMaterial
-from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.provider import KeyRecord, Provider, TokenAddress
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support
 from hwcng.errors import NTSTATUS, CngError
@@ -446,8 +446,8 @@ class Pkcs11Provider(Provider):
             token = replaced(token, serial=self.token.serial)
         return replaced(place.address, type=place.type).within(token).to_uri()
 
-    def answers_to(self, uri: Pkcs11Uri) -> bool:
-        return self._found.meant_by(self._module, uri)
+    def answers_to(self, uri: TokenAddress) -> bool:
+        return isinstance(uri, Pkcs11Uri) and self._found.meant_by(self._module, uri)
 
     def close(self) -> None:
         with self._connecting.held():

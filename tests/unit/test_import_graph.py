@@ -1,0 +1,79 @@
+"""Which module may know which: every import counts, those in functions and those for types too."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent.parent / "hwcng"
+
+LEAVES = ("headers", "standards")
+BELOW = {
+    "headers": set(),
+    "standards": set(),
+    "contract": {"contract", "errors", "arguments", "forking"},
+    "hostcrypto": {"hostcrypto", "contract", "errors", "forking", "standards"},
+}
+"""What a folder may import of ours."""
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hwcng"):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            inner = [name for name in names if name in MODULES]
+            yield from inner
+            if len(inner) < len(names):
+                yield node.module
+
+
+GRAPH = {name: set(imports_of(path)) - {name} for name, path in MODULES.items()}
+
+
+def top(module: str) -> str:
+    return module.split(".")[1] if "." in module else module
+
+
+@pytest.mark.parametrize("folder", BELOW)
+def test_a_lower_folder_knows_nothing_above_it(folder: str) -> None:
+    inside = {name: found for name, found in GRAPH.items() if name.startswith(f"hwcng.{folder}.")}
+    assert inside
+    above = {
+        f"{name} -> {other}" for name, found in inside.items() for other in found if top(other) not in BELOW[folder]
+    }
+    assert not above
+
+
+@pytest.mark.parametrize("folder", LEAVES)
+def test_a_leaf_imports_no_sibling_either(folder: str) -> None:
+    inside = [name for name in GRAPH if name.startswith(f"hwcng.{folder}.")]
+    assert inside and not any(GRAPH[name] for name in inside)
+
+
+def reached(start: str) -> set[str]:
+    seen: set[str] = set()
+    left = [start]
+    while left:
+        for other in GRAPH[left.pop()] - seen:
+            seen.add(other)
+            left.append(other)
+    return seen
+
+
+@pytest.mark.parametrize("folder", BELOW)
+def test_no_ring_goes_through_a_lower_folder(folder: str) -> None:
+    rings = [name for name in GRAPH if name.startswith(f"hwcng.{folder}.") and name in reached(name)]
+    assert not rings
