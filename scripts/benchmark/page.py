@@ -19,7 +19,7 @@ def _machine(run: Run) -> str:
     versions = ", ".join(
         [
             *(f"{name} {version}" for name, version in machine["packages"].items()),
-            *filter(None, machine["programs"].values()),
+            *(f"{name}: {said}" for name, said in machine["programs"].items() if said),
         ]
     )
     return (
