@@ -98,6 +98,8 @@ def dword(value: object, name: str) -> int:
 
 def flags(value: object, known: int = 0, *, name: str = "dwFlags", refused: Status = _INVALID) -> int:
     """Flags of which all are among `known`. Raises `refused` for any other and for what is no number."""
+    if type(value) is int and not value:
+        return 0
     if isinstance(value, int):
         plain = value if type(value) is int else int.__index__(value)
         # As an int: the complement of an IntFlag has no undefined bits.

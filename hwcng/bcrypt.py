@@ -634,6 +634,11 @@ def BCryptHash(
     hAlgorithm: AlgorithmHandle | PseudoHandle, pbSecret: Octets | SymmetricKey | None, pbInput: Octets | None
 ) -> bytes:
     """The digest of `pbInput` in one call. Parameters and failures as BCryptCreateHash."""
+    if isinstance(pbSecret, SymmetricKey):
+        handle = _algorithm(hAlgorithm)
+        # One digest under a nonce of its own is no matter of one call.
+        if handle.keyed_hash and handle.algorithm.name != "AES-GMAC":
+            return hashing.authenticate(handle, _alive(pbSecret, SymmetricKey, "pbSecret"), pbInput)
     with BCryptCreateHash(hAlgorithm, None, pbSecret) as hash_object:
         BCryptHashData(hash_object, pbInput)
         return hash_object.finish()

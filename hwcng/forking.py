@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 __all__ = [
@@ -150,14 +150,13 @@ class ProcessLock:
     def after_fork_in_child(self) -> None:
         self._lock = threading.RLock()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[object]:
+        """The lock, to be taken at once by a `with`. A fork inside the block leaves this one to be released by the
+        child.
+        """
         if not entered[0]:
             notice_fork()
-        # A fork inside the block leaves the old lock to be released by the child.
-        lock = self._lock
-        with lock:
-            yield
+        return self._lock
 
 
 # Sets and lists change in one step each, so that an operation pays for no lock.

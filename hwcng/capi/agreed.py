@@ -53,7 +53,7 @@ class AgreedKey(CapiKey):
         )
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             self._secret.destroy()
             if self.session is not None:

@@ -98,7 +98,7 @@ class Context(Handle):
             self.destroy()
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             for member in list(self.members):
                 member.destroy()

@@ -164,7 +164,7 @@ class CapiHash(Handle):
             raise failure(HRESULT.NTE_BAD_HASH, f"a {self.row.name} value is not signed")
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             self._data = []
 

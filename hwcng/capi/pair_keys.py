@@ -117,7 +117,7 @@ class PairKey(CapiKey):
         return copy
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             if self._shared is not None:
                 self._shared.release()

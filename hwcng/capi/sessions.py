@@ -288,7 +288,7 @@ class SessionKey(CapiKey):
             raise failure(HRESULT.NTE_BAD_KEY_STATE, "the key was not made with CRYPT_EXPORTABLE")
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             if self._cipher is not None:
                 self._cipher.destroy()

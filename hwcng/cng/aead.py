@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from hwcng.arguments import flags
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.modes import KeyMode
 from hwcng.cng.padding import (
     BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG,
     BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG,
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION,
 )
-from hwcng.contract.keys import SecretKey
-from hwcng.contract.specs import AeadSpec, CipherSpec
+from hwcng.contract.specs import CipherSpec
 from hwcng.contract.usage import CipherMode
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.hostcrypto.modes import ctr_keystream, xor
@@ -57,8 +57,7 @@ class _Chain:
 
 
 def crypt(
-    key: SecretKey,
-    mode: CipherMode,
+    way: KeyMode,
     data: bytes,
     info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     *,
@@ -72,6 +71,7 @@ def crypt(
     Raises STATUS_INVALID_PARAMETER for a nonce or tag length that the mode does not have and for undefined flags,
     STATUS_AUTH_TAG_MISMATCH for a wrong tag.
     """
+    mode = way.mode
     nonce = info.nonce()
     aad = info.authenticated_data()
     info.dwFlags = flags(info.dwFlags, _KNOWN_FLAGS, name="the record's dwFlags")
@@ -84,19 +84,17 @@ def crypt(
         raise invalid_parameter(f"{mode.value} has no tag of {tag_length} bytes")
     more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)
     if more or info._chain is not None or info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
-        return _chained(key, mode, data, info, nonce, aad, more, encrypting, origin)
-    spec = AeadSpec(mode, nonce, aad, tag_length)
+        return _chained(way, data, info, nonce, aad, more, encrypting, origin)
     if encrypting:
         info.check_tag_buffer()
-        sealed = key.encrypt(spec, data)
+        sealed = way.seal(nonce, aad, tag_length, data)
         info.store_tag(sealed[len(data) :])
         return sealed[: len(data)]
-    return key.decrypt(spec, data + info.expected_tag())
+    return way.open(nonce, aad, tag_length, data + info.expected_tag())
 
 
 def _chained(
-    key: SecretKey,
-    mode: CipherMode,
+    way: KeyMode,
     data: bytes,
     info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     nonce: bytes,
@@ -105,8 +103,8 @@ def _chained(
     encrypting: bool,
     origin: object,
 ) -> bytes:
-    if mode is not CipherMode.GCM:
-        raise not_supported(f"calls of {mode.value} cannot be chained: only those of GCM can")
+    if way.mode is not CipherMode.GCM:
+        raise not_supported(f"calls of {way.mode.value} cannot be chained: only those of GCM can")
     chain = _chain_of(origin, info, nonce, encrypting)
     if more and len(data) % BLOCK:
         raise CngError(
@@ -118,7 +116,10 @@ def _chained(
         first = GCM_FIRST_COUNTER + len(chain.data) // BLOCK
         counter_block = nonce + first.to_bytes(GCM_COUNTER_SIZE, "big")
         keystream = ctr_keystream(
-            lambda blocks: key.encrypt(CipherSpec(CipherMode.ECB), blocks), counter_block, GCM_COUNTER_SIZE, len(data)
+            lambda blocks: way.key.encrypt(CipherSpec(CipherMode.ECB), blocks),
+            counter_block,
+            GCM_COUNTER_SIZE,
+            len(data),
         )
         chain.aad += aad
         chain.data += data
@@ -127,18 +128,18 @@ def _chained(
         info.cbAAD, info.cbData = len(chain.aad), len(chain.data)
         return xor(data, keystream)
     start = len(chain.data)
-    spec = AeadSpec(mode, nonce, bytes(chain.aad + aad), info.tag_length)
+    whole_aad, tag_length = bytes(chain.aad + aad), info.tag_length
     message = bytes(chain.data + data)
     if encrypting:
         info.check_tag_buffer()
-        sealed = key.encrypt(spec, message)
+        sealed = way.seal(nonce, whole_aad, tag_length, message)
         result = sealed[start : len(message)]
         info.store_tag(sealed[len(message) :])
     else:
-        result = key.decrypt(spec, message + info.expected_tag())[start:]
+        result = way.open(nonce, whole_aad, tag_length, message + info.expected_tag())[start:]
     info._chain = None
     info.dwFlags &= ~BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
-    info.cbAAD, info.cbData = len(spec.aad), len(message)
+    info.cbAAD, info.cbData = len(whole_aad), len(message)
     return result
 
 

@@ -62,6 +62,6 @@ class Secret(Handle):
         return derived_keys.from_secret(self.agreed, provider, self.bits, self.hkdf, function, parameters, handle, bits)
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             self.agreed.destroy()

@@ -76,26 +76,23 @@ def in_use(method: M) -> M:
 class Handle:
     """A context manager that ends its life at the end of the block.
 
-    called: what messages call it. hint: what bcrypt.h's functions take instead.
+    alive: whether it is neither closed nor destroyed. called: what messages call it. hint: what bcrypt.h's functions
+    take instead.
     """
 
     called: ClassVar[str] = "a handle"
     hint: ClassVar[str] = ""
 
     def __init__(self) -> None:
-        self._alive = True
-
-    @property
-    def alive(self) -> bool:
-        return self._alive
+        self.alive = True
 
     def destroy(self) -> None:
         """Ends the handle's life. A second call does nothing."""
-        self._alive = False
+        self.alive = False
 
     def require_alive(self) -> None:
         """Raises STATUS_INVALID_HANDLE once the handle's life has ended."""
-        if not self._alive:
+        if not self.alive:
             raise invalid_handle(f"the {type(self).__name__} is destroyed")
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ from hwcng.standards.hashes import RunningHash
 __all__ = [
     "BCRYPT_HASH_DONT_RESET_FLAG",
     "HashObject",
+    "authenticate",
     "check_output_length",
     "create",
     "generate_mac_key",
@@ -71,6 +72,7 @@ class HashObject(Handle):
         self._own_key = own_key
         self._lender = lender
         self._held = held
+        self._verb: Callable[[bytes], bytes] | None = None
         self._finished = False
         self._data: list[bytes] = []
         self.function_name = handle.function_name
@@ -114,8 +116,7 @@ class HashObject(Handle):
         self.require_alive()
         if self._finished:
             raise invalid_handle("the hash is finished")
-        if self._lender is not None and not self._lender.alive:
-            raise invalid_handle("the key of the hash is destroyed")
+        _require_lender(self._lender)
 
     def update(self, data: bytes) -> None:
         """BCryptHashData."""
@@ -177,9 +178,11 @@ class HashObject(Handle):
         return digest
 
     def _mac(self, key: SecretKey, data: bytes) -> bytes:
-        if self.algorithm.hash_function is not None:
-            return key.mac(HmacSpec(self.algorithm.name), data)
-        return key.mac(CmacSpec(), data) if self.algorithm.name == "AES-CMAC" else self._gmac(key, data)
+        if self.algorithm.name == "AES-GMAC":
+            return self._gmac(key, data)
+        if self._verb is None:
+            self._verb = key.authenticating(_mac_spec(self.algorithm))
+        return self._verb(data)
 
     def _gmac(self, key: SecretKey, data: bytes) -> bytes:
         """Two digests under one nonce would give the hash key away (SP 800-38D, section 8.3)."""
@@ -221,7 +224,7 @@ class HashObject(Handle):
         return copy
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             self._data = []
             if self._key is not None and self._own_key:
@@ -268,6 +271,43 @@ def generate_mac_key(handle: AlgorithmHandle, bits: int) -> SymmetricKey:
     return made(handle, bits, handle.provider.generate_secret)
 
 
+def _mac_spec(algorithm: Algorithm) -> HmacSpec | CmacSpec:
+    return CmacSpec() if algorithm.hash_function is None else HmacSpec(algorithm.name)
+
+
+def _require_mac_key(handle: AlgorithmHandle, key: SymmetricKey) -> None:
+    """Raises STATUS_INVALID_PARAMETER for a key of another algorithm or provider."""
+    spec = _mac_key_spec(handle, key.bits)
+    its = key.token_key.spec
+    # A stored key of no certain hash is for the one that the caller names.
+    if its.family is not spec.family or its.hash_name not in (None, spec.hash_name):
+        raise invalid_parameter(f"the key is not one of {handle!r}")
+    if key.provider is not handle.provider:
+        raise invalid_parameter("the key is of another provider")
+
+
+def authenticate(handle: AlgorithmHandle, key: SymmetricKey, data: object) -> bytes:
+    """BCryptHash under a key that is in the token: HMAC or CMAC, without a hash object."""
+    ready = key.mac_verb
+    if ready is None or ready[0] is not handle or ready[1] is not key.token_key:
+        ready = None
+        _require_mac_key(handle, key)
+    message = arguments.optional_octets(data, "pbInput")
+    try:
+        if ready is None:
+            token_key = key.token_key
+            ready = key.mac_verb = (handle, token_key, token_key.authenticating(_mac_spec(handle.algorithm)))
+        return ready[2](message)
+    except CngError:
+        _require_lender(key)
+        raise
+
+
+def _require_lender(lender: SymmetricKey | None) -> None:
+    if lender is not None and not lender.alive:
+        raise invalid_handle("the key of the hash is destroyed")
+
+
 def create(
     handle: AlgorithmHandle, hash_object: Octets | None, secret: bytes | SymmetricKey | None, flags: int
 ) -> HashObject:
@@ -284,13 +324,7 @@ def create(
         with holding(hash_object, handle.algorithm.object_length or 0, "pbHashObject") as held:
             return HashObject(handle, None, own_key=False, reusable=reusable, held=held)
     if isinstance(secret, SymmetricKey):
-        spec = _mac_key_spec(handle, secret.bits)
-        its = secret.token_key.spec
-        # A stored key of no certain hash is for the one that the caller names.
-        if its.family is not spec.family or its.hash_name not in (None, spec.hash_name):
-            raise invalid_parameter(f"the key is not one of {handle!r}")
-        if secret.provider is not handle.provider:
-            raise invalid_parameter("the key is of another provider")
+        _require_mac_key(handle, secret)
         with holding(hash_object, handle.algorithm.object_length or 0, "pbHashObject") as held:
             return HashObject(handle, secret.token_key, own_key=False, reusable=reusable, held=held, lender=secret)
     value = secret or b""

@@ -82,7 +82,7 @@ class MultiHash(Handle):
             return MultiHash(self.algorithm_handle, [running.duplicate() for running in self.hashes], held)
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             for running in self.hashes:
                 running.destroy()

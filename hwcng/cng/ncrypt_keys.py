@@ -160,7 +160,7 @@ class NCryptKey(Handle):
         self.destroy()
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             if self._key is not None:
                 self._key.destroy()

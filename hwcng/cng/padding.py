@@ -217,6 +217,8 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
         return number(self.cbTag if given is None else given, "cbTag")
 
     def _writable_tag(self) -> memoryview | None:
+        if self.pbTag is None:
+            return None
         view = self._tag()
         return None if view.readonly else view
 

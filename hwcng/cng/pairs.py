@@ -20,6 +20,7 @@ from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter,
 from hwcng.cng.storable import StorableKey
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import DhDomain, DsaDomain, PublicKeyMaterial
+from hwcng.contract.specs import SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
@@ -58,6 +59,7 @@ class KeyPair(StorableKey):
         self.allowed_usage: Usage | None = None
         self._private: PrivateKey | None = None
         self._public: PublicKeyMaterial | None = None
+        self._ready_to_sign: tuple[SignSpec, PrivateKey, Callable[[bytes], bytes]] | None = None
         self._finalizing = ProcessLock()
         self._release: Callable[[], None] | None = None
 
@@ -205,12 +207,18 @@ class KeyPair(StorableKey):
     def sign(self, padding_info: object, data: bytes, flags: int) -> bytes:
         """BCryptSignHash: RSA big-endian of modulus length; ECDSA and DSA r || s; ML-DSA as FIPS 204 has it."""
         public = self.public
-        spec = self.family.sign_spec(self, padding_info, flags)
-        private = self.private
-        self._require_usage(Usage.SIGN, "sign")
-        signable = self.family.signable(public, spec, data)
+        family = self.family
+        spec = family.sign_spec(self, padding_info, flags)
+        ready = self._ready_to_sign
+        if ready is None or ready[0] is not spec or ready[1] is not self._private:
+            ready = None
+            private = self.private
+            self._require_usage(Usage.SIGN, "sign")
+        signable = family.signable(public, spec, data)
         try:
-            return self.family.sign(private, spec, signable)
+            if ready is None:
+                ready = self._ready_to_sign = (spec, private, family.signing(private, spec))
+            return ready[2](signable)
         except CngError:
             self.require_alive()
             raise
@@ -318,7 +326,7 @@ class KeyPair(StorableKey):
         return attest(self.private, nonce)
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             if self.opened:
                 self.private_value = None

@@ -28,7 +28,7 @@ class _Opening:
         self.lock = ProcessLock()
 
 
-class StorableKey(Handle, abc.ABC):
+class StorableKey(Handle):
     """A key of a token. name: under which the token keeps it, None for a key that ends with the process.
 
     A named key is pickled as its URI, which is opened where the key is used first, and copied by being opened once
@@ -77,7 +77,7 @@ class StorableKey(Handle, abc.ABC):
                     HRESULT.NTE_BAD_KEYSET, f"the key {told(self.name)} is now a {type(key).__name__}, not what it was"
                 )
             # What is there already is found by other threads; the rest makes them wait for the lock.
-            vars(self).update({name: value for name, value in vars(key).items() if name not in ("_alive", "_uri")})
+            vars(self).update({name: value for name, value in vars(key).items() if name not in ("alive", "_uri")})
             self._opening = None
 
     @abc.abstractmethod

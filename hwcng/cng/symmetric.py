@@ -28,6 +28,7 @@ from hwcng.cng.handles import (
     not_supported,
     told_handle,
 )
+from hwcng.cng.modes import KeyMode
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
 from hwcng.cng.storable import StorableKey
 from hwcng.contract.keys import PrivateKey, SecretKey
@@ -48,8 +49,6 @@ CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT | Usage.WRAP | Usage.UNWRAP
 SMALLEST_WRAPPED_KEY = 24
 WRAP_OVERHEAD = 8
 CFB8_UNIT = 1
-AEAD_MODES = frozenset((CipherMode.GCM, CipherMode.CCM, CipherMode.POLY1305))
-WHOLE_BLOCK_MODES = frozenset((CipherMode.ECB, CipherMode.CBC))
 CFB_MODES = {8: CipherMode.CFB64, 16: CipherMode.CFB128}
 EFFECTIVE_BITS = range(1, 1025)
 SHORT_UNIT_NUMBER = 8
@@ -65,6 +64,9 @@ class SymmetricKey(StorableKey):
     """
 
     called = "a symmetric key"
+
+    mac_verb: tuple[AlgorithmHandle, SecretKey, Callable[[bytes], bytes]] | None = None
+    """`SecretKey.authenticating` of a MAC key, and of what it is."""
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class SymmetricKey(StorableKey):
         self.stream_offset = stream_offset
         self._origin = origin or object()
         self._chaining = ProcessLock()
+        self._way: KeyMode | None = None
 
     @property
     def bits(self) -> int:
@@ -125,11 +128,14 @@ class SymmetricKey(StorableKey):
     @property
     def mode(self) -> CipherMode | None:
         """The mode that the chaining mode is, None for a key that does not encrypt."""
-        if self.chaining_mode is None:
+        return self._mode_of(self.chaining_mode, self.message_block_length)
+
+    def _mode_of(self, chaining_mode: str | None, segment: int) -> CipherMode | None:
+        if chaining_mode is None:
             return None
-        if (known := cipher_mode(self.algorithm, self.chaining_mode)) is not None:
+        if (known := cipher_mode(self.algorithm, chaining_mode)) is not None:
             return known
-        return CipherMode.CFB8 if self.message_block_length == CFB8_UNIT else CFB_MODES[self.block]
+        return CipherMode.CFB8 if segment == CFB8_UNIT else CFB_MODES[self.block]
 
     def set_message_block_length(self, length: int) -> None:
         """length in bytes: of a CFB segment, 1 or the block's; of an XTS data unit, 16 to 2 ** 24.
@@ -218,54 +224,71 @@ class SymmetricKey(StorableKey):
         *,
         encrypting: bool,
     ) -> bytes:
-        mode = self.mode
-        if mode is None:
-            raise not_supported(f"a {self.token_key.spec.family.value} key does not encrypt")
-        if mode in AEAD_MODES:
-            if not isinstance(auth_info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
-                raise invalid_parameter(f"{mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
-            if padding:
-                raise invalid_parameter(f"{mode.value} takes no BCRYPT_BLOCK_PADDING")
-            return aead.crypt(self.token_key, mode, data, auth_info, encrypting=encrypting, origin=self._origin)
-        if auth_info is not None:
-            raise invalid_parameter(f"{mode.value} takes no pPaddingInfo")
-        if mode in (CipherMode.ECB, CipherMode.STREAM) and iv is not None:
-            raise invalid_parameter(f"{self.algorithm.name} takes no pbIV in {mode.value}")
-        if mode in (CipherMode.XTS, CipherMode.STREAM) and padding:
-            raise invalid_parameter(f"{self.algorithm.name} takes no BCRYPT_BLOCK_PADDING")
-        if mode is CipherMode.ECB:
-            return self._blocks(CipherSpec(mode), data, padding, encrypting)[0]
-        if mode is CipherMode.STREAM:
-            with self._chaining.held():
-                result = self._apply(CipherSpec(mode, offset=self.stream_offset), data, encrypting)
-                self.stream_offset += len(data)
-            return result
+        way = self._way
+        if (
+            way is None
+            or way.chaining_mode is not self.chaining_mode
+            or way.key is not self.token_key
+            or way.segment != self.message_block_length
+        ):
+            way = self._way = self._as_set()
+        if way.takes_record:
+            return self._authenticated(way, data, padding, auth_info, encrypting)
+        if auth_info is not None or (padding and not way.takes_padding) or (iv is not None and not way.takes_iv):
+            raise way.refusal(self.algorithm.name, auth_info, iv)
+        if not way.takes_iv:
+            return self._unchained(way, data, padding, encrypting)
         if iv is None:
             with self._chaining.held():
-                result, self.running_iv = self._chained(mode, self.running_iv, data, padding, encrypting)
+                result, self.running_iv = self._chained(way, self.running_iv, data, padding, encrypting)
+            return result
+        if type(iv) is bytes and len(iv) == self.block:
+            result, self.running_iv = self._chained(way, iv, data, padding, encrypting)
             return result
         given, view = octets(iv, "pbIV"), memoryview(iv)
         # Before the token is called: the result of a call whose IV cannot be handed back would be lost.
         self._check_iv(given)
         if not view.c_contiguous:
             raise invalid_parameter("a pbIV in one piece expected")
-        result, following = self._chained(mode, given.ljust(self.block, b"\0"), data, padding, encrypting)
+        result, following = self._chained(way, given.ljust(self.block, b"\0"), data, padding, encrypting)
         if not view.readonly:
             view.cast("B")[:] = following[: len(given)]
         self.running_iv = following
         return result
 
+    def _as_set(self) -> KeyMode:
+        """The key in its mode, refused for one that does not encrypt."""
+        key, chaining_mode, segment = self.token_key, self.chaining_mode, self.message_block_length
+        mode = self._mode_of(chaining_mode, segment)
+        if mode is None:
+            raise not_supported(f"a {key.spec.family.value} key does not encrypt")
+        return KeyMode(key, mode, chaining_mode, segment)
+
+    def _authenticated(self, way: KeyMode, data: bytes, padding: bool, auth_info: object, encrypting: bool) -> bytes:
+        if not isinstance(auth_info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
+            raise invalid_parameter(f"{way.mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
+        if padding:
+            raise invalid_parameter(f"{way.mode.value} takes no BCRYPT_BLOCK_PADDING")
+        return aead.crypt(way, data, auth_info, encrypting=encrypting, origin=self._origin)
+
+    def _unchained(self, way: KeyMode, data: bytes, padding: bool, encrypting: bool) -> bytes:
+        if way.mode is CipherMode.ECB:
+            return self._blocks(way, b"", data, padding, encrypting)[0]
+        with self._chaining.held():
+            result = self._apply(CipherSpec(CipherMode.STREAM, offset=self.stream_offset), data, encrypting)
+            self.stream_offset += len(data)
+        return result
+
     def _apply(self, spec: CipherSpec, data: bytes, encrypting: bool) -> bytes:
         return self.token_key.encrypt(spec, data) if encrypting else self.token_key.decrypt(spec, data)
 
-    def _chained(
-        self, mode: CipherMode, iv: bytes, data: bytes, padding: bool, encrypting: bool
-    ) -> tuple[bytes, bytes]:
+    def _chained(self, way: KeyMode, iv: bytes, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
         """The result, and the IV that the next call continues with."""
-        if mode is CipherMode.XTS:
+        if way.mode is CipherMode.XTS:
             return self._data_units(iv, data, encrypting)
-        result, ciphertext = self._blocks(CipherSpec(mode, iv), data, padding, encrypting)
-        return result, (iv + ciphertext)[-self.block :]
+        result, ciphertext = self._blocks(way, iv, data, padding, encrypting)
+        block = self.block
+        return result, ciphertext[-block:] if len(ciphertext) >= block else (iv + ciphertext)[-block:]
 
     def _data_units(self, first: bytes, data: bytes, encrypting: bool) -> tuple[bytes, bytes]:
         """Whole data units and perhaps a shorter last one, and the number of the unit behind them."""
@@ -283,24 +306,18 @@ class SymmetricKey(StorableKey):
         result = self._apply(CipherSpec(CipherMode.XTS, first, data_unit=unit), data, encrypting) if data else b""
         return result, (following % (1 << 8 * self.block)).to_bytes(self.block, "little")
 
-    def _blocks(self, spec: CipherSpec, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
+    def _blocks(self, way: KeyMode, iv: bytes, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
         """The result, and the ciphertext, which chains on in both directions."""
-        whole_blocks = padding or spec.mode in WHOLE_BLOCK_MODES
-        if encrypting:
-            if padding:
-                data = pad(data, self.block)
-            self._check_blocks(data, whole_blocks)
-            ciphertext = self.token_key.encrypt(spec, data) if data else b""
-            return ciphertext, ciphertext
-        self._check_blocks(data, whole_blocks)
-        plaintext = self.token_key.decrypt(spec, data) if data else b""
-        return (unpad(plaintext, self.block) if padding else plaintext), data
-
-    def _check_blocks(self, data: bytes, whole_blocks: bool) -> None:
-        if whole_blocks and len(data) % self.block:
+        if padding and encrypting:
+            data = pad(data, self.block)
+        if len(data) % self.block and (padding or way.whole_blocks):
             raise CngError(
                 NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {self.block} bytes"
             )
+        result = way.apply(encrypting, iv, data) if data else b""
+        if encrypting:
+            return result, result
+        return (unpad(result, self.block) if padding else result), data
 
     @in_use
     def duplicate(self, key_object: Octets | None = None) -> SymmetricKey:
@@ -342,7 +359,7 @@ class SymmetricKey(StorableKey):
         return attest(self.token_key, nonce)
 
     def destroy(self) -> None:
-        if self._alive:
+        if self.alive:
             super().destroy()
             if not self.opened:
                 return

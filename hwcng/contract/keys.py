@@ -6,8 +6,9 @@ Chaining mode, running IV, block padding, handle and size rules live above, in `
 from __future__ import annotations
 
 import abc
-from collections.abc import Collection
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.material import (
@@ -17,8 +18,10 @@ from hwcng.contract.material import (
 from hwcng.contract.specs import (
     AeadSpec,
     CipherSpec,
+    CmacSpec,
     DecryptSpec,
     HkdfSpec,
+    HmacSpec,
     KdfSpec,
     MacSpec,
     MlDsaSpec,
@@ -28,6 +31,7 @@ from hwcng.contract.specs import (
     SecretSpec,
     SignSpec,
 )
+from hwcng.contract.usage import CipherMode
 from hwcng.errors import NTSTATUS, CngError
 
 if TYPE_CHECKING:
@@ -39,7 +43,9 @@ if TYPE_CHECKING:
 __all__ = [
     "unserved",
     "NOT_EXPORTABLE",
+    "AeadVerb",
     "AgreedSecret",
+    "CipherVerb",
     "KeyingMaterial",
     "OfThisProcess",
     "PrivateKey",
@@ -102,6 +108,12 @@ class KeyingMaterial(OfThisProcess, abc.ABC):
         raise unserved("derive keys that stay inside")
 
 
+CipherVerb: TypeAlias = Callable[[bytes, bytes], bytes]
+"""Given one block of IV, empty for ECB, and data. Any number of threads may call it, as long as its key lives."""
+AeadVerb: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
+"""Given the nonce, the authenticated data, and the data. Used as a CipherVerb is."""
+
+
 class SecretKey(OfThisProcess, abc.ABC):
     """A secret key in a token. Safe for any number of threads. name: by which the token keeps it, None for no name.
 
@@ -121,6 +133,28 @@ class SecretKey(OfThisProcess, abc.ABC):
 
     @abc.abstractmethod
     def mac(self, spec: MacSpec, data: bytes) -> bytes: ...
+
+    def enciphering(self, mode: CipherMode) -> CipherVerb:
+        """`encrypt` in ECB, CBC or CFB, with all worked out that does not depend on the data. Raises what `encrypt`
+        raises of the key and the mode.
+        """
+        return lambda iv, data: self.encrypt(CipherSpec(mode, iv), data)
+
+    def deciphering(self, mode: CipherMode) -> CipherVerb:
+        """`decrypt`, as `enciphering` is `encrypt`."""
+        return lambda iv, data: self.decrypt(CipherSpec(mode, iv), data)
+
+    def sealing(self, mode: CipherMode, tag_length: int) -> AeadVerb:
+        """`encrypt` in an authenticated mode, as `enciphering`. tag_length in bytes."""
+        return lambda nonce, aad, data: self.encrypt(AeadSpec(mode, nonce, aad, tag_length), data)
+
+    def opening(self, mode: CipherMode, tag_length: int) -> AeadVerb:
+        """`decrypt` in an authenticated mode, as `enciphering`; the tag is the end of the data."""
+        return lambda nonce, aad, data: self.decrypt(AeadSpec(mode, nonce, aad, tag_length), data)
+
+    def authenticating(self, spec: HmacSpec | CmacSpec) -> Callable[[bytes], bytes]:
+        """`mac`, as `enciphering` is `encrypt`."""
+        return partial(self.mac, spec)
 
     @abc.abstractmethod
     def duplicate(self) -> SecretKey:
@@ -182,6 +216,10 @@ class PrivateKey(OfThisProcess, abc.ABC):
 
     @abc.abstractmethod
     def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes: ...
+
+    def signing(self, spec: SignSpec) -> Callable[[bytes], bytes]:
+        """`sign_digest`, with all worked out that does not depend on the digest."""
+        return partial(self.sign_digest, spec)
 
     def sign_message(self, spec: MlDsaSpec, message: bytes) -> bytes:
         """A signature of the message itself, by an algorithm that hashes it in its own way."""

@@ -35,6 +35,9 @@ class SecretFamily(enum.Enum):
     KDF = "KDF"
     """The base key of a derivation function, octet by octet: digested, halved, extracted from."""
 
+    # Members are singletons: told apart without a call of Enum's own.
+    __hash__ = object.__hash__
+
 
 class Usage(enum.Flag):
     """What the token lets a key do. A key gets exactly what its algorithm needs."""
@@ -62,6 +65,9 @@ class CipherMode(enum.Enum):
     XTS = "XTS"
     STREAM = "STREAM"
     POLY1305 = "POLY1305"
+
+    # Members are singletons: told apart without a call of Enum's own.
+    __hash__ = object.__hash__
 
 
 WEAK_ALGORITHMS = frozenset({"DES", "DESX", "3DES", "3DES_112", "RC2", "RC4", "HMAC-MD5", "HMAC-SHA1", "DSA"})

@@ -173,9 +173,10 @@ def test_the_parameter_of_hash_ml_dsa(deterministic: bool, variant: int) -> None
     """CK_HASH_SIGN_ADDITIONAL_CONTEXT (PKCS#11 3.2): no token that is tested has the mechanism."""
     call = mechanisms.ml_dsa(MlDsaSpec(b"context", deterministic, prehash="SHA512"))
     parameter = call.parameter
-    assert (call.mechanism, call.parameter_length) == (0x1F, 32)
+    assert (call.structure.mechanism, call.structure.ulParameterLen) == (0x1F, 32)
     assert (parameter.hedgeVariant, parameter.ulContextLen, parameter.hash) == (variant, 7, 0x270)
     assert ffi.buffer(parameter.pContext, 7)[:] == b"context"
     pure = mechanisms.ml_dsa(MlDsaSpec(deterministic=deterministic))
-    assert (pure.mechanism, pure.parameter_length, pure.parameter.hedgeVariant) == (0x1D, 24, variant)
+    mechanism = pure.structure
+    assert (mechanism.mechanism, mechanism.ulParameterLen, pure.parameter.hedgeVariant) == (0x1D, 24, variant)
     assert (pure.parameter.pContext, pure.parameter.ulContextLen) == (ffi.NULL, 0)

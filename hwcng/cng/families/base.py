@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from hwcng.arguments import string
@@ -119,8 +120,9 @@ class PairFamily(abc.ABC, Generic[Public]):
         """The input as the token may see it. Raises STATUS_INVALID_PARAMETER for what the signature cannot hold."""
         return data
 
-    def sign(self, private: PrivateKey, spec: SignSpec, data: bytes) -> bytes:
-        return private.sign_digest(spec, data)
+    def signing(self, private: PrivateKey, spec: SignSpec) -> Callable[[bytes], bytes]:
+        """What signs, given the input as the token may see it."""
+        return private.signing(spec)
 
     def verify(self, public: Public, spec: SignSpec, data: bytes, signature: bytes, *, optional_oid: bool) -> None:
         """On the host. Raises STATUS_INVALID_SIGNATURE."""

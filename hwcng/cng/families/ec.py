@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EcFamily"]
 
+_ECDSA = EcdsaSpec()
+
 
 def _ecc_family(algorithm: Algorithm) -> EccFamily:
     return "ECDH" if algorithm.agrees else "ECDSA"
@@ -78,7 +80,7 @@ class EcFamily(PairFamily[EcPublicKey]):
             return super().sign_spec(pair, padding_info, flags)
         if padding_info is not None or flags:
             raise invalid_parameter("ECDSA takes neither pPaddingInfo nor flags")
-        return EcdsaSpec()
+        return _ECDSA
 
     def signable(self, public: EcPublicKey, spec: SignSpec, data: bytes) -> bytes:
         if not data:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import number, optional_octets
@@ -70,10 +72,10 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
                 )
         return data
 
-    def sign(self, private: PrivateKey, spec: SignSpec, data: bytes) -> bytes:
+    def signing(self, private: PrivateKey, spec: SignSpec) -> Callable[[bytes], bytes]:
         if not isinstance(spec, MlDsaSpec):
             raise not_supported(f"an ML-DSA key makes no {type(spec).__name__.removesuffix('Spec')} signature")
-        return private.sign_message(spec, data)
+        return partial(private.sign_message, spec)
 
     def verify(
         self, public: MlDsaPublicKey, spec: SignSpec, data: bytes, signature: bytes, *, optional_oid: bool

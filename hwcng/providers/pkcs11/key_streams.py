@@ -134,7 +134,7 @@ def _go_on(
     update = getattr(cryptoki, f"C_{verb}Update")
     rv: int = CKR.OK
     if skip is not None:
-        rv = getattr(cryptoki, f"C_{verb}Init")(session.handle, session.set_mechanism(call), key)
+        rv = getattr(cryptoki, f"C_{verb}Init")(session.handle, call.structure, key)
         while rv == CKR.OK and skip:
             chunk = bytes(min(skip, SKIPPED_AT_ONCE))
             rv = update(session.handle, chunk, len(chunk), session.output_of(len(chunk)), session.length)

@@ -182,7 +182,7 @@ class _Ruler:
         try:
             with connection.owning(measuring.handle, key.handle) as session:
                 rv = connection.cryptoki.C_WrapKey(
-                    session.handle, session.set_mechanism(call), measuring.handle, key.handle, output, length
+                    session.handle, call.structure, measuring.handle, key.handle, output, length
                 )
         finally:
             measuring.release()
@@ -198,7 +198,7 @@ class _Ruler:
         call = mechanisms.cipher(self._spec.family, CipherSpec(CipherMode.CBC, block))
         # An owner session: a refusal leaves no trace in it that would have to be swept up by further calls.
         with connection.owning(key.handle) as session:
-            rv = cryptoki.C_EncryptInit(session.handle, session.set_mechanism(call), key.handle)
+            rv = cryptoki.C_EncryptInit(session.handle, call.structure, key.handle)
             output = session.output_of(len(block))
             # Also after a refused C_EncryptInit, so that there are two calls either way.
             then = cryptoki.C_Encrypt(session.handle, block, len(block), output, session.length)

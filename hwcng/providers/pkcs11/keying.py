@@ -24,6 +24,7 @@ from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.mechanisms import CKM, MechanismCall
+from hwcng.providers.pkcs11.operations import Operation
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 from hwcng.providers.pkcs11.sessions import Session
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
@@ -63,7 +64,7 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
             return cryptoki.C_DigestKey(session.handle, part.handle)
 
         def calls(session: Session) -> int:
-            rv = cryptoki.C_DigestInit(session.handle, session.set_mechanism(mechanisms.call(mechanism)))
+            rv = cryptoki.C_DigestInit(session.handle, mechanisms.call(mechanism).structure)
             for part in parts:
                 if rv == CKR.OK and part:
                     rv = update(session, part)
@@ -107,15 +108,10 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
     def _hmac(self, key: HeldObject, hash_name: str, data: bytes) -> bytes:
         if self.offered.offers(f"HMAC-{hash_name}") is Support.REFUSED:
             raise not_supported(f"token {self.connection.token_name!r} has no HMAC-{hash_name}")
-        return self.connection.crypt(
-            "C_SignInit",
-            "C_Sign",
-            mechanisms.call(mechanisms.HMAC_MECHANISMS[hash_name]),
-            key.handle,
-            data,
-            HASHES[hash_name].digest_size,
-            f"HMAC-{hash_name} under {self.noun} of {self.length} bytes",
-        )
+        asked = f"HMAC-{hash_name} under {self.noun} of {self.length} bytes"
+        call = mechanisms.call(mechanisms.HMAC_MECHANISMS[hash_name])
+        operation = Operation("C_SignInit", "C_Sign", asked)
+        return self.connection.crypt(operation, call, key.handle, data, HASHES[hash_name].digest_size)
 
     def half_hmac(self, half: int, hash_name: str, data: bytes) -> bytes:
         if not self.offered.has(int(Mechanism.EXTRACT_KEY_FROM_KEY)):

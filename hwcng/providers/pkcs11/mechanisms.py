@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from asn1crypto.core import OctetString
@@ -19,6 +19,9 @@ from hwcng.providers.pkcs11.cryptoki import CData, ffi
 
 __all__ = [
     "AES_BLOCK",
+    "GCM_NONCE",
+    "GcmCall",
+    "IvCall",
     "CKM",
     "CKK_EC_MONTGOMERY",
     "EC_MONTGOMERY_KEY_PAIR_GEN",
@@ -34,6 +37,7 @@ __all__ = [
     "dh",
     "ecdh",
     "extract",
+    "gcm",
     "hkdf",
     "ml_dsa",
     "oaep",
@@ -43,6 +47,7 @@ __all__ = [
 ]
 
 AES_BLOCK = 16
+GCM_NONCE = 12
 
 CKK_EC_MONTGOMERY = 0x41
 EC_MONTGOMERY_KEY_PAIR_GEN = 0x1056
@@ -145,16 +150,59 @@ CK_SP800_108_BYTE_ARRAY = 4
 _COUNTER_BITS = 32
 
 
-@dataclass(frozen=True, slots=True)
+_CK_MECHANISM = ffi.typeof("CK_MECHANISM *")
+
+
 class MechanismCall:
-    """A CK_MECHANISM's three fields. alive: what `parameter` points to."""
+    """A CK_MECHANISM, which tokens only read. parameter: what it points to. alive: what that points to."""
 
-    mechanism: int
-    parameter: CData = ffi.NULL
-    parameter_length: int = 0
-    alive: tuple[CData, ...] = ()
+    __slots__ = ("alive", "parameter", "structure")
+
+    def __init__(
+        self, mechanism: int, parameter: CData = ffi.NULL, parameter_length: int = 0, alive: tuple[CData, ...] = ()
+    ) -> None:
+        self.structure: CData = ffi.new(_CK_MECHANISM, (mechanism, parameter, parameter_length))
+        self.parameter = parameter
+        self.alive = alive
 
 
+class IvCall(MechanismCall):
+    """A mechanism whose parameter is an initialisation vector that is written anew for each operation: for one at a
+    time. iv: its octets.
+    """
+
+    __slots__ = ("iv",)
+
+    def __init__(self, mechanism: int, size: int) -> None:
+        octets = ffi.new("unsigned char[]", size)
+        super().__init__(mechanism, octets, size)
+        self.iv = memoryview(ffi.buffer(octets))
+
+
+class GcmCall(MechanismCall):
+    """CKM_AES_GCM with a nonce of 12 bytes; nonce and additional data are written anew for each operation: for one at a
+    time.
+    """
+
+    __slots__ = ("_nonce",)
+
+    def __init__(self, mechanism: int, tag_length: int) -> None:
+        octets = ffi.new("unsigned char[]", GCM_NONCE)
+        parameters = ffi.new("CK_GCM_PARAMS *", (octets, GCM_NONCE, 8 * GCM_NONCE, ffi.NULL, 0, 8 * tag_length))
+        super().__init__(mechanism, parameters, ffi.sizeof("CK_GCM_PARAMS"), (octets,))
+        self._nonce = memoryview(ffi.buffer(octets))
+
+    def begin(self, nonce: bytes, aad: bytes) -> None:
+        """`aad` must live until `end`."""
+        self._nonce[:] = nonce
+        if aad:
+            self.parameter.pAAD, self.parameter.ulAADLen = ffi.from_buffer(aad), len(aad)
+
+    def end(self) -> None:
+        self.parameter.pAAD, self.parameter.ulAADLen = ffi.NULL, 0
+
+
+@cache
 def call(mechanism: int) -> MechanismCall:
     """A mechanism without parameter."""
     return MechanismCall(mechanism)
@@ -180,7 +228,7 @@ def cipher(
     """
     mechanism = CIPHER_MECHANISMS[family][spec.mode]
     if isinstance(spec, AeadSpec):
-        return _chacha20_poly1305(mechanism, spec) if spec.mode is CipherMode.POLY1305 else _gcm(mechanism, spec)
+        return _aead(mechanism, spec)
     if family is SecretFamily.RC2:
         if spec.mode is CipherMode.ECB and not rc2_ecb_wants_iv:
             return _structured(mechanism, ffi.new("CK_ULONG *", effective_bits))
@@ -190,13 +238,20 @@ def cipher(
     return with_iv(mechanism, spec.iv) if spec.iv else MechanismCall(mechanism)
 
 
-def _gcm(mechanism: int, spec: AeadSpec) -> MechanismCall:
-    nonce, aad = ffi.from_buffer(spec.nonce), ffi.from_buffer(spec.aad)
+def _aead(mechanism: int, spec: AeadSpec) -> MechanismCall:
+    if spec.mode is CipherMode.POLY1305:
+        return _chacha20_poly1305(mechanism, spec)
+    return gcm(mechanism, spec.nonce, spec.aad, spec.tag_length)
+
+
+def gcm(mechanism: int, nonce: bytes, aad: bytes, tag_length: int) -> MechanismCall:
+    """CKM_AES_GCM. tag_length in bytes."""
+    iv, data = ffi.from_buffer(nonce), ffi.from_buffer(aad)
     parameters = ffi.new("CK_GCM_PARAMS *")
-    parameters.pIv, parameters.ulIvLen, parameters.ulIvBits = nonce, len(spec.nonce), 8 * len(spec.nonce)
-    parameters.pAAD, parameters.ulAADLen = (aad, len(spec.aad)) if spec.aad else (ffi.NULL, 0)
-    parameters.ulTagBits = 8 * spec.tag_length
-    return _structured(mechanism, parameters, nonce, aad)
+    parameters.pIv, parameters.ulIvLen, parameters.ulIvBits = iv, len(nonce), 8 * len(nonce)
+    parameters.pAAD, parameters.ulAADLen = (data, len(aad)) if aad else (ffi.NULL, 0)
+    parameters.ulTagBits = 8 * tag_length
+    return _structured(mechanism, parameters, iv, data)
 
 
 def _chacha20_poly1305(mechanism: int, spec: AeadSpec) -> MechanismCall:

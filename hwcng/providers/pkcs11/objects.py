@@ -121,7 +121,7 @@ def generate(connection: Connection, mechanism: MechanismCall, template: Templat
             connection,
             asked,
             lambda session, handle: connection.cryptoki.C_GenerateKey(
-                session.handle, session.set_mechanism(mechanism), attributes, count, handle
+                session.handle, mechanism.structure, attributes, count, handle
             ),
         )
 
@@ -142,7 +142,7 @@ def unwrap(
             asked,
             lambda session, handle: connection.cryptoki.C_UnwrapKey(
                 session.handle,
-                session.set_mechanism(mechanism),
+                mechanism.structure,
                 wrapping_key,
                 wrapped,
                 len(wrapped),
@@ -165,7 +165,7 @@ def unwrap_quietly(
     with packed(template) as (attributes, count), connection.owning(wrapping_key) as session:
         rv = connection.cryptoki.C_UnwrapKey(
             session.handle,
-            session.set_mechanism(mechanism),
+            mechanism.structure,
             wrapping_key,
             wrapped,
             len(wrapped),
@@ -192,7 +192,7 @@ def derive(
             connection,
             asked,
             lambda session, handle: connection.cryptoki.C_DeriveKey(
-                session.handle, session.set_mechanism(mechanism), base_key, attributes, count, handle
+                session.handle, mechanism.structure, base_key, attributes, count, handle
             ),
             base_key,
         )
@@ -215,7 +215,7 @@ def decapsulate(
             asked,
             lambda session, handle: connection.cryptoki.C_DecapsulateKey(
                 session.handle,
-                session.set_mechanism(mechanism),
+                mechanism.structure,
                 private_key,
                 attributes,
                 count,
@@ -240,7 +240,7 @@ def encapsulate(
             asked,
             lambda session, handle: connection.cryptoki.C_EncapsulateKey(
                 session.handle,
-                session.set_mechanism(mechanism),
+                mechanism.structure,
                 public_key,
                 attributes,
                 count,

@@ -27,6 +27,7 @@ from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.operations import Operation
 from hwcng.providers.pkcs11.sessions import Connection
 
 __all__ = ["WRAPPED_KEY_REFUSED", "build", "load", "wrap"]
@@ -74,7 +75,7 @@ def wrap(connection: Connection, call: MechanismCall, wrapping_key: int, key: in
     output, length = ffi.new("unsigned char[]", room), ffi.new("CK_ULONG *", room)
     rv = connection.perform(
         lambda session: connection.cryptoki.C_WrapKey(
-            session.handle, session.set_mechanism(call), wrapping_key, key, output, length
+            session.handle, call.structure, wrapping_key, key, output, length
         ),
         wrapping_key,
         key,
@@ -143,7 +144,7 @@ def _make_token_key(connection: Connection, mechanism: Mechanism, template: temp
     with templates.packed(template) as (attributes, count):
         rv = connection.produce(
             lambda session: connection.cryptoki.C_GenerateKey(
-                session.handle, session.set_mechanism(mechanisms.call(int(mechanism))), attributes, count, handle
+                session.handle, mechanisms.call(int(mechanism)).structure, attributes, count, handle
             )
         )
     if rv != CKR.OK:
@@ -151,16 +152,12 @@ def _make_token_key(connection: Connection, mechanism: Mechanism, template: temp
     return int(handle[0])
 
 
+_TAGGING = Operation("C_SignInit", "C_Sign", "authenticating the opaque blob")
+
+
 def _tag(connection: Connection, authentication_key: int, data: bytes) -> bytes:
-    return connection.crypt(
-        "C_SignInit",
-        "C_Sign",
-        mechanisms.call(int(Mechanism.SHA256_HMAC)),
-        authentication_key,
-        data,
-        TAG_LENGTH,
-        "authenticating the opaque blob",
-    )
+    call = mechanisms.call(int(Mechanism.SHA256_HMAC))
+    return connection.crypt(_TAGGING, call, authentication_key, data, TAG_LENGTH)
 
 
 def _wrapping_call(
@@ -218,7 +215,9 @@ def build(
     identifier, (wrapping_key, authentication_key) = _own_protecting_keys(connection, offered)
     room = LARGEST_PKCS8 if private else spec.bits // 8 + 64
     wrapped = wrap(connection, call, wrapping_key, key, room)
-    description = json.dumps({**_describe(spec, public), "mechanism": call.mechanism, "iv": iv.hex()}).encode()
+    description = json.dumps(
+        {**_describe(spec, public), "mechanism": int(call.structure.mechanism), "iv": iv.hex()}
+    ).encode()
     blob = MAGIC + identifier + len(description).to_bytes(2, "big") + description + wrapped
     return blob + _tag(connection, authentication_key, blob)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from pkcs11 import Attribute
 
@@ -28,6 +28,8 @@ from hwcng.providers.pkcs11.ckr import CKR
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.operations import Operation
+from hwcng.providers.pkcs11.prepared import PreparedSignature
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
@@ -88,16 +90,18 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
 
     def sign_with(self, call: MechanismCall, data: bytes, room: int, asked: str) -> bytes:
         """C_SignInit and C_Sign. room: bytes of the longest signature."""
-        return self.connection.crypt(
-            "C_SignInit",
-            "C_Sign",
-            call,
-            self.held.handle,
-            data,
-            room,
-            asked,
-            authenticate=self.always_authenticate,
-        )
+        operation = Operation("C_SignInit", "C_Sign", asked, authenticate=self.always_authenticate)
+        return self.connection.crypt(operation, call, self.held.handle, data, room)
+
+    def signing(self, spec: SignSpec) -> Callable[[bytes], bytes]:
+        self._allow(Usage.SIGN, "sign")
+        ready = self.kind.signing(self, spec)
+        return super().signing(spec) if ready is None else ready
+
+    def signing_with(self, call: MechanismCall, room: int, asked: str) -> Callable[[bytes], bytes]:
+        """`sign_with` of any data."""
+        operation = Operation("C_SignInit", "C_Sign", asked, authenticate=self.always_authenticate)
+        return PreparedSignature(self.held, operation, call, room)
 
     def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         self._allow(Usage.DECRYPT, "decrypt")
@@ -105,20 +109,17 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
 
     def decrypt_with(self, call: MechanismCall, ciphertext: bytes, room: int, asked: str) -> bytes:
         """C_DecryptInit and C_Decrypt. Everything that can be wrong with a padding is one error, without a cause."""
+        operation = Operation(
+            "C_DecryptInit",
+            "C_Decrypt",
+            asked,
+            _BAD_BLOCK,
+            wipe=True,
+            authenticate=self.always_authenticate,
+            quiet=True,
+        )
         try:
-            return self.connection.crypt(
-                "C_DecryptInit",
-                "C_Decrypt",
-                call,
-                self.held.handle,
-                ciphertext,
-                room,
-                asked,
-                _BAD_BLOCK,
-                wipe=True,
-                quiet=True,
-                authenticate=self.always_authenticate,
-            )
+            return self.connection.crypt(operation, call, self.held.handle, ciphertext, room)
         except CngError as error:
             # Without the token's code it is about the PIN of a key that asks for it at every use.
             if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER or error.token_code is None:

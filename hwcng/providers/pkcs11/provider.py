@@ -29,6 +29,7 @@ from hwcng.providers.pkcs11.module import Module, load_module, module_search
 from hwcng.providers.pkcs11.named_objects import NamedObject
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
+from hwcng.providers.pkcs11.operations import OUTPUT_ROOM
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.quirks import logins_race, quirks_of
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey, unwrappable
@@ -66,6 +67,29 @@ def open_uri(uri: Pkcs11Uri, *, pin: Pin | None = None, allow_raw_secret: bool =
         module_search(uri.module_path, uri.module_name), uri.vendor_query.get(INITIALIZE_RESERVED_ATTRIBUTE)
     )
     return Pkcs11Provider(module, uri, UserPin(pin_of(uri, pin), given=pin is not None), allow_raw_secret)
+
+
+class _Random:
+    """Up to `length` octets made in a session."""
+
+    __slots__ = ("cryptoki", "length", "octets")
+
+    def __init__(self, cryptoki: Cryptoki, length: int) -> None:
+        self.cryptoki = cryptoki
+        self.length = length
+        self.octets = b""
+
+    def __call__(self, session: Session) -> int:
+        size, output, handle, generate = self.length, session.output, session.handle, self.cryptoki.C_GenerateRandom
+        if size > OUTPUT_ROOM:
+            output = session.output_of(size)
+        while (rv := generate(handle, output, size)) in _TOO_MANY_OCTETS and size > SMALLEST_RANDOM_PART:
+            size //= 2
+        if not rv:
+            buffer = ffi.buffer(output, size)
+            self.octets = buffer[:]
+            buffer[:] = bytes(size)
+        return rv
 
 
 class Pkcs11Provider(Provider):
@@ -250,26 +274,13 @@ class Pkcs11Provider(Provider):
         """Up to `length` octets: fewer where the token refuses so many in one call, which is kept in mind."""
         if not length:
             return b""
-        connection, octets = self._connection, b""
-
-        def generate(session: Session) -> int:
-            nonlocal octets
-            size, output = length, session.output_of(length)
-            while (rv := connection.cryptoki.C_GenerateRandom(session.handle, output, size)) in _TOO_MANY_OCTETS:
-                if size <= SMALLEST_RANDOM_PART:
-                    break
-                size //= 2
-            if rv == CKR.OK:
-                buffer = ffi.buffer(output, size)
-                octets = bytes(buffer)
-                buffer[:] = bytes(size)
-            return rv
-
-        if (rv := connection.perform(generate)) != CKR.OK:
+        connection = self._connection
+        generated = _Random(connection.cryptoki, length)
+        if rv := connection.perform(generated):
             raise connection.error(rv, "C_GenerateRandom failed")
-        if len(octets) < length:
-            self._random_part = len(octets)
-        return octets
+        if len(generated.octets) < length:
+            self._random_part = len(generated.octets)
+        return generated.octets
 
     def _kind_of_secret(self, spec: SecretSpec) -> SecretKind:
         """The kind of a secret key that the token can hold, else STATUS_NOT_SUPPORTED."""
@@ -336,7 +347,7 @@ class Pkcs11Provider(Provider):
             rv = connection.produce(
                 lambda session: connection.cryptoki.C_GenerateKeyPair(
                     session.handle,
-                    session.set_mechanism(mechanisms.call(int(kind.generation(spec)))),
+                    mechanisms.call(int(kind.generation(spec))).structure,
                     public,
                     public_count,
                     private,

@@ -6,20 +6,21 @@ Everything composed keeps every key bit in the token.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from pkcs11 import Mechanism
 
 from hwcng.contract import keys
 from hwcng.contract.effective_length import EffectiveLength
-from hwcng.contract.keys import NOT_EXPORTABLE
+from hwcng.contract.keys import NOT_EXPORTABLE, AeadVerb, CipherVerb
 from hwcng.contract.material import RsaPublicKey
 from hwcng.contract.specs import (
     AeadSpec,
     CipherSpec,
     CmacSpec,
     GmacSpec,
+    HmacSpec,
     MacSpec,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
@@ -36,6 +37,8 @@ from hwcng.providers.pkcs11.key_streams import new_stream
 from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.operations import Operation
+from hwcng.providers.pkcs11.prepared import PREPARED_MODES, PreparedGcm, PreparedSignature, prepared_cipher
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 from hwcng.providers.pkcs11.sessions import Connection
 from hwcng.providers.pkcs11.token_key import HeldObject, TokenKey, not_supported
@@ -73,6 +76,14 @@ def _data_units(spec: CipherSpec, data: bytes) -> Iterator[tuple[CipherSpec, byt
 
 _HMAC_FAMILIES = frozenset({SecretFamily.HMAC, SecretFamily.RC2, SecretFamily.RC4})
 """Whose keys may key an HMAC of any hash."""
+
+
+def _mac_of(spec: HmacSpec | CmacSpec) -> tuple[int, int, str]:
+    """The mechanism, the bytes of its result, and what it is called in messages."""
+    if isinstance(spec, CmacSpec):
+        return int(Mechanism.AES_CMAC), AES_BLOCK, "AES-CMAC"
+    name = spec.hash_name
+    return mechanisms.HMAC_MECHANISMS[name], HASHES[name].digest_size, f"HMAC-{name}"
 
 
 class Pkcs11SecretKey(TokenKey, keys.SecretKey):
@@ -113,28 +124,17 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         )
 
     def _encrypt(self, spec: CipherSpec | AeadSpec, data: bytes, room: int) -> bytes:
-        return self.connection.crypt(
-            "C_EncryptInit",
-            "C_Encrypt",
-            self._call(spec),
-            self.held.handle,
-            data,
-            room,
-            f"{self.cipher} {spec.mode.value} encryption",
-        )
+        return self.connection.crypt(self._encryption(spec.mode), self._call(spec), self.held.handle, data, room)
+
+    def _encryption(self, mode: CipherMode) -> Operation:
+        return Operation("C_EncryptInit", "C_Encrypt", f"{self.cipher} {mode.value} encryption")
+
+    def _decryption(self, mode: CipherMode, verdicts: Mapping[int, NTSTATUS] | None) -> Operation:
+        return Operation("C_DecryptInit", "C_Decrypt", f"{self.cipher} {mode.value} decryption", verdicts, wipe=True)
 
     def _decrypt(self, spec: CipherSpec | AeadSpec, data: bytes, verdicts: Mapping[int, NTSTATUS] | None) -> bytes:
-        return self.connection.crypt(
-            "C_DecryptInit",
-            "C_Decrypt",
-            self._call(spec),
-            self.held.handle,
-            data,
-            len(data),
-            f"{self.cipher} {spec.mode.value} decryption",
-            verdicts,
-            wipe=True,
-        )
+        operation = self._decryption(spec.mode, verdicts)
+        return self.connection.crypt(operation, self._call(spec), self.held.handle, data, len(data))
 
     @property
     def cipher(self) -> str:
@@ -196,6 +196,39 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
             return b"".join(self._decrypt(unit, part, None) for unit, part in _data_units(spec, data))
         return self._decrypt(spec, data, None)[: len(data)]
 
+    def _has_own_mechanism(self, mode: CipherMode) -> bool:
+        """Whether one C_ operation does the mode, with nothing to choose at each call."""
+        return self._support(CipherSpec(mode)) is Support.NATIVE and self.effective is None and mode in PREPARED_MODES
+
+    def enciphering(self, mode: CipherMode) -> CipherVerb:
+        self._allow(Usage.ENCRYPT, "encrypt")
+        if not self._has_own_mechanism(mode):
+            return super().enciphering(mode)
+        return prepared_cipher(self.held, self._encryption(mode), self.spec.family, mode)
+
+    def deciphering(self, mode: CipherMode) -> CipherVerb:
+        self._allow(Usage.DECRYPT, "decrypt")
+        if not self._has_own_mechanism(mode):
+            return super().deciphering(mode)
+        return prepared_cipher(self.held, self._decryption(mode, None), self.spec.family, mode)
+
+    def sealing(self, mode: CipherMode, tag_length: int) -> AeadVerb:
+        self._allow(Usage.ENCRYPT, "encrypt")
+        if mode is not CipherMode.GCM or not self._has_own_mechanism(mode):
+            return super().sealing(mode, tag_length)
+        return PreparedGcm(self.held, self._encryption(mode), self.spec.family, tag_length, tag_length)
+
+    def opening(self, mode: CipherMode, tag_length: int) -> AeadVerb:
+        self._allow(Usage.DECRYPT, "decrypt")
+        if mode is not CipherMode.GCM or not self._has_own_mechanism(mode):
+            return super().opening(mode, tag_length)
+        return PreparedGcm(self.held, self._decryption(mode, _BAD_TAG), self.spec.family, tag_length, 0)
+
+    def authenticating(self, spec: HmacSpec | CmacSpec) -> Callable[[bytes], bytes]:
+        self._allow(Usage.SIGN, "authenticate")
+        mechanism, room, asked = _mac_of(spec)
+        return PreparedSignature(self.held, Operation("C_SignInit", "C_Sign", asked), mechanisms.call(mechanism), room)
+
     def _key_stream(self, verb: str, spec: CipherSpec, data: bytes) -> bytes:
         connection = self.connection
         self._streaming = connection
@@ -214,18 +247,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
     def mac(self, spec: MacSpec, data: bytes) -> bytes:
         if isinstance(spec, GmacSpec):
             return self._encrypt(AeadSpec(CipherMode.GCM, spec.nonce, data, AES_BLOCK), b"", AES_BLOCK)
-        self._allow(Usage.SIGN, "authenticate")
-        if isinstance(spec, CmacSpec):
-            return self._sign(int(Mechanism.AES_CMAC), data, AES_BLOCK, "AES-CMAC")
-        hash_function = HASHES[spec.hash_name]
-        return self._sign(
-            mechanisms.HMAC_MECHANISMS[spec.hash_name], data, hash_function.digest_size, f"HMAC-{spec.hash_name}"
-        )
-
-    def _sign(self, mechanism: int, data: bytes, room: int, asked: str) -> bytes:
-        return self.connection.crypt(
-            "C_SignInit", "C_Sign", mechanisms.call(mechanism), self.held.handle, data, room, asked
-        )
+        return self.authenticating(spec)(data)
 
     def duplicate(self) -> Pkcs11SecretKey:
         connection = self.connection

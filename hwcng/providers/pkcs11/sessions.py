@@ -16,12 +16,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock, at_work, entered, foreign_work_begins, forks_under_way, notice_fork
 from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
-from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.cryptoki import ffi
 from hwcng.providers.pkcs11.key_streams import KeyStreams
 from hwcng.providers.pkcs11.logins import Login, UserPin
 from hwcng.providers.pkcs11.losses import LOSSES, Standing, Witness, explanation, meaning, of_sessions
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
+from hwcng.providers.pkcs11.operations import OUTPUT_ROOM, Operation, Session
 from hwcng.providers.pkcs11.tokens import FoundToken
 
 __all__ = ["Connection", "Session"]
@@ -29,46 +30,10 @@ __all__ = ["Connection", "Session"]
 CKF_RW_SESSION = 0x2
 CKF_SERIAL_SESSION = 0x4
 
-OUTPUT_ROOM = 4096
 SESSION_WAIT_SECONDS = 30.0
 
 _OK = frozenset({CKR.OK})
 _ENDED = frozenset({CKR.OK, CKR.SESSION_READ_ONLY})
-
-
-class Session:
-    """An open session and the memory its operations reuse.
-
-    judged: whether an operation in it ended with the token's verdict on the data, after which some tokens may not have
-    ended it. keys: the handles of those that the operation uses which it is at or was at last.
-    """
-
-    __slots__ = ("handle", "judged", "keys", "length", "mechanism", "module", "output", "room")
-
-    def __init__(self, handle: int, module: Module) -> None:
-        self.handle = handle
-        self.module = module
-        self.judged = False
-        self.keys: tuple[int, ...] = ()
-        self.mechanism: CData = ffi.new("CK_MECHANISM *")
-        self.length: CData = ffi.new("CK_ULONG *")
-        self.room = OUTPUT_ROOM
-        self.output: CData = ffi.new("unsigned char[]", OUTPUT_ROOM)
-
-    def set_mechanism(self, call: MechanismCall) -> CData:
-        mechanism = self.mechanism
-        mechanism.mechanism = call.mechanism
-        mechanism.pParameter = call.parameter
-        mechanism.ulParameterLen = call.parameter_length
-        return mechanism
-
-    def output_of(self, room: int) -> CData:
-        """A buffer of at least `room` bytes, and its size in `length`."""
-        if room <= self.room:
-            self.length[0] = self.room
-            return self.output
-        self.length[0] = room
-        return ffi.new("unsigned char[]", room)
 
 
 class Connection:
@@ -362,67 +327,83 @@ class Connection:
         return rv
 
     def crypt(
-        self,
-        init: str,
-        operate: str,
-        call: MechanismCall,
-        key: int,
-        data: bytes,
-        room: int,
-        asked: str,
-        verdicts: Mapping[int, NTSTATUS] | None = None,
-        wipe: bool = False,
-        authenticate: bool = False,
-        quiet: bool = False,
-        once_more: bool = True,
+        self, operation: Operation, call: MechanismCall, key: int, data: bytes, room: int, *, once_more: bool = True
     ) -> bytes:
-        """The two C_ calls of an encryption, decryption or signature; `room`: bytes the result can have at most.
-
-        verdicts: what the token's answers to the second one mean. wipe: the result is a secret of the caller's, which
-        must not stay in the session's memory. authenticate: whether the key asks for a login between the two
-        (CKA_ALWAYS_AUTHENTICATE). quiet: a failure that `verdicts` names costs no further call, so that the number of
-        calls does not tell it from a success. once_more: whether to repeat it where the session was dead before.
+        """The two C_ calls of an operation; `room`: bytes the result can have at most. once_more: whether to repeat it
+        where the session was dead before.
         """
         session = self.borrow((key,))
         cryptoki = self.cryptoki
         try:
-            rv = begun = getattr(cryptoki, init)(session.handle, session.set_mechanism(call), key)
-            if rv == CKR.OK:
-                if authenticate:
+            rv = begun = getattr(cryptoki, operation.begin)(session.handle, call.structure, key)
+            if not rv:
+                if operation.authenticate:
                     self._authenticate(session)
-                output = session.output_of(room)
-                rv = getattr(cryptoki, operate)(session.handle, data, len(data), output, session.length)
-                if rv == CKR.OK:
-                    buffer = ffi.buffer(output, session.length[0])
-                    result: bytes = buffer[:]
-                    if wipe:
-                        buffer[:] = bytes(len(result))
+                if room > OUTPUT_ROOM:
+                    rv, result = self._at_length(session, operation, data, room)
+                else:
+                    length = session.length
+                    length[0] = OUTPUT_ROOM
+                    rv = getattr(cryptoki, operation.end)(session.handle, data, len(data), session.output, length)
+                    if not rv:
+                        result = session.octets[: length[0]]
+                        if operation.wipe:
+                            session.octets[: len(result)] = bytes(len(result))
         except BaseException:
             self.discard(session)
             raise
-        if rv != CKR.OK:
-            judged = begun == CKR.OK and verdicts is not None and rv in verdicts and self._end is None
-            if judged and (quiet or not of_sessions(rv)):
-                session.judged = True
-                self.give_back(session)
-                raise self._alone(rv, asked, verdicts)
-            # A decryption changes nothing, and of the others only one answer says that nothing was done.
-            undone = begun != CKR.OK or operate == "C_Decrypt" or rv == CKR.SESSION_HANDLE_INVALID
-            again = session.judged if rv == CKR.OPERATION_ACTIVE else undone and self.was_dead(session, rv)
-            if once_more and again:
-                self.discard(session)
-                return self.crypt(
-                    init, operate, call, key, data, room, asked, verdicts, wipe, authenticate, quiet, False
-                )
-            error = self.error(rv, asked, verdicts if begun == CKR.OK else None)
-            if judged and self._end is None:
-                session.judged = True
-                self.give_back(session)
-            else:
-                self.discard(session)
-            raise error
+        if rv:
+            return self._crypt_failed(operation, call, key, data, room, session, begun, rv, once_more)
         self.give_back(session)
         return result
+
+    def _at_length(self, session: Session, operation: Operation, data: bytes, room: int) -> tuple[int, bytes]:
+        """The CKR and the result of an operation that has begun, whose result the token writes where it stays."""
+        # Nobody else has this object yet, as after PyBytes_FromStringAndSize with NULL, and its memory is still fresh.
+        result = bytes(room)
+        output = ffi.from_buffer("unsigned char[]", result)
+        length = session.length
+        length[0] = room
+        rv = getattr(self.cryptoki, operation.end)(session.handle, data, len(data), output, length)
+        if rv or length[0] == room:
+            return rv, result
+        shorter = result[: length[0]]
+        if operation.wipe:
+            ffi.memmove(output, bytes(len(shorter)), len(shorter))
+        return rv, shorter
+
+    def _crypt_failed(
+        self,
+        operation: Operation,
+        call: MechanismCall,
+        key: int,
+        data: bytes,
+        room: int,
+        session: Session,
+        begun: int,
+        rv: int,
+        once_more: bool,
+    ) -> bytes:
+        """Raises the error for `rv`, or repeats the operation in another session. begun: the first call's answer."""
+        verdicts, asked = operation.verdicts, operation.asked
+        judged = begun == CKR.OK and verdicts is not None and rv in verdicts and self._end is None
+        if judged and (operation.quiet or not of_sessions(rv)):
+            session.judged = True
+            self.give_back(session)
+            raise self._alone(rv, asked, verdicts)
+        # A decryption changes nothing, and of the others only one answer says that nothing was done.
+        undone = begun != CKR.OK or operation.end == "C_Decrypt" or rv == CKR.SESSION_HANDLE_INVALID
+        again = session.judged if rv == CKR.OPERATION_ACTIVE else undone and self.was_dead(session, rv)
+        if once_more and again:
+            self.discard(session)
+            return self.crypt(operation, call, key, data, room, once_more=False)
+        error = self.error(rv, asked, verdicts if begun == CKR.OK else None)
+        if judged and self._end is None:
+            session.judged = True
+            self.give_back(session)
+        else:
+            self.discard(session)
+        raise error
 
     def _authenticate(self, session: Session) -> None:
         """The login of one operation. A card that is not there any more is a loss; no other failure ends other keys."""

@@ -104,6 +104,10 @@ class PairKind(abc.ABC, Generic[Public, Private]):
     def sign(self, key: Pkcs11PrivateKey, spec: SignSpec, digest: bytes) -> bytes:
         raise _refused(f"{self.kind} keys make no such signature")
 
+    def signing(self, key: Pkcs11PrivateKey, spec: SignSpec) -> Callable[[bytes], bytes] | None:
+        """`sign` of any digest, worked out once; None where each digest needs the whole of it."""
+        return None
+
     def decrypt(self, key: Pkcs11PrivateKey, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         raise _refused(f"{self.kind} keys do not decrypt")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pkcs11 import Attribute, KeyType, Mechanism
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 
 __all__ = ["EcKind"]
+
+_ASKED = "an ECDSA signature"
 
 
 def _parameters(curve: str) -> bytes:
@@ -72,7 +74,13 @@ class EcKind(PairKind[EcPublicKey, EcPrivateKey]):
         if not isinstance(spec, EcdsaSpec):
             return super().sign(key, spec, digest)
         width = CURVES[key.spec.curve].coordinate_size
-        return key.sign_with(mechanisms.call(int(Mechanism.ECDSA)), digest, 2 * width, "an ECDSA signature")
+        return key.sign_with(mechanisms.call(int(Mechanism.ECDSA)), digest, 2 * width, _ASKED)
+
+    def signing(self, key: Pkcs11PrivateKey, spec: SignSpec) -> Callable[[bytes], bytes] | None:
+        if not isinstance(spec, EcdsaSpec):
+            return None
+        width = CURVES[key.spec.curve].coordinate_size
+        return key.signing_with(mechanisms.call(int(Mechanism.ECDSA)), 2 * width, _ASKED)
 
     def agreement(self, key: Pkcs11PrivateKey, peer: PublicKeyMaterial) -> Agreement:
         if not isinstance(peer, EcPublicKey):
