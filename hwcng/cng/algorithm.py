@@ -206,18 +206,22 @@ class AlgorithmHandle(Handle):
         Raises STATUS_INVALID_HANDLE for a closed handle, STATUS_INVALID_PARAMETER for a length that the algorithm does
         not have, STATUS_NOT_SUPPORTED for an algorithm without such keys.
         """
-        from hwcng.cng import derivation, hashing, symmetric
-
         if not self.alive:
             raise invalid_handle("the algorithm handle is closed")
         bits = arguments.number(bits, "bits")
         if self.keyed_hash:
-            return hashing.generate_mac_key(self, bits)
+            from hwcng.cng.hashing import generate_mac_key
+
+            return generate_mac_key(self, bits)
         if self.algorithm.derives:
-            return derivation.generate(self, bits, key_object)
+            from hwcng.cng.derivation import generate as generate_base_key
+
+            return generate_base_key(self, bits, key_object)
         if not self.algorithm.chaining_modes:
             raise not_supported(f"{self.name} has no secret keys")
-        return symmetric.generate(self, bits, usage, key_object)
+        from hwcng.cng.symmetric import generate
+
+        return generate(self, bits, usage, key_object)
 
     def __repr__(self) -> str:
         return f"<AlgorithmHandle {self.name}{' HMAC' if self.hmac else ''}{'' if self.alive else ' closed'}>"

@@ -8,6 +8,7 @@ Calls: BCryptGenerateSymmetricKey, BCryptImportKey, BCryptDuplicateKey, BCryptEx
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import Octets, holding, octets
@@ -19,6 +20,7 @@ from hwcng.cng.blobs import (
     BCRYPT_OPAQUE_KEY_BLOB,
     parse_key_data,
 )
+from hwcng.cng.cipher_specs import CIPHER_USAGE, require_length, require_own_length, spec_of, usage_of
 from hwcng.cng.handles import (
     attest,
     in_use,
@@ -42,9 +44,6 @@ if TYPE_CHECKING:
     from hwcng.attestation import Attestation
 
 __all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret", "made", "check_effective_bits"]
-
-CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT | Usage.WRAP | Usage.UNWRAP
-"""What an AES key of CNG may do: it has no usage restrictions, and may be the key of a wrapped blob."""
 
 SMALLEST_WRAPPED_KEY = 24
 WRAP_OVERHEAD = 8
@@ -93,8 +92,13 @@ class SymmetricKey(StorableKey):
         self.running_iv = bytes(self.block) if running_iv is None else running_iv
         self.stream_offset = stream_offset
         self._origin = origin or object()
-        self._chaining = ProcessLock()
         self._way: KeyMode | None = None
+
+    def _turn(self) -> AbstractContextManager[object]:
+        """Who goes on with the running IV, or the key stream, has it alone. The lock is made when it is needed."""
+        own = vars(self)
+        lock: ProcessLock = own.get("_chaining") or own.setdefault("_chaining", ProcessLock())
+        return lock.held()
 
     @property
     def bits(self) -> int:
@@ -239,7 +243,7 @@ class SymmetricKey(StorableKey):
         if not way.takes_iv:
             return self._unchained(way, data, padding, encrypting)
         if iv is None:
-            with self._chaining.held():
+            with self._turn():
                 result, self.running_iv = self._chained(way, self.running_iv, data, padding, encrypting)
             return result
         if type(iv) is bytes and len(iv) == self.block:
@@ -274,7 +278,7 @@ class SymmetricKey(StorableKey):
     def _unchained(self, way: KeyMode, data: bytes, padding: bool, encrypting: bool) -> bytes:
         if way.mode is CipherMode.ECB:
             return self._blocks(way, b"", data, padding, encrypting)[0]
-        with self._chaining.held():
+        with self._turn():
             result = self._apply(CipherSpec(CipherMode.STREAM, offset=self.stream_offset), data, encrypting)
             self.stream_offset += len(data)
         return result
@@ -394,54 +398,28 @@ def check_effective_bits(name: str, bits: int) -> int:
     return bits
 
 
-def _usage(handle: AlgorithmHandle) -> Usage:
-    """All that keys of the algorithm may do: only AES keys are the keys of wrapped blobs."""
-    return CIPHER_USAGE if handle.name == SecretFamily.AES.value else Usage.ENCRYPT | Usage.DECRYPT
-
-
-def _spec(handle: AlgorithmHandle, bits: int, usage: Usage | None = None) -> SecretSpec:
-    exportable = bool(handle.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
-    family, allowed = SecretFamily(handle.name), _usage(handle) if usage is None else usage
-    return SecretSpec(family, bits, allowed, exportable, effective_bits=handle.effective_bits or 0)
-
-
-def _require_own_length(handle: AlgorithmHandle, bits: int) -> None:
-    """What may come into the token again and again works under one effective length whoever brings it, its own."""
-    if handle.effective_bits not in (None, bits):
-        raise not_supported(
-            f"an RC2 key of {bits} bits that is unwrapped or derived in the token has no EffectiveKeyLength of "
-            f"{handle.effective_bits} bits: two lengths would give it away"
-        )
-
-
-def _require_length(handle: AlgorithmHandle, bits: int) -> None:
-    lengths = handle.algorithm.key_lengths
-    if lengths is None or bits not in lengths:
-        raise invalid_parameter(f"{handle.name} has no keys of {bits} bits ({bits // 8} bytes)")
-
-
 def import_secret(handle: AlgorithmHandle, secret: bytes, key_object: Octets | None) -> SymmetricKey:
     """BCryptGenerateSymmetricKey: a key of the caller's bytes. Excess over the longest key is cut off."""
     _require_cipher(handle)
     longest = handle.algorithm.key_lengths.dwMaxLength // 8 if handle.algorithm.key_lengths else 0
     value = secret[:longest]
-    _require_length(handle, 8 * len(value))
+    require_length(handle, 8 * len(value))
     half = len(value) // 2
     if handle.name == SecretFamily.XTS.value and value[:half] == value[half:]:
         raise invalid_parameter("the two keys of XTS-AES must differ")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        return _cipher_key(handle, handle.provider.import_secret(_spec(handle, 8 * len(value)), value), held)
+        return _cipher_key(handle, handle.provider.import_secret(spec_of(handle, 8 * len(value)), value), held)
 
 
 def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object: Octets | None) -> SymmetricKey:
     """A key that the token makes itself. bits: its length. usage: None for all that it can have."""
     _require_cipher(handle)
-    _require_length(handle, bits)
-    possible = _usage(handle)
+    require_length(handle, bits)
+    possible = usage_of(handle)
     if usage is not None and not (isinstance(usage, Usage) and usage and usage in possible):
         raise invalid_parameter(f"the usage of {handle.name} keys is of {possible}, not {told(usage)}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        key = _cipher_key(handle, handle.provider.generate_secret(_spec(handle, bits, usage)), held)
+        key = _cipher_key(handle, handle.provider.generate_secret(spec_of(handle, bits, usage)), held)
         if handle.effective_bits:
             key.set_effective_bits(handle.effective_bits)
         return key
@@ -450,9 +428,9 @@ def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object
 def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
     """A cipher key that `make` brings about in the token."""
     _require_cipher(handle)
-    _require_length(handle, bits)
-    _require_own_length(handle, bits)
-    return _cipher_key(handle, make(_spec(handle, bits)), None)
+    require_length(handle, bits)
+    require_own_length(handle, bits)
+    return _cipher_key(handle, make(spec_of(handle, bits)), None)
 
 
 def import_blob(
@@ -480,10 +458,10 @@ def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object
     if len(blob) < SMALLEST_WRAPPED_KEY or len(blob) % WRAP_OVERHEAD:
         raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")
     bits = 8 * (len(blob) - WRAP_OVERHEAD)
-    _require_length(handle, bits)
-    _require_own_length(handle, bits)
+    require_length(handle, bits)
+    require_own_length(handle, bits)
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        token_key = handle.provider.unwrap_secret(_spec(handle, bits), import_key.token_key, blob)
+        token_key = handle.provider.unwrap_secret(spec_of(handle, bits), import_key.token_key, blob)
         return _cipher_key(handle, token_key, held)
 
 

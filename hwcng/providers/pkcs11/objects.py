@@ -268,10 +268,8 @@ def read_attributes(
     connection: Connection, handle: int, kinds: Sequence[Attribute], room: int
 ) -> dict[Attribute, bytes | None]:
     """Attributes in one C_GetAttributeValue; None where the token will not say. room: bytes each can have at most."""
-    attributes = ffi.new("CK_ATTRIBUTE[]", len(kinds))
-    values = [ffi.new("unsigned char[]", room) for _ in kinds]
-    for attribute, kind, value in zip(attributes, kinds, values, strict=True):
-        attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), value, room
+    values = ffi.new("unsigned char[]", len(kinds) * room)
+    attributes = ffi.new("CK_ATTRIBUTE[]", [(int(kind), values + i * room, room) for i, kind in enumerate(kinds)])
     rv = connection.perform(
         lambda session: connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds)),
         handle,
@@ -279,13 +277,14 @@ def read_attributes(
     )
     if rv not in _TOLD:
         raise connection.error(rv, "reading attributes failed")
+    octets = ffi.buffer(values)
+    sizes = [attribute.ulValueLen for attribute in attributes]
     found = {
-        kind: None if attribute.ulValueLen == UNAVAILABLE else bytes(ffi.buffer(value, attribute.ulValueLen))
-        for attribute, kind, value in zip(attributes, kinds, values, strict=True)
+        kind: None if size == UNAVAILABLE else octets[i * room : i * room + size]
+        for i, (kind, size) in enumerate(zip(kinds, sizes, strict=True))
     }
     # A secret that was made to be read must not stay in freed memory.
-    for value in values:
-        ffi.buffer(value)[:] = bytes(room)
+    octets[:] = bytes(len(octets))
     return found
 
 

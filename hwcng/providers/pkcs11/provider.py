@@ -301,7 +301,7 @@ class Pkcs11Provider(Provider):
             templates.secret(spec, length=kind.says_length),
             f"generating a {spec.bits}-bit {spec.family.value} key",
         )
-        return Pkcs11SecretKey(held, self._offered, spec, EffectiveLength(spec.effective_bits or spec.bits, open=True))
+        return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, open=True))
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._kind_of_secret(spec)
@@ -313,7 +313,7 @@ class Pkcs11Provider(Provider):
             value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
         held = objects.create(self._connection, templates.secret(spec, value), asked)
-        return Pkcs11SecretKey(held, self._offered, spec, EffectiveLength(spec.effective_bits or spec.bits, known=True))
+        return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, known=True))
 
     def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
         self._require("AES", "WRAP")
@@ -464,6 +464,13 @@ class Pkcs11Provider(Provider):
         with self._connecting.held():
             self.closed = True
             self._current.close()
+
+
+def _effective(spec: SecretSpec, *, open: bool = False, known: bool = False) -> EffectiveLength | None:
+    """RC2's, None of any other key."""
+    if spec.family is not SecretFamily.RC2:
+        return None
+    return EffectiveLength(spec.effective_bits or spec.bits, open=open, known=known)
 
 
 # No digest is longer, no block shorter.

@@ -284,17 +284,22 @@ class Connection:
     @contextlib.contextmanager
     def owning(self, *keys: int) -> Iterator[Session]:
         """A session whose objects live as long as this connection. keys: that the operation in it uses."""
-        notice_fork()
-        if self._end is not None:
-            self.require_alive("the connection")
-        self._collect_garbage()
-        session = self._borrow_owner(keys)
+        session = self._own(keys)
         try:
             if self._end is not None:
                 self.require_alive("the connection")
             yield session
         finally:
             self._give_back_owner(session)
+
+    def _own(self, keys: tuple[int, ...]) -> Session:
+        if not entered[0]:
+            notice_fork()
+        if self._end is not None:
+            self.require_alive("the connection")
+        if self._garbage:
+            self._collect_garbage()
+        return self._borrow_owner(keys)
 
     def _borrow_owner(self, keys: tuple[int, ...]) -> Session:
         try:
@@ -312,19 +317,27 @@ class Connection:
     def _give_back_owner(self, session: Session) -> None:
         at_work.discard(session)
         self._owners.append(session)
-        self._returned_to(self._owners)
+        if self._end is not None or self._waiting:
+            self._returned_to(self._owners)
         if self._leaving and not self._destroying:
             self._destroy_leaving()
 
     def produce(self, calls: Callable[[Session], int], *keys: int) -> int:
         """The CKR of calls that make or change an object by `keys`, in an owner session, another if it was dead."""
-        with self.owning(*keys) as session:
-            rv = calls(session)
+        session, rv = self._produced(calls, keys)
         # Only this answer says that nothing was made.
         if rv == CKR.SESSION_HANDLE_INVALID and self.was_dead(session, rv):
-            with self.owning(*keys) as session:
-                rv = calls(session)
+            session, rv = self._produced(calls, keys)
         return rv
+
+    def _produced(self, calls: Callable[[Session], int], keys: tuple[int, ...]) -> tuple[Session, int]:
+        session = self._own(keys)
+        try:
+            if self._end is not None:
+                self.require_alive("the connection")
+            return session, calls(session)
+        finally:
+            self._give_back_owner(session)
 
     def crypt(
         self, operation: Operation, call: MechanismCall, key: int, data: bytes, room: int, *, once_more: bool = True
@@ -422,27 +435,32 @@ class Connection:
 
         A key that the token has lost is destroyed already.
         """
-        self._leaving.append(handle)
-        self._destroy_leaving()
+        self._destroy_or_queue(handle)
+        if self._leaving:
+            self._destroy_leaving()
 
     def _destroy_leaving(self) -> None:
         with contextlib.suppress(IndexError):
             for _ in range(len(self._leaving)):
-                handle = self._leaving.popleft()
-                with self._destruction.held():
-                    self._destroying += 1
-                    try:
-                        if free := not self._in_use(handle):
-                            self._destroy_now(handle)
-                    finally:
-                        self._destroying -= 1
-                if not free:
-                    self._leaving.append(handle)
-                    # The operation may have ended before the handle was back in the line.
-                    if not self._in_use(handle):
-                        self._destroy_leaving()
+                self._destroy_or_queue(self._leaving.popleft())
+
+    def _destroy_or_queue(self, handle: int) -> None:
+        with self._destruction.held():
+            self._destroying += 1
+            try:
+                if free := not self._in_use(handle):
+                    self._destroy_now(handle)
+            finally:
+                self._destroying -= 1
+        if not free:
+            self._leaving.append(handle)
+            # The operation may have ended before the handle was in the line.
+            if not self._in_use(handle):
+                self._destroy_leaving()
 
     def _in_use(self, handle: int) -> bool:
+        if not at_work:
+            return False
         return any(isinstance(work, Session) and handle in work.keys for work in at_work.copy())
 
     def _destroy_now(self, handle: int) -> None:

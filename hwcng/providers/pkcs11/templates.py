@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 from pkcs11 import Attribute, KeyType, ObjectClass
@@ -35,6 +36,9 @@ Template = Mapping[Attribute, Any]
 
 _MAPPER = AttributeMapper()
 
+KEPT = 256
+"""Templates of one kind that stay packed."""
+
 _SECRET_USAGES: tuple[tuple[Attribute, Usage], ...] = (
     (Attribute.ENCRYPT, Usage.ENCRYPT),
     (Attribute.DECRYPT, Usage.DECRYPT),
@@ -61,26 +65,65 @@ def _protected(exportable: bool) -> dict[Attribute, Any]:
     return {Attribute.PRIVATE: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: exportable}
 
 
-@contextmanager
-def packed(template: Template) -> Iterator[tuple[CData, int]]:
-    """A CK_ATTRIBUTE array and its length, for as long as the block lasts; its memory is wiped afterwards."""
-    attributes = ffi.new("CK_ATTRIBUTE[]", len(template))
-    values: list[CData] = []
-    for attribute, (kind, value) in zip(attributes, template.items(), strict=True):
-        # A label of other software is found by its octets, text or not.
-        raw = value if isinstance(value, bytes) else _MAPPER.pack_attribute(kind, value)
-        octets = ffi.new("unsigned char[]", raw)
-        values.append(octets)
-        attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), octets, len(octets) - 1
-    try:
-        yield attributes, len(template)
-    finally:
-        for octets in values:
+class Packed:
+    """A CK_ATTRIBUTE array, which tokens only read. As a context manager it wipes the octets that it was given."""
+
+    __slots__ = ("_constants", "_octets", "attributes", "count")
+
+    def __init__(self, template: Template) -> None:
+        self.count = len(template)
+        self.attributes: CData = ffi.new("CK_ATTRIBUTE[]", self.count)
+        self._constants: list[CData] = []
+        self._octets: list[CData] = []
+        for index, (kind, value) in enumerate(template.items()):
+            # A label of other software is found by its octets, text or not.
+            if isinstance(value, (bytes, str)):
+                raw = value if isinstance(value, bytes) else _MAPPER.pack_attribute(kind, value)
+                octets, size = ffi.new("unsigned char[]", raw), len(raw)
+                self._octets.append(octets)
+            else:
+                octets, size = _constant(kind, value)
+                self._constants.append(octets)
+            self.attributes[index] = (int(kind), octets, size)
+
+    def __enter__(self) -> tuple[CData, int]:
+        return self.attributes, self.count
+
+    def __exit__(self, *_error: object) -> None:
+        for octets in self._octets:
             ffi.buffer(octets)[:] = bytes(len(octets))
+
+
+@lru_cache(maxsize=1024)
+def _constant(kind: Attribute, value: Any) -> tuple[CData, int]:
+    """A number or a CK_BBOOL and its size: no secret is one."""
+    raw = _MAPPER.pack_attribute(kind, value)
+    return ffi.new("unsigned char[]", raw), len(raw)
+
+
+class FixedTemplate(dict[Attribute, Any]):
+    """A template without secrets that is not changed any more, and packed once."""
+
+    def __init__(self, template: Template) -> None:
+        super().__init__(template)
+        self._packed = Packed(template)
+
+    def packed(self) -> AbstractContextManager[tuple[CData, int]]:
+        return nullcontext((self._packed.attributes, self._packed.count))
+
+
+def packed(template: Template) -> AbstractContextManager[tuple[CData, int]]:
+    """A CK_ATTRIBUTE array and its length, for as long as the block lasts; its memory is wiped afterwards."""
+    return template.packed() if isinstance(template, FixedTemplate) else Packed(template)
 
 
 def secret(spec: SecretSpec, value: bytes | None = None, *, length: bool = False) -> Template:
     """A session secret key. value: its octets for an import. length: whether to say CKA_VALUE_LEN, for a generation."""
+    return _secret(spec, length) if value is None else {**_secret(spec, length), Attribute.VALUE: value}
+
+
+@lru_cache(maxsize=KEPT)
+def _secret(spec: SecretSpec, length: bool) -> FixedTemplate:
     template: dict[Attribute, Any] = {
         Attribute.CLASS: ObjectClass.SECRET_KEY,
         Attribute.KEY_TYPE: SECRET_KINDS[spec.family].key_type,
@@ -89,11 +132,9 @@ def secret(spec: SecretSpec, value: bytes | None = None, *, length: bool = False
         **_protected(spec.exportable),
         **_usages(_SECRET_USAGES, spec.usage),
     }
-    if value is not None:
-        template[Attribute.VALUE] = value
     if length:
         template[Attribute.VALUE_LEN] = spec.bits // 8
-    return template
+    return FixedTemplate(template)
 
 
 def unwrapped(spec: SecretSpec | PairSpec, quirks: Quirks) -> Template:
@@ -104,19 +145,22 @@ def unwrapped(spec: SecretSpec | PairSpec, quirks: Quirks) -> Template:
     return template
 
 
+@lru_cache(maxsize=KEPT)
 def agreed_secret(length: int, readable: bool) -> Template:
     """Z of a key agreement, `length` bytes: to be digested, to key an HMAC, and to be halved."""
-    return {
-        Attribute.CLASS: ObjectClass.SECRET_KEY,
-        Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
-        Attribute.TOKEN: False,
-        Attribute.MODIFIABLE: True,
-        Attribute.VALUE_LEN: length,
-        Attribute.PRIVATE: True,
-        Attribute.SENSITIVE: not readable,
-        Attribute.EXTRACTABLE: readable,
-        **_usages(_SECRET_USAGES, Usage.SIGN | Usage.DERIVE),
-    }
+    return FixedTemplate(
+        {
+            Attribute.CLASS: ObjectClass.SECRET_KEY,
+            Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
+            Attribute.TOKEN: False,
+            Attribute.MODIFIABLE: True,
+            Attribute.VALUE_LEN: length,
+            Attribute.PRIVATE: True,
+            Attribute.SENSITIVE: not readable,
+            Attribute.EXTRACTABLE: readable,
+            **_usages(_SECRET_USAGES, Usage.SIGN | Usage.DERIVE),
+        }
+    )
 
 
 def shared_secret(length: int) -> Template:
@@ -139,6 +183,7 @@ def opaque_keys(identifier: bytes, label: str, length: int, usage: Usage, key_ty
     }
 
 
+@lru_cache(maxsize=KEPT)
 def generated_pair(spec: PairSpec) -> tuple[Template, Template]:
     """Templates of the public and the private half."""
     kind = kind_of(spec)
@@ -153,7 +198,7 @@ def generated_pair(spec: PairSpec) -> tuple[Template, Template]:
         Attribute.DERIVE: False,
         **kind.public_attributes(spec),
     }
-    return public, private(spec)
+    return FixedTemplate(public), FixedTemplate(private(spec))
 
 
 def private(spec: PairSpec) -> dict[Attribute, Any]:
