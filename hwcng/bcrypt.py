@@ -557,7 +557,7 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | NoHandle, cbBuf
     STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
     """
     system = bool(number(dwFlags, "dwFlags") & constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
-    if no_handle(hAlgorithm) and system:
+    if system and no_handle(hAlgorithm):
         handle = None
     else:
         handle = _algorithm(hAlgorithm)

@@ -137,7 +137,12 @@ class AlgorithmHandle(Handle):
         self.function_name = b""
         self.customization = b""
         self.output_length: int | None = None
-        self._provider = provider
+        self._find_provider: Callable[[], Provider] | None = None
+        self._provider: Provider | None = None
+        if isinstance(provider, Provider):
+            self._provider = provider
+        else:
+            self._find_provider = provider
 
     @classmethod
     def open(cls, algorithm: Algorithm, provider: Provider | Callable[[], Provider], flags: int) -> AlgorithmHandle:
@@ -168,9 +173,11 @@ class AlgorithmHandle(Handle):
 
     @property
     def provider(self) -> Provider:
-        if not isinstance(self._provider, Provider):
-            self._provider = self._provider()
-        return self._provider
+        provider = self._provider
+        if provider is None:
+            assert self._find_provider is not None  # noqa: S101 - one of the two is there from the beginning
+            provider = self._provider = self._find_provider()
+        return provider
 
     @property
     def keyed_hash(self) -> bool:

@@ -119,7 +119,7 @@ class Algorithm:
     parameter_sets: tuple[str, ...] = ()
 
     def is_a(self, *interfaces: Interface) -> bool:
-        return any(interface in self.interfaces for interface in interfaces)
+        return any(map(self.interfaces.__contains__, interfaces))
 
     @property
     def asymmetric(self) -> bool:

@@ -231,6 +231,8 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
 
     def check_tag_buffer(self) -> None:
         """Raises STATUS_INVALID_PARAMETER where a writable pbTag is shorter than cbTag. For use before encryption."""
+        if self.pbTag is None:
+            return
         tag = self._writable_tag()
         if tag is not None and len(tag) < self.tag_length:
             raise invalid_parameter(f"pbTag has room for {len(tag)} bytes, cbTag asks for {self.tag_length}")

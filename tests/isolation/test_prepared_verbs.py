@@ -1,0 +1,148 @@
+"""What a key keeps worked out between calls: each call has its own IV, a changed mode is seen, little is left to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import pytest
+
+from hwcng import bcrypt
+from hwcng.cng.keys import SymmetricKey
+from hwcng.contract import Provider
+
+THREADS, ROUNDS = 8, 60
+LARGE = 8 << 20
+BLOCK = bytes(range(64))
+
+
+def key_in(provider: Provider, mode: str = bcrypt.BCRYPT_CHAIN_MODE_CBC) -> SymmetricKey:
+    handle = bcrypt.BCryptOpenAlgorithmProvider(bcrypt.BCRYPT_AES_ALGORITHM, provider)
+    bcrypt.BCryptSetProperty(handle, bcrypt.BCRYPT_CHAINING_MODE, mode)
+    return handle.generate_key(256)
+
+
+def sealed(key: SymmetricKey, nonce: bytes, aad: bytes) -> tuple[bytes, bytes]:
+    info = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(nonce, aad)
+    return bcrypt.BCryptEncrypt(key, BLOCK, info), bytes(info.pbTag or b"")
+
+
+def alike_in_threads(work: Callable[[int], object]) -> None:
+    """Whether calls of several threads at once give what they give one after another."""
+    alone = [work(number) for number in range(THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        together = list(pool.map(lambda number: [work(number) for _ in range(ROUNDS)], range(THREADS)))
+    assert together == [[result] * ROUNDS for result in alone]
+
+
+def test_each_call_has_its_own_iv(provider: Provider) -> None:
+    with key_in(provider) as key:
+        alike_in_threads(lambda number: bcrypt.BCryptEncrypt(key, BLOCK, None, bytes([number] * 16)))
+        alike_in_threads(lambda number: bcrypt.BCryptDecrypt(key, BLOCK, None, bytes([number] * 16)))
+
+
+def test_each_call_has_its_own_nonce_and_data(provider: Provider) -> None:
+    with key_in(provider, bcrypt.BCRYPT_CHAIN_MODE_GCM) as key:
+        alike_in_threads(lambda number: sealed(key, bytes([number] * 12), b"data" * number))
+
+
+def test_authenticated_data_ends_with_its_call(provider: Provider) -> None:
+    with key_in(provider, bcrypt.BCRYPT_CHAIN_MODE_GCM) as key:
+        before = sealed(key, bytes(12), b"")
+        assert sealed(key, bytes(12), os.urandom(100)) != before
+        assert sealed(key, bytes(12), b"") == before
+
+
+def test_a_mode_that_is_set_later_is_seen(provider: Provider) -> None:
+    with key_in(provider) as key:
+        chained = bcrypt.BCryptEncrypt(key, BLOCK, None, bytes(16))
+        bcrypt.BCryptSetProperty(key, bcrypt.BCRYPT_CHAINING_MODE, bcrypt.BCRYPT_CHAIN_MODE_ECB)
+        assert bcrypt.BCryptEncrypt(key, BLOCK)[:16] == bcrypt.BCryptEncrypt(key, BLOCK[:16]) == chained[:16]
+        bcrypt.BCryptSetProperty(key, bcrypt.BCRYPT_CHAINING_MODE, bcrypt.BCRYPT_CHAIN_MODE_CBC)
+        assert bcrypt.BCryptEncrypt(key, BLOCK, None, bytes(16)) == chained
+
+
+def test_tags_of_several_lengths(provider: Provider) -> None:
+    with key_in(provider, bcrypt.BCRYPT_CHAIN_MODE_GCM) as key:
+        tags = []
+        for length in (16, 12, 16):
+            info = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(bytes(12), cbTag=length)
+            bcrypt.BCryptEncrypt(key, BLOCK, info)
+            tags.append(bytes(info.pbTag or b""))
+        assert tags[1] == tags[0][:12] and tags[2] == tags[0]
+
+
+def test_a_large_message_is_in_memory_once_more(provider: Provider) -> None:
+    with key_in(provider) as key:
+        message = bytes(LARGE)
+        tracemalloc.start()
+        try:
+            result = bcrypt.BCryptEncrypt(key, message, None, bytes(16))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert len(result) == LARGE
+        assert peak < 1.1 * LARGE
+        assert bcrypt.BCryptDecrypt(key, result, None, bytes(16)) == message
+
+
+def python_calls(call: Callable[[], object]) -> int:
+    """How many Python functions a call of `call` comes to, itself aside."""
+    seen = []
+
+    def profile(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            seen.append(frame.f_code.co_name)
+
+    call()
+    call()
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return len(seen) - 1
+
+
+def _cbc(provider: Provider) -> Callable[[], object]:
+    key = key_in(provider)
+    return lambda: bcrypt.BCryptEncrypt(key, BLOCK, None, bytes(16))
+
+
+def _gcm(provider: Provider) -> Callable[[], object]:
+    key = key_in(provider, bcrypt.BCRYPT_CHAIN_MODE_GCM)
+    return lambda: sealed(key, bytes(12), b"")
+
+
+def _hmac(provider: Provider) -> Callable[[], object]:
+    handle = bcrypt.BCryptOpenAlgorithmProvider("SHA256", provider, bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG)
+    key = handle.generate_key(256)
+    return lambda: bcrypt.BCryptHash(handle, key, BLOCK)
+
+
+def _ecdsa(provider: Provider) -> Callable[[], object]:
+    pair = bcrypt.BCryptGenerateKeyPair(bcrypt.BCryptOpenAlgorithmProvider("ECDSA_P256", provider), 256)
+    bcrypt.BCryptFinalizeKeyPair(pair)
+    return lambda: bcrypt.BCryptSignHash(pair, None, bytes(32))
+
+
+def _random(provider: Provider) -> Callable[[], object]:
+    handle = bcrypt.BCryptOpenAlgorithmProvider("RNG", provider)
+    return lambda: bcrypt.BCryptGenRandom(handle, 32)
+
+
+def _aes_key(provider: Provider) -> Callable[[], object]:
+    handle = bcrypt.BCryptOpenAlgorithmProvider("AES", provider)
+    return lambda: bcrypt.BCryptDestroyKey(handle.generate_key(256))
+
+
+# Twice to five times as many, where each call works out what the key and its mode decide.
+@pytest.mark.parametrize(
+    ("make", "most"), [(_cbc, 20), (_gcm, 36), (_hmac, 16), (_ecdsa, 20), (_random, 20), (_aes_key, 100)]
+)
+def test_little_is_left_to_do(make: Callable[[Provider], Callable[[], object]], most: int, provider: Provider) -> None:
+    assert python_calls(make(provider)) <= most
