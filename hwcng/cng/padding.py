@@ -214,6 +214,8 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
     def tag_length(self) -> int:
         """cbTag. Raises STATUS_INVALID_PARAMETER where it is no length."""
         given = self._cbTag
+        if given is None and self.pbTag is None:
+            return _DEFAULT_TAG_LENGTH
         return number(self.cbTag if given is None else given, "cbTag")
 
     def _writable_tag(self) -> memoryview | None:
@@ -243,7 +245,7 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
         Raises STATUS_INVALID_PARAMETER where a writable pbTag is shorter than cbTag.
         """
         self.check_tag_buffer()
-        buffer = self._writable_tag()
+        buffer = None if self.pbTag is None else self._writable_tag()
         if buffer is None:
             self.pbTag = tag
         else:

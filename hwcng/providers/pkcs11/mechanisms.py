@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-from asn1crypto.core import OctetString
 from pkcs11 import MGF, Mechanism
 
 from hwcng.contract.specs import AeadSpec, CipherSpec, CounterKdfSpec, HkdfSpec, MlDsaSpec, RsaOaepSpec, RsaPssSpec
@@ -278,10 +277,15 @@ def oaep(spec: RsaOaepSpec) -> MechanismCall:
     return _structured(int(Mechanism.RSA_PKCS_OAEP), parameters, label)
 
 
+def _octet_string(octets: bytes) -> bytes:
+    """DER of an OCTET STRING of fewer than 256 octets (X.690, 8.7): no point of a curve here has more."""
+    return bytes((4, len(octets)) if len(octets) < 128 else (4, 0x81, len(octets))) + octets
+
+
 def ecdh(point: bytes, *, der: bool) -> MechanismCall:
     """point: the peer's, uncompressed (SEC 1, 2.3.3). der: whether the token wants it in a DER OCTET STRING."""
     if der:
-        point = OctetString(point).dump()
+        point = _octet_string(point)
     pointer = ffi.from_buffer(point)
     parameters = ffi.new("CK_ECDH1_DERIVE_PARAMS *")
     parameters.kdf = CKD_NULL
