@@ -7,7 +7,7 @@ is an NTSTATUS unless a function says another; the faces of ncrypt.h and wincryp
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeAlias, cast
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, invalid_parameter, told
@@ -177,27 +177,31 @@ def reserved(value: object, name: str) -> None:
         raise invalid_parameter(f"{name} must be None")
 
 
-@contextmanager
-def holding(buffer: object, required: int, name: str) -> Iterator[memoryview | None]:
+_NOTHING_HELD = nullcontext()
+
+
+def holding(buffer: object, required: int, name: str) -> AbstractContextManager[memoryview | None]:
     """Checks a caller-supplied object and exports it, so that it cannot be resized while it is held.
 
     required: bytes, the ObjectLength. Nothing is ever written to it. The new handle holds it after the block; a block
     that fails lets go of it. Raises STATUS_BUFFER_TOO_SMALL where it is shorter, STATUS_INVALID_PARAMETER where it is
     no writable buffer.
     """
+    return _NOTHING_HELD if buffer is None else _held(buffer, required, name)
+
+
+@contextmanager
+def _held(buffer: object, required: int, name: str) -> Iterator[memoryview]:
     view = _writable_view(buffer, required, name)
     try:
         yield view
     except BaseException:
         # The error's traceback would hold the buffer for as long as somebody keeps the error.
-        if view is not None:
-            view.release()
+        view.release()
         raise
 
 
-def _writable_view(buffer: object, required: int, name: str) -> memoryview | None:
-    if buffer is None:
-        return None
+def _writable_view(buffer: object, required: int, name: str) -> memoryview:
     try:
         view = memoryview(cast(Octets, buffer))
     except (TypeError, ValueError, BufferError):

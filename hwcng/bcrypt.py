@@ -556,7 +556,8 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | NoHandle, cbBuf
     Raises STATUS_INVALID_HANDLE for None without that flag and for a handle of another algorithm,
     STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
     """
-    system = bool(number(dwFlags, "dwFlags") & constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
+    given = number(dwFlags, "dwFlags")
+    system = bool(given & constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
     if system and no_handle(hAlgorithm):
         handle = None
     else:
@@ -566,7 +567,8 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | NoHandle, cbBuf
         if system:
             raise invalid_parameter("BCRYPT_USE_SYSTEM_PREFERRED_RNG goes with hAlgorithm None")
     length = random_length(cbBuffer, "cbBuffer")
-    flags(dwFlags, constants.BCRYPT_RNG_USE_ENTROPY_IN_BUFFER | constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
+    if given:
+        flags(given, constants.BCRYPT_RNG_USE_ENTROPY_IN_BUFFER | constants.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
     return os.urandom(length) if handle is None else handle.provider.random(length)
 
 

@@ -63,3 +63,9 @@ def test_a_token_that_makes_none(token: Provider) -> None:
         token.random(5000)
     assert error.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
     assert len(token.random(5000)) == 5000
+
+
+@pytest.mark.parametrize("length", [1001, 40_000, 65_536])
+def test_what_one_call_would_hold_comes_whole_too(token: Provider, length: int) -> None:
+    with Meagre(token, 1000, DATA_LEN_RANGE) as meagre:
+        assert len(token.random(length)) == length == sum(meagre.served)

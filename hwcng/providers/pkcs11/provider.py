@@ -262,25 +262,24 @@ class Pkcs11Provider(Provider):
             )
 
     def random(self, length: int) -> bytes:
-        if length <= self._random_part:
-            return self._random_octets(length)
-        parts, missing = [], length
-        while missing:
-            parts.append(self._random_octets(min(missing, self._random_part)))
-            missing -= len(parts[-1])
-        return b"".join(parts)
-
-    def _random_octets(self, length: int) -> bytes:
-        """Up to `length` octets: fewer where the token refuses so many in one call, which is kept in mind."""
+        if length > self._random_part:
+            parts, missing = [], length
+            while missing:
+                parts.append(self.random(min(missing, self._random_part)))
+                missing -= len(parts[-1])
+            return b"".join(parts)
         if not length:
             return b""
         connection = self._connection
         generated = _Random(connection.cryptoki, length)
         if rv := connection.perform(generated):
             raise connection.error(rv, "C_GenerateRandom failed")
-        if len(generated.octets) < length:
-            self._random_part = len(generated.octets)
-        return generated.octets
+        octets = generated.octets
+        if len(octets) == length:
+            return octets
+        # The token refuses so many in one call, which is kept in mind.
+        self._random_part = len(octets)
+        return octets + self.random(length - len(octets))
 
     def _kind_of_secret(self, spec: SecretSpec) -> SecretKind:
         """The kind of a secret key that the token can hold, else STATUS_NOT_SUPPORTED."""
