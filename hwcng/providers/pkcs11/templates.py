@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +34,7 @@ __all__ = [
 Template = Mapping[Attribute, Any]
 
 _MAPPER = AttributeMapper()
+_CK_ULONG = 8
 
 KEPT = 256
 """Templates of one kind that stay packed."""
@@ -66,53 +66,70 @@ def _protected(exportable: bool) -> dict[Attribute, Any]:
 
 
 class Packed:
-    """A CK_ATTRIBUTE array, which tokens only read. As a context manager it wipes the octets that it was given."""
+    """A CK_ATTRIBUTE array and the octets it points to. As a context manager it wipes them at the end, or gives itself
+    back to the template that is `home`, for the next to use, where the token left it as it was.
+    """
 
-    __slots__ = ("_constants", "_octets", "attributes", "count")
+    __slots__ = ("_attributes", "_before", "_home", "_octets", "_values")
 
-    def __init__(self, template: Template) -> None:
-        self.count = len(template)
-        self.attributes: CData = ffi.new("CK_ATTRIBUTE[]", self.count)
-        self._constants: list[CData] = []
-        self._octets: list[CData] = []
-        for index, (kind, value) in enumerate(template.items()):
-            # A label of other software is found by its octets, text or not.
-            if isinstance(value, (bytes, str)):
-                raw = value if isinstance(value, bytes) else _MAPPER.pack_attribute(kind, value)
-                octets, size = ffi.new("unsigned char[]", raw), len(raw)
-                self._octets.append(octets)
-            else:
-                octets, size = _constant(kind, value)
-                self._constants.append(octets)
-            self.attributes[index] = (int(kind), octets, size)
+    def __init__(self, template: Template, home: FixedTemplate | None = None) -> None:
+        values = [_octets_of(kind, value) for kind, value in template.items()]
+        self._values: CData = ffi.new("unsigned char[]", b"".join(map(_aligned, values)))
+        self._attributes: CData = ffi.new("CK_ATTRIBUTE[]", len(values))
+        self._octets = ffi.buffer(self._values)
+        offset = 0
+        for index, (kind, octets) in enumerate(zip(template, values, strict=True)):
+            self._attributes[index] = (int(kind), self._values + offset, len(octets))
+            offset += len(_aligned(octets))
+        self._home = home
+        self._before = self._state() if home is not None else None
+
+    def _state(self) -> tuple[bytes, bytes]:
+        return ffi.buffer(self._attributes)[:], self._octets[:]
 
     def __enter__(self) -> tuple[CData, int]:
-        return self.attributes, self.count
+        return self._attributes, len(self._attributes)
 
     def __exit__(self, *_error: object) -> None:
-        for octets in self._octets:
-            ffi.buffer(octets)[:] = bytes(len(octets))
+        if self._home is None:
+            self._octets[:] = bytes(len(self._octets))
+        elif self._state() == self._before:
+            self._home.free.append(self)
+
+
+def _aligned(octets: bytes) -> bytes:
+    """So that the next value begins where a CK_ULONG may."""
+    return octets.ljust(-(-len(octets) // _CK_ULONG) * _CK_ULONG, b"\0")
+
+
+def _octets_of(kind: Attribute, value: Any) -> bytes:
+    # A label of other software is found by its octets, text or not.
+    if isinstance(value, bytes):
+        return value
+    return _number(kind, value) if isinstance(value, int) else _MAPPER.pack_attribute(kind, value)
 
 
 @lru_cache(maxsize=1024)
-def _constant(kind: Attribute, value: Any) -> tuple[CData, int]:
-    """A number or a CK_BBOOL and its size: no secret is one."""
-    raw = _MAPPER.pack_attribute(kind, value)
-    return ffi.new("unsigned char[]", raw), len(raw)
+def _number(kind: Attribute, value: int) -> bytes:
+    """A CK_ULONG or a CK_BBOOL: no secret is one."""
+    return _MAPPER.pack_attribute(kind, value)
 
 
 class FixedTemplate(dict[Attribute, Any]):
-    """A template without secrets that is not changed any more, and packed once."""
+    """A template without secrets that is not changed any more, and packed once for each of those who use it at once."""
 
     def __init__(self, template: Template) -> None:
         super().__init__(template)
-        self._packed = Packed(template)
+        self.free: list[Packed] = []
 
-    def packed(self) -> AbstractContextManager[tuple[CData, int]]:
-        return nullcontext((self._packed.attributes, self._packed.count))
+    def packed(self) -> Packed:
+        try:
+            return self.free.pop()
+        except IndexError:
+            return Packed(self, self)
 
 
-def packed(template: Template) -> AbstractContextManager[tuple[CData, int]]:
+def packed(template: Template) -> Packed:
     """A CK_ATTRIBUTE array and its length, for as long as the block lasts; its memory is wiped afterwards."""
     return template.packed() if isinstance(template, FixedTemplate) else Packed(template)
 
