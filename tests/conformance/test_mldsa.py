@@ -229,10 +229,13 @@ def test_the_parameter_set_of_an_empty_pair(algorithm: AlgorithmHandle, untouche
     with untouched(STATUS_INVALID_PARAMETER):
         bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_KEY_LENGTH, 256)
     bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_KEY_LENGTH, 0)
-    for name in (bcrypt.BCRYPT_PARAMETER_SET_NAME, bcrypt.BCRYPT_SIGNATURE_LENGTH, bcrypt.BCRYPT_KEY_STRENGTH):
+    for name in (bcrypt.BCRYPT_PARAMETER_SET_NAME, bcrypt.BCRYPT_SIGNATURE_LENGTH):
         with untouched(NTSTATUS.STATUS_INVALID_HANDLE):
             bcrypt.BCryptGetProperty(pair, name)
+    # As of every pair, the strength follows from what is set.
+    strength = bcrypt.BCryptGetProperty(pair, bcrypt.BCRYPT_KEY_STRENGTH)
     bcrypt.BCryptFinalizeKeyPair(pair)
+    assert bcrypt.BCryptGetProperty(pair, bcrypt.BCRYPT_KEY_STRENGTH) == strength
     assert bcrypt.BCryptGetProperty(pair, bcrypt.BCRYPT_PARAMETER_SET_NAME) == "44"
     with untouched(NTSTATUS.STATUS_INVALID_HANDLE):
         bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_PARAMETER_SET_NAME, "65")

@@ -248,7 +248,24 @@ def test_a_lost_operation_begins_again(nss_provider: Provider) -> None:
 
 
 @pytest.mark.parametrize("function", ["C_EncryptInit", "C_EncryptUpdate"])
-def test_a_lost_session_ends_the_key_as_any_other(function: str) -> None:
+def test_one_operations_failure_ends_no_key(function: str) -> None:
+    """The session is asked, and it lives: nothing but this operation is lost."""
+    with hwcng.open_provider(NSS_URI) as provider:
+        need(provider, "RC4")
+        key = cipher_key(provider, "RC4", SECRET)
+        running = cipher_key(provider, "RC4", SECRET)
+        first = bcrypt.BCryptEncrypt(running, DATA)
+        with FaultInjector(provider) as faults:
+            faults.fail(function, CKR.SESSION_HANDLE_INVALID, nth=1)
+            with fails(NTSTATUS.STATUS_DEVICE_NOT_CONNECTED):
+                bcrypt.BCryptEncrypt(key, DATA)
+        assert (key.stream_offset, running.stream_offset) == (0, len(DATA))
+        assert bcrypt.BCryptEncrypt(key, DATA) == first == oracle.rc4(SECRET, DATA)
+        assert first + bcrypt.BCryptEncrypt(running, DATA) == oracle.rc4(SECRET, DATA + DATA)
+
+
+@pytest.mark.parametrize("function", ["C_EncryptInit", "C_EncryptUpdate"])
+def test_a_lost_connection_ends_the_key_as_any_other(function: str) -> None:
     """The next key of the provider is made in a new connection."""
     with hwcng.open_provider(NSS_URI) as provider:
         need(provider, "RC4")
@@ -257,6 +274,7 @@ def test_a_lost_session_ends_the_key_as_any_other(function: str) -> None:
         bcrypt.BCryptEncrypt(running, DATA[:10])
         with FaultInjector(provider) as faults:
             faults.fail(function, CKR.SESSION_HANDLE_INVALID, nth=1)
+            faults.fail("C_GetSessionInfo", CKR.SESSION_HANDLE_INVALID)
             with fails(NTSTATUS.STATUS_DEVICE_NOT_CONNECTED):
                 bcrypt.BCryptEncrypt(key, DATA)
         for dead in (key, running):

@@ -14,15 +14,21 @@ from hwcng.bcrypt import (
     BCRYPT_KDF_TLS_PRF,
     BCRYPT_KEY_DATA_BLOB,
     BCRYPT_KEY_LENGTH,
+    BCRYPT_MULTI_FLAG,
     BCRYPT_OPAQUE_KEY_BLOB,
+    BCRYPT_OPERATION_TYPE_HASH,
     BCRYPT_PAD_PKCS1,
     BCRYPT_PKCS1_PADDING_INFO,
     BCRYPT_PSS_PADDING_INFO,
     BCRYPT_PUBLIC_KEY_BLOB,
+    CRYPT_ALL_FUNCTIONS,
+    CRYPT_ALL_PROVIDERS,
+    CRYPT_UM,
     KDF_GENERIC_PARAMETER,
     KDF_HASH_ALGORITHM,
     BCryptCloseAlgorithmProvider,
     BCryptCreateHash,
+    BCryptCreateMultiHash,
     BCryptDecapsulate,
     BCryptDecrypt,
     BCryptDeriveKey,
@@ -35,6 +41,7 @@ from hwcng.bcrypt import (
     BCryptEncapsulate,
     BCryptEncrypt,
     BCryptEnumAlgorithms,
+    BCryptEnumProviders,
     BCryptExportKey,
     BCryptFinishHash,
     BCryptGenerateKeyPair,
@@ -44,6 +51,8 @@ from hwcng.bcrypt import (
     BCryptImportKey,
     BCryptImportKeyPair,
     BCryptKeyDerivation,
+    BCryptProcessMultiOperations,
+    BCryptResolveProviders,
     BCryptSecretAgreement,
     BCryptSetProperty,
     BCryptSignHash,
@@ -109,6 +118,18 @@ FLAGS = {
     "BCryptFinishHash": ("HSH-04", 0, lambda s, f: BCryptFinishHash(s.hashing, f)),
     "BCryptDuplicateHash": ("HSH-07", 0, lambda s, f: BCryptDuplicateHash(s.hashing, None, f)),
     "BCryptEnumAlgorithms": ("5.3", 0, lambda s, f: BCryptEnumAlgorithms(0, f)),
+    "BCryptEnumProviders": (None, 0, lambda s, f: BCryptEnumProviders("AES", f)),
+    "BCryptResolveProviders": (
+        None,
+        CRYPT_ALL_FUNCTIONS | CRYPT_ALL_PROVIDERS,
+        lambda s, f: BCryptResolveProviders(None, 0, None, None, CRYPT_UM, f),
+    ),
+    "BCryptCreateMultiHash": (None, 0x20, lambda s, f: BCryptCreateMultiHash(s.multi, 1, None, None, f)),
+    "BCryptProcessMultiOperations": (
+        None,
+        0,
+        lambda s, f: BCryptProcessMultiOperations(s.hashes, BCRYPT_OPERATION_TYPE_HASH, [], f),
+    ),
     "BCryptCloseAlgorithmProvider": ("5.2", 0, lambda s, f: BCryptCloseAlgorithmProvider(s.aes, f)),
 }
 
@@ -122,6 +143,8 @@ class Set:
         self.key, self.rsa, self.ecdsa, self.ecdh = key, pair("RSA"), pair("ECDSA_P256"), pair("ECDH_P256")
         self.secret, self.hashing = BCryptSecretAgreement(self.ecdh, self.ecdh), BCryptCreateHash(self.sha256)
         self.hmac = algorithm("SHA256", BCRYPT_ALG_HANDLE_HMAC_FLAG)
+        self.multi = algorithm("SHA256", BCRYPT_MULTI_FLAG)
+        self.hashes = BCryptCreateMultiHash(self.multi, 1)
         self.concat = BCryptGenerateSymmetricKey(algorithm("SP800_56A_CONCAT"), None, SECRET)
         self.capi = BCryptGenerateSymmetricKey(algorithm("CAPI_KDF"), None, SECRET)
         x, y, _ = ecc_key(256)

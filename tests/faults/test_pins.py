@@ -51,13 +51,13 @@ def sent(provider: Provider) -> Iterator[list[bytes]]:
 
 @pytest.fixture
 def flags(provider: Provider) -> Iterator[Callable[[int], None]]:
-    """What C_TOKEN_INFO says of the PIN from now on."""
+    """What C_TOKEN_INFO says of the PIN from now on, whatever earlier tests left in the token."""
     said = [0]
 
     def saying(name: str, function: CFunction) -> CFunction:
         def token_info(slot: int, info: object) -> int:
             rv = function(slot, info)
-            info.flags |= said[0]  # type: ignore[attr-defined]
+            info.flags = info.flags & ~(COUNT_LOW | FINAL_TRY | LOCKED) | said[0]  # type: ignore[attr-defined]
             return rv
 
         return token_info if name == "C_GetTokenInfo" else function

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from tpm2.helpers import below_root
 
-from hwcng.cng import host
 from hwcng.contract.material import EcPublicKey, RsaPublicKey
 from hwcng.contract.specs import EcdsaSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, RsaRawSpec
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.hostcrypto import ecc
 from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.keys import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
@@ -52,7 +52,7 @@ def test_every_digest_that_the_hash_has_room_for(load: Load, curve: int, hash_na
         digest = bytes(range(1, length + 1))
         if min(length, curve // 8) <= size:
             signature = key.sign_digest(EcdsaSpec(), digest)
-            host.verify(key.public, EcdsaSpec(), digest[: curve // 8], signature)
+            ecc.verify(key.public, EcdsaSpec(), digest[: curve // 8], signature)
         else:
             named(lambda: key.sign_digest(EcdsaSpec(), digest), hash_name.upper(), f"{size} bytes")  # noqa: B023
 
