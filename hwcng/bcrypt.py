@@ -14,16 +14,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, string
-from hwcng.cng import capi_kdf, constants, derivation, hashing, multi_hash, pairs, properties, registrations, symmetric
-from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.algorithms import ALGORITHMS, Interface, Operation, PseudoHandle
+from hwcng.cng import constants, derivation_key, hashing, key_pair, multi_hash, properties, registrations, symmetric_key
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.algorithm_table import ALGORITHMS, Interface, Operation, PseudoHandle
 from hwcng.cng.constants import *  # noqa: F403
-from hwcng.cng.derivation import KdfKey
+from hwcng.cng.derivation_key import KdfKey
+from hwcng.cng.derive import crypt_derive_key
+from hwcng.cng.derive.functions import LARGEST_DERIVATION
+from hwcng.cng.derive.parameters import ParameterList
 from hwcng.cng.handles import Handle, NoHandle, invalid_handle, invalid_parameter, no_handle, not_supported, told_handle
-from hwcng.cng.kdf import LARGEST_DERIVATION
 from hwcng.cng.keys import HashObject, KeyPair, Secret, SymmetricKey
 from hwcng.cng.multi_hash import MultiHash
-from hwcng.cng.parameters import ParameterList
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
 from hwcng.errors import NTSTATUS, CngError, told
@@ -195,8 +196,8 @@ def BCryptGenerateSymmetricKey(
     secret = octets(pbSecret, "pbSecret")
     flags(dwFlags)
     if handle.algorithm.derives:
-        return derivation.import_secret(handle, secret, pbKeyObject)
-    return symmetric.import_secret(handle, secret, pbKeyObject)
+        return derivation_key.import_secret(handle, secret, pbKeyObject)
+    return symmetric_key.import_secret(handle, secret, pbKeyObject)
 
 
 def _require_symmetric(handle: AlgorithmHandle) -> None:
@@ -217,7 +218,7 @@ def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: 
     handle = _algorithm(hAlgorithm)
     if not handle.algorithm.asymmetric:
         raise not_supported(f"{handle.name} does not use key pairs")
-    return pairs.create(handle, number(dwLength, "dwLength"), number(dwFlags, "dwFlags"))
+    return key_pair.create(handle, number(dwLength, "dwLength"), number(dwFlags, "dwFlags"))
 
 
 def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
@@ -271,8 +272,8 @@ def BCryptImportKey(
     _require_symmetric(handle)
     flags(dwFlags)
     if handle.algorithm.derives:
-        return derivation.import_blob(handle, blob_type, blob, pbKeyObject)
-    return symmetric.import_blob(handle, hImportKey, blob_type, blob, pbKeyObject)
+        return derivation_key.import_blob(handle, blob_type, blob, pbKeyObject)
+    return symmetric_key.import_blob(handle, hImportKey, blob_type, blob, pbKeyObject)
 
 
 def BCryptImportKeyPair(
@@ -294,7 +295,7 @@ def BCryptImportKeyPair(
     handle = _algorithm(hAlgorithm)
     blob_type, blob = string(pszBlobType, "pszBlobType"), octets(pbInput, "pbInput")
     _validation(dwFlags, _IMPORT_VALIDATIONS)
-    return pairs.import_blob(handle, blob_type, blob)
+    return key_pair.import_blob(handle, blob_type, blob)
 
 
 def BCryptExportKey(
@@ -505,9 +506,11 @@ def BCryptDeriveKeyCapi(
     if hash_function is None or not hash_function.digest_info_prefix:
         raise invalid_parameter(f"{hash_object.algorithm.name} is not a hash that keys are derived from")
     length = number(cbDerivedKey, "cbDerivedKey")
-    capi_kdf.check_length(hash_function, length)
+    crypt_derive_key.check_length(hash_function, length)
     digest = hash_object.finish()
-    return capi_kdf.expand(hash_function, digest, length, for_block_cipher=target in capi_kdf.BLOCK_CIPHERS)
+    return crypt_derive_key.expand(
+        hash_function, digest, length, for_block_cipher=target in crypt_derive_key.BLOCK_CIPHERS
+    )
 
 
 def BCryptDestroySecret(hSecret: Secret) -> None:

@@ -16,7 +16,7 @@ _LATE = (
     "hwcng.attestation",
     "hwcng.named_keys",
     "hwcng.capi.translation",
-    "hwcng.cng.derived_keys",
+    "hwcng.cng.making",
     "hwcng.cng.first_uses",
     "hwcng.cng.ncrypt_import",
     "cryptography.exceptions",

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import string
-from hwcng.cng import named
+from hwcng.cng import naming
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.errors import CngError
 from hwcng.providers.addressing import provider_of_key
@@ -41,9 +41,9 @@ def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
     uri, pin = string(uri, "the URI of a key"), checked_pin(pin)
     if scheme_of(uri) == "pkcs11":
         provider, name = provider_of_key(uri, pin=pin)
-        return named.open_named(provider, name)
+        return naming.open_named(provider, name)
     provider, name = provider_of_key(uri)
-    return named.open_named(provider, name, pin=pin() if callable(pin) else pin)
+    return naming.open_named(provider, name, pin=pin() if callable(pin) else pin)
 
 
 def unopened_key(kind: str, uri: str) -> KeyPair | SymmetricKey:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hwcng import bcrypt
 from hwcng.arguments import Octets, flags, number, octets, pairs, string
 from hwcng.bcrypt import *  # noqa: F403
-from hwcng.cng import named, ncrypt_constants, ncrypt_properties
+from hwcng.cng import naming, ncrypt_constants, ncrypt_properties
 from hwcng.cng import ncrypt_constants as names
-from hwcng.cng.algorithms import ALGORITHMS, Operation
-from hwcng.cng.derivation import KdfKey
+from hwcng.cng.algorithm_table import ALGORITHMS, Operation
+from hwcng.cng.derivation_key import KdfKey
+from hwcng.cng.derive.parameters import ParameterList
 from hwcng.cng.handles import NoHandle, invalid_handle, invalid_parameter, no_handle, not_supported, told_handle
 from hwcng.cng.keys import KeyPair, Secret, SymmetricKey
 from hwcng.cng.ncrypt_constants import *  # noqa: F403
@@ -34,7 +35,6 @@ from hwcng.cng.ncrypt_import import Parameters, parameter, read_blob, text_param
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider, begin_key, storable_algorithm
 from hwcng.cng.ncrypt_status import answering_security_status, refuse, security_status
 from hwcng.cng.ncrypt_use import decrypt, encrypt, export, sign, verify
-from hwcng.cng.parameters import ParameterList
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError, told
 from hwcng.providers import registry
@@ -220,7 +220,7 @@ def NCryptOpenKey(hProvider: StorageProvider, pszKeyName: str, dwLegacyKeySpec: 
     storage, name = _storage(hProvider), _text(pszKeyName, "pszKeyName")
     _flags(dwFlags, _OPEN_FLAGS)
     _legacy_key_spec(dwLegacyKeySpec)
-    key = named.open_named(storage.provider, name, pin=storage.pin)
+    key = naming.open_named(storage.provider, name, pin=storage.pin)
     return NCryptKey(storage, key=key, name=key.name, key_type=_key_type(dwFlags))
 
 
@@ -239,7 +239,7 @@ def NCryptEnumKeys(hProvider: StorageProvider, dwFlags: int = 0) -> Iterator[NCr
 def _listed(provider: Provider, key_type: int) -> Iterator[NCryptKeyName]:
     with security_status():
         for record in provider.list_keys():
-            yield NCryptKeyName(record.address or record.name, named.algorithm_name(record.spec), 0, key_type)
+            yield NCryptKeyName(record.address or record.name, naming.algorithm_name(record.spec), 0, key_type)
 
 
 @answering_security_status

@@ -14,9 +14,9 @@ from weakref import WeakSet, WeakValueDictionary
 
 from hwcng.capi import constants as c
 from hwcng.capi.errors import failing_as, failure
-from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.algorithms import ALGORITHMS
-from hwcng.cng.pairs import KeyPair
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.algorithm_table import ALGORITHMS
+from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.provider import Provider

@@ -13,8 +13,8 @@ from hwcng.capi.containers import Container, MemoryContainer, TokenContainer
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.limits import CSPS, DEFAULT_CSPS, Csp
 from hwcng.capi.provider_defaults import default_csp
-from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.handles import Handle
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support

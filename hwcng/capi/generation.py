@@ -15,8 +15,8 @@ from hwcng.capi.keys import CapiKey
 from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.pregen import PregenKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
-from hwcng.cng import capi_kdf
-from hwcng.cng.pairs import KeyPair
+from hwcng.cng.derive import crypt_derive_key
+from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
@@ -197,9 +197,9 @@ def derive(context: Context, algid: int, base: CapiHash, flags: int) -> SessionK
         raise failure(HRESULT.NTE_BAD_HASH, f"no key is derived from {base.row.name}")
     digest = base.value()
     stored_bits = row.stored_bits(bits)
-    for_block_cipher = row.algorithm in capi_kdf.BLOCK_CIPHERS
+    for_block_cipher = row.algorithm in crypt_derive_key.BLOCK_CIPHERS
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_HASH}):
-        value = capi_kdf.expand(function, digest, stored_bits // 8, for_block_cipher=for_block_cipher)
+        value = crypt_derive_key.expand(function, digest, stored_bits // 8, for_block_cipher=for_block_cipher)
     salt = default_salt(context, row, bits, flags, digest[stored_bits // 8 :])
     spec = secret_spec(context, row, stored_bits, exportable=bool(flags & c.CRYPT_EXPORTABLE))
     return SessionKey(context, row, context.provider.import_secret(spec, value), salt=salt)

@@ -9,8 +9,8 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.keys import CapiKey, bad_key, bad_state
 from hwcng.cng.flags import PaddingFlag
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.padding import BCRYPT_OAEP_PADDING_INFO, BCRYPT_PKCS1_PADDING_INFO
-from hwcng.cng.pairs import KeyPair
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
 from hwcng.errors import HRESULT, NTSTATUS
 

@@ -12,7 +12,7 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.keys import bad_state
 from hwcng.capi.pair_keys import PairKey
-from hwcng.cng.pairs import KeyPair
+from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import DhDomain, DsaDomain
 from hwcng.errors import HRESULT, NTSTATUS

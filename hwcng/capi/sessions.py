@@ -15,8 +15,8 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.errors import Code, failing_as, failure
 from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.limits import LONGEST_ENCRYPTING
-from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.algorithm_table import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import HmacSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage

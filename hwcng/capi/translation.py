@@ -9,7 +9,7 @@ from hwcng.capi.generation import user_key
 from hwcng.capi.keys import CapiKey
 from hwcng.capi.pair_keys import PairKey
 from hwcng.cng.handles import invalid_handle, not_supported, told_handle
-from hwcng.cng.pairs import KeyPair
+from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, Win32Error, told
 

@@ -20,7 +20,7 @@ from hwcng.capi.keys import CapiKey, bad_key, bad_state
 from hwcng.capi.pair_keys import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
 from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
 from hwcng.cng import public_key_info
-from hwcng.cng.pairs import KeyPair
+from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import (
     DhPublicKey,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng import kdf
-from hwcng.cng.algorithm import AlgorithmHandle
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.derive import functions
+from hwcng.cng.derive.hkdf import HkdfState
+from hwcng.cng.derive.parameters import ParameterList
 from hwcng.cng.handles import Handle, in_use
-from hwcng.cng.hkdf import HkdfState
-from hwcng.cng.parameters import ParameterList
 from hwcng.contract.keys import AgreedSecret
 
 if TYPE_CHECKING:
-    from hwcng.cng.symmetric import SymmetricKey
+    from hwcng.cng.symmetric_key import SymmetricKey
 
 __all__ = ["Secret"]
 
@@ -40,7 +40,7 @@ class Secret(Handle):
     @in_use
     def derive(self, function: str, parameters: ParameterList | None, length: int | None, flags: int = 0) -> bytes:
         """Key material for the caller. length: bytes at most, None for the function's natural length."""
-        return kdf.derive(self.agreed, self.bits, self.hkdf, function, parameters, length, flags)
+        return functions.derive(self.agreed, self.bits, self.hkdf, function, parameters, length, flags)
 
     @in_use
     def derive_to_key(
@@ -56,10 +56,10 @@ class Secret(Handle):
         digest where the function makes but one, and where the token has no mechanism for it; STATUS_INVALID_PARAMETER
         for a length that the algorithm does not have.
         """
-        from hwcng.cng import derived_keys
+        from hwcng.cng import making
 
         provider = self.algorithm_handle.provider
-        return derived_keys.from_secret(self.agreed, provider, self.bits, self.hkdf, function, parameters, handle, bits)
+        return making.from_secret(self.agreed, provider, self.bits, self.hkdf, function, parameters, handle, bits)
 
     def destroy(self) -> None:
         if self.alive:

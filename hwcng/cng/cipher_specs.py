@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy
+from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.contract.specs import SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage

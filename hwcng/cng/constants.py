@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwcng.cng import multi_hash
-from hwcng.cng.algorithm import (
+from hwcng.cng.algorithm_handle import (
     BCRYPT_ALG_HANDLE_HMAC_FLAG,
     BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS,
     BCRYPT_HASH_REUSABLE_FLAG,
@@ -12,7 +12,7 @@ from hwcng.cng.algorithm import (
     BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG,
     ExportPolicy,
 )
-from hwcng.cng.algorithms import (
+from hwcng.cng.algorithm_table import (
     BCRYPT_CHAIN_MODE_CBC,
     BCRYPT_CHAIN_MODE_CCM,
     BCRYPT_CHAIN_MODE_CFB,
@@ -63,8 +63,20 @@ from hwcng.cng.blobs import (
     LEGACY_RSAPRIVATE_BLOB,
     LEGACY_RSAPUBLIC_BLOB,
 )
-from hwcng.cng.derivation import (
+from hwcng.cng.derivation_key import (
     BCRYPT_CAPI_AES_FLAG,
+)
+from hwcng.cng.derive.functions import (
+    BCRYPT_KDF_HASH,
+    BCRYPT_KDF_HKDF,
+    BCRYPT_KDF_HMAC,
+    BCRYPT_KDF_RAW_SECRET,
+    BCRYPT_KDF_TLS_PRF,
+    BCRYPT_SP80056A_CONCAT_KDF,
+    KDF_USE_SECRET_AS_HMAC_KEY_FLAG,
+)
+from hwcng.cng.derive.parameters import (
+    BufferType,
 )
 from hwcng.cng.dh_blobs import (
     BCRYPT_DH_PARAMETERS,
@@ -103,15 +115,6 @@ from hwcng.cng.flags import (
 from hwcng.cng.hashing import (
     BCRYPT_HASH_DONT_RESET_FLAG,
 )
-from hwcng.cng.kdf import (
-    BCRYPT_KDF_HASH,
-    BCRYPT_KDF_HKDF,
-    BCRYPT_KDF_HMAC,
-    BCRYPT_KDF_RAW_SECRET,
-    BCRYPT_KDF_TLS_PRF,
-    BCRYPT_SP80056A_CONCAT_KDF,
-    KDF_USE_SECRET_AS_HMAC_KEY_FLAG,
-)
 from hwcng.cng.ncrypt_constants import (
     MS_PLATFORM_CRYPTO_PROVIDER,
 )
@@ -125,9 +128,6 @@ from hwcng.cng.padding import (
     BCRYPT_PKCS1_PADDING_INFO,
     BCRYPT_PQDSA_PADDING_INFO,
     BCRYPT_PSS_PADDING_INFO,
-)
-from hwcng.cng.parameters import (
-    BufferType,
 )
 from hwcng.cng.pq_blobs import (
     BCRYPT_MLDSA_PRIVATE_MAGIC,

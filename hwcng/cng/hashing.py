@@ -11,10 +11,10 @@ from typing import cast
 
 from hwcng import arguments
 from hwcng.arguments import Octets, holding
-from hwcng.cng.algorithm import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_handle import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.handles import Handle, in_use, invalid_handle, invalid_parameter, not_supported
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import CmacSpec, GmacSpec, HmacSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage

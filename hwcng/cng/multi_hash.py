@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from hwcng.arguments import Octets, holding, number, octets
 from hwcng.cng import hashing
-from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.algorithms import Interface
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.algorithm_table import Interface
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.hashing import HashObject
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.errors import CngError
 from hwcng.headers.records import BCRYPT_MULTI_HASH_OPERATION, BCRYPT_MULTI_OBJECT_LENGTH_STRUCT
 

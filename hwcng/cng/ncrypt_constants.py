@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hwcng.cng.algorithm import ExportPolicy
+from hwcng.cng.algorithm_handle import ExportPolicy
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, Octets
 
 __all__ = [

@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NoReturn, TypeVar, cast
 
-from hwcng.cng import derivation
-from hwcng.cng.algorithm import AlgorithmHandle, check_export_policy
-from hwcng.cng.algorithms import Algorithm, KeyLengths
+from hwcng.cng import derivation_key
+from hwcng.cng.algorithm_handle import AlgorithmHandle, check_export_policy
+from hwcng.cng.algorithm_table import Algorithm, KeyLengths
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import Handle, invalid_parameter, not_supported
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.ncrypt_constants import (
     NCRYPT_ALLOW_ALL_USAGES,
     NCRYPT_ALLOW_DECRYPT_FLAG,
     NCRYPT_ALLOW_KEY_AGREEMENT_FLAG,
     NCRYPT_ALLOW_SIGNING_FLAG,
 )
-from hwcng.cng.pairs import KeyPair
-from hwcng.cng.symmetric import CIPHER_USAGE, SymmetricKey
+from hwcng.cng.symmetric_key import CIPHER_USAGE, SymmetricKey
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.usage import Usage
@@ -310,7 +310,7 @@ class BaseKeyDraft(Draft):
     def finalize(self, name: str | None, *, replace: bool) -> SymmetricKey:
         if self._secret is None:
             raise invalid_parameter("set KDFKeySecret before the key is finalized")
-        key = derivation.import_secret(self.algorithm_handle, self._secret, None)
+        key = derivation_key.import_secret(self.algorithm_handle, self._secret, None)
         self._secret = None
         return key
 

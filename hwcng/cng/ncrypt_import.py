@@ -11,12 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from hwcng.arguments import Octets, text
-from hwcng.cng import blobs, named, symmetric
-from hwcng.cng.algorithm import AlgorithmHandle, check_curve
-from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng import blobs, symmetric_key
+from hwcng.cng import naming as named
+from hwcng.cng.algorithm_handle import AlgorithmHandle, check_curve
+from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.ncrypt_constants import (
     NCRYPT_CIPHER_KEY_BLOB,
     NCRYPT_CIPHER_KEY_BLOB_MAGIC,
@@ -29,8 +31,7 @@ from hwcng.cng.ncrypt_constants import (
 from hwcng.cng.ncrypt_drafts import Draft, LoadedDraft, PairDraft, SecretDraft
 from hwcng.cng.ncrypt_keys import StorageProvider, storable_algorithm
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.cng.pairs import KeyPair
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.material import EcPrivateKey, EcPublicKey, PrivateKeyMaterial, PublicKeyMaterial, RsaPrivateKey
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import PairSpec
@@ -137,10 +138,10 @@ def _symmetric(provider: Provider, import_key: object, blob_type: str, blob: byt
         return _secret(provider, "AES", blobs.parse_key_data(blob).key)
 
     def unwrap(handle: AlgorithmHandle) -> SymmetricKey:
-        return symmetric.import_blob(handle, import_key, blob_type, blob, None)
+        return symmetric_key.import_blob(handle, import_key, blob_type, blob, None)
 
     # What AES key wrap adds is one block of 8 bytes; whether the rest is a key is seen when it is unwrapped.
-    bits = 8 * max(len(blob) - symmetric.WRAP_OVERHEAD, 0)
+    bits = 8 * max(len(blob) - symmetric_key.WRAP_OVERHEAD, 0)
     return SecretDraft(AlgorithmHandle(storable_algorithm("AES", provider), provider), bits, unwrap)
 
 
@@ -151,7 +152,7 @@ def _secret(provider: Provider, name: str, secret: bytes) -> SecretDraft:
     return SecretDraft(
         AlgorithmHandle(algorithm, provider),
         8 * len(secret),
-        lambda handle: symmetric.import_secret(handle, secret, None),
+        lambda handle: symmetric_key.import_secret(handle, secret, None),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.algorithms import ALGORITHMS, Algorithm
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.algorithm_table import ALGORITHMS, Algorithm
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import Handle, attest, invalid_handle
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.ncrypt_drafts import Draft, draft_of, key_usage
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.cng.pairs import KeyPair
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.key_names import check_key_name
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from hwcng.cng.algorithms import Interface
+from hwcng.cng.algorithm_table import Interface
 from hwcng.cng.blobs import build_ecc_parameters
 from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
 from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.cng.pairs import KeyPair
 from hwcng.errors import HRESULT
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 

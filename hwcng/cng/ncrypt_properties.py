@@ -14,15 +14,15 @@ import hwcng
 from hwcng.arguments import dword, number, octets, text
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng import properties
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.implementation import impl_type
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.ncrypt_constants import FILETIME, NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
 from hwcng.cng.ncrypt_drafts import BaseKeyDraft, default_bits, key_lengths
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.cng.ncrypt_planned import planned
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.cng.pairs import KeyPair
 from hwcng.errors import HRESULT, told
 
 __all__ = ["algorithm_group", "get_property", "set_property"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hwcng.arguments import Octets, number, string
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
 from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.ncrypt_constants import (
     NCRYPT_CIPHER_BLOCK_PADDING_FLAG,
     NCRYPT_CIPHER_NO_PADDING_FLAG,
@@ -20,8 +21,7 @@ from hwcng.cng.ncrypt_constants import (
     NCRYPT_SILENT_FLAG,
 )
 from hwcng.cng.ncrypt_status import refuse
-from hwcng.cng.pairs import KeyPair
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, told
 from hwcng.standards.hashes import HASHES

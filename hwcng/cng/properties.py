@@ -14,25 +14,25 @@ from typing import Any, NamedTuple
 from hwcng.arguments import dword, octets, optional_octets, text
 from hwcng.cng import aead, hashing, multi_hash
 from hwcng.cng.agreement import Secret
-from hwcng.cng.algorithm import (
+from hwcng.cng.algorithm_handle import (
     AlgorithmHandle,
     check_chaining_mode,
     check_curve,
     check_export_policy,
     cipher_mode,
 )
-from hwcng.cng.algorithms import BCRYPT_CHAIN_MODE_CFB, Interface
+from hwcng.cng.algorithm_table import BCRYPT_CHAIN_MODE_CFB, Interface
 from hwcng.cng.blobs import build_ecc_parameters, parse_ecc_parameters
-from hwcng.cng.derivation import KdfKey
+from hwcng.cng.derivation_key import KdfKey
+from hwcng.cng.derive.hkdf import HkdfState
 from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
 from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.hashing import HashObject
-from hwcng.cng.hkdf import HkdfState
+from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.multi_hash import MultiHash
 from hwcng.cng.ncrypt_constants import NCRYPT_PIN_PROPERTY
-from hwcng.cng.pairs import KeyPair
-from hwcng.cng.symmetric import SymmetricKey, check_effective_bits
+from hwcng.cng.symmetric_key import SymmetricKey, check_effective_bits
 from hwcng.contract.material import RsaPublicKey
 from hwcng.contract.usage import CipherMode, Support
 from hwcng.errors import NTSTATUS, CngError

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from hwcng.cng.algorithms import ALGORITHMS, Algorithm
+from hwcng.cng.algorithm_table import ALGORITHMS, Algorithm
 from hwcng.contract.usage import Support
 from hwcng.errors import CngError
 from hwcng.headers.records import CRYPT_PROVIDER_REF

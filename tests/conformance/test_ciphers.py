@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from hwcng import NTSTATUS, bcrypt
-from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.contract.provider import Provider
 from hwcng.testing.calls import CallCounter
 

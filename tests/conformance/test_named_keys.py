@@ -13,7 +13,7 @@ from conformance.matrix import DATA, DIGESTS, imported, pair
 from support import missing_on, needs
 
 from hwcng import HRESULT, CngError, bcrypt
-from hwcng.cng import named
+from hwcng.cng import naming
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.contract.provider import Provider
 
@@ -95,7 +95,7 @@ def test_a_key_under_a_name(token: Provider, kind: str) -> None:
             missing_on(token, f"named {kind} keys")
         raise
     try:
-        stored = named.open_named(token, name)
+        stored = naming.open_named(token, name)
         assert (stored.name, stored.algorithm.name) == (name, key.algorithm.name)
         assert same(key, stored)
         (record,) = (record for record in token.list_keys() if record.name == name)

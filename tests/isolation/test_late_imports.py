@@ -50,7 +50,7 @@ print(json.dumps([name for name in sys.argv[2:] if name not in sys.modules and i
 
 def test_what_functions_import_is_loaded_with_the_first_token(token_uri: str) -> None:
     late = late_modules()
-    assert {"hwcng.cng.derived_keys", "cryptography.exceptions"} <= late
+    assert {"hwcng.cng.making", "cryptography.exceptions"} <= late
     assert json.loads(run(LOADED, token_uri, *sorted(late))) == []
 
 

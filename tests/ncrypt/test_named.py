@@ -11,8 +11,8 @@ from conformance.helpers import refused
 
 from hwcng import ncrypt
 from hwcng.bcrypt import BCryptSignHash
-from hwcng.cng import named
-from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng import naming
+from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.cng.ncrypt_properties import algorithm_group
 from hwcng.contract.provider import KeyRecord, Provider
@@ -46,7 +46,7 @@ DIGEST = bytes(range(32))
     ],
 )
 def test_the_name_of_the_algorithm(spec: PairSpec | SecretSpec, algorithm: str) -> None:
-    assert named.algorithm_name(spec) == algorithm
+    assert naming.algorithm_name(spec) == algorithm
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_key_that_is_of_no_algorithm(provider: Provider, monkeypatch: pytest.M
     monkeypatch.setattr(key, "spec", SecretSpec(SecretFamily.KDF, 256, Usage.DERIVE))
     monkeypatch.setattr(provider, "open_key", lambda name, pin=None: key)
     with refused(NTSTATUS.STATUS_NOT_SUPPORTED) as error:
-        named.open_named(provider, "foreign")
+        naming.open_named(provider, "foreign")
     assert "KDF" in error.value.message
     # It was let go of.
     with refused(NTSTATUS.STATUS_INVALID_HANDLE):
@@ -128,4 +128,4 @@ def test_listing_says_what_opening_finds(storage: StorageProvider, made: Make, n
     made(storage, "ECDH_P256", name)
     record = next(record for record in storage.provider.list_keys() if record.name == name)
     assert isinstance(record, KeyRecord)
-    assert named.algorithm_name(record.spec) == NCryptGetProperty(NCryptOpenKey(storage, name), "Algorithm Name")
+    assert naming.algorithm_name(record.spec) == NCryptGetProperty(NCryptOpenKey(storage, name), "Algorithm Name")

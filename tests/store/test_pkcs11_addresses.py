@@ -27,7 +27,7 @@ from hwcng.bcrypt import (
     BCryptSignHash,
     BCryptVerifySignature,
 )
-from hwcng.cng import named
+from hwcng.cng import naming
 from hwcng.cng.keys import KeyPair
 from hwcng.contract.material import EcPublicKey, RsaPublicKey
 from hwcng.contract.specs import EcdsaSpec, HmacSpec
@@ -255,7 +255,7 @@ def test_an_ec_key_that_signs_and_agrees(sign: bool, keeper: Pkcs11Provider) -> 
     template = foreign.private_key("both", b"\x01", 66)
     foreign.create(keeper, template | {Attribute.DERIVE: True, Attribute.SIGN: sign})
     foreign.create(keeper, foreign.public_key("both", b"\x01", 66) | {Attribute.DERIVE: True})
-    stored = named.open_named(keeper, "both")
+    stored = naming.open_named(keeper, "both")
     assert isinstance(stored, KeyPair)
     peer = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider("ECDH_P256", keeper), 256)
     BCryptFinalizeKeyPair(peer)
@@ -291,7 +291,7 @@ def test_a_generic_secret_is_an_hmac_key(keeper: Pkcs11Provider) -> None:
     storage = NCryptOpenStorageProvider(keeper)
     (listed,) = NCryptEnumKeys(storage)
     assert (listed.pszName, listed.pszAlgid) == ("mac", "HMAC-SHA256")
-    key = named.open_named(keeper, "mac")
+    key = naming.open_named(keeper, "mac")
     # The hash is the caller's choice: the key says none.
     for name in ("SHA256", "SHA512"):
         algorithm = BCryptOpenAlgorithmProvider(name, keeper, BCRYPT_ALG_HANDLE_HMAC_FLAG)
@@ -306,7 +306,7 @@ def test_a_generic_secret_is_an_hmac_key(keeper: Pkcs11Provider) -> None:
 def test_keys_of_one_hash(kind: KeyType, name: str, softhsm_keeper: Pkcs11Provider) -> None:
     foreign.create(softhsm_keeper, foreign.secret_key("mac", b"\x01", kind, VALUE=bytes(range(64))))
     (record,) = softhsm_keeper.list_keys()
-    assert named.algorithm_name(record.spec) == f"HMAC-{name}"
+    assert naming.algorithm_name(record.spec) == f"HMAC-{name}"
     expected = hmac.digest(bytes(range(64)), b"data", getattr(hashlib, name.lower()))
     assert softhsm_keeper.open_key("mac").mac(HmacSpec(name), b"data") == expected
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from wincrypt.helpers import FINAL, TEXT, encrypted, hashed, needs_algid
 
 from hwcng import wincrypt as w
-from hwcng.cng import capi_kdf
+from hwcng.cng.derive import crypt_derive_key
 from hwcng.standards.hashes import HashFunction
 
 if TYPE_CHECKING:
@@ -36,6 +36,6 @@ def test_two_key_triple_des_has_the_digest_as_it_stands(
 
 
 def test_two_key_triple_des_of_windows() -> None:
-    secret = capi_kdf.expand(MD2, DIGEST, 16, for_block_cipher="3DES_112" in capi_kdf.BLOCK_CIPHERS)
+    secret = crypt_derive_key.expand(MD2, DIGEST, 16, for_block_cipher="3DES_112" in crypt_derive_key.BLOCK_CIPHERS)
     encryptor = Cipher(TripleDES(secret), modes.CBC(bytes(8))).encryptor()
     assert encryptor.update(bytes(range(13)) + bytes([3] * 3)) == CIPHERTEXT

@@ -11,7 +11,7 @@ from wine.differences import LACKS, MEASURED
 from wine.wine_bcrypt import WineBcrypt, WineHandle
 
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.cng.algorithms import ALGORITHMS
+from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.keys import AlgorithmHandle
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support

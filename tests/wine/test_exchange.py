@@ -7,7 +7,7 @@ from wine.checks import MESSAGE, digest_of, fails, have, hwcng_algorithm, wine_a
 from wine.wine_bcrypt import WineBcrypt, WineHandle
 
 from hwcng import NTSTATUS, bcrypt
-from hwcng.cng.kdf import ParameterList
+from hwcng.cng.derive.functions import ParameterList
 from hwcng.cng.keys import KeyPair
 from hwcng.contract.provider import Provider
 

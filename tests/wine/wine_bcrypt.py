@@ -9,7 +9,7 @@ from typing import Any
 from wine.peer import Peer, Reply, Wine, Word
 
 from hwcng import NTSTATUS, CngError, bcrypt
-from hwcng.cng.kdf import ParameterList
+from hwcng.cng.derive.functions import ParameterList
 from hwcng.errors import HRESULT
 
 __all__ = ["SizeMismatch", "WineBcrypt", "WineHandle"]

@@ -1,4 +1,4 @@
-"""The families of key pairs, by the name that `hwcng.cng.algorithms` gives them."""
+"""The families of key pairs, by the name that `hwcng.cng.algorithm_table` gives them."""
 
 from __future__ import annotations
 

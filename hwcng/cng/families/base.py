@@ -1,4 +1,4 @@
-"""What a family of key pairs decides for itself; `hwcng.cng.pairs` keeps the state that all of them share."""
+"""What a family of key pairs decides for itself; `hwcng.cng.key_pair` keeps the state that all of them share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from hwcng.arguments import string
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.contract.keys import PrivateKey
@@ -19,7 +19,7 @@ from hwcng.standards.curves import Curve
 from hwcng.standards.hashes import HASHES, HashFunction
 
 if TYPE_CHECKING:
-    from hwcng.cng.pairs import KeyPair
+    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["PairFamily", "hash_named"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
 from hwcng.cng.dh_blobs import (
     BCRYPT_DH_PARAMETERS,
@@ -27,7 +27,7 @@ from hwcng.hostcrypto.domains import check_dh_domain, dh_domain
 from hwcng.hostcrypto.finite_field import check_dh, dh_private
 
 if TYPE_CHECKING:
-    from hwcng.cng.pairs import KeyPair
+    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["DhFamily"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
 from hwcng.cng.dsa_blobs import (
     BCRYPT_DSA_PARAMETERS,
@@ -29,7 +29,7 @@ from hwcng.hostcrypto.domains import check_dsa_domain, dsa_domain, subprime_size
 from hwcng.hostcrypto.finite_field import check_dsa, dsa_private, group_size, verify_dsa
 
 if TYPE_CHECKING:
-    from hwcng.cng.pairs import KeyPair
+    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["DsaFamily"]
 

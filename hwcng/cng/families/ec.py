@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.blobs import (
     BCRYPT_ECCFULLPUBLIC_BLOB,
     BCRYPT_ECCPUBLIC_BLOB,
@@ -25,7 +25,7 @@ from hwcng.hostcrypto import ecc, x25519
 from hwcng.standards.curves import CURVES, Curve
 
 if TYPE_CHECKING:
-    from hwcng.cng.pairs import KeyPair
+    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["EcFamily"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
 from hwcng.cng.families.parameterized import ParameterizedFamily
 from hwcng.cng.flags import BCRYPT_NO_KEY_VALIDATION
@@ -17,7 +17,7 @@ from hwcng.hostcrypto import mlkem_mldsa
 from hwcng.standards.parameter_sets import ML_KEM_SETS
 
 if TYPE_CHECKING:
-    from hwcng.cng.pairs import KeyPair
+    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["MlKemFamily"]
 

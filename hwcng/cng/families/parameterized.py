@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.handles import invalid_parameter
 from hwcng.contract.material import MlDsaPublicKey, MlKemPublicKey
@@ -14,7 +14,7 @@ from hwcng.standards.curves import Curve
 from hwcng.standards.parameter_sets import MlDsaSet, MlKemSet
 
 if TYPE_CHECKING:
-    from hwcng.cng.pairs import KeyPair
+    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["ParameterizedFamily"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import number, optional_octets
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.blobs import (
     BCRYPT_PUBLIC_KEY_BLOB,
     BCRYPT_RSAPUBLIC_BLOB,
@@ -36,7 +36,7 @@ from hwcng.hostcrypto import rsa
 from hwcng.standards.hashes import HASHES
 
 if TYPE_CHECKING:
-    from hwcng.cng.pairs import KeyPair
+    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["RsaFamily"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.algorithms import ALGORITHMS, Algorithm
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.algorithm_table import ALGORITHMS, Algorithm
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import not_supported
-from hwcng.cng.pairs import KeyPair
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.key_pair import KeyPair
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import PairSpec, SecretSpec

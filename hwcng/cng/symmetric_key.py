@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hwcng.arguments import Octets, holding, octets
 from hwcng.cng import aead
-from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy, check_chaining_mode, cipher_mode
+from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy, check_chaining_mode, cipher_mode
 from hwcng.cng.blobs import (
     BCRYPT_AES_WRAP_KEY_BLOB,
     BCRYPT_KEY_DATA_BLOB,
@@ -32,7 +32,7 @@ from hwcng.cng.handles import (
 )
 from hwcng.cng.modes import KeyMode
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
-from hwcng.cng.storable import StorableKey
+from hwcng.cng.storable_key import StorableKey
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.specs import CipherSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage

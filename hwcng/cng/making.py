@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hwcng.arguments import number, string
-from hwcng.cng import derivation, hashing, symmetric
-from hwcng.cng.algorithm import AlgorithmHandle
-from hwcng.cng.derivation import KdfKey, counter_spec
-from hwcng.cng.handles import invalid_handle, invalid_parameter, not_supported
-from hwcng.cng.hkdf import HkdfState
-from hwcng.cng.kdf import (
+from hwcng.cng import derivation_key, hashing, symmetric_key
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.derivation_key import KdfKey, counter_spec
+from hwcng.cng.derive.functions import (
     BCRYPT_KDF_HASH,
     BCRYPT_KDF_HKDF,
     BCRYPT_SP80056A_CONCAT_KDF,
@@ -23,8 +21,10 @@ from hwcng.cng.kdf import (
     hkdf_spec,
     other_info,
 )
-from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.derive.hkdf import HkdfState
+from hwcng.cng.derive.parameters import BufferType, ParameterList, Parameters, require_hash
+from hwcng.cng.handles import invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import KeyingMaterial, SecretKey
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import DigestKdfSpec, KdfSpec, SecretSpec
@@ -72,10 +72,10 @@ def resident_key(
         return make(spec)
 
     if handle.algorithm.derives:
-        return derivation.made(handle, bits, make_strong)
+        return derivation_key.made(handle, bits, make_strong)
     if handle.keyed_hash:
         return hashing.made(handle, bits, make_strong)
-    return symmetric.made(handle, bits, make_strong)
+    return symmetric_key.made(handle, bits, make_strong)
 
 
 def from_secret(

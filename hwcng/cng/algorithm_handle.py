@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hwcng import arguments
 from hwcng.arguments import Octets
-from hwcng.cng.algorithms import Algorithm, PseudoHandle
+from hwcng.cng.algorithm_table import Algorithm, PseudoHandle
 from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import CipherMode, Support, Usage
@@ -17,7 +17,7 @@ from hwcng.hostcrypto.hashes import ExtendableFunction
 from hwcng.standards.curves import CURVES, Curve, canonical_curve_name
 
 if TYPE_CHECKING:
-    from hwcng.cng.symmetric import SymmetricKey
+    from hwcng.cng.symmetric_key import SymmetricKey
 
 __all__ = [
     "AlgorithmHandle",
@@ -221,12 +221,12 @@ class AlgorithmHandle(Handle):
 
             return generate_mac_key(self, bits)
         if self.algorithm.derives:
-            from hwcng.cng.derivation import generate as generate_base_key
+            from hwcng.cng.derivation_key import generate as generate_base_key
 
             return generate_base_key(self, bits, key_object)
         if not self.algorithm.chaining_modes:
             raise not_supported(f"{self.name} has no secret keys")
-        from hwcng.cng.symmetric import generate
+        from hwcng.cng.symmetric_key import generate
 
         return generate(self, bits, usage, key_object)
 

@@ -11,13 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwcng.cng.agreement import Secret
-from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy, check_curve, check_export_policy
-from hwcng.cng.algorithms import Algorithm
+from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy, check_curve, check_export_policy
+from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.blobs import BCRYPT_OPAQUE_KEY_BLOB
 from hwcng.cng.families import FAMILIES, PairFamily
 from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
-from hwcng.cng.storable import StorableKey
+from hwcng.cng.storable_key import StorableKey
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import DhDomain, DsaDomain, PublicKeyMaterial
 from hwcng.contract.specs import SignSpec
@@ -29,7 +29,7 @@ from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation
-    from hwcng.cng.symmetric import SymmetricKey
+    from hwcng.cng.symmetric_key import SymmetricKey
 
 __all__ = ["KeyPair", "create", "import_blob", "serves"]
 
@@ -287,7 +287,7 @@ class KeyPair(StorableKey):
         Raises as `decapsulate`, and STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER for an algorithm without keys of
         256 bits and for another provider.
         """
-        from hwcng.cng.derived_keys import resident_key
+        from hwcng.cng.making import resident_key
 
         private = self._decapsulating(ciphertext)
         provider = self.algorithm_handle.provider

@@ -13,7 +13,7 @@ from hwcng.errors import HRESULT, CngError, told
 from hwcng.forking import ProcessLock
 
 if TYPE_CHECKING:
-    from hwcng.cng.algorithm import AlgorithmHandle
+    from hwcng.cng.algorithm_handle import AlgorithmHandle
 
 __all__ = ["StorableKey"]
 
@@ -124,12 +124,12 @@ class StorableKey(Handle):
         Raises NTE_EXISTS for a name that is taken, NTE_INVALID_PARAMETER for one that cannot be, STATUS_INVALID_HANDLE
         for a destroyed or an empty key, STATUS_INVALID_PARAMETER for a public one.
         """
-        from hwcng.cng import named
+        from hwcng.cng import naming
 
         self.require_alive()
         name = check_key_name(name)
         stored = self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace)
-        return cast(K, named.handle_of(self.algorithm_handle.provider, stored, name))
+        return cast(K, naming.handle_of(self.algorithm_handle.provider, stored, name))
 
     def __reduce__(self) -> tuple[Any, ...]:
         from hwcng.named_keys import unopened_key
@@ -149,14 +149,14 @@ class StorableKey(Handle):
         )
 
     def __copy__(self: K) -> K:
-        from hwcng.cng import named
+        from hwcng.cng import naming
 
         self.require_alive()
         if self.name is None:
             raise not_supported("a key without a name is not copied: BCryptDuplicateKey duplicates symmetric keys")
         if self._opening is not None:
             return type(self).unopened(self.uri, self.name, self._opening.open_key)
-        return cast(K, named.open_named(self.algorithm_handle.provider, self.name))
+        return cast(K, naming.open_named(self.algorithm_handle.provider, self.name))
 
     def __deepcopy__(self: K, memo: dict[int, Any]) -> K:
         return self.__copy__()

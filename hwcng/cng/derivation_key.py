@@ -14,14 +14,14 @@ from types import MappingProxyType
 
 from hwcng import arguments
 from hwcng.arguments import Octets, holding
-from hwcng.cng import capi_kdf
-from hwcng.cng.algorithm import AlgorithmHandle, ExportPolicy
+from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy
 from hwcng.cng.blobs import BCRYPT_KEY_DATA_BLOB, BCRYPT_OPAQUE_KEY_BLOB, parse_key_data
+from hwcng.cng.derive import crypt_derive_key
+from hwcng.cng.derive.functions import LARGEST_DERIVATION, expanded, other_info, p_hash
+from hwcng.cng.derive.hkdf import HkdfState
+from hwcng.cng.derive.parameters import BufferType, ParameterList, Parameters
 from hwcng.cng.handles import in_use, invalid_parameter, not_supported
-from hwcng.cng.hkdf import HkdfState
-from hwcng.cng.kdf import LARGEST_DERIVATION, expanded, other_info, p_hash
-from hwcng.cng.parameters import BufferType, ParameterList, Parameters
-from hwcng.cng.symmetric import SymmetricKey
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import CounterKdfSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
@@ -74,9 +74,9 @@ class KdfKey(SymmetricKey):
         the base key's handle. Raises STATUS_NOT_SUPPORTED for another algorithm, for fewer bits than 112 and where the
         token has no mechanism for it.
         """
-        from hwcng.cng import derived_keys
+        from hwcng.cng import making
 
-        return derived_keys.from_base_key(self, parameters, handle, bits)
+        return making.from_base_key(self, parameters, handle, bits)
 
 
 def counter_spec(parameters: Parameters) -> CounterKdfSpec:
@@ -154,9 +154,9 @@ def _sp800_56a(key: KdfKey, parameters: Parameters, length: int, flags: int) -> 
 def _capi(key: KdfKey, parameters: Parameters, length: int, flags: int) -> bytes:
     arguments.flags(flags, BCRYPT_CAPI_AES_FLAG)
     hash_function = parameters.required_hash()
-    capi_kdf.check_length(hash_function, length)
+    crypt_derive_key.check_length(hash_function, length)
     digest = key.token_key.keying_material().digest(hash_function.name, b"", b"")
-    return capi_kdf.expand(hash_function, digest, length, for_block_cipher=bool(flags))
+    return crypt_derive_key.expand(hash_function, digest, length, for_block_cipher=bool(flags))
 
 
 def _seed(parameters: Parameters) -> bytes:

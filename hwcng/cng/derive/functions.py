@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hwcng import arguments
+from hwcng.cng.derive.hkdf import HkdfState
+from hwcng.cng.derive.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.cng.handles import invalid_parameter, not_supported
-from hwcng.cng.hkdf import HkdfState
-from hwcng.cng.parameters import BufferType, ParameterList, Parameters, require_hash
 from hwcng.contract.keys import AgreedSecret, KeyingMaterial
 from hwcng.contract.specs import HkdfSpec
 from hwcng.errors import told

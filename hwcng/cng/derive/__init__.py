@@ -1,0 +1,1 @@
+"""BCryptDeriveKey, BCryptKeyDerivation and their parameters (bcrypt.h)."""
