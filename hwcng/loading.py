@@ -18,7 +18,7 @@ _LATE = (
     "hwcng.capi.translation",
     "hwcng.cng.making",
     "hwcng.cng.first_uses",
-    "hwcng.cng.ncrypt_import",
+    "hwcng.ksp.importing",
     "cryptography.exceptions",
     "cryptography.hazmat.primitives.asymmetric.dsa",
     "cryptography.hazmat.primitives.asymmetric.ec",

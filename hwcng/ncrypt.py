@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hwcng import bcrypt
 from hwcng.arguments import Octets, flags, number, octets, pairs, string
 from hwcng.bcrypt import *  # noqa: F403
-from hwcng.cng import naming, ncrypt_constants, ncrypt_properties
+from hwcng.cng import naming, ncrypt_constants
 from hwcng.cng import ncrypt_constants as names
 from hwcng.cng.algorithm_table import ALGORITHMS, Operation
 from hwcng.cng.derivation_key import KdfKey
@@ -31,12 +31,13 @@ from hwcng.cng.ncrypt_constants import (
     NCryptKeyName,
     NCryptProviderName,
 )
-from hwcng.cng.ncrypt_import import Parameters, parameter, read_blob, text_parameter
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider, begin_key, storable_algorithm
-from hwcng.cng.ncrypt_status import answering_security_status, refuse, security_status
-from hwcng.cng.ncrypt_use import decrypt, encrypt, export, sign, verify
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError, told
+from hwcng.ksp import properties
+from hwcng.ksp.handles import NCryptKey, StorageProvider, begin_key, storable_algorithm
+from hwcng.ksp.importing import Parameters, parameter, read_blob, text_parameter
+from hwcng.ksp.operations import decrypt, encrypt, export, sign, verify
+from hwcng.ksp.status import answering_security_status, refuse, security_status
 from hwcng.providers import registry
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def NCryptGetProperty(hObject: NCryptHandle, pszProperty: str, dwFlags: int = 0)
             refuse(HRESULT.NTE_BAD_FLAGS, "Security Descr needs the SECURITY_INFORMATION that is wanted")
         raise not_supported("a token's keys have no security descriptors: who can log in may use them")
     _flags(dwFlags, names.NCRYPT_PERSIST_ONLY_FLAG)
-    return ncrypt_properties.get_property(handle, name)
+    return properties.get_property(handle, name)
 
 
 @answering_security_status
@@ -312,7 +313,7 @@ def NCryptSetProperty(hObject: NCryptHandle, pszProperty: str, pbInput: object, 
     """
     handle, name = _object(hObject), _property(pszProperty)
     _flags(dwFlags, names.NCRYPT_PERSIST_FLAG)
-    ncrypt_properties.set_property(handle, name, _given(pbInput, "pbInput"))
+    properties.set_property(handle, name, _given(pbInput, "pbInput"))
 
 
 @answering_security_status

@@ -25,8 +25,8 @@ from hwcng.capi.sessions import SessionKey
 from hwcng.cng import public_key_info
 from hwcng.cng.handles import Handle, NoHandle, no_handle, told_handle
 from hwcng.cng.keys import KeyPair
-from hwcng.cng.ncrypt_keys import NCryptKey
 from hwcng.errors import HRESULT, Win32Error
+from hwcng.ksp.handles import NCryptKey
 from hwcng.ncrypt import *  # noqa: F403
 
 _SIGNATURE_FLAGS = constants.CRYPT_NOHASHOID

@@ -20,9 +20,9 @@ from hwcng.capi.keys import CapiKey, bad_key
 from hwcng.capi.pair_keys import PairKey
 from hwcng.capi.pregen import PregenKey
 from hwcng.capi.sessions import SessionKey
-from hwcng.cng.implementation import impl_type
 from hwcng.contract.material import DhPublicKey, DsaPublicKey
 from hwcng.errors import HRESULT, CngError, Win32Error, told
+from hwcng.ksp.implementation import impl_type
 
 __all__ = [
     "PROV_ENUMALGS",

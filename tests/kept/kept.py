@@ -120,7 +120,7 @@ def _signs(provider: Provider, name: str, key: Any, public: str) -> None:
     info, flags = PADDING[name]
     signature = (
         bcrypt.BCryptSignHash(key, info, DIGEST, flags)
-        if not isinstance(key, hwcng.cng.ncrypt_keys.NCryptKey)
+        if not isinstance(key, hwcng.ksp.handles.NCryptKey)
         else ncrypt.NCryptSignHash(key, info, DIGEST, flags)
     )
     bcrypt.BCryptVerifySignature(verifier, info, DIGEST, signature, flags)
@@ -128,7 +128,7 @@ def _signs(provider: Provider, name: str, key: Any, public: str) -> None:
 
 def load(provider: Provider, kept: dict[str, Any]) -> list[str]:
     """Opens and uses every one of them. Returns what was opened."""
-    import hwcng.cng.ncrypt_keys
+    import hwcng.ksp.handles
 
     done = []
     hwcng.set_default_provider(provider)

@@ -13,8 +13,8 @@ import pytest
 from support import missing, needs_module
 
 if TYPE_CHECKING:
-    from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
     from hwcng.contract.provider import Provider
+    from hwcng.ksp.handles import NCryptKey, StorageProvider
 
 _numbers = itertools.count()
 

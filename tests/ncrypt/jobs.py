@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hwcng.cng.keys import KeyPair, SymmetricKey
-    from hwcng.cng.ncrypt_keys import NCryptKey
+    from hwcng.ksp.handles import NCryptKey
 
 __all__ = ["Signer", "encrypt", "names", "ncrypt_sign", "sign_all", "who_signs"]
 

@@ -13,12 +13,12 @@ from hwcng import ncrypt
 from hwcng.bcrypt import BCryptSignHash
 from hwcng.cng import naming
 from hwcng.cng.algorithm_table import ALGORITHMS
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
-from hwcng.cng.ncrypt_properties import algorithm_group
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS
+from hwcng.ksp.handles import NCryptKey, StorageProvider
+from hwcng.ksp.properties import algorithm_group
 from hwcng.ncrypt import NCryptCreatePersistedKey, NCryptFinalizeKey, NCryptGetProperty, NCryptOpenKey
 
 Make = Callable[..., NCryptKey]

@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hwcng import ncrypt
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.errors import HRESULT
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import (
     BCRYPT_PKCS1_PADDING_INFO,
     NCRYPT_ALLOW_EXPORT_FLAG,

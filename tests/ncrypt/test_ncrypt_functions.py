@@ -12,8 +12,8 @@ from conformance.helpers import refused
 from conformance.tokens import nss_current_provider  # noqa: F401 - a fixture
 
 from hwcng import bcrypt, ncrypt
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.errors import HRESULT
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import (
     NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT,
     NCRYPT_KDF_SECRET_VALUE,

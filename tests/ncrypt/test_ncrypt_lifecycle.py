@@ -12,8 +12,8 @@ from support import missing
 from hwcng import ncrypt
 from hwcng.bcrypt import BCryptSignHash, BCryptVerifySignature
 from hwcng.cng.keys import KeyPair, SymmetricKey
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.errors import HRESULT, CngError
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import (
     AT_KEYEXCHANGE,
     AT_SIGNATURE,
@@ -132,7 +132,7 @@ def test_an_ephemeral_key(storage: StorageProvider, made: Make) -> None:
 
 
 def answered(call: Callable[[], object]) -> object:
-    from hwcng.cng.ncrypt_status import security_status
+    from hwcng.ksp.status import security_status
 
     with security_status():
         return call()

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 import hwcng
 from hwcng import ncrypt
 from hwcng.bcrypt import BCRYPT_KDF_HASH, BCRYPT_KDF_RAW_SECRET, KDF_HASH_ALGORITHM
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.errors import HRESULT, CngError
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import (
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     BCRYPT_OAEP_PADDING_INFO,

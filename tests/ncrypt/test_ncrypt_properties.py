@@ -12,8 +12,8 @@ from support import needs
 
 from hwcng import CngError, bcrypt, ncrypt
 from hwcng.bcrypt import BCryptDecrypt, BCryptEncrypt, BCryptSignHash
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import (
     BCRYPT_PKCS1_PADDING_INFO,
     NCRYPT_ALLOW_ALL_USAGES,

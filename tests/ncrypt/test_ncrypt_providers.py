@@ -10,9 +10,9 @@ from conformance.helpers import RESERVED_BITS, refused
 
 import hwcng
 from hwcng import ncrypt
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import *  # noqa: F403
 from hwcng.ncrypt import (
     MS_KEY_STORAGE_PROVIDER,

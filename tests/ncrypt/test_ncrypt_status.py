@@ -10,8 +10,8 @@ import pytest
 from support import missing
 
 from hwcng import ncrypt
-from hwcng.cng.ncrypt_status import NTSTATUS_TO_HRESULT, answering_security_status, security_status
 from hwcng.errors import HRESULT, NTSTATUS, CngError, TokenCode, Win32Error
+from hwcng.ksp.status import NTSTATUS_TO_HRESULT, answering_security_status, security_status
 
 HEADERS = Path("/usr/share/mingw-w64/include")
 

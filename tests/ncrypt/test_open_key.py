@@ -18,9 +18,9 @@ from store import foreign
 import hwcng
 from hwcng.bcrypt import BCryptSignHash, BCryptVerifySignature
 from hwcng.cng.keys import KeyPair, SymmetricKey
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.providers import registry
 from hwcng.providers.addressing import same_token
 from hwcng.providers.uri import Pkcs11Uri, parse_uri

@@ -17,9 +17,9 @@ from conftest import TOKEN_PIN
 import hwcng
 from hwcng import bcrypt, named_keys
 from hwcng.cng.keys import KeyPair, SymmetricKey
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError, TokenCode, Win32Error
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import (
     NCryptCreatePersistedKey,
     NCryptDeleteKey,

@@ -11,8 +11,8 @@ from tpm2.helpers import below_root, key_with_pin
 
 import hwcng
 from hwcng.bcrypt import BCryptImportKeyPair, BCryptOpenAlgorithmProvider, BCryptSetProperty, BCryptSignHash
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ncrypt import (
     NCRYPT_PIN_PROPERTY,
     NCRYPTBUFFER_PKCS_KEY_NAME,

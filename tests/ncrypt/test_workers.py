@@ -26,9 +26,9 @@ from support import missing
 
 from hwcng.bcrypt import BCryptExportKey
 from hwcng.cng.keys import KeyPair
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.ksp.handles import NCryptKey, StorageProvider
 
 Make = Callable[..., NCryptKey]
 PROVIDER_NAME = "the workers' hsm"

@@ -11,8 +11,8 @@ from hwcng.cng.blobs import build_ecc_parameters
 from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
 from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
 from hwcng.cng.key_pair import KeyPair
-from hwcng.cng.ncrypt_status import refuse
 from hwcng.errors import HRESULT
+from hwcng.ksp.status import refuse
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["planned"]

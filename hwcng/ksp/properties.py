@@ -16,14 +16,14 @@ from hwcng.cng import ncrypt_constants as names
 from hwcng.cng import properties
 from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.handles import invalid_parameter
-from hwcng.cng.implementation import impl_type
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.ncrypt_constants import FILETIME, NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
-from hwcng.cng.ncrypt_drafts import BaseKeyDraft, default_bits, key_lengths
-from hwcng.cng.ncrypt_keys import NCryptKey, StorageProvider
-from hwcng.cng.ncrypt_planned import planned
-from hwcng.cng.ncrypt_status import refuse
 from hwcng.errors import HRESULT, told
+from hwcng.ksp.drafts import BaseKeyDraft, default_bits, key_lengths
+from hwcng.ksp.handles import NCryptKey, StorageProvider
+from hwcng.ksp.implementation import impl_type
+from hwcng.ksp.planned import planned
+from hwcng.ksp.status import refuse
 
 __all__ = ["algorithm_group", "get_property", "set_property"]
 

@@ -10,14 +10,14 @@ from hwcng.cng.algorithm_table import ALGORITHMS, Algorithm
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import Handle, attest, invalid_handle
 from hwcng.cng.key_pair import KeyPair
-from hwcng.cng.ncrypt_drafts import Draft, draft_of, key_usage
-from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.key_names import check_key_name
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import ProcessLock
+from hwcng.ksp.drafts import Draft, draft_of, key_usage
+from hwcng.ksp.status import refuse
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation

@@ -28,9 +28,6 @@ from hwcng.cng.ncrypt_constants import (
     NCRYPTBUFFER_PKCS_ALG_ID,
     NCRYPTBUFFER_PKCS_SECRET,
 )
-from hwcng.cng.ncrypt_drafts import Draft, LoadedDraft, PairDraft, SecretDraft
-from hwcng.cng.ncrypt_keys import StorageProvider, storable_algorithm
-from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.material import EcPrivateKey, EcPublicKey, PrivateKeyMaterial, PublicKeyMaterial, RsaPrivateKey
 from hwcng.contract.provider import Provider
@@ -40,6 +37,9 @@ from hwcng.errors import HRESULT, told
 from hwcng.forking import foreign_work
 from hwcng.headers.records import NCRYPT_KEY_BLOB_HEADER, BCryptBuffer, BCryptBufferDesc
 from hwcng.hostcrypto import ecc, rsa
+from hwcng.ksp.drafts import Draft, LoadedDraft, PairDraft, SecretDraft
+from hwcng.ksp.handles import StorageProvider, storable_algorithm
+from hwcng.ksp.status import refuse
 from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:

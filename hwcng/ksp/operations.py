@@ -20,10 +20,10 @@ from hwcng.cng.ncrypt_constants import (
     NCRYPT_PKCS8_PRIVATE_KEY_BLOB,
     NCRYPT_SILENT_FLAG,
 )
-from hwcng.cng.ncrypt_status import refuse
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, told
+from hwcng.ksp.status import refuse
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["decrypt", "encrypt", "export", "sign", "verify"]

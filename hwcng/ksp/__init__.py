@@ -1,0 +1,1 @@
+"""The model of ncrypt.h, a Key Storage Provider, over cng."""
