@@ -43,7 +43,7 @@ from hwcng.providers import registry
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation, AttestedKey
     from hwcng.capi.contexts import Context
-    from hwcng.capi.keys import CapiKey
+    from hwcng.capi.handle_base import CapiKey
 
 _SILENT = names.NCRYPT_SILENT_FLAG
 _OPEN_FLAGS = names.NCRYPT_MACHINE_KEY_FLAG

@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 
 from hwcng import ncrypt
 from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, reserved, string
-from hwcng.capi import constants, generation, hashes, params, provider_defaults, settings, transport
-from hwcng.capi.agreed import AgreedKey
+from hwcng.capi import constants, generation, hashes, import_export, parameters, provider_defaults, settings
+from hwcng.capi.agreed_keys import AgreedKey
 from hwcng.capi.constants import *  # noqa: F403
 from hwcng.capi.contexts import Context, ProviderName, acquire
 from hwcng.capi.errors import documented, failure
+from hwcng.capi.handle_base import CapiKey, bad_key
 from hwcng.capi.hashes import HMAC_INFO, CapiHash
-from hwcng.capi.keys import CapiKey, bad_key
-from hwcng.capi.pair_keys import PairKey
-from hwcng.capi.params import PROV_ENUMALGS, PROV_ENUMALGS_EX
-from hwcng.capi.sessions import SessionKey
+from hwcng.capi.pairs import PairKey
+from hwcng.capi.parameters import PROV_ENUMALGS, PROV_ENUMALGS_EX
+from hwcng.capi.session_keys import SessionKey
 from hwcng.cng import public_key_info
 from hwcng.cng.handles import Handle, NoHandle, no_handle, told_handle
 from hwcng.cng.keys import KeyPair
@@ -118,7 +118,7 @@ def CryptGetProvParam(hProv: Context, dwParam: int, dwFlags: int = 0) -> Any:
 
     Raises NTE_BAD_TYPE for a parameter that a context does not have, ERROR_NO_MORE_ITEMS, NTE_BAD_FLAGS.
     """
-    return params.get_prov_param(_context(hProv), _parameter(dwParam), _any_flags(dwFlags))
+    return parameters.get_prov_param(_context(hProv), _parameter(dwParam), _any_flags(dwFlags))
 
 
 @documented
@@ -177,7 +177,7 @@ def CryptGetKeyParam(hKey: CapiKey, dwParam: int, dwFlags: int = 0) -> int | byt
 
     Raises NTE_BAD_TYPE for an unknown parameter, NTE_BAD_KEY for one that the key does not have.
     """
-    return params.get_key_param(_alive(hKey, CapiKey, "hKey"), _parameter(dwParam), _any_flags(dwFlags))
+    return parameters.get_key_param(_alive(hKey, CapiKey, "hKey"), _parameter(dwParam), _any_flags(dwFlags))
 
 
 @documented
@@ -190,7 +190,7 @@ def CryptSetKeyParam(hKey: CapiKey, dwParam: int, pbData: object, dwFlags: int =
     Raises NTE_BAD_TYPE, NTE_BAD_KEY, NTE_BAD_DATA (a bad value), NTE_BAD_KEY_STATE, NTE_BAD_FLAGS, NTE_FIXEDPARAMETER
     (another KP_EFFECTIVE_KEYLEN than the one that the key works under).
     """
-    params.set_key_param(_alive(hKey, CapiKey, "hKey"), _parameter(dwParam), pbData, _any_flags(dwFlags))
+    parameters.set_key_param(_alive(hKey, CapiKey, "hKey"), _parameter(dwParam), pbData, _any_flags(dwFlags))
 
 
 @documented
@@ -207,7 +207,7 @@ def CryptExportKey(hKey: CapiKey, hExpKey: CapiKey | NoHandle, dwBlobType: int, 
     key = _key(hKey)
     export_key = None if no_handle(hExpKey) else _key(hExpKey, "hExpKey")
     blob_type = number(dwBlobType, "dwBlobType", refused=HRESULT.NTE_BAD_TYPE)
-    return transport.export(key, export_key, blob_type, _any_flags(dwFlags))
+    return import_export.export(key, export_key, blob_type, _any_flags(dwFlags))
 
 
 @documented
@@ -224,7 +224,7 @@ def CryptImportKey(hProv: Context, pbData: Octets, hPubKey: CapiKey | NoHandle =
     """
     context = _context(hProv)
     key = None if no_handle(hPubKey) else _key(hPubKey, "hPubKey")
-    return transport.import_blob(context, octets(pbData, "pbData"), key, _any_flags(dwFlags))
+    return import_export.import_blob(context, octets(pbData, "pbData"), key, _any_flags(dwFlags))
 
 
 @documented
@@ -311,7 +311,7 @@ def CryptHashSessionKey(hHash: CapiHash, hKey: CapiKey, dwFlags: int = 0) -> Non
 @documented
 def CryptGetHashParam(hHash: CapiHash, dwParam: int, dwFlags: int = 0) -> int | bytes:
     """HP_ALGID, HP_HASHSIZE (bytes), or HP_HASHVAL, after which the hash takes no more data. Raises NTE_BAD_TYPE."""
-    return params.get_hash_param(_alive(hHash, CapiHash, "hHash"), _parameter(dwParam), _any_flags(dwFlags))
+    return parameters.get_hash_param(_alive(hHash, CapiHash, "hHash"), _parameter(dwParam), _any_flags(dwFlags))
 
 
 @documented
@@ -320,7 +320,7 @@ def CryptSetHashParam(hHash: CapiHash, dwParam: int, pbData: object, dwFlags: in
 
     Raises NTE_BAD_TYPE, NTE_BAD_LEN, NTE_BAD_HASH_STATE, NTE_NOT_SUPPORTED (other paddings than RFC 2104's).
     """
-    params.set_hash_param(_alive(hHash, CapiHash, "hHash"), _parameter(dwParam), pbData, _any_flags(dwFlags))
+    parameters.set_hash_param(_alive(hHash, CapiHash, "hHash"), _parameter(dwParam), pbData, _any_flags(dwFlags))
 
 
 @documented
@@ -501,7 +501,7 @@ def CryptImportPublicKeyInfo(hCryptProv: Context, dwCertEncodingType: int, pInfo
     """
     context, info = _context(hCryptProv), octets(pInfo, "pInfo")
     _encoding(dwCertEncodingType)
-    return transport.import_public_key(context, info)
+    return import_export.import_public_key(context, info)
 
 
 def _encoding(value: object) -> None:

@@ -10,8 +10,8 @@ from hwcng.arguments import number, string
 from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.containers import Container, MemoryContainer, TokenContainer
+from hwcng.capi.csps import CSPS, DEFAULT_CSPS, Csp
 from hwcng.capi.errors import failing_as, failure
-from hwcng.capi.limits import CSPS, DEFAULT_CSPS, Csp
 from hwcng.capi.provider_defaults import default_csp
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.algorithm_table import ALGORITHMS

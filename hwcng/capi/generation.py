@@ -10,11 +10,11 @@ from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import Code, failing_as, failure
+from hwcng.capi.handle_base import CapiKey
 from hwcng.capi.hashes import CapiHash
-from hwcng.capi.keys import CapiKey
-from hwcng.capi.pair_keys import PairKey
+from hwcng.capi.pairs import PairKey
 from hwcng.capi.pregen import PregenKey
-from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
+from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
 from hwcng.cng.derive import crypt_derive_key
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey

@@ -9,8 +9,8 @@ from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
-from hwcng.capi.keys import bad_key
-from hwcng.capi.sessions import SessionKey
+from hwcng.capi.handle_base import bad_key
+from hwcng.capi.session_keys import SessionKey
 from hwcng.cng.handles import Handle
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.standards.hashes import HASHES, RunningHash

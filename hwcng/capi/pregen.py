@@ -10,8 +10,8 @@ from hwcng.capi.algids import AlgId
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
-from hwcng.capi.keys import bad_state
-from hwcng.capi.pair_keys import PairKey
+from hwcng.capi.handle_base import bad_state
+from hwcng.capi.pairs import PairKey
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import DhDomain, DsaDomain

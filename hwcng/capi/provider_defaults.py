@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hwcng.capi import constants as c
+from hwcng.capi.csps import CSPS, DEFAULT_CSPS
 from hwcng.capi.errors import failure
-from hwcng.capi.limits import CSPS, DEFAULT_CSPS
 from hwcng.errors import HRESULT, Win32Error, told
 
 __all__ = ["default_csp", "provider_at", "set_default", "told_default", "type_at"]

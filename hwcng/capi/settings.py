@@ -9,7 +9,7 @@ from hwcng.arguments import octets, string
 from hwcng.capi import constants as c
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
-from hwcng.capi.pair_keys import PairKey
+from hwcng.capi.pairs import PairKey
 from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, Win32Error, told
 

@@ -6,8 +6,8 @@ from hwcng.capi import constants as c
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
 from hwcng.capi.generation import user_key
-from hwcng.capi.keys import CapiKey
-from hwcng.capi.pair_keys import PairKey
+from hwcng.capi.handle_base import CapiKey
+from hwcng.capi.pairs import PairKey
 from hwcng.cng.handles import invalid_handle, not_supported, told_handle
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.provider import Provider

@@ -37,7 +37,7 @@ def keeper(request: pytest.FixtureRequest) -> Provider:
 @pytest.fixture
 def verify(token: Provider) -> Iterator[Callable[..., Context]]:
     """verify(csp=MS_ENH_RSA_AES_PROV, flags=0): a context without a container, released at the end."""
-    from hwcng.capi.limits import CSPS
+    from hwcng.capi.csps import CSPS
 
     opened: list[Context] = []
 
@@ -59,7 +59,7 @@ def context(verify: Callable[..., Context]) -> Context:
 @pytest.fixture
 def container(keeper: Provider) -> Iterator[Callable[..., Context]]:
     """container(name, flags=CRYPT_NEWKEYSET, csp=...): a context with a container, deleted at the end."""
-    from hwcng.capi.limits import CSPS
+    from hwcng.capi.csps import CSPS
 
     opened: list[tuple[Context, str, str]] = []
 

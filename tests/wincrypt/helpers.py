@@ -19,7 +19,7 @@ from hwcng.errors import HRESULT, Win32Error
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.capi.keys import CapiKey
+    from hwcng.capi.handle_base import CapiKey
     from hwcng.contract.provider import Provider
 
 INVALID_HANDLE, INVALID_PARAMETER = Win32Error.ERROR_INVALID_HANDLE, Win32Error.ERROR_INVALID_PARAMETER

@@ -36,7 +36,7 @@ from hwcng.errors import HRESULT
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.capi.keys import CapiKey
+    from hwcng.capi.handle_base import CapiKey
     from hwcng.contract.provider import Provider
 
 every_cipher = pytest.mark.parametrize("algid", CIPHERS, ids=name_of)

@@ -25,7 +25,7 @@ from wincrypt.helpers import (
 import hwcng
 from hwcng import CngError, ncrypt
 from hwcng import wincrypt as w
-from hwcng.capi.limits import CSPS, DEFAULT_CSPS
+from hwcng.capi.csps import CSPS, DEFAULT_CSPS
 from hwcng.errors import HRESULT, Win32Error
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from wincrypt.helpers import (
 
 from hwcng import wincrypt as w
 from hwcng.capi.algids import ALGIDS
-from hwcng.capi.limits import CSPS
+from hwcng.capi.csps import CSPS
 from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT
 from hwcng.testing.faults import FaultInjector

@@ -39,7 +39,7 @@ from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.capi.keys import CapiKey
+    from hwcng.capi.handle_base import CapiKey
     from hwcng.contract.provider import Provider
 
 Verify = Callable[..., "Context"]

@@ -19,7 +19,7 @@ from hwcng.hostcrypto.domains import dsa_domain
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.capi.keys import CapiKey
+    from hwcng.capi.handle_base import CapiKey
     from hwcng.contract.material import DsaDomain
     from hwcng.contract.provider import Provider
 

@@ -32,7 +32,7 @@ from hwcng.errors import HRESULT, Win32Error
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.capi.keys import CapiKey
+    from hwcng.capi.handle_base import CapiKey
     from hwcng.contract.provider import Provider
 
     Verify = Callable[..., Context]

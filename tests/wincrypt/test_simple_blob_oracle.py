@@ -21,7 +21,7 @@ from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
-    from hwcng.capi.keys import CapiKey
+    from hwcng.capi.handle_base import CapiKey
     from hwcng.contract.provider import Provider
 
 SIZE = RSA_BITS // 8

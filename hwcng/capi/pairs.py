@@ -7,7 +7,7 @@ from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
-from hwcng.capi.keys import CapiKey, bad_key, bad_state
+from hwcng.capi.handle_base import CapiKey, bad_key, bad_state
 from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.padding import BCRYPT_OAEP_PADDING_INFO, BCRYPT_PKCS1_PADDING_INFO

@@ -6,8 +6,8 @@ from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
-from hwcng.capi.keys import CapiKey, bad_state
-from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
+from hwcng.capi.handle_base import CapiKey, bad_state
+from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
 from hwcng.cng.agreement import Secret
 from hwcng.errors import HRESULT
 

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from hwcng.capi import blobs
 from hwcng.capi import constants as c
-from hwcng.capi.agreed import AgreedKey
+from hwcng.capi.agreed_keys import AgreedKey
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.blobs import Blob
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.generation import RSA_USAGES, stored, user_key
-from hwcng.capi.keys import CapiKey, bad_key, bad_state
-from hwcng.capi.pair_keys import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
-from hwcng.capi.sessions import SessionKey, default_salt, secret_spec
+from hwcng.capi.handle_base import CapiKey, bad_key, bad_state
+from hwcng.capi.pairs import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
+from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
 from hwcng.cng import public_key_info
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey, SecretKey

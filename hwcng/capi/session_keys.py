@@ -12,9 +12,9 @@ from types import MappingProxyType
 from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId
 from hwcng.capi.contexts import Context
+from hwcng.capi.csps import LONGEST_ENCRYPTING
 from hwcng.capi.errors import Code, failing_as, failure
-from hwcng.capi.keys import CapiKey, bad_key
-from hwcng.capi.limits import LONGEST_ENCRYPTING
+from hwcng.capi.handle_base import CapiKey, bad_key
 from hwcng.cng.algorithm_table import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import SecretKey

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from hwcng.arguments import dword, flags, octets
 from hwcng.capi import blobs, settings
 from hwcng.capi import constants as c
-from hwcng.capi.agreed import AgreedKey
+from hwcng.capi.agreed_keys import AgreedKey
 from hwcng.capi.algids import Kind
 from hwcng.capi.containers import TokenContainer
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
+from hwcng.capi.handle_base import CapiKey, bad_key
 from hwcng.capi.hashes import CapiHash
-from hwcng.capi.keys import CapiKey, bad_key
-from hwcng.capi.pair_keys import PairKey
+from hwcng.capi.pairs import PairKey
 from hwcng.capi.pregen import PregenKey
-from hwcng.capi.sessions import SessionKey
+from hwcng.capi.session_keys import SessionKey
 from hwcng.contract.material import DhPublicKey, DsaPublicKey
 from hwcng.errors import HRESULT, CngError, Win32Error, told
 from hwcng.ksp.implementation import impl_type
