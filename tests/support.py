@@ -68,7 +68,7 @@ def needs_bits(token: Provider, algorithm: str, bits: int) -> None:
 
 def listed_mechanisms(token: Provider) -> frozenset[int]:
     """The mechanism list of the token's slot, past what hwcng makes of it. A TPM has none."""
-    from hwcng.providers.pkcs11.cryptoki import ffi
+    from hwcng.providers.pkcs11.cryptoki.calls import ffi
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
     if not isinstance(token, Pkcs11Provider):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from hwcng.providers.pkcs11.function_lists import LIST_2_40
+from hwcng.providers.pkcs11.cryptoki.function_lists import LIST_2_40
 
 __all__ = [
     "CKF_TOKEN_INITIALIZED",

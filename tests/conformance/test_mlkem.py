@@ -23,9 +23,9 @@ from hwcng.contract.provider import Provider
 from hwcng.contract.specs import MlDsaSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.pkcs11 import cryptoki
-from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.cryptoki import Cryptoki
+from hwcng.providers.pkcs11.cryptoki import calls as cryptoki
+from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector

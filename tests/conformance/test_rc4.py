@@ -15,7 +15,7 @@ from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11 import key_streams
-from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 

@@ -16,7 +16,7 @@ import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, bcrypt
 from hwcng.contract.specs import EcdsaSpec, PairSpec
 from hwcng.contract.usage import Usage
-from hwcng.providers.pkcs11.cryptoki import CFunction
+from hwcng.providers.pkcs11.cryptoki.calls import CFunction
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.faults import FaultInjector
 from hwcng.testing.softhsm import SoftHsm, TokenRequest, provision

@@ -17,7 +17,7 @@ from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.providers import registry
 from hwcng.providers.pkcs11 import logins
-from hwcng.providers.pkcs11.cryptoki import CFunction
+from hwcng.providers.pkcs11.cryptoki.calls import CFunction
 from hwcng.providers.uri import read_pin_source
 from hwcng.testing.faults import FaultInjector
 from hwcng.testing.softhsm import SoftHsm

@@ -13,7 +13,7 @@ from pkcs11 import Attribute
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.cryptoki import CFunction, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import CFunction, ffi
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 

@@ -53,7 +53,7 @@ for name, row in operations(provider).items():
     row.call()
     # C_GetInfo, which nothing else calls here, divides the log.
     mark = provider.cryptoki.C_GetInfo
-    from hwcng.providers.pkcs11.cryptoki import ffi
+    from hwcng.providers.pkcs11.cryptoki.calls import ffi
     info = ffi.new("CK_INFO *")
     assert mark(info) == 0
     row.call()

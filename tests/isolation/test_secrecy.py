@@ -22,7 +22,7 @@ from hwcng.testing.faults import FaultInjector
 SCAN = """
 import gc, hashlib, struct
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
 
 def material(name, size):
     return hashlib.shake_256(name.encode()).digest(size)

@@ -319,7 +319,7 @@ def test_claims_that_are_not_made(soft_storage: StorageProvider, made: Make) -> 
 def test_a_failure_of_the_token_tells_what_it_said(
     fresh_provider: Any, made: Make, answer: str, status: HRESULT
 ) -> None:
-    from hwcng.providers.pkcs11.ckr import CKR
+    from hwcng.providers.pkcs11.cryptoki.return_values import CKR
     from hwcng.testing.faults import FaultInjector
 
     key = made(ncrypt.NCryptOpenStorageProvider(fresh_provider), "ECDSA_P256")

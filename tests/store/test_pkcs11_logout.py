@@ -11,7 +11,7 @@ import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError
 from hwcng.contract.specs import EcdsaSpec, PairSpec
 from hwcng.contract.usage import Usage as KeyUsage
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.nss import NssDatabase
 

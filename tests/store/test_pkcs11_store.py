@@ -161,7 +161,7 @@ def test_the_calls_that_it_takes(keeper: Pkcs11Provider, another: Callable[[], P
 
 
 def test_a_thousand_names(keeper: Pkcs11Provider, another: Callable[[], Pkcs11Provider]) -> None:
-    from hwcng.providers.pkcs11.cryptoki import ffi
+    from hwcng.providers.pkcs11.cryptoki.calls import ffi
     from hwcng.providers.pkcs11.templates import packed
 
     stored = keeper.persist_key(keeper.generate_secret(AES), "name 0")

@@ -27,7 +27,7 @@ from hwcng.hostcrypto.lattice_expand import (
     ml_kem_public,
 )
 from hwcng.providers.pkcs11 import mechanisms
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 

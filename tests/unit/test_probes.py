@@ -14,7 +14,7 @@ from hwcng.contract.material import EcPublicKey
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
 from hwcng.providers.pkcs11 import probes
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.mechanisms import CKM
 from hwcng.providers.pkcs11.probes import arithmetic
 from hwcng.standards.curves import CURVES

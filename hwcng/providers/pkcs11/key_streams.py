@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, at_work, foreign_work_begins
-from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from hwcng.errors import NTSTATUS
 from hwcng.hostcrypto import rsa
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
-from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.kinds.base import unsigned
 from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, CIPHER_MECHANISMS, MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject

@@ -21,8 +21,8 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.hostcrypto import hkdf
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
-from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import CKM, MechanismCall
 from hwcng.providers.pkcs11.operations import Operation
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.pkcs11.ckr import CKR, token_error
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.losses import Standing, of_sessions, standing
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity

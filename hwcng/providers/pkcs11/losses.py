@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, VENDOR_DEFINED
-from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, VENDOR_DEFINED
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, identity_in
 

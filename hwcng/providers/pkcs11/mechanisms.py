@@ -14,7 +14,7 @@ from pkcs11 import MGF, Mechanism
 
 from hwcng.contract.specs import AeadSpec, CipherSpec, CounterKdfSpec, HkdfSpec, MlDsaSpec, RsaOaepSpec, RsaPssSpec
 from hwcng.contract.usage import CipherMode, SecretFamily
-from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 
 __all__ = [
     "AES_BLOCK",

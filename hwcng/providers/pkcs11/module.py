@@ -17,8 +17,8 @@ from typing import Protocol
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, at_work, foreign_work, tell_after_fork
-from hwcng.providers.pkcs11.ckr import CKR, token_error
-from hwcng.providers.pkcs11.cryptoki import CData, CFunction, Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import CData, CFunction, Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.quirks import (
     companions,
     initialize_reserved,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hwcng.errors import NTSTATUS
-from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 from hwcng.providers.pkcs11.module import Module
 
 __all__ = ["OUTPUT_ROOM", "Operation", "Session"]

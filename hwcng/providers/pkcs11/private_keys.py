@@ -24,7 +24,7 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11 import key_transport, objects, opaque, secret_kinds, templates
 from hwcng.providers.pkcs11.agreed_secrets import Pkcs11AgreedSecret
 from hwcng.providers.pkcs11.capabilities import MechanismSet
-from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject

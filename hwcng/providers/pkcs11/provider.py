@@ -20,8 +20,8 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates, xts_keys
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
-from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, token_error
-from hwcng.providers.pkcs11.cryptoki import Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, token_error
 from hwcng.providers.pkcs11.kinds import ML_KEM, PairKind, kind_of
 from hwcng.providers.pkcs11.logins import UserPin
 from hwcng.providers.pkcs11.losses import of_sessions

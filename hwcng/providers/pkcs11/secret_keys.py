@@ -31,8 +31,8 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.hostcrypto import modes, xts
 from hwcng.providers.pkcs11 import key_transport, mechanisms, opaque
 from hwcng.providers.pkcs11.capabilities import MechanismSet
-from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.key_streams import new_stream
 from hwcng.providers.pkcs11.keying import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, MechanismCall

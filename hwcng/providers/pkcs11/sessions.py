@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock, at_work, entered, foreign_work_begins, forks_under_way, notice_fork
-from hwcng.providers.pkcs11.ckr import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
 from hwcng.providers.pkcs11.key_streams import KeyStreams
 from hwcng.providers.pkcs11.logins import Login, UserPin
 from hwcng.providers.pkcs11.losses import LOSSES, Standing, Witness, explanation, meaning, of_sessions

@@ -15,8 +15,8 @@ from pkcs11 import Attribute, ObjectClass
 from hwcng.errors import HRESULT, CngError
 from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.key_ids import KeyId, parse_id, tag_of
 from hwcng.providers.pkcs11.named_objects import type_of
 from hwcng.providers.pkcs11.opaque import AUTHENTICATION_LABEL, WRAPPING_LABEL

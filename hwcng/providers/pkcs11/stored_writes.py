@@ -9,8 +9,8 @@ from pkcs11 import Attribute, ObjectClass
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11 import objects, templates
-from hwcng.providers.pkcs11.ckr import CKR
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey
 from hwcng.providers.pkcs11.sessions import Connection

@@ -12,7 +12,7 @@ from pkcs11.attributes import AttributeMapper
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
-from hwcng.providers.pkcs11.cryptoki import CData, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 from hwcng.providers.pkcs11.kinds import kind_of
 from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS

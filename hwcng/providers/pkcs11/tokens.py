@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from hwcng.contract.capabilities import TokenInfo
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.pkcs11.ckr import CKR, token_error
-from hwcng.providers.pkcs11.cryptoki import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.module import Module, text
 from hwcng.providers.uri import Pkcs11Uri
 

@@ -13,7 +13,7 @@ from pkcs11 import Attribute, KeyType, Mechanism
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.pkcs11.ckr import CKR
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import cffi
 
 from hwcng.forking import ProcessLock
-from hwcng.providers.pkcs11.function_lists import ADDED_IN_3_0, ADDED_IN_3_2, LIST_2_40
+from hwcng.providers.pkcs11.cryptoki.function_lists import ADDED_IN_3_0, ADDED_IN_3_2, LIST_2_40
 
 __all__ = ["CData", "CFunction", "Cryptoki", "Instrument", "ffi"]
 
