@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from hwcng.contract.attestation import Attestation, AttestedKey
-from hwcng.providers.tpm2.attest import verify_attestation
+from hwcng.providers.tpm2.statements import verify_attestation
 
 __all__ = ["Attestation", "AttestedKey", "verify_attestation"]

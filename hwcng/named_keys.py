@@ -12,8 +12,8 @@ from hwcng.arguments import string
 from hwcng.cng import naming
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.errors import CngError
-from hwcng.providers.addressing import provider_of_key
 from hwcng.providers.key_addresses import KeyAddress
+from hwcng.providers.locating import provider_of_key
 from hwcng.providers.uri import Pkcs11Uri, checked_pin, parse_uri, scheme_of
 
 if TYPE_CHECKING:

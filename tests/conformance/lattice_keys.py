@@ -69,7 +69,7 @@ def expanded(provider: Provider, kind: str, parameter_set: str, seed: bytes) -> 
     from pkcs11 import Attribute, ObjectClass
 
     from hwcng.providers.pkcs11 import objects
-    from hwcng.providers.pkcs11.kinds import PAIR_KINDS
+    from hwcng.providers.pkcs11.families import PAIR_KINDS
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
     assert isinstance(provider, Pkcs11Provider)

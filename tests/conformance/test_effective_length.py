@@ -15,7 +15,7 @@ import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.keys import AlgorithmHandle, SymmetricKey
 from hwcng.contract.provider import Provider
-from hwcng.providers.pkcs11.key_ids import make_id, parse_id
+from hwcng.providers.pkcs11.store.ids import make_id, parse_id
 from hwcng.testing.nss import NssDatabase
 
 LENGTHS = range(8, 136, 8)

@@ -14,7 +14,7 @@ import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Usage
-from hwcng.providers.pkcs11 import key_streams
+from hwcng.providers.pkcs11 import stream_ciphers
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
@@ -179,7 +179,7 @@ def test_threads_take_their_turn(token: Provider) -> None:
 
 def test_more_keys_than_running_streams(token: Provider) -> None:
     """Each goes on where it was, also where its operation in the token gave way to others."""
-    count = 3 * key_streams.CAPACITY
+    count = 3 * stream_ciphers.CAPACITY
     keys = {number: cipher_key(token, "RC4", bytes([number]) * 16) for number in range(count)}
     whole = {number: oracle.rc4(bytes([number]) * 16, DATA) for number in keys}
     for start in range(0, len(DATA), 250):

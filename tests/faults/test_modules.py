@@ -14,11 +14,12 @@ from isolation.child import run
 import hwcng
 from hwcng import NTSTATUS, CngError
 from hwcng.providers.pkcs11 import module as module_layer
-from hwcng.providers.pkcs11 import quirks, turns
+from hwcng.providers.pkcs11 import quirks
 from hwcng.providers.pkcs11.cryptoki.calls import CFunction
 from hwcng.providers.pkcs11.module import Module, load_module
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.providers.pkcs11.quirks import logins_race, one_call_at_a_time
+from hwcng.providers.pkcs11.store import turns
 from hwcng.testing.nss import NssDatabase
 from hwcng.testing.softhsm import SoftHsm
 

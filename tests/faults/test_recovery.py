@@ -12,7 +12,7 @@ from isolation.ledger import OpenSessions, pool
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.contract.provider import Provider
-from hwcng.providers.pkcs11 import sessions as sessions_module
+from hwcng.providers.pkcs11 import connection as sessions_module
 from hwcng.testing.calls import CFunction
 from hwcng.testing.faults import FaultInjector
 

@@ -22,7 +22,7 @@ from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.providers import registry
-from hwcng.providers.addressing import same_token
+from hwcng.providers.locating import same_token
 from hwcng.providers.uri import Pkcs11Uri, parse_uri
 
 Make = Callable[..., NCryptKey]

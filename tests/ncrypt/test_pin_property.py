@@ -26,7 +26,7 @@ from hwcng.ncrypt import (
     NCryptSignHash,
     NCryptVerifySignature,
 )
-from hwcng.providers.tpm2 import tsskey
+from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.testing.swtpm import Swtpm
 
 DIGEST = bytes(range(32))
@@ -116,7 +116,7 @@ def test_on_a_key_without_a_name_it_is_too_late(opened: StorageProvider, blob: b
 @pytest.mark.parametrize("stated", [True, False, None])
 def test_an_empty_secret_is_an_empty_authorization(opened: StorageProvider, tpm: Swtpm, stated: bool | None) -> None:
     parts = below_root(tpm, "ecc256", "sign|noda")
-    pem = tsskey.build(tsskey.TssKey(0x81000001, *parts, stated))
+    pem = key_file_asn1.build(key_file_asn1.TssKey(0x81000001, *parts, stated))
     assert signs(NCryptImportKey(opened, None, "OpaqueKeyBlob", [(NCRYPTBUFFER_PKCS_SECRET, "")], pem))
 
 

@@ -14,10 +14,10 @@ from hwcng import HRESULT, CngError
 from hwcng.contract.material import DhDomain, DhPublicKey, DsaDomain, DsaPublicKey, MlDsaPublicKey, MlKemPublicKey
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
-from hwcng.providers.pkcs11 import turns
-from hwcng.providers.pkcs11.key_ids import ID_OCTETS, make_id, parse_id, tag_of
-from hwcng.providers.pkcs11.stored_objects import Shelf, Stored
-from hwcng.providers.pkcs11.stored_specs import public_values, spec_of
+from hwcng.providers.pkcs11.store import turns
+from hwcng.providers.pkcs11.store.candidates import Shelf, Stored
+from hwcng.providers.pkcs11.store.ids import ID_OCTETS, make_id, parse_id, tag_of
+from hwcng.providers.pkcs11.store.specs import public_values, spec_of
 from hwcng.providers.pkcs11.templates import packed
 
 PRIME, SUBPRIME, GENERATOR = 2**521 - 1, 2**127 - 1, 5

@@ -98,8 +98,8 @@ def test_killed_before_each_step(what: str, tpm_uri: str) -> None:
 
 HANDLES = """
 import itertools, signal
-from hwcng.providers.tpm2.constants import CAP
-from hwcng.providers.tpm2.key_store import FIRST_HANDLE
+from hwcng.providers.tpm2.wire.constants import CAP
+from hwcng.providers.tpm2.store.named import FIRST_HANDLE
 
 provider = hwcng.open_provider(URI)
 spec = SecretSpec(SecretFamily.AES, 128, Usage.ENCRYPT | Usage.DECRYPT)

@@ -24,10 +24,10 @@ from hwcng.contract.material import EcPublicKey
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import CipherSpec, CmacSpec, EcdsaSpec, HmacSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
-from hwcng.providers.tpm2 import commands, tsskey
-from hwcng.providers.tpm2.constants import CAP
-from hwcng.providers.tpm2.key_store import FIRST_HANDLE
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.store.named import FIRST_HANDLE
+from hwcng.providers.tpm2.wire import commands, key_file_asn1
+from hwcng.providers.tpm2.wire.constants import CAP
 from hwcng.providers.uri import Tpm2Uri, parse_uri
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
@@ -154,8 +154,8 @@ def test_what_is_in_a_file(tpm_keeper: Tpm2Provider) -> None:
     assert (record["name"], record["algorithm"], record["usage"]) == ("näme", "EC nistP256", "sign")
     assert (record["policy"], record["handle"]) == (None, None)
     assert record["parent"] == tpm_keeper.connection.parent.name.hex()
-    key = tsskey.parse(("-----BEGIN" + pem).encode())
-    assert tsskey.build(key) == made.opaque()
+    key = key_file_asn1.parse(("-----BEGIN" + pem).encode())
+    assert key_file_asn1.build(key) == made.opaque()
 
 
 def test_the_commands_that_it_takes(tpm_keeper: Tpm2Provider, tpm_uri: str) -> None:
@@ -236,8 +236,8 @@ def test_attestation_knows_its_origin(tpm_keeper: Tpm2Provider, tpm_uri: str) ->
     tpm_keeper.persist_key(tpm_keeper.generate_pair(ECDSA), "attested")
     with hwcng.open_provider(tpm_uri) as other:
         record = other.open_key("attested").attest(b"nonce")
-        signer = tsskey.parse(other._store.attestation_key()).public
-        from hwcng.providers.tpm2.templates import name_of
+        signer = key_file_asn1.parse(other._store.attestation_key()).public
+        from hwcng.providers.tpm2.wire.public_area import name_of
 
         assert verify_attestation(record, b"nonce", signer_name=name_of(signer)) is not None
     assert record.creation_statement
@@ -314,10 +314,10 @@ def folder(path: Path) -> None:
 
 
 def flipped(path: Path) -> None:
-    key = tsskey.parse(b"-----" + path.read_bytes().partition(b"\n-----")[2])
+    key = key_file_asn1.parse(b"-----" + path.read_bytes().partition(b"\n-----")[2])
     private = bytearray(key.private)
     private[-1] ^= 1
-    damaged = tsskey.build(tsskey.TssKey(key.parent, key.public, bytes(private)))
+    damaged = key_file_asn1.build(key_file_asn1.TssKey(key.parent, key.public, bytes(private)))
     path.write_bytes(path.read_bytes().partition(b"-----BEGIN")[0] + damaged)
 
 
@@ -365,10 +365,10 @@ def test_a_file_of_another_name(tpm_keeper: Tpm2Provider) -> None:
 def test_a_storage_key_is_no_key(tpm_keeper: Tpm2Provider) -> None:
     tpm_keeper.persist_key(tpm_keeper.generate_pair(ECDSA), "storage")
     path = file_of(tpm_keeper, "storage")
-    key = tsskey.parse(b"-----" + path.read_bytes().partition(b"\n-----")[2])
+    key = key_file_asn1.parse(b"-----" + path.read_bytes().partition(b"\n-----")[2])
     root = tpm_keeper.connection.perform("x", lambda link: commands.read_public(link, 0x81000001))[0]
     record = path.read_bytes().partition(b"-----BEGIN")[0]
-    path.write_bytes(record + tsskey.build(tsskey.TssKey(key.parent, root, key.private)))
+    path.write_bytes(record + key_file_asn1.build(key_file_asn1.TssKey(key.parent, root, key.private)))
     assert status_of(lambda: tpm_keeper.open_key("storage")) == HRESULT.NTE_KEYSET_ENTRY_BAD
     assert list(tpm_keeper.list_keys()) == []
 

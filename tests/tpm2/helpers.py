@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPrivateKey
-from hwcng.providers.tpm2 import tsskey
+from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.standards.curves import CURVES
 from hwcng.testing.swtpm import Swtpm
 
@@ -51,7 +51,7 @@ def below_root(tpm: Swtpm, template: str, attributes: str, auth: bytes = b"") ->
 def key_with_pin(tpm: Swtpm, pin: bytes, *, no_da: bool = False) -> bytes:
     """A TSS2 PRIVATE KEY file with an authorization value, made by tpm2-pytss under the storage root key."""
     public, private = below_root(tpm, "ecc256", "sign|noda" if no_da else "sign", pin)
-    return tsskey.build(tsskey.TssKey(0x81000001, public, private, False))
+    return key_file_asn1.build(key_file_asn1.TssKey(0x81000001, public, private, False))
 
 
 def in_four_threads(operations: Sequence[Callable[[bytes], None]]) -> list[BaseException]:

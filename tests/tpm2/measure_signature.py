@@ -15,7 +15,7 @@ import tpm2_pytss as tss
 
 import hwcng
 from hwcng import bcrypt
-from hwcng.providers.tpm2 import tsskey
+from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.testing.swtpm import Swtpm
 
 ROUNDS, SIGNATURES = 60, 8
@@ -43,7 +43,7 @@ def main(transport: str, bar: float) -> None:
     with Swtpm(tcp=transport == "tcp") as tpm, hwcng.open_provider(tpm.uri) as provider:
         key = bcrypt.BCryptGenerateKeyPair(bcrypt.BCryptOpenAlgorithmProvider("ECDSA_P256", provider), 256)
         bcrypt.BCryptFinalizeKeyPair(key)
-        file = tsskey.parse(bcrypt.BCryptExportKey(key, None, "OpaqueKeyBlob"))
+        file = key_file_asn1.parse(bcrypt.BCryptExportKey(key, None, "OpaqueKeyBlob"))
         hash_scheme = tss.TPMU_SIG_SCHEME(any=tss.TPMS_SCHEME_HASH(hashAlg=tss.TPM2_ALG.SHA256))
         scheme = tss.TPMT_SIG_SCHEME(scheme=tss.TPM2_ALG.ECDSA, details=hash_scheme)
         ticket = tss.TPMT_TK_HASHCHECK(tag=tss.TPM2_ST.HASHCHECK, hierarchy=tss.TPM2_RH.NULL)

@@ -15,9 +15,9 @@ from hwcng.contract.attestation import Attestation, AttestedKey
 from hwcng.contract.specs import EcdsaSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2.attest import verify_attestation
-from hwcng.providers.tpm2.keys import Tpm2PrivateKey
+from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.statements import verify_attestation
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
 
@@ -121,8 +121,8 @@ def test_a_statement_about_another_key_is_not_believed(tpm_provider: Tpm2Provide
 def test_an_ordinary_key_cannot_sign_statements(tpm_provider: Tpm2Provider, record: Attestation) -> None:
     """A forger who has any key of the TPM to sign with, or a key of his own, is found by the signer's attributes."""
     from hwcng.contract.specs import EcdsaSpec
-    from hwcng.providers.tpm2.constants import ALG
-    from hwcng.providers.tpm2.wire import sized, u16
+    from hwcng.providers.tpm2.wire.constants import ALG
+    from hwcng.providers.tpm2.wire.marshal import sized, u16
 
     forger = tpm_provider.generate_pair(SIGNING)
     import hashlib
@@ -141,7 +141,7 @@ def test_an_ordinary_key_cannot_sign_statements(tpm_provider: Tpm2Provider, reco
 def test_a_verifier_needs_no_tpm_software() -> None:
     script = (
         "import sys; sys.modules['tpm2_pytss'] = None\n"
-        "from hwcng.providers.tpm2.attest import verify_attestation\n"
+        "from hwcng.providers.tpm2.statements import verify_attestation\n"
         "assert verify_attestation"
     )
     search_path = os.pathsep.join(sys.path)

@@ -11,10 +11,10 @@ from tpm2.test_provisioning import lockout_counter, reset_lockout
 from hwcng.contract.specs import EcdsaSpec, PairSpec, RsaOaepSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2 import tsskey
-from hwcng.providers.tpm2.errors import TpmLockoutError, TransportError
+from hwcng.providers.tpm2.line.transport import Exchange
 from hwcng.providers.tpm2.provider import Tpm2Provider
-from hwcng.providers.tpm2.transport import Exchange
+from hwcng.providers.tpm2.wire import key_file_asn1
+from hwcng.providers.tpm2.wire.errors import TpmLockoutError, TransportError
 from hwcng.testing.swtpm import Swtpm
 
 Open = Callable[..., Tpm2Provider]
@@ -24,7 +24,9 @@ DIGEST = bytes(range(32))
 
 
 def blob_of(tpm: Swtpm, template: str, attributes: str, auth: bytes, empty_auth: bool | None) -> bytes:
-    return tsskey.build(tsskey.TssKey(0x81000001, *below_root(tpm, template, attributes, auth), empty_auth))
+    return key_file_asn1.build(
+        key_file_asn1.TssKey(0x81000001, *below_root(tpm, template, attributes, auth), empty_auth)
+    )
 
 
 def refused(tpm: Swtpm, call: Callable[[], object], tries: int) -> CngError:
@@ -75,7 +77,7 @@ def test_an_empty_pin_is_an_empty_authorization(
     with open_tpm(fresh_tpm.uri) as provider:
         key = provider.reload_opaque(blob_of(fresh_tpm, "ecc256", "sign", b"", stated), pin=pin)
         assert key.sign_digest(EcdsaSpec(), DIGEST)  # type: ignore[union-attr]
-        assert tsskey.parse(key.opaque()).empty_auth
+        assert key_file_asn1.parse(key.opaque()).empty_auth
         named = provider.persist_key(key, "without")
         assert provider.open_key("without", pin=pin).sign_digest(EcdsaSpec(), DIGEST)  # type: ignore[union-attr]
         assert named.sign_digest(EcdsaSpec(), DIGEST) and lockout_counter(fresh_tpm) == 0  # type: ignore[union-attr]
@@ -228,5 +230,5 @@ def test_a_session_that_is_another_ones_is_not_called_a_wrong_pin(fresh_tpm: Swt
 def parts_of(blob: bytes) -> tuple[object, object]:
     from tpm2_pytss.types import TPM2B_PRIVATE, TPM2B_PUBLIC, TPMT_PUBLIC
 
-    key = tsskey.parse(blob)
+    key = key_file_asn1.parse(blob)
     return TPM2B_PRIVATE(key.private), TPM2B_PUBLIC(TPMT_PUBLIC.unmarshal(key.public)[0])

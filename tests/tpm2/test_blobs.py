@@ -25,9 +25,9 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2 import tsskey
-from hwcng.providers.tpm2.keys import Tpm2PrivateKey, Tpm2SecretKey
+from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.standards.curves import CURVES
 from hwcng.testing.swtpm import Swtpm
 
@@ -138,7 +138,7 @@ def test_opaque_blobs_come_back(tpm_provider: Tpm2Provider) -> None:
         assert getattr(again, "public", None) == getattr(key, "public", None)
         key.destroy()
         assert use(again) == before
-        der = tsskey.der_of(tsskey.parse(again.opaque()))  # type: ignore[union-attr]
+        der = key_file_asn1.der_of(key_file_asn1.parse(again.opaque()))  # type: ignore[union-attr]
         assert use(tpm_provider.reload_opaque(der)) == before
 
 
@@ -160,7 +160,7 @@ def test_every_flipped_bit_is_noticed(tpm_provider: Tpm2Provider, armoured: bool
         tpm_provider.import_secret(SecretSpec(SecretFamily.HMAC, 160, Usage.SIGN, hash_name="SHA256"), bytes(20)),
     ]
     for key in keys:
-        blob = key.opaque() if armoured else tsskey.der_of(tsskey.parse(key.opaque()))
+        blob = key.opaque() if armoured else key_file_asn1.der_of(key_file_asn1.parse(key.opaque()))
         step = 3 if armoured else 1
         for bit in range(0, 8 * len(blob), step):
             damaged = bytearray(blob)
@@ -170,7 +170,7 @@ def test_every_flipped_bit_is_noticed(tpm_provider: Tpm2Provider, armoured: bool
 
 def test_cut_and_foreign_blobs_are_refused(tpm_provider: Tpm2Provider) -> None:
     blob = tpm_provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256")).opaque()
-    der = tsskey.der_of(tsskey.parse(blob))
+    der = key_file_asn1.der_of(key_file_asn1.parse(blob))
     for whole in (der, blob):
         # The last end of line is no part of the key.
         for length in range(len(whole.rstrip(b"\n"))):
@@ -190,16 +190,19 @@ def test_a_blob_of_another_tpm_is_refused(
 
 
 def test_objects_that_are_no_keys_are_refused(tpm_provider: Tpm2Provider) -> None:
-    key = tsskey.parse(tpm_provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256")).opaque())
+    key = key_file_asn1.parse(tpm_provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256")).opaque())
     for attributes in (0x30472, 0x472):
         public = key.public[:4] + attributes.to_bytes(4, "big") + key.public[8:]
-        invalid(lambda: tpm_provider.reload_opaque(tsskey.build(tsskey.TssKey(key.parent, public, key.private))))  # noqa: B023
+        blob = key_file_asn1.build(key_file_asn1.TssKey(key.parent, public, key.private))
+        invalid(lambda blob=blob: tpm_provider.reload_opaque(blob))
     failure = invalid(
-        lambda: tpm_provider.reload_opaque(tsskey.build(tsskey.TssKey(0x40000001, key.public, key.private)))
+        lambda: tpm_provider.reload_opaque(
+            key_file_asn1.build(key_file_asn1.TssKey(0x40000001, key.public, key.private))
+        )
     )
     assert "parent:0x81000001" in failure.message
     with pytest.raises(CngError) as error:
-        tpm_provider.reload_opaque(tsskey.build(tsskey.TssKey(key.parent, key.public, key.private, None)))
+        tpm_provider.reload_opaque(key_file_asn1.build(key_file_asn1.TssKey(key.parent, key.public, key.private, None)))
     assert error.value.status is NTSTATUS.STATUS_WRONG_PASSWORD
 
 

@@ -14,9 +14,9 @@ from hwcng.bcrypt import BCryptImportKeyPair, BCryptOpenAlgorithmProvider, BCryp
 from hwcng.contract.specs import EcdsaSpec, PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.provider import Tpm2Provider
-from hwcng.providers.tpm2.tsskey import TssKey
+from hwcng.providers.tpm2.wire import key_file_asn1
+from hwcng.providers.tpm2.wire.key_file_asn1 import TssKey
 
 SIGNING = PairSpec("EC", Usage.SIGN, curve="nistP256")
 DIGEST = bytes(range(32))
@@ -51,7 +51,7 @@ def empty_auth(value: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def key(tpm_provider: Tpm2Provider) -> TssKey:
-    return tsskey.parse(tpm_provider.generate_pair(SIGNING).opaque())
+    return key_file_asn1.parse(tpm_provider.generate_pair(SIGNING).opaque())
 
 
 def signs(provider: Tpm2Provider, blob: bytes | str) -> bool:
@@ -60,7 +60,7 @@ def signs(provider: Tpm2Provider, blob: bytes | str) -> bool:
 
 def refusal(blob: bytes | str) -> str:
     with pytest.raises(CngError) as error:
-        tsskey.parse(blob)
+        key_file_asn1.parse(blob)
     assert error.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
     return error.value.message
 
@@ -78,9 +78,9 @@ def test_files_are_canonical_der(parent: int, size: int, stated: bool | None) ->
     value = TssKey(parent, random.Random(parent).randbytes(size), bytes(range(9)), stated)
     optional = b"" if stated is None else empty_auth(TRUE if stated else FALSE)
     integer = tlv(2, parent.to_bytes(parent.bit_length() // 8 + 1, "big"))
-    assert tsskey.der_of(value) == der_of(value, optional, parent=integer)
-    assert tsskey.build(value) == pem_of(tsskey.der_of(value))
-    assert tsskey.parse(tsskey.build(value)) == value == tsskey.parse(tsskey.der_of(value))
+    assert key_file_asn1.der_of(value) == der_of(value, optional, parent=integer)
+    assert key_file_asn1.build(value) == pem_of(key_file_asn1.der_of(value))
+    assert key_file_asn1.parse(key_file_asn1.build(value)) == value == key_file_asn1.parse(key_file_asn1.der_of(value))
 
 
 # Fields
@@ -101,7 +101,7 @@ def test_files_are_canonical_der(parent: int, size: int, stated: bool | None) ->
 )
 def test_optional_fields_are_read_past(tpm_provider: Tpm2Provider, key: TssKey, optional: bytes) -> None:
     der = der_of(key, optional)
-    assert tsskey.parse(der) == key
+    assert key_file_asn1.parse(der) == key
     assert signs(tpm_provider, der) and signs(tpm_provider, pem_of(der))
 
 
@@ -147,7 +147,7 @@ def test_what_is_no_der_is_refused(key: TssKey, optional: bytes) -> None:
 @pytest.mark.parametrize("parent", [ROOT, bytes.fromhex("020481000001")])
 def test_a_parent_as_programs_of_32_bits_write_it(tpm_provider: Tpm2Provider, key: TssKey, parent: bytes) -> None:
     der = der_of(key, empty_auth(TRUE), parent=parent)
-    assert tsskey.parse(der).parent == 0x81000001
+    assert key_file_asn1.parse(der).parent == 0x81000001
     assert signs(tpm_provider, der) and signs(tpm_provider, pem_of(der))
 
 
@@ -204,7 +204,7 @@ def test_pem_as_parsers_are_asked_to_read_it(
     tpm_provider: Tpm2Provider, key: TssKey, pem: bytes, form: str, as_text: bool
 ) -> None:
     blob = FORMS[form](pem)
-    assert tsskey.parse(blob.decode() if as_text else blob) == key
+    assert key_file_asn1.parse(blob.decode() if as_text else blob) == key
     if not as_text:
         algorithm = BCryptOpenAlgorithmProvider("ECDSA_P256", tpm_provider)
         assert len(BCryptSignHash(BCryptImportKeyPair(algorithm, None, "OpaqueKeyBlob", blob), None, DIGEST)) == 64

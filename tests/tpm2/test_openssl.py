@@ -16,8 +16,8 @@ from support import MISSING
 from hwcng.contract.material import EcPublicKey, RsaPublicKey
 from hwcng.contract.specs import EcdsaSpec, PairSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec
 from hwcng.contract.usage import Usage
-from hwcng.providers.tpm2 import tsskey
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.testing.swtpm import Swtpm
 
 DIGEST = bytes(range(32))
@@ -111,7 +111,7 @@ def test_keys_that_openssl_makes_work_here(
             public.verify(signature, DIGEST, padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))  # type: ignore[union-attr,call-arg,arg-type]
             assert key.decrypt(RsaPkcs1DecryptSpec(), public.encrypt(b"x", padding.PKCS1v15())) == b"x"  # type: ignore[union-attr,arg-type]
         # What we write of it says the same; openssl's TRUE is BER.
-        assert tsskey.parse(key.opaque()) == tsskey.parse(path.read_bytes())
+        assert key_file_asn1.parse(key.opaque()) == key_file_asn1.parse(path.read_bytes())
 
 
 def test_a_key_with_a_password_made_by_openssl(

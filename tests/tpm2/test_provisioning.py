@@ -13,8 +13,8 @@ from tpm2.helpers import ec_material, key_with_pin, set_owner_auth
 from hwcng.contract.specs import EcdsaSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2.errors import TpmLockoutError
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.wire.errors import TpmLockoutError
 from hwcng.testing.swtpm import Swtpm, SwtpmError
 
 Open = Callable[..., Tpm2Provider]

@@ -17,10 +17,10 @@ import pytest
 from hwcng.contract.specs import CipherSpec, EcdsaSpec, HmacSpec, PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2.constants import RC
-from hwcng.providers.tpm2.errors import TpmError, to_cng
+from hwcng.providers.tpm2.line.transport import Exchange
 from hwcng.providers.tpm2.provider import Tpm2Provider
-from hwcng.providers.tpm2.transport import Exchange
+from hwcng.providers.tpm2.wire.constants import RC
+from hwcng.providers.tpm2.wire.errors import TpmError, to_cng
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
 

@@ -15,8 +15,8 @@ from isolation.child import run
 from hwcng.contract.specs import EcdsaSpec, PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import CngError
-from hwcng.providers.tpm2 import leftovers
-from hwcng.providers.tpm2.ledger import OBJECT, SESSION, Entry, Ledger
+from hwcng.providers.tpm2.line import leftovers
+from hwcng.providers.tpm2.line.ledger import OBJECT, SESSION, Entry, Ledger
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.testing.swtpm import Swtpm
 
@@ -27,8 +27,8 @@ DIGEST = bytes(range(32))
 KILLED = """
 import itertools, signal
 from hwcng.providers.tpm2 import commands
-from hwcng.providers.tpm2.ledger import SESSIONS
-from hwcng.providers.tpm2.templates import STORAGE_ROOT_KEY
+from hwcng.providers.tpm2.line.ledger import SESSIONS
+from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_KEY
 
 SIGNING = PairSpec("EC", Usage.SIGN, curve="nistP256")
 HMAC_KEY = SecretSpec(SecretFamily.HMAC, 256, Usage.SIGN, hash_name="SHA256")
@@ -299,7 +299,7 @@ def test_room_that_is_not_there_is_told(fresh_tpm: Swtpm, open_tpm: Open) -> Non
 DEAD = """
 import sys
 from pathlib import Path
-from hwcng.providers.tpm2.ledger import Ledger
+from hwcng.providers.tpm2.line.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]), b"")
 with ledger.dead() as dead:
     print(len(dead), [entry.handle for entry in ledger.living(dead)])
@@ -324,7 +324,7 @@ def test_lines_are_read_as_they_were_written(tmp_path: Path) -> None:
         """
         import os, sys
         from pathlib import Path
-        from hwcng.providers.tpm2.ledger import *
+        from hwcng.providers.tpm2.line.ledger import *
         ledger = Ledger(Path(sys.argv[1]), b"")
         ledger.arrive()
         for number, entry in enumerate(eval(sys.argv[2])):
@@ -397,7 +397,7 @@ def test_what_was_made_before_exec_is_taken_out(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from hwcng.providers.tpm2.ledger import SESSION, Entry, Ledger
+from hwcng.providers.tpm2.line.ledger import SESSION, Entry, Ledger
 ledger = Ledger(Path(sys.argv[1]), b"")
 ledger.arrive()
 ledger.note(0, Entry(SESSION, 7, b"", 0))

@@ -13,9 +13,9 @@ from hwcng.contract.material import EcPublicKey, RsaPublicKey
 from hwcng.contract.specs import EcdsaSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, RsaRawSpec
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hostcrypto import ecc
-from hwcng.providers.tpm2 import tsskey
-from hwcng.providers.tpm2.keys import Tpm2PrivateKey
+from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.testing.swtpm import Swtpm
 
 Load = Callable[..., Tpm2PrivateKey]
@@ -28,7 +28,7 @@ def load(tpm: Swtpm, tpm_provider: Tpm2Provider) -> Load:
     def load(template: str, attributes: str = "sign") -> Tpm2PrivateKey:
         tpm_provider.connection.release_slots()
         public, private = below_root(tpm, template, attributes + "|noda")
-        return tpm_provider.reload_opaque(tsskey.build(tsskey.TssKey(0x81000001, public, private)))  # type: ignore[return-value]
+        return tpm_provider.reload_opaque(key_file_asn1.build(key_file_asn1.TssKey(0x81000001, public, private)))  # type: ignore[return-value]
 
     return load
 

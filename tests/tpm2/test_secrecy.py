@@ -96,7 +96,7 @@ def test_the_owners_authorization_value_is_not_on_the_line(
     fresh_tpm: Swtpm, open_tpm: Callable[..., Tpm2Provider], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hwcng.providers.tpm2 import provider as provider_module
-    from hwcng.providers.tpm2.connection import Connection
+    from hwcng.providers.tpm2.line.connection import Connection
 
     owner_auth = "correct horse battery"
     set_owner_auth(fresh_tpm, owner_auth)

@@ -69,8 +69,8 @@ def _client(store: str) -> None:
 
     import hwcng
     from hwcng import bcrypt
-    from hwcng.providers.tpm2 import constants
     from hwcng.providers.tpm2.provider import Tpm2Provider
+    from hwcng.providers.tpm2.wire import constants
     from hwcng.providers.uri import Tpm2Uri
     from hwcng.testing.commands import CommandCounter
 

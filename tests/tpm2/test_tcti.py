@@ -10,9 +10,9 @@ import pytest
 import hwcng
 from hwcng.contract.specs import EcdsaSpec, PairSpec
 from hwcng.contract.usage import Usage
-from hwcng.providers.tpm2.sharing import release, share
-from hwcng.providers.tpm2.store import default_directory
-from hwcng.providers.tpm2.tcti import canonical
+from hwcng.providers.tpm2.line.sharing import release, share
+from hwcng.providers.tpm2.line.tcti import canonical
+from hwcng.providers.tpm2.pinned import default_directory
 from hwcng.testing.swtpm import Swtpm
 
 SIGNING = PairSpec("EC", Usage.SIGN, curve="nistP256")

@@ -28,7 +28,7 @@ from hwcng.hostcrypto.lattice_expand import (
 )
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.kinds import kind_of
+from hwcng.providers.pkcs11.families import kind_of
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 
 KEM_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.MLKEM1024PrivateKey}

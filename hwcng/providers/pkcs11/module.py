@@ -26,7 +26,7 @@ from hwcng.providers.pkcs11.quirks import (
     logins_race,
     one_call_at_a_time,
 )
-from hwcng.providers.pkcs11.turns import alone_on_host
+from hwcng.providers.pkcs11.store.turns import alone_on_host
 
 __all__ = ["Module", "load_module", "module_search", "text"]
 

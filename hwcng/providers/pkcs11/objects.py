@@ -13,10 +13,10 @@ from pkcs11 import Attribute
 from hwcng.contract.keys import OfThisProcess
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
+from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
-from hwcng.providers.pkcs11.sessions import Connection, Session
 from hwcng.providers.pkcs11.templates import Template, packed
 
 __all__ = [

@@ -18,24 +18,25 @@ from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.pkcs11 import mechanisms, objects, opaque, probes, templates, xts_keys
+from hwcng.providers.pkcs11 import mechanisms, objects, probes, templates
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
+from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki, ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, token_error
-from hwcng.providers.pkcs11.kinds import ML_KEM, PairKind, kind_of
+from hwcng.providers.pkcs11.families import ML_KEM, PairKind, kind_of
+from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, offered_as
+from hwcng.providers.pkcs11.keys import opaque_blob, xts
+from hwcng.providers.pkcs11.keys.opaque_blob import WRAPPED_KEY_REFUSED
+from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
+from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey, unwrappable
 from hwcng.providers.pkcs11.logins import UserPin
 from hwcng.providers.pkcs11.losses import of_sessions
 from hwcng.providers.pkcs11.module import Module, load_module, module_search
-from hwcng.providers.pkcs11.named_objects import NamedObject
 from hwcng.providers.pkcs11.objects import SessionObject
-from hwcng.providers.pkcs11.opaque import WRAPPED_KEY_REFUSED
 from hwcng.providers.pkcs11.operations import OUTPUT_ROOM
-from hwcng.providers.pkcs11.private_keys import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.quirks import logins_race, quirks_of
-from hwcng.providers.pkcs11.secret_keys import Pkcs11SecretKey, unwrappable
-from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS, SecretKind, offered_as
-from hwcng.providers.pkcs11.sessions import Connection, Session
-from hwcng.providers.pkcs11.store import KeyStore
+from hwcng.providers.pkcs11.store.key_store import KeyStore
+from hwcng.providers.pkcs11.store.place import NamedObject
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity, find_token, sessions_of_others
 from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
 from hwcng.standards.hashes import HASHES
@@ -293,7 +294,7 @@ class Pkcs11Provider(Provider):
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
         kind = self._kind_of_secret(spec)
         if self._is_composed(spec):
-            return xts_keys.make(spec, lambda half, _: self.generate_secret(half))
+            return xts.make(spec, lambda half, _: self.generate_secret(half))
         held = objects.generate(
             self._connection,
             mechanisms.call(int(kind.generation)),
@@ -307,7 +308,7 @@ class Pkcs11Provider(Provider):
         if self._is_composed(spec):
             size = spec.bits // 16
             halves = value[:size], value[size:]
-            return xts_keys.make(spec, lambda half, which: self.import_secret(half, halves[which]))
+            return xts.make(spec, lambda half, which: self.import_secret(half, halves[which]))
         if spec.family is SecretFamily.HMAC:
             value = _hmac_key(value, spec.hash_name)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
@@ -407,7 +408,7 @@ class Pkcs11Provider(Provider):
         return kind
 
     def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | Pkcs11PrivateKey:
-        held, spec, public = opaque.load(self._connection, self._offered, blob)
+        held, spec, public = opaque_blob.load(self._connection, self._offered, blob)
         if isinstance(spec, SecretSpec):
             return Pkcs11SecretKey(held, self._offered, spec)
         if public is None:

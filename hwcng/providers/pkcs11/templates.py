@@ -13,9 +13,9 @@ from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
-from hwcng.providers.pkcs11.kinds import kind_of
+from hwcng.providers.pkcs11.families import kind_of
+from hwcng.providers.pkcs11.families.secret import SECRET_KINDS
 from hwcng.providers.pkcs11.quirks import Quirks
-from hwcng.providers.pkcs11.secret_kinds import SECRET_KINDS
 
 __all__ = [
     "Template",

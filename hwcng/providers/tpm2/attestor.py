@@ -5,13 +5,13 @@ from __future__ import annotations
 from hwcng.arguments import octets
 from hwcng.contract.attestation import Attestation, Origin
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2 import commands, tsskey
-from hwcng.providers.tpm2.connection import Connection
-from hwcng.providers.tpm2.objects import TpmObject
-from hwcng.providers.tpm2.store import Store
-from hwcng.providers.tpm2.templates import ATTESTATION_KEY, name_of
-from hwcng.providers.tpm2.tsskey import TssKey
-from hwcng.providers.tpm2.wire import MalformedError
+from hwcng.providers.tpm2.line.connection import Connection
+from hwcng.providers.tpm2.line.slots import TpmObject
+from hwcng.providers.tpm2.pinned import Store
+from hwcng.providers.tpm2.wire import commands, key_file_asn1
+from hwcng.providers.tpm2.wire.key_file_asn1 import TssKey
+from hwcng.providers.tpm2.wire.marshal import MalformedError
+from hwcng.providers.tpm2.wire.public_area import ATTESTATION_KEY, name_of
 
 __all__ = ["Attestor"]
 
@@ -85,7 +85,7 @@ class Attestor:
 
     def _read(self, content: bytes) -> TpmObject:
         try:
-            file = tsskey.parse(content)
+            file = key_file_asn1.parse(content)
             return TpmObject(file.public, file.private, name_of(file.public), title="the attestation key")
         except (CngError, MalformedError):
             raise CngError(
@@ -102,4 +102,4 @@ class Attestor:
 
         made = self._connection.perform("making an attestation key", make)
         parent = self._connection.storage_root.handle
-        return self._store.keep_attestation_key(tsskey.build(TssKey(parent, made.public, made.private)))
+        return self._store.keep_attestation_key(key_file_asn1.build(TssKey(parent, made.public, made.private)))

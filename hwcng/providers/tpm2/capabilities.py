@@ -9,9 +9,9 @@ from types import MappingProxyType
 from hwcng.contract.capabilities import Capabilities, TokenInfo
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
-from hwcng.providers.tpm2.constants import ALG, CAP, CC, CURVE_IDS, HASH_IDS, PT
-from hwcng.providers.tpm2.esys import LIBRARY, Esys
-from hwcng.providers.tpm2.templates import pair_parameters, secret_parameters
+from hwcng.providers.tpm2.line.esys import LIBRARY, Esys
+from hwcng.providers.tpm2.wire.constants import ALG, CAP, CC, CURVE_IDS, HASH_IDS, PT
+from hwcng.providers.tpm2.wire.public_area import pair_parameters, secret_parameters
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
 

@@ -23,23 +23,24 @@ from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.tpm2 import commands, importing, templates, tsskey
-from hwcng.providers.tpm2.attest import parent_of
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
-from hwcng.providers.tpm2.commands import Created
-from hwcng.providers.tpm2.connection import Connection
-from hwcng.providers.tpm2.constants import RC, RH
-from hwcng.providers.tpm2.errors import TpmError, root_is_another
-from hwcng.providers.tpm2.key_store import KeyStore, authorization_value
-from hwcng.providers.tpm2.keys import Realm, Tpm2PrivateKey, Tpm2SecretKey
-from hwcng.providers.tpm2.objects import TpmObject
-from hwcng.providers.tpm2.sessions import Parent
-from hwcng.providers.tpm2.sharing import release, share
-from hwcng.providers.tpm2.store import Store, default_directory
-from hwcng.providers.tpm2.templates import STORAGE_ROOT_HANDLE, STORAGE_ROOT_KEY, name_of, parse_public, spec_of
-from hwcng.providers.tpm2.transport import DEFAULT_TIMEOUT
-from hwcng.providers.tpm2.wire import MalformedError
+from hwcng.providers.tpm2.keys import importing
+from hwcng.providers.tpm2.keys.private import Realm, Tpm2PrivateKey, Tpm2SecretKey
+from hwcng.providers.tpm2.line.connection import Connection
+from hwcng.providers.tpm2.line.sharing import release, share
+from hwcng.providers.tpm2.line.slots import TpmObject
+from hwcng.providers.tpm2.line.transport import DEFAULT_TIMEOUT
+from hwcng.providers.tpm2.pinned import Store, default_directory
+from hwcng.providers.tpm2.statements import parent_of
+from hwcng.providers.tpm2.store.named import KeyStore, authorization_value
+from hwcng.providers.tpm2.wire import commands, key_file_asn1, public_area
+from hwcng.providers.tpm2.wire.commands import Created
+from hwcng.providers.tpm2.wire.constants import RC, RH
+from hwcng.providers.tpm2.wire.errors import TpmError, root_is_another
+from hwcng.providers.tpm2.wire.hmac_session import Parent
+from hwcng.providers.tpm2.wire.marshal import MalformedError
+from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_HANDLE, STORAGE_ROOT_KEY, name_of, parse_public, spec_of
 from hwcng.providers.uri import Pin, Tpm2Uri, pin_value, read_pin_source
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
@@ -103,7 +104,7 @@ class Tpm2Provider(Provider):
             found = self._made_storage_root(_owner_auth(uri, pin), self._store.pinned_name())
         if found is None:
             raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, "the TPM did not keep its storage root key")
-        parent = templates.storage_parent(STORAGE_ROOT_HANDLE, found)
+        parent = public_area.storage_parent(STORAGE_ROOT_HANDLE, found)
         self._store.pin(parent.handle, parent.name)
         connection.adopt(parent)
 
@@ -234,7 +235,7 @@ class Tpm2Provider(Provider):
                     else "a TPM makes HMAC keys only for one hash, which must be named",
                 )
         asked = f"generating a {spec.bits}-bit {spec.family.value} key"
-        held, origin = self._create(asked, templates.secret_template(spec, imported=False))
+        held, origin = self._create(asked, public_area.secret_template(spec, imported=False))
         return Tpm2SecretKey(self._realm, held, spec, origin)
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
@@ -249,7 +250,7 @@ class Tpm2Provider(Provider):
                 f"{len(value)} bytes are no {spec.family.value} key of {spec.bits} bits",
             )
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
-        held, origin = self._create(asked, templates.secret_template(spec, imported=True), value)
+        held, origin = self._create(asked, public_area.secret_template(spec, imported=True), value)
         return Tpm2SecretKey(self._realm, held, spec, origin)
 
     @staticmethod
@@ -272,7 +273,7 @@ class Tpm2Provider(Provider):
 
     def generate_pair(self, spec: PairSpec) -> Tpm2PrivateKey:
         self._require_pair(spec)
-        held, origin = self._create(f"generating {_pair_name(spec)}", templates.pair_template(spec))
+        held, origin = self._create(f"generating {_pair_name(spec)}", public_area.pair_template(spec))
         public = parse_public(held.public).material
         if public is None:
             raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "the TPM made a key without a public half")
@@ -303,7 +304,7 @@ class Tpm2Provider(Provider):
             fits = fits and material.prime1.bit_length() == spec.bits // 2
         if not fits:
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"the numbers are not those of {_pair_name(spec)}")
-        template = templates.pair_template(spec, public)
+        template = public_area.pair_template(spec, public)
         name = name_of(template)
         duplicate, seed = importing.duplicate(parent, name, material)
 
@@ -324,7 +325,7 @@ class Tpm2Provider(Provider):
 
         Raises STATUS_INVALID_PARAMETER for anything that this TPM cannot load; STATUS_WRONG_PASSWORD for a missing PIN.
         """
-        parent, file = self._parent, tsskey.parse(blob)
+        parent, file = self._parent, key_file_asn1.parse(blob)
         auth = authorization_value(file, pin, "this key needs a PIN: reload_opaque(blob, pin=...)")
         if file.parent != parent.handle:
             # The oldest files say 0 for the owner's hierarchy.

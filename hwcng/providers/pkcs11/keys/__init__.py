@@ -1,0 +1,1 @@
+"""Live keys of a PKCS#11 token."""

@@ -1,0 +1,1 @@
+"""Keys that a PKCS#11 token keeps under names."""

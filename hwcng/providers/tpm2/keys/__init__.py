@@ -1,0 +1,1 @@
+"""Live keys of a TPM 2.0."""

@@ -1,0 +1,465 @@
+"""One way to one TPM, for all threads: lock, start-up, session, slots, retries, recovery and fork.
+
+TPM 2.0 Library, Part 1, sections 12.2 (start-up), 30 (context management) and 39 (response codes that ask for a retry).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import entered, notice_fork, tell_after_fork
+from hwcng.providers.tpm2.keys.handles import Authorization, KeyHandle
+from hwcng.providers.tpm2.line import leftovers, processes
+from hwcng.providers.tpm2.line.esys import Esys
+from hwcng.providers.tpm2.line.ledger import Ledger
+from hwcng.providers.tpm2.line.presence import Presence, meeting_place
+from hwcng.providers.tpm2.line.slots import ObjectCache, TpmObject
+from hwcng.providers.tpm2.line.transport import Exchange, Transport, check_response, open_transport
+from hwcng.providers.tpm2.wire import commands
+from hwcng.providers.tpm2.wire.constants import CC, PT, RC
+from hwcng.providers.tpm2.wire.errors import (
+    BUSY,
+    NO_ROOM,
+    NO_SESSION_ROOM,
+    REFUSED,
+    STALE,
+    TpmError,
+    TransportError,
+    lockout,
+    refusal,
+    root_is_another,
+    root_is_gone,
+    to_cng,
+    token_code,
+)
+from hwcng.providers.tpm2.wire.hmac_session import Parent, Session, start_session
+from hwcng.providers.tpm2.wire.marshal import MalformedError, command, u8
+from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_AREA
+
+__all__ = ["Connection", "Instrument"]
+
+T = TypeVar("T")
+Instrument = Callable[[Exchange], Exchange]
+
+_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.001, 0.25, 10.0
+_RECOVERIES = 6
+_OTHERS_PAUSE = 0.005
+_FORK_WAIT = 1.0
+_NOT_EXAMINED = "the TPM lost our session and did not get to see the PIN; nothing was tried again: repeat the call"
+_LOCKED_ROOT = "hwcng sends none to a storage root key: have the TPM's administrator put one without a password there"
+_NO_LOSS = BUSY | NO_ROOM | NO_SESSION_ROOM | {RC.LOCKOUT, RC.FAILURE, RC.CANCELED}
+"""Answers that a storage root key which is gone would not give."""
+_SELF_TEST = command(CC.SelfTest, (), b"", u8(1))
+
+
+def _blameless(error: TpmError) -> bool:
+    """Whether the refusal of an authorization cannot be the value's fault, and costs nothing to try again."""
+    return error.key is None or error.key.authorization.blameless
+
+
+def _repeatable(error: TransportError) -> bool:
+    """Whether what was lost on the line may be sent again without a second try of a PIN that may be wrong."""
+    return not error.sent or error.key is None or error.key.authorization.repeatable
+
+
+def _nothing() -> None:
+    """There is nothing to repair before the first attempt."""
+
+
+class Connection:
+    """Runs work on the TPM, one piece at a time. encrypted: whether secrets are hidden on the bus; only tests clear it.
+
+    generation: counts forks; a key belongs to the generation that made it.
+    """
+
+    def __init__(self, tcti: str | None, timeout: float) -> None:
+        self.tcti = tcti
+        self.encrypted = True
+        self._generation = 0
+        self._parent: Parent | None = None
+        self._root: KeyHandle | None = None
+        self._timeout = timeout
+        self._transport: Transport = open_transport(tcti, timeout)
+        self._instruments: list[Instrument] = []
+        self._exchange: Exchange
+        place = meeting_place(tcti)
+        self._presence, self._ledger = Presence(place), Ledger(place, STORAGE_ROOT_AREA)
+        self._rebuild_exchange()
+        self.cache = ObjectCache(self._parent_handle, self._alone, self._ledger.expect)
+        self._session: Session | None = None
+        self._open = False
+        self._closed = False
+        self._lock = threading.RLock()
+        self._owner = 0
+        tell_after_fork(self)
+        processes.living.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Connection to {self.tcti or 'the default TPM'}>"
+
+    @property
+    def generation(self) -> int:
+        if not entered[0]:
+            notice_fork()
+        return self._generation
+
+    # What `commands` sees.
+
+    def exchange(self, request: bytes) -> bytes:
+        """One command, again and again for as long as the TPM asks for it, up to 10 seconds."""
+        pause, end = _FIRST_PAUSE, time.monotonic() + _PATIENCE
+        tested = False
+        while True:
+            response = check_response(self._exchange(request))
+            code = int.from_bytes(response[6:10], "big") & 0xFFFF
+            if code == RC.SUCCESS:
+                return response
+            if code == RC.NEEDS_TEST and not tested:
+                tested = True
+                self._exchange(_SELF_TEST)
+            elif code not in BUSY or time.monotonic() > end:
+                return response
+            else:
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @property
+    def session(self) -> Session | None:
+        """The one session of this connection, made anew where it was lost. Raises TpmError, TransportError."""
+        if not self.encrypted:
+            return None
+        if self._session is None:
+            if self.parent is None:
+                raise RuntimeError("no storage root key yet")
+            self._session = start_session(self.exchange, self.parent)
+        return self._session
+
+    @property
+    def parent(self) -> Parent | None:
+        """The storage root key, None until it was found."""
+        return self._parent
+
+    @contextmanager
+    def adopting(self) -> Iterator[None]:
+        """For who looks at the storage root key anew: another one than before is no failure meanwhile."""
+        with self._exclusive():
+            parent, self._parent = self._parent, None
+            try:
+                yield
+            finally:
+                if self._parent is None:
+                    self._parent = parent
+                elif parent is not None and parent.name != self._parent.name:
+                    # The session was salted to the other one.
+                    self._lose()
+
+    def adopt(self, parent: Parent) -> None:
+        """Takes a storage root key that was checked. The caller is inside `adopting`."""
+        title = f"the storage root key at {parent.handle:#x}"
+        authorization = Authorization(title, _LOCKED_ROOT, counted=parent.counted, fixed=True)
+        self._parent, self._root = parent, KeyHandle(parent.handle, parent.name, authorization=authorization)
+
+    def _parent_handle(self) -> KeyHandle:
+        if self._root is None:
+            raise RuntimeError("no storage root key yet")
+        return self._root
+
+    @property
+    def storage_root(self) -> KeyHandle:
+        return self._parent_handle()
+
+    def _alone(self) -> bool:
+        return not self._transport.shared and self._presence.alone()
+
+    def instrument(self, instrument: Instrument) -> Callable[[], None]:
+        """`instrument` gets the function that carries every command, and returns its replacement. Gives the undoing."""
+        with self._exclusive():
+            self._instruments.append(instrument)
+            self._rebuild_exchange()
+
+        def undo() -> None:
+            with self._exclusive():
+                self._instruments.remove(instrument)
+                self._rebuild_exchange()
+
+        return undo
+
+    def _rebuild_exchange(self) -> None:
+        exchange: Exchange = self._transport.exchange
+        if not self._transport.shared:
+            exchange = self._ledger.recording(exchange)
+        for instrument in self._instruments:
+            exchange = instrument(exchange)
+        self._exchange = exchange
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        if not entered[0]:
+            notice_fork()
+        # A fork inside the block leaves the parent's lock to be released by the child.
+        lock = self._lock
+        with lock:
+            previous, self._owner = self._owner, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._owner = previous
+
+    # Work.
+
+    def perform(self, asked: str, work: Callable[[Connection], T]) -> T:
+        """Runs `work` with the TPM to itself, again where the TPM lost its state meanwhile. It must be repeatable.
+
+        asked: what it is, for messages. An authorization value that may be wrong is tried once. Raises CngError.
+        """
+        with self._exclusive():
+            return self._persist(asked, work)
+
+    def use(self, asked: str, key: TpmObject, work: Callable[[Connection, KeyHandle], T]) -> T:
+        """Runs `work` on a key, which is brought into a slot first."""
+
+        def on_key(connection: Connection) -> T:
+            return work(connection, connection.cache.acquire(connection, key))
+
+        return self.perform(asked, on_key)
+
+    def _persist(self, asked: str, work: Callable[[Connection], T]) -> T:
+        reconnected = renewed = False
+        recoveries = _RECOVERIES
+        repair: Callable[[], object] = _nothing
+        while True:
+            try:
+                repair()
+                self._ensure_open()
+                return work(self)
+            except (TransportError, MalformedError) as error:
+                self._lose()
+                lost = error if isinstance(error, TransportError) else TransportError("the TPM's answer is malformed")
+                # A silent TPM gets no second chance to stay silent for as long.
+                if reconnected or lost.timed_out or not _repeatable(lost):
+                    raise to_cng(lost, asked) from None
+                reconnected, repair = True, _nothing
+            except TpmError as error:
+                recoveries -= 1
+                # No authorization value was wrong: the session or the slot holds something else after a reset.
+                confused = error.code in REFUSED and not renewed and _blameless(error)
+                renewed = renewed or confused
+                found = self._lose if confused else self._repair_of(error.code, _RECOVERIES - recoveries)
+                if found is None or not recoveries:
+                    raise self._explain(error, asked) from None
+                repair = found
+            except CngError:
+                raise
+            except BaseException:
+                # A command may have been cut off, and with it the session's nonces.
+                self._lose()
+                raise
+
+    def _repair_of(self, code: int, attempt: int) -> Callable[[], object] | None:
+        """What makes another attempt worth while, None where nothing does."""
+        try:
+            if code in NO_ROOM or code in NO_SESSION_ROOM:
+                return self._room_maker(code, attempt)
+        except (TransportError, MalformedError):
+            return self._lose
+        except TpmError:
+            return None
+        if code == RC.INITIALIZE:
+            return self._start_up
+        # What of ours is still there is flushed when the line is opened again.
+        return self._lose if code in STALE else None
+
+    def _room_maker(self, code: int, attempt: int) -> Callable[[], object] | None:
+        """What the dead hold goes first, then what is ours, and what the living hold is waited for."""
+        if not self._transport.shared and leftovers.flush_left(self, self._ledger):
+            return _nothing
+        if code in NO_SESSION_ROOM and self._session is not None:
+            return self._end_session
+        if code in NO_ROOM and len(self.cache):
+            return lambda: self.cache.evict(self)
+        if code in NO_ROOM and leftovers.flush_inherited(self, self.tcti):
+            return _nothing
+        # Other processes give their slots up one command at a time, and their sessions when they end.
+        return None if code == RC.CONTEXT_GAP or self._alone() else lambda: time.sleep(_OTHERS_PAUSE * 2**attempt)
+
+    def _start_up(self) -> None:
+        self._lose()
+        commands.startup(self)
+
+    def _explain(self, error: TpmError, asked: str) -> CngError:
+        lost = None
+        with suppress(TransportError, MalformedError):
+            lost = self._parent_loss() if error.code not in _NO_LOSS else None
+        if lost is not None:
+            self._lose()
+            return CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, f"{asked}: {lost}", token_code(error))
+        if error.code not in (*REFUSED, RC.LOCKOUT):
+            return to_cng(error, asked)
+        properties: dict[int, int] = {}
+        with suppress(TpmError, TransportError):
+            properties = self.esys(lambda esys: esys.properties(PT.PERMANENT))
+        if error.code == RC.LOCKOUT:
+            return lockout(error, asked, properties)
+        if error.key is not None and not error.key.authorization.fixed and self._is_lost(error.key):
+            self._lose()
+            return CngError(NTSTATUS.STATUS_DEVICE_NOT_READY, f"{asked}: {_NOT_EXAMINED}", token_code(error))
+        return refusal(error, asked, properties)
+
+    def _is_lost(self, key: KeyHandle) -> bool:
+        """Whether slot or session are no more ours, as after a reset of the TPM; asked by commands that cost no try."""
+        try:
+            if commands.read_public(self, key.handle)[1] != key.name:
+                return True
+            commands.get_random(self, 1)
+        except TpmError:
+            return True
+        except (TransportError, MalformedError):
+            # What cannot be asked leaves the refusal as it was.
+            return False
+        return False
+
+    def esys(self, work: Callable[[Esys], T]) -> T:
+        """Runs `work` on an ESAPI context of its own. The caller is inside `perform`."""
+        esys = Esys(self.exchange)
+        try:
+            return work(esys)
+        finally:
+            esys.close()
+
+    # Life.
+
+    def _ensure_open(self) -> None:
+        if self._closed:
+            raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the provider is closed")
+        if self._open:
+            return
+        self._presence.arrive()
+        if not self._transport.shared:
+            self._make_room()
+        self._check_parent()
+        self._open = True
+
+    def _make_room(self) -> None:
+        """Takes out what we had before the line broke and what the dead left; and all, where nobody can work."""
+        processes.end_with_worker()
+        self._ledger.arrive()
+        self._ledger.resets = self._reset_counts()
+        leftovers.flush_own(self, self._ledger)
+        leftovers.flush_left(self, self._ledger)
+        if self._presence.alone() and leftovers.is_short(self):
+            leftovers.flush_everything(self)
+
+    def _reset_counts(self) -> int:
+        try:
+            return commands.reset_counts(self)
+        except TpmError as error:
+            if error.code != RC.INITIALIZE:
+                return 0
+            commands.startup(self)
+            return commands.reset_counts(self)
+
+    def _check_parent(self) -> None:
+        lost = self._parent_loss()
+        if lost is not None:
+            raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, lost)
+
+    def _parent_loss(self) -> str | None:
+        """What became of the storage root key, None where it is there: the TPM is asked."""
+        parent = self._parent
+        if parent is None:
+            return None
+        try:
+            name = commands.read_public(self, parent.handle)[1]
+        except TpmError as error:
+            if error.code == RC.HANDLE:
+                return root_is_gone(parent.handle)
+            return None
+        return None if name == parent.name else root_is_another(parent.handle)
+
+    def _lose(self) -> None:
+        """Takes note that the line broke: nothing is known of slots and sessions."""
+        self._forget()
+        self._open = False
+        self._transport.close()
+
+    def _forget(self) -> None:
+        self.cache.forget()
+        self._session = None
+
+    def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(TpmError):
+                commands.flush(self, session.handle)
+
+    def discard(self, key: TpmObject) -> None:
+        """Frees the slot of a key that ends. Never fails."""
+        with self._exclusive():
+            if self._open and key.handle:
+                with suppress(TpmError, TransportError):
+                    self.cache.remove(self, key)
+
+    def release_slots(self) -> None:
+        """Empties every slot we hold, for others that use this TPM without a resource manager. Never fails."""
+        with self._exclusive():
+            if self._open:
+                with suppress(TpmError, TransportError):
+                    self.cache.make_room(self, 0)
+
+    def close(self) -> None:
+        """Frees what we hold in the TPM. Never fails; a second call does nothing."""
+        with self._exclusive():
+            if self._closed:
+                return
+            if self._open:
+                with suppress(TpmError, TransportError):
+                    self.cache.make_room(self, 0)
+                    self._end_session()
+            self._forget()
+            self._closed = True
+            self._open = False
+            self._transport.close()
+            self._presence.leave()
+            # What could not be flushed stays written down, for others to flush.
+            if self._ledger.entries:
+                self._ledger.abandon()
+            else:
+                self._ledger.leave()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    # Fork.
+
+    def before_fork(self) -> bool:
+        """Holds the line still for the fork and leaves the child free slots; whether the lock is now held."""
+        # A child that never came here must not empty its parent's slots.
+        notice_fork()
+        if self._owner == threading.get_ident() or not self._lock.acquire(timeout=_FORK_WAIT):
+            return False
+        if not self._transport.shared and len(self.cache):
+            self.release_slots()
+        return True
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """The parent keeps its slots, session and line; the child connects anew at its first use."""
+        self._lock = threading.RLock()
+        self._owner = 0
+        self._generation += 1
+        self._ledger.abandon()
+        # Where C code forked, there was no time to empty the slots.
+        leftovers.inherit(self.tcti, self.cache.names())
+        self.cache = ObjectCache(self._parent_handle, self._alone, self._ledger.expect)
+        self._session = None
+        self._open = False
+        self._transport.after_fork_in_child()
+        self._presence.abandon()

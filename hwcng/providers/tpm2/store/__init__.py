@@ -1,0 +1,1 @@
+"""Keys of a TPM 2.0 that are kept under names."""
