@@ -50,6 +50,8 @@ class StorageProvider(Handle):
 class NCryptKey(Handle):
     """A key of a key store. name: None for one that ends with the process. key_type: NCRYPT_MACHINE_KEY_FLAG or 0."""
 
+    # The name in pickles: a public one, which no move changes.
+    __module__ = "hwcng.ncrypt"
     called = "an NCrypt key"
     hint = "bcrypt.h's functions take its .key"
 

@@ -303,7 +303,7 @@ def test_a_pickle_of_an_older_version(storage: StorageProvider, made: Make, name
     key = made(storage, "ECDSA_P256", name)
     old = b"chwcng.named_keys\nopen_key\n(V" + key.uri.encode("raw-unicode-escape") + b"\ntR."
     NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(pickle.loads(old), None, DIGEST))
-    of = b"cbuiltins\ngetattr\n(chwcng.ksp.handles\nNCryptKey\nVof\ntR("
+    of = b"cbuiltins\ngetattr\n(chwcng.cng.ncrypt_keys\nNCryptKey\nVof\ntR("
     again = pickle.loads(of + old[:-1] + b"tR.")
     assert type(again) is NCryptKey
     NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(again, None, DIGEST))

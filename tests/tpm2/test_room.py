@@ -26,7 +26,7 @@ DIGEST = bytes(range(32))
 
 KILLED = """
 import itertools, signal
-from hwcng.providers.tpm2 import commands
+from hwcng.providers.tpm2.wire import commands
 from hwcng.providers.tpm2.line.ledger import SESSIONS
 from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_KEY
 
@@ -91,7 +91,7 @@ for step in itertools.count():
     killed = killed_at(step)
     # The next that needs room takes out what was left, and a fresh process finds room.
     assert fork(lambda: (provider.random(1), 0)[1]) == 0
-    from hwcng.providers.tpm2 import leftovers
+    from hwcng.providers.tpm2.line import leftovers
     provider.connection.perform("x", lambda line: leftovers.flush_left(line, line._ledger))
     assert present() == mine, (step, list(map(hex, present())))
     resident.sign_digest(EcdsaSpec(), bytes(32))
@@ -246,7 +246,7 @@ def test_a_record_from_before_a_reset_means_nothing(
 
 POOL = """
 import concurrent.futures, multiprocessing, signal
-from hwcng.providers.tpm2 import leftovers
+from hwcng.providers.tpm2.line import leftovers
 
 provider = hwcng.open_provider(URI)
 key = provider.persist_key(provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256")), "worker")
