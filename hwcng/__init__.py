@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hwcng import aio as aio
     from hwcng import attestation as attestation
     from hwcng import bcrypt as bcrypt
+    from hwcng import many as many
     from hwcng import ncrypt as ncrypt
     from hwcng import wincrypt as wincrypt
     from hwcng.contract.provider import Provider
@@ -39,7 +41,7 @@ _HOMES = {
     "set_default_provider": "hwcng.providers.registry",
 }
 
-_FACES = frozenset({"attestation", "bcrypt", "ncrypt", "wincrypt"})
+_FACES = frozenset({"aio", "attestation", "bcrypt", "many", "ncrypt", "wincrypt"})
 """Modules that are there without an import of their own."""
 
 # A type checker that saw this function would take every misspelt name for an attribute.
