@@ -18,9 +18,9 @@ from hwcng.cng.families import FAMILIES, PairFamily
 from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
 from hwcng.cng.storable_key import StorableKey
-from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.keys import AgreedSecret, PrivateKey, SecretKey
 from hwcng.contract.material import DhDomain, DsaDomain, PublicKeyMaterial
-from hwcng.contract.specs import SignSpec
+from hwcng.contract.specs import DecryptSpec, SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError, told
 from hwcng.forking import ProcessLock
@@ -28,6 +28,8 @@ from hwcng.standards.curves import CURVES, Curve
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
     from hwcng.attestation import Attestation
     from hwcng.cng.symmetric_key import SymmetricKey
 
@@ -206,9 +208,12 @@ class KeyPair(StorableKey):
 
     def sign(self, padding_info: object, data: bytes, flags: int) -> bytes:
         """BCryptSignHash: RSA big-endian of modulus length; ECDSA and DSA r || s; ML-DSA as FIPS 204 has it."""
-        public = self.public
-        family = self.family
-        spec = family.sign_spec(self, padding_info, flags)
+        self.public  # noqa: B018
+        return self.sign_as(self.family.sign_spec(self, padding_info, flags), data)
+
+    def sign_as(self, spec: SignSpec, data: bytes) -> bytes:
+        """`sign` in the words of the contract. A spec that is used again is prepared once."""
+        public, family = self.public, self.family
         ready = self._ready_to_sign
         if ready is None or ready[0] is not spec or ready[1] is not self._private:
             ready = None
@@ -244,6 +249,20 @@ class KeyPair(StorableKey):
         self.public  # noqa: B018
         self._require_usage(Usage.DECRYPT, "decrypt")
         return self.family.decrypt(self, ciphertext, padding_info, flags)
+
+    @in_use
+    def decrypt_as(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
+        """`decrypt` in the words of the contract."""
+        self.public  # noqa: B018
+        self._require_usage(Usage.DECRYPT, "decrypt")
+        return self.family.decrypt_as(self, spec, ciphertext)
+
+    @in_use
+    def agree_with(self, peer: PublicKeyMaterial) -> AgreedSecret:
+        """The secret with a peer's public key, held by this key's token. The key may be one that signs too."""
+        self._require_usage(Usage.DERIVE, "agree on secrets")
+        self.family.check_peer(self.public, peer)
+        return self.private.agree(peer)
 
     @in_use
     def agree(self, peer: KeyPair) -> Secret:
@@ -316,6 +335,24 @@ class KeyPair(StorableKey):
                 raise invalid_parameter("the key has no private half")
             raise not_supported(f"the private key stays in its token: {blob_type} would be its plaintext")
         return self.family.build(self, public, blob_type)
+
+    def public_key(self) -> PublicKeyTypes:
+        """The public half as a key of `cryptography`. Raises STATUS_NOT_SUPPORTED where that has no such keys,
+        STATUS_INVALID_HANDLE before `finalize`.
+        """
+        from hwcng.hostcrypto.host_keys import host_key
+
+        return host_key(self.public)
+
+    def as_cryptography(self) -> PrivateKeyTypes:
+        """This pair as a private key of `cryptography`, for whatever takes one; it lives as long as the pair.
+
+        Raises, as that does, UnsupportedAlgorithm where it has no such keys, ValueError for a pair that has no private
+        half, or none yet.
+        """
+        from hwcng.pyca.private_keys import private_key_of
+
+        return private_key_of(self)
 
     @in_use
     def attest(self, nonce: bytes) -> Attestation:

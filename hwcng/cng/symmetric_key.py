@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from hwcng.arguments import Octets, holding, octets
 from hwcng.cng import aead
@@ -111,6 +111,16 @@ class SymmetricKey(StorableKey):
 
     def in_token(self) -> SecretKey:
         return self.token_key
+
+    def public_key(self) -> NoReturn:
+        """As every key has it. Raises STATUS_NOT_SUPPORTED."""
+        raise not_supported(f"{self.algorithm.name} keys have no public half")
+
+    def as_cryptography(self) -> NoReturn:
+        """As every key has it. Raises STATUS_NOT_SUPPORTED."""
+        raise not_supported(
+            f"{self.algorithm.name} keys are no private keys: hwcng.pyca has AESGCM, HMAC and Fernet for them"
+        )
 
     def take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
         before = self.token_key

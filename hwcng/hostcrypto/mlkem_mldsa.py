@@ -31,7 +31,9 @@ __all__ = [
     "check_ml_kem_public",
     "encapsulate",
     "encapsulates",
+    "ml_dsa_host_key",
     "ml_dsa_private",
+    "ml_kem_host_key",
     "ml_kem_private",
     "verify_ml_dsa",
 ]
@@ -66,9 +68,14 @@ def _loaded(load: Callable[[bytes], Any], octets: bytes, what: str) -> Any:
         raise invalid_parameter(f"the {what} key is not one") from None
 
 
-def _ml_dsa_key(public: MlDsaPublicKey) -> Any:
+def ml_dsa_host_key(public: MlDsaPublicKey) -> Any:
     host_class = _host_class("mldsa", f"MLDSA{public.parameter_set}PublicKey")
     return _loaded(host_class.from_public_bytes, public.value, f"ML-DSA-{public.parameter_set}")
+
+
+def ml_kem_host_key(public: MlKemPublicKey) -> Any:
+    host_class = _host_class("mlkem", f"MLKEM{public.parameter_set}PublicKey")
+    return _loaded(host_class.from_public_bytes, public.value, f"ML-KEM-{public.parameter_set}")
 
 
 def prehashed_mu(public: MlDsaPublicKey, context: bytes, hash_name: str, digest: bytes) -> bytes:
@@ -88,7 +95,7 @@ def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signa
     """
     from cryptography.exceptions import InvalidSignature
 
-    key = _ml_dsa_key(public)
+    key = ml_dsa_host_key(public)
     good = len(signature) == ML_DSA_SETS[public.parameter_set].signature
     try:
         if good and (spec.external_mu or spec.prehash is not None):
@@ -179,7 +186,5 @@ def encapsulates(parameter_set: str) -> bool:
 @foreign_work()
 def encapsulate(public: MlKemPublicKey) -> tuple[bytes, bytes]:
     """A shared secret and its ciphertext (FIPS 203, algorithm 20)."""
-    host_class = _host_class("mlkem", f"MLKEM{public.parameter_set}PublicKey")
-    key = _loaded(host_class.from_public_bytes, public.value, f"ML-KEM-{public.parameter_set}")
-    secret, ciphertext = key.encapsulate()
+    secret, ciphertext = ml_kem_host_key(public).encapsulate()
     return secret, ciphertext

@@ -20,6 +20,8 @@ from hwcng.ksp.drafts import Draft, draft_of, key_usage
 from hwcng.ksp.status import refuse
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
     from hwcng.attestation import Attestation
 
 __all__ = ["NCryptKey", "StorageProvider", "begin_key", "require_free", "storable_algorithm"]
@@ -147,6 +149,14 @@ class NCryptKey(Handle):
             draft = self.draft
             self._key = draft.finalize(self.name, replace=self._replace)
             self._usage_flags = draft.usage_flags
+
+    def public_key(self) -> PublicKeyTypes:
+        """As `KeyPair.public_key`; NTE_BAD_KEY_STATE before NCryptFinalizeKey."""
+        return self.key.public_key()
+
+    def as_cryptography(self) -> PrivateKeyTypes:
+        """As `KeyPair.as_cryptography`; NTE_BAD_KEY_STATE before NCryptFinalizeKey."""
+        return self.key.as_cryptography()
 
     def attest(self, nonce: bytes) -> Attestation:
         """The token's statement that it holds the key; see `hwcng.attestation`. nonce: at most 32 bytes.

@@ -12,7 +12,7 @@ from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
 from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import DhDomain, DsaDomain, PrivateKeyMaterial, PublicKeyMaterial
-from hwcng.contract.specs import PairSpec, SignSpec
+from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import told
 from hwcng.standards.curves import Curve
@@ -132,6 +132,9 @@ class PairFamily(abc.ABC, Generic[Public]):
         raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
 
     def decrypt(self, pair: KeyPair, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
+        raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
+
+    def decrypt_as(self, pair: KeyPair, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
 
     def encapsulate(self, pair: KeyPair) -> tuple[bytes, bytes]:

@@ -105,8 +105,12 @@ class RsaFamily(PairFamily[RsaPublicKey]):
         return rsa.encrypt(public, spec, plaintext)
 
     def decrypt(self, pair: KeyPair, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
-        public, spec = self._public(pair), self._decrypt_spec(padding_info, flags)
-        private, size = pair.private, _size(public)
+        self._public(pair)
+        return self.decrypt_as(pair, self._decrypt_spec(padding_info, flags), ciphertext)
+
+    def decrypt_as(self, pair: KeyPair, spec: DecryptSpec, ciphertext: bytes) -> bytes:
+        public, private = self._public(pair), pair.private
+        size = _size(public)
         if len(ciphertext) != size or int.from_bytes(ciphertext, "big") >= public.modulus:
             raise invalid_parameter(f"RSA: a ciphertext is a number of {size} bytes below the modulus")
         return private.decrypt(spec, ciphertext)

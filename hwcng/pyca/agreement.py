@@ -1,0 +1,19 @@
+"""The agreed value itself, which leaves a token only where its provider was opened with allow_raw_secret=True."""
+
+from __future__ import annotations
+
+from hwcng.hostcrypto.host_keys import public_material
+from hwcng.pyca.base import TokenPair
+from hwcng.pyca.failures import as_cryptography_raises
+
+__all__ = ["agreed"]
+
+
+def agreed(pair: TokenPair, peer: object) -> bytes:
+    """Z with its leading zeros: big-endian, of curve25519 as RFC 7748 has it. peer: a public key of `cryptography`."""
+    with as_cryptography_raises():
+        secret = pair.agree_with(public_material(peer))
+        try:
+            return secret.raw()
+        finally:
+            secret.destroy()

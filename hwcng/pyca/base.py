@@ -1,0 +1,82 @@
+"""What the private keys of all kinds share: they are known by their public half, and nothing hands out the other."""
+
+from __future__ import annotations
+
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from cryptography.hazmat.primitives import serialization
+
+from hwcng.hostcrypto.host_keys import host_key
+from hwcng.pyca.failures import as_cryptography_raises, stays_in_token
+
+if TYPE_CHECKING:
+    from hwcng.contract.keys import AgreedSecret, PrivateKey
+    from hwcng.contract.material import PublicKeyMaterial
+    from hwcng.contract.specs import DecryptSpec, SignSpec
+
+__all__ = ["TokenPair", "TokenPrivateKey"]
+
+
+class TokenPair(Protocol):
+    """A key pair of hwcng, as far as it counts here."""
+
+    @property
+    def public(self) -> PublicKeyMaterial: ...
+    @property
+    def private(self) -> PrivateKey: ...
+    def sign_as(self, spec: SignSpec, data: bytes) -> bytes: ...
+    def decrypt_as(self, spec: DecryptSpec, ciphertext: bytes) -> bytes: ...
+    def agree_with(self, peer: PublicKeyMaterial) -> AgreedSecret: ...
+    def decapsulate(self, ciphertext: bytes) -> bytes: ...
+
+
+class TokenPrivateKey:
+    """cng_key: the pair of hwcng whose life this key shares."""
+
+    def __init__(self, cng_key: TokenPair) -> None:
+        with as_cryptography_raises():
+            self._public: Any = host_key(cng_key.public)
+        self.cng_key = cng_key
+
+    def public_key(self) -> Any:
+        return self._public
+
+    def private_numbers(self) -> NoReturn:
+        raise stays_in_token(self._title)
+
+    def private_bytes(
+        self,
+        encoding: serialization.Encoding,
+        format: serialization.PrivateFormat,
+        encryption_algorithm: serialization.KeySerializationEncryption,
+    ) -> NoReturn:
+        raise stays_in_token(self._title)
+
+    def private_bytes_raw(self) -> NoReturn:
+        raise stays_in_token(self._title)
+
+    @property
+    def _title(self) -> str:
+        return f"{type(self).__name__} on {self.cng_key!r}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenPrivateKey):
+            return NotImplemented
+        return self.cng_key.public == other.cng_key.public
+
+    def __hash__(self) -> int:
+        return hash(self.cng_key.public)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The pair knows whether it may travel, and how.
+        return methodcaller("as_cryptography"), (self.cng_key,)
+
+    def __repr__(self) -> str:
+        return f"<{self._title}>"

@@ -1,0 +1,91 @@
+"""Hashes by the names of `cryptography`, and signatures as DER (RFC 3279, section 2.2.3)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from hwcng.forking import foreign_work
+from hwcng.standards.hashes import HASHES
+
+if TYPE_CHECKING:
+    from cryptography.utils import Buffer
+
+__all__ = ["cng_name", "der_signature", "digest_of", "hash_of", "octets_of"]
+
+_CNG_NAMES: Mapping[str, str] = MappingProxyType(
+    {row.hashlib_name.replace("_", "-"): row.name for row in HASHES.values()}
+)
+_MAKERS: Mapping[type, Callable[[Any], Any]] = MappingProxyType(
+    {
+        hashes.SHA256: hashlib.sha256,
+        hashes.SHA384: hashlib.sha384,
+        hashes.SHA512: hashlib.sha512,
+        hashes.SHA3_256: hashlib.sha3_256,
+        hashes.SHA3_384: hashlib.sha3_384,
+        hashes.SHA3_512: hashlib.sha3_512,
+    }
+)
+
+
+def octets_of(data: Buffer) -> bytes:
+    """Raises TypeError for what is no buffer."""
+    return data if type(data) is bytes else bytes(memoryview(data))
+
+
+def hash_of(algorithm: object) -> hashes.HashAlgorithm:
+    """The hash behind what a caller gives as one. Raises TypeError."""
+    if isinstance(algorithm, Prehashed):
+        algorithm = algorithm._algorithm
+    if not isinstance(algorithm, hashes.HashAlgorithm):
+        raise TypeError("Expected instance of hashes.HashAlgorithm.")
+    return algorithm
+
+
+def cng_name(algorithm: hashes.HashAlgorithm) -> str:
+    """CNG's name of a hash. Raises UnsupportedAlgorithm."""
+    name = _CNG_NAMES.get(algorithm.name)
+    if name is None:
+        known = ", ".join(_CNG_NAMES)
+        raise UnsupportedAlgorithm(f"{algorithm.name} is no hash of this key's token: use one of {known}")
+    return name
+
+
+def digest_of(data: Buffer, algorithm: Prehashed | hashes.HashAlgorithm) -> bytes:
+    """The digest that is signed: of `data`, or `data` itself where it is one already.
+
+    Raises TypeError for what is no hash, ValueError for a digest of another length, UnsupportedAlgorithm.
+    """
+    maker = _MAKERS.get(type(algorithm))
+    if maker is not None:
+        digest: bytes = maker(octets_of(data)).digest()
+        return digest
+    plain = hash_of(algorithm)
+    if isinstance(algorithm, Prehashed):
+        if len(octets_of(data)) != plain.digest_size:
+            raise ValueError("The provided data must be the same length as the hash algorithm's digest size.")
+        return octets_of(data)
+    return _hashed(octets_of(data), plain)
+
+
+@foreign_work()
+def _hashed(data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
+    running = hashes.Hash(algorithm)
+    running.update(data)
+    return running.finalize()
+
+
+def der_signature(signature: bytes) -> bytes:
+    """r || s as SEQUENCE { r, s }."""
+    half = len(signature) // 2
+    r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
+    # Positive numbers: one bit more than they have, in whole octets.
+    rs, ss = r.bit_length() // 8 + 1, s.bit_length() // 8 + 1
+    body = b"\x02%c%b\x02%c%b" % (rs, r.to_bytes(rs, "big"), ss, s.to_bytes(ss, "big"))
+    return (b"0%c%b" if len(body) < 0x80 else b"0\x81%c%b") % (len(body), body)

@@ -1,0 +1,245 @@
+"""AESGCM, HMAC and Fernet as `cryptography` has them, under keys that stay in a token.
+
+Standards: SP 800-38D (GCM), RFC 2104 (HMAC); Fernet's specification (github.com/fernet/spec): 0x80, a time of 64 bits,
+an IV, AES-128-CBC under PKCS #7, HMAC-SHA256, all in base64url.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import time
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import AlreadyFinalized, InvalidSignature, InvalidTag
+from cryptography.fernet import InvalidToken
+from cryptography.hazmat.primitives import hashes
+
+from hwcng.cng.symmetric_key import SymmetricKey
+from hwcng.contract.specs import HmacSpec
+from hwcng.contract.usage import CipherMode, SecretFamily
+from hwcng.errors import CngError, not_supported
+from hwcng.hostcrypto.modes import pad, unpad
+from hwcng.ksp.handles import NCryptKey
+from hwcng.pyca.digests import cng_name, octets_of
+from hwcng.pyca.failures import as_cryptography_raises, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.utils import Buffer
+
+    from hwcng.contract.keys import SecretKey
+
+__all__ = ["AESGCM", "HMAC", "Fernet"]
+
+_TAG_LENGTH = 16
+_NONCE_LENGTHS = range(8, 129)
+_BLOCK = 16
+_FERNET_VERSION = 0x80
+_FERNET_TIME = slice(1, 9)
+_FERNET_IV = slice(9, 25)
+_FERNET_DIGEST = 32
+_FERNET_SHORTEST = 1 + 8 + _BLOCK + _BLOCK + _FERNET_DIGEST
+_FERNET_BITS = 128
+_MAX_CLOCK_SKEW_SECONDS = 60
+
+
+def _secret(key: SymmetricKey | NCryptKey, family: SecretFamily) -> SymmetricKey:
+    """The key of a certain kind that a caller means. Raises TypeError, UnsupportedAlgorithm."""
+    with as_cryptography_raises():
+        plain = key.key if isinstance(key, NCryptKey) else key
+        if not isinstance(plain, SymmetricKey):
+            raise TypeError(f"a secret key of hwcng expected, not {type(plain).__name__}")
+        plain.require_alive()
+        its = plain.token_key.spec.family
+        if its is not family:
+            raise not_supported(f"an {family.value} key expected, this one is {its.value}")
+    return plain
+
+
+class AESGCM:
+    """cryptography.hazmat.primitives.ciphers.aead.AESGCM. key: an AES key of bcrypt.h, ncrypt.h or `hwcng.open_key`,
+    made by `hAlgorithm.generate_key(bits)` for instance; its chaining mode stays what it is. Any number of threads.
+    """
+
+    def __init__(self, key: SymmetricKey | NCryptKey) -> None:
+        self.cng_key = _secret(key, SecretFamily.AES)
+
+    def encrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None) -> bytes:
+        """The ciphertext and the tag of 16 bytes behind it. nonce: 8 to 128 bytes, never one twice under a key.
+
+        Raises ValueError for a nonce of another length, UnsupportedAlgorithm where the key or its token does not.
+        """
+        try:
+            verb = self._token_key().sealing(CipherMode.GCM, _TAG_LENGTH)
+            return verb(_nonce(nonce), _optional(associated_data), octets_of(data))
+        except CngError as error:
+            raise translated(error) from error
+
+    def decrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None) -> bytes:
+        """As `encrypt`; InvalidTag for what was altered."""
+        octets = octets_of(data)
+        if len(octets) < _TAG_LENGTH:
+            raise InvalidTag
+        try:
+            verb = self._token_key().opening(CipherMode.GCM, _TAG_LENGTH)
+            return verb(_nonce(nonce), _optional(associated_data), octets)
+        except CngError as error:
+            raise translated(error) from error
+
+    def _token_key(self) -> SecretKey:
+        self.cng_key.require_alive()
+        return self.cng_key.token_key
+
+    def __repr__(self) -> str:
+        return f"<AESGCM of {self.cng_key!r}>"
+
+
+def _nonce(nonce: Buffer) -> bytes:
+    octets = octets_of(nonce)
+    if len(octets) not in _NONCE_LENGTHS:
+        raise ValueError("Nonce must be between 8 and 128 bytes")
+    return octets
+
+
+def _optional(data: Buffer | None) -> bytes:
+    return b"" if data is None else octets_of(data)
+
+
+class HMAC(hashes.HashContext):
+    """cryptography.hazmat.primitives.hmac.HMAC. key: an HMAC key of a token, for this hash or for all.
+
+    The data is kept until it is finished, because a token's running MAC cannot be copied. One thread at a time.
+    """
+
+    def __init__(self, key: SymmetricKey | NCryptKey, algorithm: hashes.HashAlgorithm) -> None:
+        if not isinstance(algorithm, hashes.HashAlgorithm):
+            raise TypeError("Expected instance of hashes.HashAlgorithm.")
+        self.cng_key = _secret(key, SecretFamily.HMAC)
+        self._algorithm = algorithm
+        self._hash_name = cng_name(algorithm)
+        with as_cryptography_raises():
+            its = self.cng_key.token_key.spec.hash_name
+            if its not in (None, self._hash_name):
+                raise not_supported(f"the key is for HMAC of {its}, not of {self._hash_name}")
+        self._data: list[bytes] | None = []
+
+    @property
+    def algorithm(self) -> hashes.HashAlgorithm:
+        return self._algorithm
+
+    def _running(self) -> list[bytes]:
+        if self._data is None:
+            raise AlreadyFinalized("Context was already finalized.")
+        return self._data
+
+    def update(self, data: Buffer) -> None:
+        self._running().append(octets_of(data))
+
+    def copy(self) -> HMAC:
+        copied = HMAC(self.cng_key, self._algorithm)
+        copied._data = list(self._running())
+        return copied
+
+    def finalize(self) -> bytes:
+        data = b"".join(self._running())
+        self._data = None
+        with as_cryptography_raises():
+            self.cng_key.require_alive()
+            return self.cng_key.token_key.mac(HmacSpec(self._hash_name), data)
+
+    def verify(self, signature: Buffer) -> None:
+        """Raises InvalidSignature."""
+        expected = octets_of(signature)
+        if not hmac.compare_digest(self.finalize(), expected):
+            raise InvalidSignature("Signature did not match digest.")
+
+
+class Fernet:
+    """cryptography.fernet.Fernet, whose one key of 32 bytes is two of a token here: HMAC-SHA256's, then AES's of 128
+    bits. What the one writes, the other reads. Any number of threads.
+    """
+
+    def __init__(self, signing_key: SymmetricKey | NCryptKey, encryption_key: SymmetricKey | NCryptKey) -> None:
+        """Raises TypeError, UnsupportedAlgorithm, and ValueError for keys of other lengths than 128 bits."""
+        self.signing_key = _secret(signing_key, SecretFamily.HMAC)
+        self.encryption_key = _secret(encryption_key, SecretFamily.AES)
+        if {self.signing_key.bits, self.encryption_key.bits} != {_FERNET_BITS}:
+            raise ValueError(f"Fernet keys are of {_FERNET_BITS} bits both: generate_key({_FERNET_BITS})")
+
+    def encrypt(self, data: bytes) -> bytes:
+        return self.encrypt_at_time(data, int(time.time()))
+
+    def encrypt_at_time(self, data: bytes, current_time: int) -> bytes:
+        iv = os.urandom(_BLOCK)
+        with as_cryptography_raises():
+            encrypt = self._verb(lambda key: key.enciphering(CipherMode.CBC))
+            head = bytes([_FERNET_VERSION]) + current_time.to_bytes(8, "big") + iv
+            signed = head + encrypt(iv, pad(octets_of(data), _BLOCK))
+        return base64.urlsafe_b64encode(signed + self._digest(signed))
+
+    def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
+        """Raises InvalidToken. ttl: seconds."""
+        return self._decrypt(token, None if ttl is None else (ttl, int(time.time())))
+
+    def decrypt_at_time(self, token: bytes | str, ttl: int, current_time: int) -> bytes:
+        """Raises InvalidToken. ttl: seconds."""
+        if ttl is None:
+            raise ValueError("decrypt_at_time() can only be used with a non-None ttl")
+        return self._decrypt(token, (ttl, current_time))
+
+    def extract_timestamp(self, token: bytes | str) -> int:
+        """Seconds since 1970 of a sound token. Raises InvalidToken."""
+        octets = _fernet_octets(token)
+        self._verify(octets)
+        return _fernet_time(octets)
+
+    def _decrypt(self, token: bytes | str, life: tuple[int, int] | None) -> bytes:
+        octets = _fernet_octets(token)
+        if life is not None:
+            ttl, now = life
+            made = _fernet_time(octets)
+            if made + ttl < now or now + _MAX_CLOCK_SKEW_SECONDS < made:
+                raise InvalidToken
+        self._verify(octets)
+        ciphertext = octets[_FERNET_IV.stop : -_FERNET_DIGEST]
+        if len(ciphertext) % _BLOCK:
+            raise InvalidToken
+        with as_cryptography_raises():
+            padded = self._verb(lambda key: key.deciphering(CipherMode.CBC))(octets[_FERNET_IV], ciphertext)
+        try:
+            return unpad(padded, _BLOCK)
+        except CngError as error:
+            raise InvalidToken from error
+
+    def _verb(self, make: Callable[[SecretKey], Callable[[bytes, bytes], bytes]]) -> Callable[[bytes, bytes], bytes]:
+        self.encryption_key.require_alive()
+        return make(self.encryption_key.token_key)
+
+    def _digest(self, data: bytes) -> bytes:
+        running = HMAC(self.signing_key, hashes.SHA256())
+        running.update(data)
+        return running.finalize()
+
+    def _verify(self, octets: bytes) -> None:
+        if not hmac.compare_digest(self._digest(octets[:-_FERNET_DIGEST]), octets[-_FERNET_DIGEST:]):
+            raise InvalidToken
+
+
+def _fernet_octets(token: bytes | str) -> bytes:
+    if not isinstance(token, (str, bytes)):
+        raise TypeError("token must be bytes or str")
+    try:
+        octets = base64.urlsafe_b64decode(token)
+    except (TypeError, ValueError, binascii.Error):
+        raise InvalidToken from None
+    if len(octets) < _FERNET_SHORTEST or octets[0] != _FERNET_VERSION:
+        raise InvalidToken
+    return octets
+
+
+def _fernet_time(octets: bytes) -> int:
+    return int.from_bytes(octets[_FERNET_TIME], "big")

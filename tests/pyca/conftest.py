@@ -1,0 +1,28 @@
+"""Fixtures of the tests of `hwcng.pyca`: the tokens, and pairs in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conformance.tokens import *  # noqa: F403
+from pyca.pairs import MakePair, make_pair
+
+if TYPE_CHECKING:
+    from hwcng.cng.keys import KeyPair
+    from hwcng.contract.provider import Provider
+
+
+@pytest.fixture
+def pair(token: Provider) -> Iterator[MakePair]:
+    """`pair("ECDSA", ECCCurveName="nistP256")`: a pair of each token in turn; pairs end with the test."""
+    made: list[KeyPair] = []
+
+    def make(algorithm: str, bits: int = 0, **properties: Any) -> KeyPair:
+        made.append(make_pair(token, algorithm, bits, **properties))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.destroy()
