@@ -10,17 +10,35 @@ if TYPE_CHECKING:
     from hwcng import bcrypt as bcrypt
     from hwcng import many as many
     from hwcng import ncrypt as ncrypt
+    from hwcng import pyca as pyca
     from hwcng import wincrypt as wincrypt
-    from hwcng.contract.provider import Provider
+    from hwcng.cng.keys import AlgorithmHandle, HashObject, KeyPair, Secret, SymmetricKey
+    from hwcng.contract.provider import KeyRecord, Provider
+    from hwcng.contract.specs import PairSpec, SecretSpec
+    from hwcng.contract.usage import SecretFamily, Support, Usage
     from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+    from hwcng.ksp.handles import NCryptKey, StorageProvider
     from hwcng.named_keys import open_key
     from hwcng.providers.registry import open_provider, set_default_provider
 
 __all__ = [
+    "AlgorithmHandle",
     "CngError",
     "HRESULT",
+    "HashObject",
+    "KeyPair",
+    "KeyRecord",
+    "NCryptKey",
     "NTSTATUS",
+    "PairSpec",
     "Provider",
+    "Secret",
+    "SecretFamily",
+    "SecretSpec",
+    "StorageProvider",
+    "Support",
+    "SymmetricKey",
+    "Usage",
     "Win32Error",
     "__version__",
     "open_key",
@@ -31,14 +49,18 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CngError": "hwcng.errors",
-    "HRESULT": "hwcng.errors",
-    "NTSTATUS": "hwcng.errors",
-    "Win32Error": "hwcng.errors",
-    "Provider": "hwcng.contract.provider",
-    "open_key": "hwcng.named_keys",
-    "open_provider": "hwcng.providers.registry",
-    "set_default_provider": "hwcng.providers.registry",
+    name: home
+    for home, names in {
+        "hwcng.cng.keys": ("AlgorithmHandle", "HashObject", "KeyPair", "Secret", "SymmetricKey"),
+        "hwcng.contract.provider": ("KeyRecord", "Provider"),
+        "hwcng.contract.specs": ("PairSpec", "SecretSpec"),
+        "hwcng.contract.usage": ("SecretFamily", "Support", "Usage"),
+        "hwcng.errors": ("CngError", "HRESULT", "NTSTATUS", "Win32Error"),
+        "hwcng.ksp.handles": ("NCryptKey", "StorageProvider"),
+        "hwcng.named_keys": ("open_key",),
+        "hwcng.providers.registry": ("open_provider", "set_default_provider"),
+    }.items()
+    for name in names
 }
 
 _FACES = frozenset({"aio", "attestation", "bcrypt", "many", "ncrypt", "wincrypt"})

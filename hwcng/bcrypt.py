@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from hwcng.arguments import Octets, flags, number, octets, optional_octets, random_length, string
 from hwcng.cng import constants, derivation_key, hashing, key_pair, multi_hash, properties, registrations, symmetric_key
@@ -49,6 +49,9 @@ _FINALIZE_VALIDATIONS = (
 
 _MOST_ITERATIONS = 1 << 28
 """HMACs of one PBKDF2 on the host: minutes, in which no signal is seen."""
+
+BCRYPT_KEY_HANDLE: TypeAlias = KeyPair | SymmetricKey
+"""What `hwcng.open_key` returns: one type of handle, as in bcrypt.h. Which kind a function takes, it checks itself."""
 
 H = TypeVar("H", bound=Handle)
 HO = TypeVar("HO", HashObject, MultiHash)
@@ -221,7 +224,7 @@ def BCryptGenerateKeyPair(hAlgorithm: AlgorithmHandle | PseudoHandle, dwLength: 
     return key_pair.create(handle, number(dwLength, "dwLength"), number(dwFlags, "dwFlags"))
 
 
-def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
+def BCryptFinalizeKeyPair(hKey: BCRYPT_KEY_HANDLE, dwFlags: int = 0) -> None:
     """Has the token make the pair. A failure leaves it empty.
 
     DH without DHParameters is in a well-known group. DSA without DSAParameters first makes parameters on the host,
@@ -240,7 +243,7 @@ def BCryptFinalizeKeyPair(hKey: KeyPair, dwFlags: int = 0) -> None:
     pair.finalize()
 
 
-def BCryptDuplicateKey(hKey: SymmetricKey, pbKeyObject: Octets | None = None, dwFlags: int = 0) -> SymmetricKey:
+def BCryptDuplicateKey(hKey: BCRYPT_KEY_HANDLE, pbKeyObject: Octets | None = None, dwFlags: int = 0) -> SymmetricKey:
     """An independent symmetric key of the same value: own chaining mode, own IV (as it stands now), own life.
 
     Raises STATUS_INVALID_HANDLE for anything but a symmetric key, key pairs too; STATUS_BUFFER_TOO_SMALL (pbKeyObject),
@@ -253,7 +256,7 @@ def BCryptDuplicateKey(hKey: SymmetricKey, pbKeyObject: Octets | None = None, dw
 
 def BCryptImportKey(
     hAlgorithm: AlgorithmHandle | PseudoHandle,
-    hImportKey: SymmetricKey | NoHandle,
+    hImportKey: BCRYPT_KEY_HANDLE | NoHandle,
     pszBlobType: str,
     pbKeyObject: Octets | None,
     pbInput: Octets,
@@ -278,7 +281,7 @@ def BCryptImportKey(
 
 def BCryptImportKeyPair(
     hAlgorithm: AlgorithmHandle | PseudoHandle,
-    hImportKey: SymmetricKey | NoHandle,
+    hImportKey: BCRYPT_KEY_HANDLE | NoHandle,
     pszBlobType: str,
     pbInput: Octets,
     dwFlags: int = 0,
@@ -299,7 +302,7 @@ def BCryptImportKeyPair(
 
 
 def BCryptExportKey(
-    hKey: SymmetricKey | KeyPair, hExportKey: SymmetricKey | NoHandle, pszBlobType: str, dwFlags: int = 0
+    hKey: BCRYPT_KEY_HANDLE, hExportKey: BCRYPT_KEY_HANDLE | NoHandle, pszBlobType: str, dwFlags: int = 0
 ) -> bytes:
     """A blob of a key. Public blobs always; opaque and AES-wrapped ones where the key's "Export Policy" allows it.
 
@@ -317,13 +320,13 @@ def BCryptExportKey(
     return key.export(blob_type, export_key)
 
 
-def BCryptDestroyKey(hKey: SymmetricKey | KeyPair) -> None:
+def BCryptDestroyKey(hKey: BCRYPT_KEY_HANDLE) -> None:
     """Ends a key. Raises STATUS_INVALID_HANDLE for what is no key and the second time."""
     _key(hKey).destroy()
 
 
 def BCryptEncrypt(
-    hKey: SymmetricKey | KeyPair,
+    hKey: BCRYPT_KEY_HANDLE,
     pbInput: Octets | None,
     pPaddingInfo: object = None,
     pbIV: Octets | None = None,
@@ -348,7 +351,7 @@ def BCryptEncrypt(
 
 
 def BCryptDecrypt(
-    hKey: SymmetricKey | KeyPair,
+    hKey: BCRYPT_KEY_HANDLE,
     pbInput: Octets | None,
     pPaddingInfo: object = None,
     pbIV: Octets | None = None,
@@ -368,7 +371,7 @@ def BCryptDecrypt(
     )
 
 
-def BCryptSignHash(hKey: KeyPair, pPaddingInfo: object, pbInput: Octets, dwFlags: int = 0) -> bytes:
+def BCryptSignHash(hKey: BCRYPT_KEY_HANDLE, pPaddingInfo: object, pbInput: Octets, dwFlags: int = 0) -> bytes:
     """A signature, made in the token: RSA big-endian of modulus length, ECDSA and DSA r || s, ML-DSA as in FIPS 204.
 
     pbInput: the digest; for ML-DSA the message itself, save with BCRYPT_MLDSA_EXTERNAL_MU (64 bytes of mu) and with a
@@ -384,7 +387,7 @@ def BCryptSignHash(hKey: KeyPair, pPaddingInfo: object, pbInput: Octets, dwFlags
 
 
 def BCryptVerifySignature(
-    hKey: KeyPair, pPaddingInfo: object, pbHash: Octets, pbSignature: Octets, dwFlags: int = 0
+    hKey: BCRYPT_KEY_HANDLE, pPaddingInfo: object, pbHash: Octets, pbSignature: Octets, dwFlags: int = 0
 ) -> None:
     """Returns where the signature is good; the host does this, no secret is involved. Parameters as BCryptSignHash.
 
@@ -398,7 +401,7 @@ def BCryptVerifySignature(
     pair.verify(pPaddingInfo, digest, signature, number(dwFlags, "dwFlags"))
 
 
-def BCryptSecretAgreement(hPrivKey: KeyPair, hPubKey: KeyPair, dwFlags: int = 0) -> Secret:
+def BCryptSecretAgreement(hPrivKey: BCRYPT_KEY_HANDLE, hPubKey: BCRYPT_KEY_HANDLE, dwFlags: int = 0) -> Secret:
     """The secret of two keys, held by the private key's token; hPubKey may be of another provider.
 
     Raises STATUS_INVALID_HANDLE (also: empty pairs, different algorithms, no private half), STATUS_NOT_SUPPORTED for
@@ -432,7 +435,7 @@ def BCryptDeriveKey(
 
 
 def BCryptKeyDerivation(
-    hKey: SymmetricKey, pParameterList: ParameterList | None, cbDerivedKey: int, dwFlags: int = 0
+    hKey: BCRYPT_KEY_HANDLE, pParameterList: ParameterList | None, cbDerivedKey: int, dwFlags: int = 0
 ) -> bytes:
     """Key material of a base key that itself stays in the token. hKey: of BCryptGenerateSymmetricKey on a derivation
     algorithm.
@@ -518,7 +521,7 @@ def BCryptDestroySecret(hSecret: Secret) -> None:
     _alive(hSecret, Secret, "hSecret").destroy()
 
 
-def BCryptEncapsulate(hKey: KeyPair, dwFlags: int = 0) -> tuple[bytes, bytes]:
+def BCryptEncapsulate(hKey: BCRYPT_KEY_HANDLE, dwFlags: int = 0) -> tuple[bytes, bytes]:
     """A fresh shared secret of 32 bytes and the ciphertext that carries it to the owner of hKey, public or pair.
 
     The host does this, no secret of a token is involved; where the host's `cryptography` lacks the parameter set, the
@@ -534,7 +537,7 @@ def BCryptEncapsulate(hKey: KeyPair, dwFlags: int = 0) -> tuple[bytes, bytes]:
     return pair.encapsulate()
 
 
-def BCryptDecapsulate(hKey: KeyPair, pbCipherText: Octets, dwFlags: int = 0) -> bytes:
+def BCryptDecapsulate(hKey: BCRYPT_KEY_HANDLE, pbCipherText: Octets, dwFlags: int = 0) -> bytes:
     """The shared secret of a ciphertext, decapsulated in the token and read out of it: it is the caller's from here on.
 
     A forged ciphertext gives another secret, no error. `hKey.decapsulate_to_key(hAlgorithm, pbCipherText)` leaves the

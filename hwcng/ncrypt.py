@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from hwcng import bcrypt
 from hwcng.arguments import Octets, flags, number, octets, pairs, string
@@ -55,7 +55,9 @@ _CLAIM_TYPES = (names.NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT,)
 
 T = TypeVar("T")
 
-NCryptHandle = StorageProvider | NCryptKey | KeyPair | SymmetricKey | Secret
+NCRYPT_KEY_HANDLE: TypeAlias = NCryptKey | KeyPair | SymmetricKey
+"""A key of ncrypt.h, or one that `hwcng.open_key` returns. Which kind a function takes, it checks itself."""
+NCryptHandle: TypeAlias = StorageProvider | NCRYPT_KEY_HANDLE | Secret
 
 
 def _given(value: T | None, name: str) -> T:
@@ -244,7 +246,7 @@ def _listed(provider: Provider, key_type: int) -> Iterator[NCryptKeyName]:
 
 
 @answering_security_status
-def NCryptDeleteKey(hKey: NCryptKey | KeyPair | SymmetricKey, dwFlags: int = 0) -> None:
+def NCryptDeleteKey(hKey: NCRYPT_KEY_HANDLE, dwFlags: int = 0) -> None:
     """Ends a key for good and frees the handle. A key without a name, or not finalized, is only freed.
 
     Raises NTE_INVALID_HANDLE, NTE_BAD_FLAGS, NTE_BAD_KEYSET where the key is gone already; the handle then lives on.
@@ -319,7 +321,7 @@ def NCryptSetProperty(hObject: NCryptHandle, pszProperty: str, pbInput: object, 
 @answering_security_status
 def NCryptImportKey(
     hProvider: StorageProvider,
-    hImportKey: NCryptKey | SymmetricKey | NoHandle,
+    hImportKey: NCRYPT_KEY_HANDLE | NoHandle,
     pszBlobType: str,
     pParameterList: Parameters,
     pbData: Octets,
@@ -358,8 +360,8 @@ def NCryptImportKey(
 
 @answering_security_status
 def NCryptExportKey(
-    hKey: NCryptKey | KeyPair | SymmetricKey,
-    hExportKey: NCryptKey | SymmetricKey | NoHandle,
+    hKey: NCRYPT_KEY_HANDLE,
+    hExportKey: NCRYPT_KEY_HANDLE | NoHandle,
     pszBlobType: str,
     pParameterList: Parameters = None,
     dwFlags: int = 0,
@@ -379,9 +381,7 @@ def NCryptExportKey(
 
 
 @answering_security_status
-def NCryptEncrypt(
-    hKey: NCryptKey | KeyPair | SymmetricKey, pbInput: Octets, pPaddingInfo: object = None, dwFlags: int = 0
-) -> bytes:
+def NCryptEncrypt(hKey: NCRYPT_KEY_HANDLE, pbInput: Octets, pPaddingInfo: object = None, dwFlags: int = 0) -> bytes:
     """The ciphertext: of a symmetric key in the token, of an RSA key on the host.
 
     pPaddingInfo: BCRYPT_OAEP_PADDING_INFO with NCRYPT_PAD_OAEP_FLAG, NCRYPT_CIPHER_PADDING_INFO with
@@ -395,9 +395,7 @@ def NCryptEncrypt(
 
 
 @answering_security_status
-def NCryptDecrypt(
-    hKey: NCryptKey | KeyPair | SymmetricKey, pbInput: Octets, pPaddingInfo: object = None, dwFlags: int = 0
-) -> bytes:
+def NCryptDecrypt(hKey: NCRYPT_KEY_HANDLE, pbInput: Octets, pPaddingInfo: object = None, dwFlags: int = 0) -> bytes:
     """The plaintext, made in the token. Parameters and failures as NCryptEncrypt.
 
     Raises too NTE_PERM for a key whose Key Usage is without NCRYPT_ALLOW_DECRYPT_FLAG, NTE_DECRYPTION_FAILURE for a
@@ -408,7 +406,7 @@ def NCryptDecrypt(
 
 
 @answering_security_status
-def NCryptSignHash(hKey: NCryptKey | KeyPair, pPaddingInfo: object, pbHashValue: Octets, dwFlags: int = 0) -> bytes:
+def NCryptSignHash(hKey: NCRYPT_KEY_HANDLE, pPaddingInfo: object, pbHashValue: Octets, dwFlags: int = 0) -> bytes:
     """A signature of a digest, made in the token: RSA big-endian of modulus length, ECDSA r || s.
 
     pPaddingInfo: BCRYPT_PKCS1_PADDING_INFO with NCRYPT_PAD_PKCS1_FLAG or BCRYPT_PSS_PADDING_INFO with
@@ -423,7 +421,7 @@ def NCryptSignHash(hKey: NCryptKey | KeyPair, pPaddingInfo: object, pbHashValue:
 
 @answering_security_status
 def NCryptVerifySignature(
-    hKey: NCryptKey | KeyPair, pPaddingInfo: object, pbHashValue: Octets, pbSignature: Octets, dwFlags: int = 0
+    hKey: NCRYPT_KEY_HANDLE, pPaddingInfo: object, pbHashValue: Octets, pbSignature: Octets, dwFlags: int = 0
 ) -> None:
     """Returns where the signature is good; the host does this. Parameters as NCryptSignHash.
 
@@ -435,7 +433,7 @@ def NCryptVerifySignature(
 
 
 @answering_security_status
-def NCryptSecretAgreement(hPrivKey: NCryptKey | KeyPair, hPubKey: NCryptKey | KeyPair, dwFlags: int = 0) -> Secret:
+def NCryptSecretAgreement(hPrivKey: NCRYPT_KEY_HANDLE, hPubKey: NCRYPT_KEY_HANDLE, dwFlags: int = 0) -> Secret:
     """The secret of two keys, held by the private key's token; NCryptFreeObject ends it.
 
     Raises NTE_INVALID_HANDLE (also: different algorithms, no private half), NTE_BAD_KEY_STATE, NTE_NOT_SUPPORTED for
@@ -472,7 +470,7 @@ def NCryptDeriveKey(
 
 @answering_security_status
 def NCryptCreateClaim(
-    hSubjectKey: NCryptKey | KeyPair | SymmetricKey,
+    hSubjectKey: NCRYPT_KEY_HANDLE,
     hAuthorityKey: NoHandle,
     dwClaimType: int,
     pParameterList: Parameters,
@@ -508,7 +506,7 @@ def _pair(handle: object) -> KeyPair:
 
 
 @answering_security_status
-def NCryptEncapsulate(hKey: NCryptKey | KeyPair, dwFlags: int = 0) -> tuple[bytes, bytes]:
+def NCryptEncapsulate(hKey: NCRYPT_KEY_HANDLE, dwFlags: int = 0) -> tuple[bytes, bytes]:
     """A fresh shared secret and the ciphertext that carries it to the owner of hKey, as BCryptEncapsulate makes them.
 
     Raises NTE_NOT_SUPPORTED for a key that does not encapsulate, NTE_BAD_KEY_STATE, NTE_INVALID_HANDLE, NTE_BAD_FLAGS.
@@ -519,7 +517,7 @@ def NCryptEncapsulate(hKey: NCryptKey | KeyPair, dwFlags: int = 0) -> tuple[byte
 
 
 @answering_security_status
-def NCryptDecapsulate(hKey: NCryptKey | KeyPair, pbCipherText: Octets, dwFlags: int = 0) -> bytes:
+def NCryptDecapsulate(hKey: NCRYPT_KEY_HANDLE, pbCipherText: Octets, dwFlags: int = 0) -> bytes:
     """The shared secret of a ciphertext, as BCryptDecapsulate: a forged ciphertext gives another one, no error.
 
     Raises NTE_NOT_SUPPORTED for a key that does not decapsulate, NTE_INVALID_PARAMETER for a public key and for a
@@ -532,7 +530,7 @@ def NCryptDecapsulate(hKey: NCryptKey | KeyPair, pbCipherText: Octets, dwFlags: 
 
 @answering_security_status
 def NCryptKeyDerivation(
-    hKey: NCryptKey | SymmetricKey, pParameterList: ParameterList | None, cbDerivedKey: int, dwFlags: int = 0
+    hKey: NCRYPT_KEY_HANDLE, pParameterList: ParameterList | None, cbDerivedKey: int, dwFlags: int = 0
 ) -> bytes:
     """Key material of the key of a derivation algorithm, as BCryptKeyDerivation makes it, whose parameters these are.
 
@@ -572,7 +570,7 @@ def NCryptTranslateHandle(
 
 @answering_security_status
 def NCryptVerifyClaim(
-    hSubjectKey: NCryptKey | KeyPair | SymmetricKey | NoHandle,
+    hSubjectKey: NCRYPT_KEY_HANDLE | NoHandle,
     hAuthorityKey: NoHandle,
     dwClaimType: int,
     pParameterList: Parameters,
