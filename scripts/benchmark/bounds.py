@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .contenders.table import OURS
+from .contenders.table import CRYPTOGRAPHY, OURS
 from .figures import Measured, Run, sent
 from .rows import HOST, NSS, P11KIT, ROWS, SOFTHSM, SWTPM
 
@@ -64,6 +64,14 @@ def _faster_than(token: str, row: str, contender: str, limit: float) -> Bound:
         return other.total.minimum / ours.total.minimum if ours and other else None
 
     return Bound(f"{token} {row}, times faster than {contender}", limit, value, at_least=True)
+
+
+def _to_ours(token: str, row: str, contender: str, limit: float) -> Bound:
+    def value(run: Run) -> float | None:
+        ours, other = run.find(token, row, OURS), run.find(token, row, contender)
+        return other.cpu.minimum / ours.cpu.minimum if ours and other else None
+
+    return Bound(f"{token} {row}, CPU of {contender} times that of BCryptSignHash", limit, value)
 
 
 def _gain(one: Measured | None, many: Measured | None) -> float | None:
@@ -150,6 +158,7 @@ def _bounds() -> Iterator[Bound]:
     yield from (_two_threads(row, limit) for row, limit in {"rsa-2048-sign": 1.8, "ecdsa-p256-sign": 1.5}.items())
     yield from (_many_threads(row) for row in ("rsa-2048-sign", "ecdsa-p256-sign"))
     yield _to_floor(SWTPM, "ecdsa-p256-sign", 1.06)
+    yield from (_to_ours(token, "ecdsa-p256-sign", CRYPTOGRAPHY, 1.25) for token in (SOFTHSM, NSS, SWTPM))
     for row in ("random-32B", "aes-cbc-1KiB"):
         yield _to_floor(SWTPM, row, 1.6)
         yield _faster_than(SWTPM, row, "esapi-encrypted", 12)

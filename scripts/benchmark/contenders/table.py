@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from ..rows import HOST, NSS, NSS_CURRENT, P11KIT, SOFTHSM, SWTPM
 
-__all__ = ["CONTENDERS", "FLOOR", "OURS", "Known", "missing"]
+__all__ = ["CONTENDERS", "CRYPTOGRAPHY", "FLOOR", "OURS", "Known", "missing"]
 
 _PKCS11 = (SOFTHSM, NSS, NSS_CURRENT, P11KIT)
 FLOOR = "c"
 OURS = "hwcng"
 """The contender that the bounds are about."""
+CRYPTOGRAPHY = "hwcng-cryptography"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ CONTENDERS = (
     Known("tcti", "raw TCTI", "tcti", (SWTPM,), package="tpm2_pytss", pip="pip install tpm2-pytss"),
     Known(OURS, "hwcng", "hwcng_bcrypt", (*_PKCS11, SWTPM, HOST), threads=True, own=True),
     Known("hwcng-objects", "hwcng objects", "hwcng_objects", (*_PKCS11, SWTPM), threads=True, own=True),
+    Known(CRYPTOGRAPHY, "hwcng as cryptography", "hwcng_cryptography", (*_PKCS11, SWTPM), own=True),
     Known(
         "python-pkcs11",
         "python-pkcs11",
