@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwcng.contract.usage import SecretFamily, Support, Usage
     from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
     from hwcng.ksp.handles import NCryptKey, StorageProvider
-    from hwcng.named_keys import open_key
+    from hwcng.named_keys import open_certificate, open_key
     from hwcng.providers.registry import open_provider, set_default_provider
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Usage",
     "Win32Error",
     "__version__",
+    "open_certificate",
     "open_key",
     "open_provider",
     "set_default_provider",
@@ -57,7 +58,7 @@ _HOMES = {
         "hwcng.contract.usage": ("SecretFamily", "Support", "Usage"),
         "hwcng.errors": ("CngError", "HRESULT", "NTSTATUS", "Win32Error"),
         "hwcng.ksp.handles": ("NCryptKey", "StorageProvider"),
-        "hwcng.named_keys": ("open_key",),
+        "hwcng.named_keys": ("open_certificate", "open_key"),
         "hwcng.providers.registry": ("open_provider", "set_default_provider"),
     }.items()
     for name in names

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING
 from hwcng.arguments import string
 from hwcng.cng import naming
 from hwcng.cng.keys import KeyPair, SymmetricKey
-from hwcng.errors import CngError
+from hwcng.errors import HRESULT, CngError, told
+from hwcng.hostcrypto.certificates import loaded
 from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.locating import provider_of_key
 from hwcng.providers.uri import Pkcs11Uri, checked_pin, parse_uri, scheme_of
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from hwcng.providers.uri import Pin
 
-__all__ = ["open_key", "unopened_key"]
+__all__ = ["open_certificate", "open_key", "unopened_key"]
+
+CERTIFICATE_TYPE = "cert"
+"""RFC 7512's type of a certificate."""
 
 _KINDS: Mapping[str, type[KeyPair | SymmetricKey]] = MappingProxyType(
     {kind.__name__: kind for kind in (KeyPair, SymmetricKey)}
@@ -44,6 +50,25 @@ def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
         return naming.open_named(provider, name)
     provider, name = provider_of_key(uri)
     return naming.open_named(provider, name, pin=pin() if callable(pin) else pin)
+
+
+def open_certificate(uri: str, *, pin: Pin | None = None) -> Certificate:
+    """The X.509 certificate that a URI names: that of a key, or of a PKCS#11 token one whose key is elsewhere.
+
+    uri: a key's, as `open_key` takes it, or with type=cert. pin: as of `open_key`; a TPM's certificates need none. The
+    issuers' certificates are in `hwcng.open_key(uri).certificates`.
+
+    Raises CngError: NTE_NOT_FOUND for a key that has none, NTE_BAD_KEYSET where there is neither, NTE_KEYSET_ENTRY_BAD
+    where there are several, and what `open_key` raises.
+    """
+    parsed = parse_uri(string(uri, "the URI of a certificate"))
+    if isinstance(parsed, Pkcs11Uri) and parsed.type == CERTIFICATE_TYPE:
+        parsed = replace(parsed, type=None)
+    provider, name = provider_of_key(parsed, pin=checked_pin(pin))
+    found = provider.certificates(name)
+    if not found:
+        raise CngError(HRESULT.NTE_NOT_FOUND, f"no certificate is stored for the key named {told(name)}")
+    return loaded(found[0])
 
 
 def unopened_key(kind: str, uri: str) -> KeyPair | SymmetricKey:

@@ -6,7 +6,7 @@ BCryptVerifySignature, BCryptEncrypt, BCryptDecrypt, BCryptSecretAgreement, BCry
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+    from cryptography.x509 import Certificate
 
     from hwcng.attestation import Attestation
     from hwcng.cng.symmetric_key import SymmetricKey
@@ -335,6 +336,26 @@ class KeyPair(StorableKey):
                 raise invalid_parameter("the key has no private half")
             raise not_supported(f"the private key stays in its token: {blob_type} would be its plaintext")
         return self.family.build(self, public, blob_type)
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The X.509 certificates that the token keeps for this named key: its own, then its issuers', as far as they
+        are there; empty where there is none. Raises STATUS_NOT_SUPPORTED for a key without a name.
+        """
+        from hwcng.cng import certificates
+
+        return certificates.read(self.algorithm_handle.provider, self.name)
+
+    def store_certificates(self, certificates: Iterable[Certificate | bytes]) -> None:
+        """Stores certificates for this named key, in the place of those that there are; they go when it is deleted or
+        replaced. certificates: in DER or of `cryptography`: its own, then its issuers'; empty for none.
+
+        Raises STATUS_INVALID_PARAMETER for a certificate of another key or a chain that is none, STATUS_NOT_SUPPORTED
+        for a key without a name.
+        """
+        from hwcng.cng.certificates import store
+
+        store(self.algorithm_handle.provider, self.name, self.public, certificates)
 
     def public_key(self) -> PublicKeyTypes:
         """The public half as a key of `cryptography`. Raises STATUS_NOT_SUPPORTED where that has no such keys,

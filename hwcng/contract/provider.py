@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -131,6 +131,20 @@ class Provider(OfThisProcess, abc.ABC):
     def delete_key(self, name: str) -> None:
         """Ends a named key for good. Raises NTE_BAD_KEYSET where there is none."""
         raise unserved("keep keys")
+
+    def certificates(self, name: str) -> list[bytes]:
+        """The X.509 certificates in DER (RFC 5280) that are stored for a named key: its own, then its issuers', as far
+        as they are there. Empty where it has none. Raises NTE_BAD_KEYSET where there is neither key nor certificate.
+        """
+        raise unserved("keep certificates")
+
+    def store_certificates(self, name: str, certificates: Sequence[bytes]) -> None:
+        """Stores certificates for a named key in the place of those that it has; they go with it when it is deleted or
+        replaced. certificates: checked, its own first, then its issuers', which may stay for other keys; empty: none.
+
+        Raises NTE_BAD_KEYSET where there is no such key.
+        """
+        raise unserved("keep certificates")
 
     def key_uri(self, name: str) -> str:
         """Where the named key is found again, from any process: this provider's URI with the object's name, no PIN."""

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import hwcng
 from hwcng.arguments import dword, number, octets, text
+from hwcng.cng import certificates, properties
 from hwcng.cng import ncrypt_constants as names
-from hwcng.cng import properties
 from hwcng.cng.algorithm_table import Algorithm
 from hwcng.cng.handles import invalid_parameter
 from hwcng.cng.key_pair import KeyPair
@@ -61,7 +61,6 @@ _ABSENT = frozenset(
         names.NCRYPT_UI_POLICY_PROPERTY,
         names.NCRYPT_WINDOW_HANDLE_PROPERTY,
         names.NCRYPT_USE_CONTEXT_PROPERTY,
-        names.NCRYPT_CERTIFICATE_PROPERTY,
     }
 )
 """Properties that a key may have, and none of a token's has."""
@@ -97,6 +96,23 @@ def _modified(key: NCryptKey) -> FILETIME:
     refuse(HRESULT.NTE_NOT_FOUND, "the token does not know when the key was stored")
 
 
+def _certificate(key: NCryptKey) -> bytes:
+    """The key's own, in DER."""
+    pair = key.key if key.finalized else None
+    found = certificates.stored(pair.algorithm_handle.provider, key.name) if isinstance(pair, KeyPair) else []
+    if not found:
+        refuse(HRESULT.NTE_NOT_FOUND, "no certificate is stored for the key")
+    return found[0]
+
+
+def _set_certificate(key: NCryptKey, value: object) -> None:
+    """An empty one removes it, and its issuers' where nothing else holds them."""
+    pair, der = key.key, octets(value, names.NCRYPT_CERTIFICATE_PROPERTY)
+    if not isinstance(pair, KeyPair):
+        _no_such(names.NCRYPT_CERTIFICATE_PROPERTY)
+    pair.store_certificates([der] if der else [])
+
+
 def _version(_storage: StorageProvider) -> int:
     """hwcng's: the major number in the upper 16 bits, the minor one in the lower."""
     major, minor, *_ = (int(number) for number in hwcng.__version__.split("."))
@@ -128,6 +144,7 @@ _OF_KEYS: Mapping[str, Getter] = MappingProxyType(
         names.NCRYPT_KEY_USAGE_PROPERTY: lambda key: key.key_usage,
         names.NCRYPT_PROVIDER_HANDLE_PROPERTY: lambda key: key.storage,
         names.NCRYPT_LAST_MODIFIED_PROPERTY: _modified,
+        names.NCRYPT_CERTIFICATE_PROPERTY: _certificate,
     }
 )
 
@@ -186,6 +203,7 @@ _SETTERS: Mapping[str, Setter] = MappingProxyType(
         names.NCRYPT_EXPORT_POLICY_PROPERTY: _set_export_policy,
         names.NCRYPT_KEY_USAGE_PROPERTY: _set_key_usage,
         names.NCRYPT_UI_POLICY_PROPERTY: _set_ui_policy,
+        names.NCRYPT_CERTIFICATE_PROPERTY: _set_certificate,
     }
 )
 

@@ -21,7 +21,7 @@ _PIN_REFUSED = (NTSTATUS.STATUS_SMARTCARD_WRONG_PIN, NTSTATUS.STATUS_SMARTCARD_C
 _OF_THE_OBJECT = ("object", "id", "type")
 
 
-def provider_of_key(uri: str, *, pin: Pin | None = None) -> tuple[Provider, str]:
+def provider_of_key(uri: str | ProviderUri, *, pin: Pin | None = None) -> tuple[Provider, str]:
     """The shared provider that holds the key, and the name by which that opens it.
 
     A provider of the same token that is open in this process serves. Else the default provider's URI and the configured
@@ -31,7 +31,7 @@ def provider_of_key(uri: str, *, pin: Pin | None = None) -> tuple[Provider, str]
     Raises CngError: STATUS_INVALID_PARAMETER for a URI that is malformed or names no key, STATUS_NOT_FOUND for one with
     a vendor's attribute in its path, else as `open_provider` does.
     """
-    parsed = parse_uri(uri)
+    parsed = parse_uri(uri) if isinstance(uri, str) else uri
     if not isinstance(parsed, Pkcs11Uri):
         name = parsed.object
         if not name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace as replaced
 from functools import partial
 from typing import Any, NoReturn
@@ -448,6 +448,12 @@ class Pkcs11Provider(Provider):
 
     def delete_key(self, name: str) -> None:
         self._store.delete_key(name)
+
+    def certificates(self, name: str) -> list[bytes]:
+        return self._store.certificates(name)
+
+    def store_certificates(self, name: str, certificates: Sequence[bytes]) -> None:
+        self._store.store_certificates(name, certificates)
 
     def key_uri(self, name: str) -> str:
         """With the CKA_ID where the label does not say which key it is. Raises NTE_BAD_KEYSET where there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
 from weakref import WeakSet
@@ -410,6 +410,12 @@ class Tpm2Provider(Provider):
         """
         opened = self._keys.open(name, self._parent, "")
         return self._keys.make_persistent(name, opened, handle, self._owner_auth)
+
+    def certificates(self, name: str) -> list[bytes]:
+        return self._keys.certificates(name)
+
+    def store_certificates(self, name: str, certificates: Sequence[bytes]) -> None:
+        self._keys.store_certificates(name, certificates)
 
     def key_uri(self, name: str) -> str:
         """Names the store by its path. Raises NTE_BAD_KEYSET where there is no such key."""

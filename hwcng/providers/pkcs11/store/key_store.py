@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace as replaced
 from typing import TypeAlias, TypeVar
 
@@ -36,6 +36,7 @@ from hwcng.providers.pkcs11.store.candidates import (
     shelf_of,
     shelves,
 )
+from hwcng.providers.pkcs11.store.certificates import certificates_at, certificates_of, store_certificates
 from hwcng.providers.pkcs11.store.ids import make_id
 from hwcng.providers.pkcs11.store.place import NamedObject, Place
 from hwcng.providers.pkcs11.store.publics import public_half
@@ -237,6 +238,26 @@ class KeyStore:
         public = key.public if isinstance(key, Pkcs11PrivateKey) else None
         address, always = KeyAddress(name), isinstance(key, Pkcs11PrivateKey) and key.always_authenticate
         return Place(connection, stale_handles, handle, object_class, name, identifier, address, spec, public, always)
+
+    # Certificates.
+
+    def certificates(self, name: str) -> list[bytes]:
+        """Of the key of that name, else of the one certificate of that name."""
+        address = KeyAddress.of_name(name)
+        try:
+            place = self.place_of(name)
+        except CngError as error:
+            if error.status is not HRESULT.NTE_BAD_KEYSET:
+                raise
+            if found := self._reading(lambda connection: certificates_at(connection, address)):
+                return found
+            raise
+        return self._reading(lambda connection: certificates_of(connection, place))
+
+    def store_certificates(self, name: str, certificates: Sequence[bytes]) -> None:
+        connection = self._connection()
+        with in_turn(connection.module.path):
+            store_certificates(connection, self.place_of(name), certificates)
 
     # Listing and ending.
 

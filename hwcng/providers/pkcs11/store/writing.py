@@ -17,9 +17,9 @@ from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
 from hwcng.providers.pkcs11.store.candidates import AttributeReader, Shelf, Stored, find_named, shelf_of
 from hwcng.providers.pkcs11.store.specs import number, public_values
 
-__all__ = ["TakenMeanwhileError", "delete", "write"]
+__all__ = ["CANNOT_STORE", "TakenMeanwhileError", "delete", "destroy", "write"]
 
-_CANNOT_STORE: Mapping[int, NTSTATUS | HRESULT] = {
+CANNOT_STORE: Mapping[int, NTSTATUS | HRESULT] = {
     CKR.TOKEN_WRITE_PROTECTED: NTSTATUS.STATUS_NOT_SUPPORTED,
     CKR.SESSION_READ_ONLY: NTSTATUS.STATUS_NOT_SUPPORTED,
     CKR.ACTION_PROHIBITED: NTSTATUS.STATUS_NOT_SUPPORTED,
@@ -68,7 +68,7 @@ def write(
         raise
     try:
         for old in (*shelf.leftovers(), current) if current is not None else ():
-            _destroy(connection, old.handle, name)
+            destroy(connection, old.handle, name)
     except CngError as error:
         # After any other error the old key may be gone.
         if error.status is HRESULT.NTE_PERM and current is not None and _is_there(connection, current):
@@ -77,7 +77,7 @@ def write(
     given_way = shelf.companions(current) if current is not None else []
     for other in (*shelf.publics, *shelf.certificates):
         if other.own is not None or other in given_way:
-            _destroy(connection, other.handle, name)
+            destroy(connection, other.handle, name)
     return made[-1]
 
 
@@ -89,15 +89,15 @@ def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None
     """
     leftovers = shelf.leftovers(current) if current is not None else []
     for stored in leftovers:
-        _destroy(connection, stored.handle, shelf.name)
-    if current is not None and not _destroy(connection, current.handle, shelf.name):
+        destroy(connection, stored.handle, shelf.name)
+    if current is not None and not destroy(connection, current.handle, shelf.name):
         raise TakenMeanwhileError
     companions = shelf.companions(current) if current is not None else []
     # What belongs to another key of the same name stays with it.
     kept = {key.identifier for key in shelf.keys if key is not current and key not in leftovers}
     beside = [other for other in (*shelf.publics, *shelf.certificates) if other.own and other.identifier not in kept]
     for handle in dict.fromkeys(stored.handle for stored in (*companions, *beside)):
-        _destroy(connection, handle, shelf.name)
+        destroy(connection, handle, shelf.name)
 
 
 def _create_public(connection: Connection, key: Pkcs11PrivateKey, name: str, identifier: bytes) -> int:
@@ -108,7 +108,7 @@ def _create_public(connection: Connection, key: Pkcs11PrivateKey, name: str, ide
             lambda session: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle)
         )
     if rv != CKR.OK:
-        raise connection.error(rv, f"storing the public half of {name!r} failed", _CANNOT_STORE)
+        raise connection.error(rv, f"storing the public half of {name!r} failed", CANNOT_STORE)
     return int(handle[0])
 
 
@@ -122,7 +122,7 @@ def _copy(connection: Connection, key: Pkcs11SecretKey | Pkcs11PrivateKey, name:
             lambda session: connection.cryptoki.C_CopyObject(session.handle, source, attributes, count, handle), source
         )
     if rv != CKR.OK:
-        raise connection.error(rv, f"storing the key as {name!r} failed", _CANNOT_STORE)
+        raise connection.error(rv, f"storing the key as {name!r} failed", CANNOT_STORE)
     return int(handle[0])
 
 
@@ -186,9 +186,9 @@ def _undo(connection: Connection, made: list[int], identifier: bytes) -> None:
             if number(values, Attribute.CLASS) == int(ObjectClass.PUBLIC_KEY):
                 publics.append(handle)
             else:
-                _destroy(connection, handle, "a key that was not stored")
+                destroy(connection, handle, "a key that was not stored")
         for handle in publics if connection.answers() else ():
-            _destroy(connection, handle, "a key that was not stored")
+            destroy(connection, handle, "a key that was not stored")
 
 
 def _is_there(connection: Connection, stored: Stored) -> bool:
@@ -199,7 +199,7 @@ def _is_there(connection: Connection, stored: Stored) -> bool:
     return False
 
 
-def _destroy(connection: Connection, handle: int, name: str) -> bool:
+def destroy(connection: Connection, handle: int, name: str) -> bool:
     """Whether there was an object of that handle."""
     rv = connection.produce(lambda session: connection.cryptoki.C_DestroyObject(session.handle, handle))
     if rv not in (CKR.OK, CKR.OBJECT_HANDLE_INVALID):

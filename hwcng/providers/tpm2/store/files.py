@@ -35,6 +35,8 @@ Stamp = tuple[int, int, int]
 
 VERSION = 1
 SUFFIX = ".pem"
+SUFFIX_BESIDE = ".crt"
+"""Of the file of a key's certificates."""
 DRAFT = ".draft-"
 LARGEST_FILE = 65536
 PATIENCE_SECONDS = 10.0
@@ -259,12 +261,18 @@ class KeyFiles:
 
     def write(self, file: KeyFile, *, replace: bool) -> None:
         """Raises NTE_EXISTS where the name is taken and is not to be replaced. The caller is inside `writing`."""
-        path = self.path(file.name)
+        try:
+            self._put(self.path(file.name), build(file), replace)
+        except FileExistsError:
+            raise CngError(HRESULT.NTE_EXISTS, f"{self.directory} has a key named {file.name!r} already") from None
+
+    def _put(self, path: Path, content: bytes, replace: bool) -> None:
+        """The file whole or not at all. Raises FileExistsError."""
         try:
             descriptor, draft = tempfile.mkstemp(dir=self.directory, prefix=DRAFT)
             try:
                 with open(descriptor, "wb") as output:
-                    output.write(build(file))
+                    output.write(content)
                     output.flush()
                     os.fsync(output.fileno())
                 if replace:
@@ -275,13 +283,17 @@ class KeyFiles:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(draft)
         except FileExistsError:
-            raise CngError(HRESULT.NTE_EXISTS, f"{self.directory} has a key named {file.name!r} already") from None
+            raise
         except OSError as error:
             raise self._failed("write", path, error) from error
 
     def remove(self, name: str) -> bool:
         """Whether there was a file, sound or not. The caller is inside `writing`."""
-        path = self.path(name)
+        removed = self._remove(self.path(name))
+        self.remove_beside(name)
+        return removed
+
+    def _remove(self, path: Path) -> bool:
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -289,3 +301,30 @@ class KeyFiles:
         except OSError as error:
             raise self._failed("remove", path, error) from error
         return True
+
+    # What lies beside a key.
+
+    def path_beside(self, name: str) -> Path:
+        return self.path(name).with_suffix(SUFFIX_BESIDE)
+
+    def read_beside(self, name: str) -> bytes | None:
+        """None where there is nothing. Raises NTE_PERM and the like."""
+        path = self.path_beside(name)
+        try:
+            return self._content(path)[0]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed("read", path, error) from error
+
+    def write_beside(self, name: str, content: bytes) -> None:
+        """The caller is inside `writing`."""
+        if len(content) > LARGEST_FILE:
+            raise CngError(
+                HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL, f"a file beside a key has {LARGEST_FILE} bytes at most"
+            )
+        self._put(self.path_beside(name), content, replace=True)
+
+    def remove_beside(self, name: str) -> None:
+        """The caller is inside `writing`."""
+        self._remove(self.path_beside(name))

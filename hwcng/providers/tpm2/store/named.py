@@ -7,7 +7,7 @@ use).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from pathlib import Path
@@ -23,6 +23,7 @@ from hwcng.forking import ProcessLock
 from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey, Tpm2SecretKey
 from hwcng.providers.tpm2.line.connection import Connection
 from hwcng.providers.tpm2.line.slots import TpmObject
+from hwcng.providers.tpm2.store.certificates import read_certificates, store_certificates
 from hwcng.providers.tpm2.store.files import KeyFile, KeyFiles, Stamp
 from hwcng.providers.tpm2.wire import commands
 from hwcng.providers.tpm2.wire.constants import CAP, RC
@@ -146,6 +147,8 @@ class KeyStore:
             if given_way is not None:
                 file = replaced(file, left=_handles(given_way))
             self.files.write(file, replace=replace)
+            # What was beside another key of that name is not this one's.
+            self.files.remove_beside(name)
         self.forget(name)
         return [file] if file.left else []
 
@@ -167,7 +170,21 @@ class KeyStore:
                 spec = spec_of(parse_public(file.key.public))
             except (MalformedError, ValueError):
                 continue
-            yield KeyRecord(file.name, replaced(spec, exportable=file.exportable), file.created)
+            certified = self.files.path_beside(file.name).exists()
+            yield KeyRecord(file.name, replaced(spec, exportable=file.exportable), file.created, certified)
+
+    # Certificates.
+
+    def certificates(self, name: str) -> list[bytes]:
+        found = self.files.read(check_key_name(name))
+        if found is None:
+            raise no_such_key(name, str(self.files.directory))
+        return read_certificates(self.files, name, _public(found[0]))
+
+    def store_certificates(self, name: str, certificates: Sequence[bytes]) -> None:
+        with self.files.writing():
+            self.require(name)
+            store_certificates(self.files, name, certificates)
 
     def delete(self, name: str, owner_auth: OwnerAuth) -> None:
         """Objects in the TPM go first: the file is what remembers them. A file that is damaged goes too."""
@@ -232,6 +249,13 @@ class KeyStore:
         remembered = {handle for file in self.files.read_all() for handle, _ in _handles(file)}
         taken_handles = remembered.union(taken)
         return next(handle for handle in range(FIRST_HANDLE, LAST_HANDLE) if handle not in taken_handles)
+
+
+def _public(file: KeyFile) -> PublicKeyMaterial | None:
+    try:
+        return parse_public(file.key.public).material
+    except (MalformedError, ValueError):
+        return None
 
 
 def _handles(file: KeyFile) -> tuple[tuple[int, bytes], ...]:

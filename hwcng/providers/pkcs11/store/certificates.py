@@ -1,0 +1,157 @@
+"""Certificates beside stored keys: X.509 objects (PKCS#11 3.2, section 4.6) of the CKA_ID and label of their key.
+
+Its issuers' have ids and labels of their own, as other software gives them, because several keys stand under one: the
+SHA-1 of the public key and the subject's name. They are found by their subject, and stay when a key goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from asn1crypto.core import Integer
+from cryptography import x509
+from pkcs11 import Attribute, CertificateType, ObjectClass
+
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.errors import HRESULT, CngError
+from hwcng.forking import foreign_work
+from hwcng.hostcrypto.certificates import chain_from, is_of, loaded
+from hwcng.providers.key_addresses import KeyAddress
+from hwcng.providers.pkcs11 import objects, templates
+from hwcng.providers.pkcs11.connection import Connection
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
+from hwcng.providers.pkcs11.store.candidates import AttributeReader
+from hwcng.providers.pkcs11.store.place import Place
+from hwcng.providers.pkcs11.store.publics import LARGEST_CERTIFICATE
+from hwcng.providers.pkcs11.store.writing import CANNOT_STORE, destroy
+from hwcng.providers.pkcs11.templates import Template
+
+__all__ = ["certificates_at", "certificates_of", "store_certificates"]
+
+_CERTIFICATE: Template = {Attribute.TOKEN: True, Attribute.CLASS: ObjectClass.CERTIFICATE}
+_READ = {Attribute.LABEL: 2048, Attribute.ID: 256, Attribute.VALUE: LARGEST_CERTIFICATE}
+
+
+def _found(connection: Connection, sought: Template) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    """Handle, label, CKA_ID and DER of each certificate that has these attributes."""
+    reader = AttributeReader(_READ)
+    for handle in objects.find(connection, {**_CERTIFICATE, **sought}):
+        values = reader.read(connection, handle) or {}
+        if der := values.get(Attribute.VALUE):
+            yield handle, values[Attribute.LABEL] or b"", values[Attribute.ID] or b"", der
+
+
+def _beside(connection: Connection, place: Place) -> list[tuple[int, bytes]]:
+    """Handle and DER of the certificates that belong to a key: by its CKA_ID, without one by its label."""
+    label = place.label.encode("utf-8", "surrogateescape")
+    sought = {Attribute.ID: place.identifier} if place.identifier else {Attribute.LABEL: label}
+    return [
+        (handle, der)
+        for handle, its_label, its_id, der in _found(connection, sought)
+        if its_id == place.identifier and (its_id or its_label == label)
+    ]
+
+
+def _newest(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> x509.Certificate | None:
+    """The key's own, of several the one that begins last."""
+    known = []
+    for der in ders:
+        with suppress(CngError):
+            certificate = loaded(der)
+            known += [certificate] if public is None or is_of(certificate, public) else []
+    return max(known, key=lambda one: one.not_valid_before_utc, default=None)
+
+
+def _chain(connection: Connection, own: x509.Certificate | None) -> list[bytes]:
+    if own is None:
+        return []
+    return chain_from(own, lambda subject: [found[3] for found in _found(connection, {Attribute.SUBJECT: subject})])
+
+
+def certificates_of(connection: Connection, place: Place) -> list[bytes]:
+    """The key's own and its issuers', as far as they are in the token."""
+    return _chain(connection, _newest([der for _, der in _beside(connection, place)], place.public))
+
+
+def certificates_at(connection: Connection, address: KeyAddress) -> list[bytes]:
+    """The same of a certificate whose key is elsewhere. Raises NTE_KEYSET_ENTRY_BAD where there are several."""
+    sought: dict[Attribute, bytes] = {}
+    if address.label:
+        sought[Attribute.LABEL] = address.label.encode("utf-8", "surrogateescape")
+    if address.identifier:
+        sought[Attribute.ID] = address.identifier
+    ders = {found[3] for found in _found(connection, sought)} if sought else set()
+    if len(ders) > 1:
+        raise CngError(
+            HRESULT.NTE_KEYSET_ENTRY_BAD,
+            f"token {connection.token_name!r} has {len(ders)} certificates of the name {address.name!r}: say id= too",
+        )
+    return _chain(connection, _newest(list(ders), None))
+
+
+def store_certificates(connection: Connection, place: Place, ders: Sequence[bytes]) -> None:
+    """New ones are stored before old ones go. The caller has the turn of who writes."""
+    before = _beside(connection, place)
+    for der in ders[1:]:
+        issuer = loaded(der)
+        if all(found[3] != der for found in _found(connection, {Attribute.SUBJECT: issuer.subject.public_bytes()})):
+            _create(connection, der, *_of_issuer(issuer))
+    own = ders[0] if ders else None
+    if own is not None and all(der != own for _, der in before):
+        _create_own(connection, place, own, before)
+    # Where the token wrote the new one over the old, its handle is still there.
+    for handle, der in _beside(connection, place) if before else ():
+        if der != own:
+            destroy(connection, handle, place.label)
+
+
+def _create_own(connection: Connection, place: Place, own: bytes, before: Sequence[tuple[int, bytes]]) -> None:
+    label = place.label.encode("utf-8", "surrogateescape")
+    try:
+        _create(connection, own, label, place.identifier)
+    except CngError as error:
+        if not before or error.token_code != CKR.ATTRIBUTE_VALUE_INVALID:
+            raise
+    else:
+        return
+    # NSS has one subject for a label: the old one goes first, and comes back where the new one is refused all the same.
+    for handle, _ in before:
+        destroy(connection, handle, place.label)
+    try:
+        _create(connection, own, label, place.identifier)
+    except CngError:
+        for _, der in before:
+            _create(connection, der, label, place.identifier)
+        raise
+
+
+@foreign_work()
+def _of_issuer(issuer: x509.Certificate) -> tuple[bytes, bytes]:
+    """Label and CKA_ID."""
+    names = issuer.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    label = str(names[0].value) if names else issuer.subject.rfc4514_string()
+    return label.encode(), x509.SubjectKeyIdentifier.from_public_key(issuer.public_key()).digest
+
+
+def _create(connection: Connection, der: bytes, label: bytes, identifier: bytes) -> None:
+    certificate = loaded(der)
+    template: Template = {
+        **_CERTIFICATE,
+        Attribute.CERTIFICATE_TYPE: CertificateType.X_509,
+        Attribute.PRIVATE: False,
+        Attribute.LABEL: label,
+        Attribute.ID: identifier,
+        Attribute.SUBJECT: certificate.subject.public_bytes(),
+        Attribute.ISSUER: certificate.issuer.public_bytes(),
+        Attribute.SERIAL_NUMBER: Integer(certificate.serial_number).dump(),
+        Attribute.VALUE: der,
+    }
+    handle = ffi.new("CK_ULONG *")
+    with templates.packed(template) as (attributes, count):
+        rv = connection.produce(
+            lambda session: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle)
+        )
+    if rv != CKR.OK:
+        raise connection.error(rv, f"storing a certificate in token {connection.token_name!r} failed", CANNOT_STORE)
