@@ -159,16 +159,18 @@ class HMAC(hashes.HashContext):
 
 
 class Fernet:
-    """cryptography.fernet.Fernet, whose one key of 32 bytes is two of a token here: HMAC-SHA256's, then AES's of 128
-    bits. What the one writes, the other reads. Any number of threads.
+    """cryptography.fernet.Fernet, whose one key of 32 bytes is two of a token here: HMAC-SHA256's, then AES's. What the
+    one writes, the other reads, where both are of its 128 bits. Any number of threads.
     """
 
     def __init__(self, signing_key: SymmetricKey | NCryptKey, encryption_key: SymmetricKey | NCryptKey) -> None:
-        """Raises TypeError, UnsupportedAlgorithm, and ValueError for keys of other lengths than 128 bits."""
+        """signing_key: 128 bits or more: some tokens make no HMAC key that is shorter than the hash. encryption_key:
+        128 bits. Raises TypeError, UnsupportedAlgorithm, ValueError for a key of another length.
+        """
         self.signing_key = _secret(signing_key, SecretFamily.HMAC)
         self.encryption_key = _secret(encryption_key, SecretFamily.AES)
-        if {self.signing_key.bits, self.encryption_key.bits} != {_FERNET_BITS}:
-            raise ValueError(f"Fernet keys are of {_FERNET_BITS} bits both: generate_key({_FERNET_BITS})")
+        if self.signing_key.bits < _FERNET_BITS or self.encryption_key.bits != _FERNET_BITS:
+            raise ValueError(f"Fernet's AES key has {_FERNET_BITS} bits, its HMAC key no fewer")
 
     def encrypt(self, data: bytes) -> bytes:
         return self.encrypt_at_time(data, int(time.time()))
