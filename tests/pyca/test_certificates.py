@@ -216,6 +216,60 @@ def test_keys_that_keep_none(provider: Provider) -> None:
         NCryptGetProperty(unfinished, NCRYPT_CERTIFICATE_PROPERTY)
 
 
+@pytest.mark.parametrize("function", ["C_CreateObject", "C_DestroyObject", "C_FindObjectsInit", "C_GetAttributeValue"])
+def test_a_call_that_fails_loses_no_certificate(function: str, fresh_provider: Provider, host: Host) -> None:
+    """There is the old one or the new one, and what is left over goes with the next."""
+    from hwcng.testing.faults import FaultInjector
+
+    key = make_named(fresh_provider)
+    assert isinstance(key.key, hwcng.KeyPair)
+    pair = key.key
+    try:
+        for nth in range(1, 30):
+            before, after = (chain_for(host, pair.public_key()) for _ in range(2))
+            pair.store_certificates(before)
+            with FaultInjector(fresh_provider) as faults:  # type: ignore[arg-type]
+                faults.fail(function, 0x30, nth=nth)
+                try:
+                    pair.store_certificates(after)
+                except CngError:
+                    assert faults.injected
+                if not faults.injected:
+                    break
+            assert pair.certificates in (before, after)
+        else:
+            raise AssertionError("every call failed")
+        assert nth > 1 and pair.certificates == after
+        ncrypt.NCryptSetProperty(key, NCRYPT_CERTIFICATE_PROPERTY, b"")
+        assert pair.certificates == ()
+    finally:
+        ncrypt.NCryptDeleteKey(key)
+
+
+@pytest.mark.parametrize(
+    "tampered", [b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_tpms_file_that_holds_something_else(tampered: bytes, swtpm_provider: Provider, host: Host) -> None:
+    key = make_named(swtpm_provider)
+    try:
+        assert isinstance(key.key, hwcng.KeyPair)
+        key.key.store_certificates(chain_for(host, key.public_key()))
+        path = swtpm_provider._keys.files.path_beside(NAME)  # type: ignore[attr-defined]
+        assert path.stat().st_mode & 0o077 == 0
+        path.write_bytes(tampered)
+        with refused(HRESULT.NTE_KEYSET_ENTRY_BAD, match="something else"):
+            NCryptGetProperty(key, NCRYPT_CERTIFICATE_PROPERTY)
+        assert path.read_bytes() == tampered
+        # That of a key that had the name before: a crash may leave it.
+        stale = chain_for(host, ec.generate_private_key(ec.SECP256R1()).public_key()).own
+        path.write_bytes(stale.public_bytes(serialization.Encoding.PEM))
+        with refused(HRESULT.NTE_NOT_FOUND):
+            NCryptGetProperty(key, NCRYPT_CERTIFICATE_PROPERTY)
+    finally:
+        ncrypt.NCryptDeleteKey(key)
+    assert not path.exists()
+
+
 @pytest.mark.requires("command:pkcs11-tool")
 def test_pkcs11_tool_reads_and_writes_them(
     softhsm: SoftHsm, provider: Provider, token_pin: str, host: Host, tmp_path: Path

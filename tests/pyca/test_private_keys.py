@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -319,6 +320,38 @@ def test_agreed_secrets_stay_where_nobody_said_that_they_may_leave(kind: str, pa
         exchanged(key, rsa.generate_private_key(65537, 2048).public_key())
 
 
+def test_no_token_sees_a_peer_that_is_not_sound(raw_secret_token: Provider) -> None:
+    from hwcng.testing.calls import CallCounter
+
+    with make_pair(raw_secret_token, "DH", 1024) as made:
+        key: Any = made.as_cryptography()
+        numbers = key.public_key().public_numbers()
+        peers = [
+            type(numbers)(value, numbers.parameter_numbers).public_key()
+            for value in (2, numbers.parameter_numbers.p - 1)
+        ]
+        counter = CallCounter(raw_secret_token)  # type: ignore[arg-type]
+        with counter, pytest.raises(ValueError, match="public value"):
+            key.exchange(peers[1])
+        assert not counter.names
+        assert len(key.exchange(peers[0])) == 128
+    with make_pair(raw_secret_token, "ECDH", ECCCurveName="curve25519") as made:
+        key = made.as_cryptography()
+        counter = CallCounter(raw_secret_token)  # type: ignore[arg-type]
+        with counter, pytest.raises(ValueError, match="low order"):
+            key.exchange(x25519.X25519PublicKey.from_public_bytes(bytes(32)))
+        assert not counter.names
+
+
+def test_an_imported_key_that_signs_and_agrees(raw_secret_token: Provider) -> None:
+    software, peer = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    both = hwcng.Usage.SIGN | hwcng.Usage.DERIVE
+    with pyca.import_private_key(raw_secret_token, software, usage=both) as imported:
+        key: Any = imported.as_cryptography()
+        software.public_key().verify(key.sign(MESSAGE, ec.ECDSA(hashes.SHA256())), MESSAGE, ec.ECDSA(hashes.SHA256()))
+        assert key.exchange(ec.ECDH(), peer.public_key()) == peer.exchange(ec.ECDH(), software.public_key())
+
+
 def test_what_ecdh_refuses(pair: MakePair) -> None:
     key: Any = pair("ECDH", ECCCurveName="nistP256").as_cryptography()
     with pytest.raises(ValueError, match="same curve"):
@@ -431,6 +464,23 @@ def test_by_uri_and_by_every_kind_of_handle(provider: Provider) -> None:
         assert stored.public_key() == keys[0].public_key()
     finally:
         ncrypt.NCryptDeleteKey(stored)
+
+
+def test_a_named_key_travels_as_its_uri_and_one_without_a_name_stays(provider: Provider) -> None:
+    software = ec.generate_private_key(ec.SECP256R1())
+    with pyca.import_private_key(provider, software, "travels") as named:
+        try:
+            hwcng.set_default_provider(provider)
+            sent = pickle.dumps(named.as_cryptography())
+            key: Any = pickle.loads(sent)
+            assert key == named.as_cryptography() and b"travels" in sent
+            signature = key.sign(MESSAGE, ec.ECDSA(hashes.SHA256()))
+            software.public_key().verify(signature, MESSAGE, ec.ECDSA(hashes.SHA256()))
+        finally:
+            hwcng.set_default_provider(None)
+            provider.delete_key("travels")
+    with pyca.import_private_key(provider, software) as own, pytest.raises(CngError, match="cannot be pickled"):
+        pickle.dumps(own.as_cryptography())
 
 
 def test_what_is_no_key(provider: Provider) -> None:

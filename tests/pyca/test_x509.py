@@ -190,6 +190,19 @@ def test_keys_that_openssl_made_in_a_tpm(algorithm: str, tmp_path: Path) -> None
         running.close()
 
 
+@pytest.mark.parametrize("kind", ["RSA", "P-256"])
+def test_an_authority_of_ssh(kind: str, pair: MakePair, tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives.serialization import ssh
+
+    algorithm, bits, properties = KINDS[kind]
+    key: Any = pair(algorithm, bits, **properties).as_cryptography()
+    builder = ssh.SSHCertificateBuilder().public_key(ec.generate_private_key(ec.SECP256R1()).public_key())
+    builder = builder.serial(1).type(ssh.SSHCertificateType.USER).valid_for_all_principals().valid_after(0)
+    issued = builder.key_id(b"somebody").valid_before(2**63).sign(key)
+    issued.verify_cert_signature()
+    assert issued.signature_key() == key.public_key()
+
+
 def test_what_a_key_does_not_do_the_builder_tells(pair: MakePair) -> None:
     from cryptography.exceptions import UnsupportedAlgorithm
 
