@@ -8,12 +8,13 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from isolation.child import run
 from pkcs11 import Attribute, KeyType, ObjectClass
 
 import hwcng
-from hwcng import NTSTATUS, CngError, bcrypt
+from hwcng import NTSTATUS, CngError, bcrypt, pyca
 from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import objects
 from hwcng.testing.calls import CallCounter
@@ -21,7 +22,10 @@ from hwcng.testing.faults import FaultInjector
 
 SCAN = """
 import gc, hashlib, struct
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from hwcng import pyca
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 
 def material(name, size):
@@ -104,7 +108,8 @@ def octets(number, size=0):
     return number.to_bytes(size or (number.bit_length() + 7) // 8, "big")
 
 def pairs():
-    private = rsa.generate_private_key(65537, 2048).private_numbers()
+    software = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())
+    private = software[0].private_numbers()
     public = private.public_numbers
     parts = [octets(value) for value in (public.e, public.n, private.p, private.q, private.dmp1, private.dmq1)]
     parts += [octets(private.iqmp, 128), octets(private.d, 256)]
@@ -115,7 +120,7 @@ def pairs():
     short = struct.pack("<6I", 0x32415352, 2048, 3, 256, 128, 128)
     other = BCryptImportKeyPair(
         BCryptOpenAlgorithmProvider("RSA", provider), None, BCRYPT_RSAPRIVATE_BLOB, short + b"".join(parts[:4]))
-    elliptic = ec.generate_private_key(ec.SECP256R1()).private_numbers()
+    elliptic = software[1].private_numbers()
     point = octets(elliptic.public_numbers.x, 32) + octets(elliptic.public_numbers.y, 32)
     blob = struct.pack("<2I", 0x32534345, 32) + point + octets(elliptic.private_value, 32)
     ecdsa = BCryptImportKeyPair(
@@ -129,10 +134,20 @@ def pairs():
             sealed = BCryptEncrypt(each, material("plaintext", 32), label, None, BCRYPT_PAD_OAEP)
             assert BCryptDecrypt(each, sealed, label, None, BCRYPT_PAD_OAEP) == material("plaintext", 32)
         BCryptSignHash(ecdsa, None, bytes(32))
+    handed_over = [pyca.import_private_key(provider, key) for key in software]
+    views = [made.as_cryptography() for made in handed_over]
+    views[1].sign(b"message", ec.ECDSA(hashes.SHA256()))
+    sealed = views[0].public_key().encrypt(material("plaintext", 32), padding.PKCS1v15())
+    assert views[0].decrypt(sealed, padding.PKCS1v15()) == material("plaintext", 32)
+    for refused in (views[0].private_numbers, views[1].private_numbers):
+        try:
+            refused()
+        except UnsupportedAlgorithm:
+            pass
     # As text, reversed: neither the numbers nor their octets.
     hidden = [str(value)[::-1] for value in (
         private.p, private.q, private.d, private.dmp1, private.dmq1, private.iqmp, elliptic.private_value)]
-    return (pair, other, ecdsa), hidden
+    return (pair, other, ecdsa, *handed_over, *views), hidden
 
 def decrypted(key):
     sealed = BCryptEncrypt(key, material("plaintext", 32) * 3, None, bytes(16))
@@ -186,7 +201,9 @@ def test_no_message_shows_a_key(rv: int, fresh_provider: Provider, caplog: pytes
     rsa_algorithm = bcrypt.BCryptOpenAlgorithmProvider("RSA", fresh_provider)
     ecdsa = bcrypt.BCryptOpenAlgorithmProvider("ECDSA_P256", fresh_provider)
     key_data = struct.pack("<3I", 0x4D42444B, 1, 32) + secret
+    handed_over = scalar.private_key()
     imports = [
+        lambda: pyca.import_private_key(fresh_provider, handed_over),
         lambda: bcrypt.BCryptGenerateSymmetricKey(aes, None, secret),
         lambda: bcrypt.BCryptImportKey(aes, None, bcrypt.BCRYPT_KEY_DATA_BLOB, None, key_data),
         lambda: bcrypt.BCryptImportKey(aes, None, bcrypt.BCRYPT_KEY_DATA_BLOB, None, key_data[:-1]),
@@ -201,7 +218,7 @@ def test_no_message_shows_a_key(rv: int, fresh_provider: Provider, caplog: pytes
     with FaultInjector(fresh_provider) as faults:
         faults.fail("C_CreateObject", rv)
         for attempt in imports:
-            with pytest.raises(CngError) as caught:
+            with pytest.raises((CngError, ValueError, UnsupportedAlgorithm)) as caught:
                 attempt()
             error = caught.value
             told += [str(error), repr(error), repr(error.__cause__), *traceback.format_exception(error)]
