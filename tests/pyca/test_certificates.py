@@ -246,6 +246,34 @@ def test_a_call_that_fails_loses_no_certificate(function: str, fresh_provider: P
         ncrypt.NCryptDeleteKey(key)
 
 
+def test_certificates_of_another_key_with_the_same_id_stay(provider: Provider, host: Host) -> None:
+    """Other software gives its keys short ids."""
+    from pkcs11 import Attribute
+    from store import foreign
+
+    from hwcng.providers.pkcs11 import objects
+
+    foreign.create(provider, foreign.private_key(NAME, b"\x01", 71))  # type: ignore[arg-type]
+    foreign.create(provider, foreign.public_key(NAME, b"\x01", 71))  # type: ignore[arg-type]
+    foreign.create(provider, foreign.certificate("another", b"\x01", foreign.ec_public(72)))  # type: ignore[arg-type]
+    sought = {Attribute.TOKEN: True, Attribute.LABEL: "another"}
+    connection = provider._connection  # type: ignore[attr-defined]
+    hwcng.set_default_provider(provider)
+    try:
+        pair = hwcng.open_key(provider.key_uri(NAME))
+        assert isinstance(pair, hwcng.KeyPair) and pair.certificates == ()
+        for chain in (chain_for(host, pair.public_key()), chain_for(host, pair.public_key()), ()):
+            pair.store_certificates(chain)
+            assert pair.certificates == tuple(chain)
+            assert len(objects.find(connection, sought)) == 1
+    finally:
+        hwcng.set_default_provider(None)
+        provider.delete_key(NAME)
+        for handle in objects.find(connection, sought):
+            with connection.owning() as session:
+                assert connection.cryptoki.C_DestroyObject(session.handle, handle) == 0
+
+
 @pytest.mark.parametrize(
     "tampered", [b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )

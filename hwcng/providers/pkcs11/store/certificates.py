@@ -44,24 +44,31 @@ def _found(connection: Connection, sought: Template) -> Iterator[tuple[int, byte
 
 
 def _beside(connection: Connection, place: Place) -> list[tuple[int, bytes]]:
-    """Handle and DER of the certificates that belong to a key: by its CKA_ID, without one by its label."""
+    """Handle and DER of the certificates that belong to a key: by its CKA_ID, without one by its label. One for another
+    public key is another key's, whose CKA_ID is the same by chance.
+    """
     label = place.label.encode("utf-8", "surrogateescape")
     sought = {Attribute.ID: place.identifier} if place.identifier else {Attribute.LABEL: label}
     return [
         (handle, der)
         for handle, its_label, its_id, der in _found(connection, sought)
-        if its_id == place.identifier and (its_id or its_label == label)
+        if its_id == place.identifier and (its_id or its_label == label) and _own([der], place.public)
     ]
 
 
-def _newest(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> x509.Certificate | None:
-    """The key's own, of several the one that begins last."""
+def _own(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> list[x509.Certificate]:
+    """Those that are for the public key, where one is given."""
     known = []
     for der in ders:
         with suppress(CngError):
             certificate = loaded(der)
             known += [certificate] if public is None or is_of(certificate, public) else []
-    return max(known, key=lambda one: one.not_valid_before_utc, default=None)
+    return known
+
+
+def _newest(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> x509.Certificate | None:
+    """Of several the one that begins last."""
+    return max(_own(ders, public), key=lambda one: one.not_valid_before_utc, default=None)
 
 
 def _chain(connection: Connection, own: x509.Certificate | None) -> list[bytes]:
