@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwcng import named_keys
@@ -55,14 +57,15 @@ def private_key(uri_or_key: str | KeyPair | SymmetricKey | NCryptKey, *, pin: Pi
     return made
 
 
-_USAGES = {
-    RsaPublicKey: Usage.SIGN | Usage.DECRYPT,
-    EcPublicKey: Usage.SIGN,
-    DhPublicKey: Usage.DERIVE,
-    DsaPublicKey: Usage.SIGN,
-    MlDsaPublicKey: Usage.SIGN,
-    MlKemPublicKey: Usage.DECAPSULATE,
+_KINDS: Mapping[type, tuple[str, Usage]] = {
+    RsaPublicKey: ("RSA", Usage.SIGN | Usage.DECRYPT),
+    EcPublicKey: ("EC", Usage.SIGN),
+    DhPublicKey: ("DH", Usage.DERIVE),
+    DsaPublicKey: ("DSA", Usage.SIGN),
+    MlDsaPublicKey: ("ML-DSA", Usage.SIGN),
+    MlKemPublicKey: ("ML-KEM", Usage.DECAPSULATE),
 }
+"""The numbers of a public key -> PairSpec.kind, and what its private half may do where nobody says it."""
 
 
 def import_private_key(
@@ -78,8 +81,7 @@ def import_private_key(
     """
     with as_cryptography_raises():
         material = private_material(key)
-        public = material.public
-        spec = _spec(public, _usage(public) if usage is None else usage)
+        spec = _spec(material.public, usage)
         pair = naming.handle_of(provider, provider.import_pair(spec, material), None)
         assert isinstance(pair, KeyPair)  # noqa: S101 - a private key was imported
         if name is None:
@@ -88,20 +90,15 @@ def import_private_key(
             return pair.persist(name)
 
 
-def _usage(public: PublicKeyMaterial) -> Usage:
+def _spec(public: PublicKeyMaterial, usage: Usage | None) -> PairSpec:
+    kind, usual = _KINDS[type(public)]
     if isinstance(public, EcPublicKey) and CURVES[public.curve].montgomery:
-        return Usage.DERIVE
-    return _USAGES[type(public)]
-
-
-def _spec(public: PublicKeyMaterial, usage: Usage) -> PairSpec:
+        usual = Usage.DERIVE
+    spec = PairSpec(kind, usual if usage is None else usage)
     if isinstance(public, RsaPublicKey):
-        return PairSpec("RSA", usage, bits=public.modulus.bit_length())
+        return replace(spec, bits=public.modulus.bit_length())
     if isinstance(public, EcPublicKey):
-        return PairSpec("EC", usage, curve=public.curve)
+        return replace(spec, curve=public.curve)
     if isinstance(public, (DhPublicKey, DsaPublicKey)):
-        kind = "DH" if isinstance(public, DhPublicKey) else "DSA"
-        return PairSpec(kind, usage, bits=public.domain.prime.bit_length(), domain=public.domain)
-    return PairSpec(
-        "ML-DSA" if isinstance(public, MlDsaPublicKey) else "ML-KEM", usage, parameter_set=public.parameter_set
-    )
+        return replace(spec, bits=public.domain.prime.bit_length(), domain=public.domain)
+    return replace(spec, parameter_set=public.parameter_set)
