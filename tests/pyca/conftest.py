@@ -8,10 +8,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conformance.tokens import *  # noqa: F403
 from pyca.pairs import MakePair, make_pair
+from support import name_token
 
 if TYPE_CHECKING:
     from hwcng.cng.keys import KeyPair
     from hwcng.contract.provider import Provider
+
+
+@pytest.fixture(scope="session", params=["softhsm", "nss", "swtpm"])
+def raw_secret_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
+    """Each token in turn, opened so that agreed secrets may be read."""
+    import hwcng
+
+    pin = None
+    if request.param == "softhsm":
+        uri, pin = request.getfixturevalue("token_uri"), request.getfixturevalue("token_pin")
+    elif request.param == "nss":
+        uri = request.getfixturevalue("nss_database").services_uri
+    else:
+        uri = request.getfixturevalue("swtpm_provider").uri
+    with hwcng.open_provider(uri, pin=pin, allow_raw_secret=True) as opened:
+        yield name_token(opened, request.param)
 
 
 @pytest.fixture
