@@ -209,7 +209,7 @@ def test_one_session_serves_eight_threads(fresh_provider: Provider) -> None:
 
 OTHERS = """
 # Another user of the module in this process closes, logs out, finalises.
-from hwcng.providers.pkcs11 import cryptoki as raw_layer
+from hwcng.providers.pkcs11.cryptoki import calls as raw_layer
 from isolation.ledger import OpenSessions, pool
 
 def raw(name):
