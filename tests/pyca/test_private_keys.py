@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, mldsa, mlkem, padding, rsa, utils, x25519
 from pyca.pairs import make_pair, needs_host
-from support import missing_on, needs
+from support import MISSING, missing_on, needs
 
 import hwcng
 from hwcng import CngError, bcrypt, pyca
@@ -350,6 +350,23 @@ def test_an_imported_key_that_signs_and_agrees(raw_secret_token: Provider) -> No
         key: Any = imported.as_cryptography()
         software.public_key().verify(key.sign(MESSAGE, ec.ECDSA(hashes.SHA256())), MESSAGE, ec.ECDSA(hashes.SHA256()))
         assert key.exchange(ec.ECDH(), peer.public_key()) == peer.exchange(ec.ECDH(), software.public_key())
+
+
+@pytest.mark.parametrize(("kem", "curve"), [("P256", "nistP256"), ("X25519", "curve25519")])
+def test_hybrid_public_key_encryption(kem: str, curve: str, raw_secret_token: Provider) -> None:
+    hpke = pytest.importorskip("cryptography.hazmat.primitives.hpke", reason=MISSING + "cryptography's HPKE")
+    with make_pair(raw_secret_token, "ECDH", ECCCurveName=curve) as made:
+        suite = hpke.Suite(getattr(hpke.KEM, kem), hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_128_GCM)
+        sealed = suite.encrypt(MESSAGE, made.public_key(), b"info")
+        assert suite.decrypt(sealed, made.as_cryptography(), b"info") == MESSAGE
+
+
+def test_hybrid_public_key_encryption_by_ml_kem(pair: MakePair) -> None:
+    hpke = pytest.importorskip("cryptography.hazmat.primitives.hpke", reason=MISSING + "cryptography's HPKE")
+    made = pair("ML-KEM", ParameterSetName="768")
+    suite = hpke.Suite(hpke.KEM.MLKEM768, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_128_GCM)
+    sealed = suite.encrypt(MESSAGE, made.public_key(), b"info")
+    assert suite.decrypt(sealed, made.as_cryptography(), b"info") == MESSAGE
 
 
 def test_what_ecdh_refuses(pair: MakePair) -> None:
