@@ -383,6 +383,15 @@ class KeyPair(StorableKey):
         """
         return attest(self.private, nonce)
 
+    @in_use
+    def to_provider_pem(self) -> str:
+        """What stands for this pair in a file that OpenSSL's provider for its token loads (`hwcng.interop.openssl`):
+        the URI of a key in a PKCS#11 token, a TSS2 PRIVATE KEY of a TPM. No private material, no PIN.
+
+        Raises STATUS_NOT_SUPPORTED for a key without a name in a PKCS#11 token.
+        """
+        return self.algorithm_handle.provider.openssl_key(self.private, self.name)
+
     def destroy(self) -> None:
         if self.alive:
             super().destroy()

@@ -14,6 +14,7 @@ from hwcng.contract.material import (
     MlKemPublicKey,
     PrivateKeyMaterial,
 )
+from hwcng.contract.openssl import OpensslProvider
 from hwcng.contract.specs import (
     PairSpec,
     SecretSpec,
@@ -149,6 +150,17 @@ class Provider(OfThisProcess, abc.ABC):
     def key_uri(self, name: str) -> str:
         """Where the named key is found again, from any process: this provider's URI with the object's name, no PIN."""
         raise unserved("keep keys")
+
+    def openssl(self) -> OpensslProvider:
+        """How OpenSSL gets at this token's keys by itself."""
+        raise unserved("be used by OpenSSL")
+
+    def openssl_key(self, key: PrivateKey, name: str | None) -> str:
+        """What stands for `key` in a file that OpenSSL loads, in PEM. name: under which it is stored, if it is.
+
+        Raises STATUS_NOT_SUPPORTED for a key without a name where the file says where the key is.
+        """
+        raise unserved("be used by OpenSSL")
 
     def answers_to(self, uri: TokenAddress) -> bool:
         """Whether a pkcs11: URI means this token, by all that its path says (RFC 7512, section 2.5)."""

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwcng.providers.uri import Pkcs11Uri
-from hwcng.testing._nss_from_debian import CURRENT_NSS_VARIABLE, cache_directory, fetch
+from hwcng.testing._debian_package import cache_directory
+from hwcng.testing._nss_from_debian import CURRENT_NSS_VARIABLE, fetch
 from hwcng.testing._nss_module import NssError, look_at
 from hwcng.testing._provisioning import ask_child, only_one
 
@@ -95,7 +96,7 @@ def current_nss(directory: str | os.PathLike[str] | None = None, *, seconds: flo
         if not Path(named).is_file():
             raise NssError(f"{CURRENT_NSS_VARIABLE} names {named}, which is no file")
         return Path(named)
-    home = Path(directory).resolve() if directory is not None else cache_directory()
+    home = Path(directory).resolve() if directory is not None else cache_directory("nss")
     return fetch(home, seconds)
 
 

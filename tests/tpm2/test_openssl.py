@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import ssl
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+from interop.tls_identity import make_identity
 from support import MISSING
 
 from hwcng.contract.material import EcPublicKey, RsaPublicKey
@@ -124,3 +128,38 @@ def test_a_key_with_a_password_made_by_openssl(
         key = provider.reload_opaque(path.read_bytes(), pin="abc")
         assert len(key.sign_digest(EcdsaSpec(), DIGEST)) == 64  # type: ignore[union-attr]
         assert provider.reload_opaque(key.opaque(), pin="abc").spec == key.spec
+
+
+@pytest.mark.parametrize("algorithm", ["ECDSA_P256", "RSA"])
+def test_python_serves_tls_with_our_key(
+    owned: Swtpm, open_tpm: Callable[..., Tpm2Provider], tmp_path: Path, algorithm: str
+) -> None:
+    with open_tpm(owned.uri) as provider:
+        identity = make_identity(tmp_path, provider, None, {"server": algorithm})
+    assert (tmp_path / "server.pem").read_text().startswith("-----BEGIN TSS2 PRIVATE KEY-----\n")
+    serve = (
+        "import socket, ssl; tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); "
+        "tls.load_cert_chain('server.crt', 'server.pem'); listening = socket.create_server(('127.0.0.1', 0)); "
+        "print(listening.getsockname()[1], flush=True); "
+        "tls.wrap_socket(listening.accept()[0], server_side=True).sendall(b'served')"
+    )
+    client = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    client.minimum_version = ssl.TLSVersion.TLSv1_3
+    with subprocess.Popen(
+        [sys.executable, "-c", serve],
+        cwd=tmp_path,
+        env=identity.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        try:
+            port = int(server.stdout.readline())
+            with (
+                socket.create_connection(("127.0.0.1", port), 30) as raw,
+                client.wrap_socket(raw, server_hostname="localhost") as connection,
+            ):
+                assert connection.recv(100) == b"served"
+        finally:
+            server.kill()

@@ -18,8 +18,8 @@ import hwcng
 from hwcng import NTSTATUS, CngError
 from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import quirks
+from hwcng.testing import _debian_package, nss
 from hwcng.testing import _nss_from_debian as from_debian
-from hwcng.testing import nss
 from hwcng.testing.nss import NssDatabase, NssError
 
 ROOT = Path(__file__).parents[2]
@@ -230,14 +230,14 @@ def test_the_environment_names_another(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, cache: str, expected: str | None) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", cache)
     monkeypatch.setenv("HOME", "/home/of/mine")
-    assert str(from_debian.cache_directory()) == (expected or "/home/of/mine/.cache/hwcng/nss")
+    assert str(_debian_package.cache_directory("nss")) == (expected or "/home/of/mine/.cache/hwcng/nss")
 
 
 def apt_or_missing() -> None:
     for command in ("apt-get", "dpkg", "dpkg-deb"):
         if shutil.which(command) is None:
             missing(f"command:{command}")
-    if not any(keyring.exists() for keyring in from_debian._KEYRINGS):
+    if not any(keyring.exists() for keyring in _debian_package._KEYRINGS):
         missing("debian-archive-keyring")
 
 
@@ -310,7 +310,7 @@ def test_a_system_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.usefixtures("unnamed")
 def test_a_system_without_the_archives_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt_or_missing()
-    monkeypatch.setattr(from_debian, "_KEYRINGS", (tmp_path / "keyring.gpg",))
+    monkeypatch.setattr(_debian_package, "_KEYRINGS", (tmp_path / "keyring.gpg",))
     with pytest.raises(NssError, match="apt-get install debian-archive-keyring"):
         nss.current_nss(tmp_path / "cache")
 
@@ -319,8 +319,8 @@ def test_a_system_without_the_archives_keys(tmp_path: Path, monkeypatch: pytest.
 def test_a_system_whose_apt_knows_no_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt_or_missing()
     for release in ({"ID": "ubuntu"}, {"ID": "debian", "VERSION_CODENAME": "no-such-suite"}):
-        monkeypatch.setattr(from_debian, "_os_release", lambda release=release: release)
-        monkeypatch.setattr(from_debian, "_STABLE_ALIASES", frozenset())
+        monkeypatch.setattr(_debian_package, "_os_release", lambda release=release: release)
+        monkeypatch.setattr(_debian_package, "_STABLE_ALIASES", frozenset())
         with pytest.raises(NssError, match="set HWCNG_DEBIAN_MIRROR"):
             nss.current_nss(tmp_path / "cache")
 

@@ -13,12 +13,13 @@ from hwcng.contract.capabilities import Capabilities
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import MlKemPublicKey, PrivateKeyMaterial, PublicKeyMaterial
+from hwcng.contract.openssl import OpensslProvider
 from hwcng.contract.provider import KeyRecord, Provider, TokenAddress
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, not_supported
 from hwcng.forking import ProcessLock
-from hwcng.providers.pkcs11 import mechanisms, objects, probes, templates
+from hwcng.providers.pkcs11 import mechanisms, objects, openssl, probes, templates
 from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki, ffi
@@ -457,11 +458,24 @@ class Pkcs11Provider(Provider):
 
     def key_uri(self, name: str) -> str:
         """With the CKA_ID where the label does not say which key it is. Raises NTE_BAD_KEYSET where there is none."""
+        return self._address_of(name).to_uri()
+
+    def _address_of(self, name: str) -> Pkcs11Uri:
         place = self._store.place_of(name)
         token = replaced(self._requested, token=self.token.label, pin_value=None)
         if self.token.serial:
             token = replaced(token, serial=self.token.serial)
-        return replaced(place.address, type=place.type).within(token).to_uri()
+        return replaced(place.address, type=place.type).within(token)
+
+    def openssl(self) -> OpensslProvider:
+        return openssl.provider_of(self._module.path, self._module.reserved, self._requested)
+
+    def openssl_key(self, key: PrivateKey, name: str | None) -> str:
+        if name is None:
+            raise not_supported(
+                "OpenSSL finds keys of this token by their names: store this one, with key.persist(name)"
+            )
+        return openssl.key_pem(self._address_of(name))
 
     def answers_to(self, uri: TokenAddress) -> bool:
         return isinstance(uri, Pkcs11Uri) and self._found.meant_by(self._module, uri)

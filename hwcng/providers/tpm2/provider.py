@@ -19,10 +19,12 @@ from hwcng.contract.material import (
     RsaPrivateKey,
     RsaPublicKey,
 )
+from hwcng.contract.openssl import OpensslProvider
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.providers.tpm2 import openssl
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
 from hwcng.providers.tpm2.keys import importing
@@ -422,6 +424,12 @@ class Tpm2Provider(Provider):
         self._keys.require(name)
         store = str(self._store.directory.absolute())
         return replaced(self._requested, store=store, object=name).to_uri()
+
+    def openssl(self) -> OpensslProvider:
+        return openssl.provider_of(self._requested.tcti or "")
+
+    def openssl_key(self, key: PrivateKey, name: str | None) -> str:
+        return key.opaque().decode("ascii")
 
     def _owner_auth(self) -> bytes:
         return _owner_auth(self._requested, None)

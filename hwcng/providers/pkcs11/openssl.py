@@ -1,0 +1,51 @@
+"""Keys of a PKCS#11 token for OpenSSL, by its provider for PKCS#11 (pkcs11-provider, provider-pkcs11(7))."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from asn1crypto import core, pem
+
+from hwcng.contract.openssl import OpensslProvider
+from hwcng.providers.uri import Pkcs11Uri
+
+__all__ = ["key_pem", "provider_of"]
+
+_LABEL = "PKCS#11 PROVIDER URI"
+_DESCRIPTION = "PKCS#11 Provider URI v1.0"
+
+# The module is this process' own too: whoever finalises it ends our sessions. Few tokens save the state of an operation
+# for which OpenSSL would ask, and SoftHSM crashes when it is finalised late.
+_QUIRKS = "no-deinit no-operation-state"
+
+
+# What needs no key of the token, OpenSSL does itself.
+_PROPERTIES = "?provider=default"
+
+
+class _ProviderUri(core.Sequence):  # type: ignore[misc]
+    _fields = [("description", core.VisibleString), ("uri", core.UTF8String)]  # noqa: RUF012
+
+
+def key_pem(uri: Pkcs11Uri) -> str:
+    """What stands for the key in a file: its URI. A PIN is named by its source, never told."""
+    told = replace(uri, module_path=None, module_name=None, pin_value=None, vendor_path={}, vendor_query={})
+    content: Any = _ProviderUri({"description": _DESCRIPTION, "uri": told.to_uri()})
+    return str(pem.armor(_LABEL, content.dump()).decode("ascii"))
+
+
+def provider_of(module_path: str, reserved: str | None, uri: Pkcs11Uri) -> OpensslProvider:
+    """reserved: what the module is given as pReserved of CK_C_INITIALIZE_ARGS."""
+    settings = {
+        "pkcs11-module-path": module_path,
+        # Loaded at a first use, it checks the signatures of others in the module's first slot, and logs in there with
+        # this token's PIN.
+        "pkcs11-module-load-behavior": "early",
+        "pkcs11-module-quirks": _QUIRKS,
+    }
+    if reserved is not None:
+        settings["pkcs11-module-init-args"] = reserved
+    if uri.pin_source is not None:
+        settings["pkcs11-module-token-pin"] = uri.pin_source
+    return OpensslProvider("pkcs11", "pkcs11-provider", settings, _PROPERTIES)

@@ -1,0 +1,154 @@
+"""TLS 1.3 with keys in a token: Python's ssl, requests, httpx, uvicorn and openssl, by OpenSSL's providers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from interop.tls_identity import OPENSSL, SECONDS, Identity, make_identity
+from support import missing, needs_module
+
+import hwcng
+from hwcng.bcrypt import BCryptFinalizeKeyPair, BCryptGenerateKeyPair, BCryptOpenAlgorithmProvider
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.interop import openssl
+from hwcng.testing.pkcs11_provider import PackageError, find_module
+
+if TYPE_CHECKING:
+    from hwcng.contract.provider import Provider
+    from hwcng.testing.softhsm import SoftHsm
+
+PEERS = Path(__file__).parent / "tls_peers.py"
+
+
+@pytest.fixture(scope="module")
+def module() -> Path:
+    try:
+        return find_module()
+    except PackageError:
+        missing("pkcs11-provider")
+
+
+@pytest.fixture(scope="module", params=["ECDSA_P256", "RSA"])
+def identity(
+    request: pytest.FixtureRequest,
+    softhsm: SoftHsm,
+    token_pin: str,
+    module: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Identity]:
+    from conftest import TOKEN
+
+    home = tmp_path_factory.mktemp("tls")
+    pin = home / "pin"
+    pin.touch(mode=0o600)
+    pin.write_text(token_pin + "\n")
+    algorithms = {"server": request.param, "client": request.param}
+    with hwcng.open_provider(f"{softhsm.uri(TOKEN)}&pin-source=file:{pin}") as provider:
+        yield make_identity(home, provider, module, algorithms)
+        for name in algorithms:
+            provider.delete_key(f"tls-{name}")
+
+
+def test_nothing_of_the_token_is_in_the_files(identity: Identity, token_pin: str) -> None:
+    for name in ("server.pem", "client.pem", "openssl.cnf"):
+        assert token_pin not in (identity.home / name).read_text()
+    assert (identity.home / "server.pem").read_text().startswith("-----BEGIN PKCS#11 PROVIDER URI-----\n")
+
+
+def test_python_serves_and_calls_while_hwcng_signs(identity: Identity) -> None:
+    told = identity.run(sys.executable, str(PEERS), str(identity.home), identity.uris["server"], "mutual", "5")
+    assert told.splitlines() == ["TLSv1.3 to client"] * 5
+
+
+APPLICATION = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"served"})
+"""
+CLIENTS = {
+    "requests": ("import requests; print(requests.get(URL, cert=('client.crt', 'client.pem'), verify='ca.crt').text)"),
+    "httpx": (
+        "import httpx, ssl; c = ssl.create_default_context(cafile='ca.crt'); "
+        "c.load_cert_chain('client.crt', 'client.pem'); print(httpx.get(URL, verify=c).text)"
+    ),
+}
+
+
+@pytest.fixture
+def served(identity: Identity) -> Iterator[str]:
+    needs_module("uvicorn")
+    (identity.home / "application.py").write_text(APPLICATION)
+    keys = ["--ssl-keyfile", "server.pem", "--ssl-certfile", "server.crt", "--ssl-ca-certs", "ca.crt"]
+    command = [sys.executable, "-m", "uvicorn", "--port", "0", "--lifespan", "off", *keys, "--ssl-cert-reqs", "2"]
+    log = identity.home / "log"
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            [*command, "application:app"], cwd=identity.home, env=identity.environ, stdout=output, stderr=output
+        )
+    try:
+        yield _address(child, log)
+        child.send_signal(signal.SIGINT)
+        child.wait(SECONDS)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _address(child: subprocess.Popen[Any], log: Path) -> str:
+    deadline = time.monotonic() + SECONDS
+    while child.poll() is None and time.monotonic() < deadline:
+        if told := re.search(r"running on (https://[\d.]+:\d+)", log.read_text()):
+            return told[1]
+        time.sleep(0.02)
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_uvicorn_serves_clients_with_keys_in_the_token(identity: Identity, served: str, client: str) -> None:
+    needs_module(client)
+    assert identity.run(sys.executable, "-c", CLIENTS[client].replace("URL", repr(served))) == "served\n"
+
+
+def test_openssl_calls_uvicorn(identity: Identity, served: str) -> None:
+    address = served.removeprefix("https://")
+    keys = ("-cert", "client.crt", "-key", "client.pem", "-CAfile", "ca.crt", "-verify_return_error")
+    told = identity.run(OPENSSL, "s_client", "-connect", address, *keys, "-brief", "-tls1_3", data=b"")
+    assert "Verification error" not in told
+
+
+def test_a_key_without_a_name_has_no_file(provider: Provider) -> None:
+    pair = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider("ECDSA_P256", provider), 256)
+    BCryptFinalizeKeyPair(pair)
+    with pytest.raises(CngError, match="persist") as error:
+        pair.to_provider_pem()
+    assert error.value.status is NTSTATUS.STATUS_NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("folder", ["with space", "$HOME", "a#b", "\\n", "\u00f6"])
+def test_paths_of_any_kind_are_written_so_that_openssl_reads_them(
+    provider: Provider, module: Path, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    copy = shutil.copy(module, tmp_path / folder / "pkcs11.so")
+    file = tmp_path / "openssl.cnf"
+    file.write_text(openssl.configuration(provider, module=copy))
+    environ = {**os.environ, "OPENSSL_CONF": str(file)}
+    done = subprocess.run([OPENSSL, "list", "-providers"], env=environ, capture_output=True, text=True, check=True)
+    assert "PKCS#11 Provider" in done.stdout
+
+
+def test_a_path_that_no_configuration_can_hold(provider: Provider) -> None:
+    with pytest.raises(CngError) as error:
+        openssl.configuration(provider, module="/tmp/a\nb.so")
+    assert error.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
