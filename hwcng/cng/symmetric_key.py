@@ -116,6 +116,10 @@ class SymmetricKey(StorableKey):
         """As every key has it. Raises STATUS_NOT_SUPPORTED."""
         raise not_supported(f"{self.algorithm.name} keys have no public half")
 
+    def to_provider_pem(self) -> NoReturn:
+        """Raises STATUS_NOT_SUPPORTED: OpenSSL's providers load pairs from files, and no secret keys."""
+        raise not_supported("OpenSSL loads pairs from files, and no secret keys")
+
     def as_cryptography(self) -> NoReturn:
         """As every key has it. Raises STATUS_NOT_SUPPORTED."""
         raise not_supported(

@@ -158,6 +158,10 @@ class NCryptKey(Handle):
         """As `KeyPair.as_cryptography`; NTE_BAD_KEY_STATE before NCryptFinalizeKey."""
         return self.key.as_cryptography()
 
+    def to_provider_pem(self) -> str:
+        """As `KeyPair.to_provider_pem`; NTE_BAD_KEY_STATE before NCryptFinalizeKey."""
+        return self.key.to_provider_pem()
+
     def attest(self, nonce: bytes) -> Attestation:
         """The token's statement that it holds the key; see `hwcng.attestation`. nonce: at most 32 bytes.
 

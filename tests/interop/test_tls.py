@@ -18,6 +18,7 @@ from interop.tls_identity import OPENSSL, SECONDS, Identity, make_identity
 from support import missing, needs_module
 
 import hwcng
+from hwcng import ncrypt
 from hwcng.bcrypt import BCryptFinalizeKeyPair, BCryptGenerateKeyPair, BCryptOpenAlgorithmProvider
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.interop import openssl
@@ -133,6 +134,20 @@ def test_a_key_without_a_name_has_no_file(provider: Provider) -> None:
     with pytest.raises(CngError, match="persist") as error:
         pair.to_provider_pem()
     assert error.value.status is NTSTATUS.STATUS_NOT_SUPPORTED
+
+
+def test_a_key_of_a_storage_provider_has_one_too(provider: Provider) -> None:
+    storage = ncrypt.NCryptOpenStorageProvider(provider)
+    made = {}
+    for name, algorithm in (("tls-pair", "ECDSA_P256"), ("tls-secret", "AES")):
+        made[name] = ncrypt.NCryptCreatePersistedKey(storage, algorithm, name)
+        ncrypt.NCryptFinalizeKey(made[name])
+    assert made["tls-pair"].to_provider_pem() == hwcng.open_key(made["tls-pair"].key.uri).to_provider_pem()
+    with pytest.raises(CngError, match="no secret keys") as error:
+        made["tls-secret"].to_provider_pem()
+    assert error.value.status is NTSTATUS.STATUS_NOT_SUPPORTED
+    for key in made.values():
+        ncrypt.NCryptDeleteKey(key)
 
 
 @pytest.mark.parametrize("folder", ["with space", "$HOME", "a#b", "\\n", "\u00f6"])
