@@ -77,3 +77,44 @@ def reached(start: str) -> set[str]:
 def test_no_ring_goes_through_a_lower_folder(folder: str) -> None:
     rings = [name for name in GRAPH if name.startswith(f"hwcng.{folder}.") and name in reached(name)]
     assert not rings
+
+
+NOT_BELOW = {
+    "providers": {"cng", "ksp", "capi", "pyca", "interop", "bcrypt", "ncrypt", "wincrypt", "many", "aio"},
+    "cng": {"ksp", "capi", "bcrypt", "ncrypt", "wincrypt", "many", "aio", "cli", "testing"},
+}
+"""What stands above a folder, or beside it, and is not imported from there."""
+
+
+@pytest.mark.parametrize("folder", NOT_BELOW)
+def test_data_never_climbs(folder: str) -> None:
+    climbs = {
+        f"{name} -> {other}"
+        for name, found in GRAPH.items()
+        if name.startswith(f"hwcng.{folder}.")
+        for other in found
+        if top(other) in NOT_BELOW[folder]
+    }
+    assert not climbs
+
+
+BACKENDS = ("hwcng.providers.pkcs11", "hwcng.providers.tpm2")
+KNOW_A_BACKEND = {
+    "hwcng.attestation",
+    "hwcng.interop.python_pkcs11",
+    "hwcng.testing._init_nss_database",
+    "hwcng.testing._nss_module",
+    "hwcng.testing._token_module",
+    "hwcng.testing.commands",
+}
+"""What is of one kind of token by its nature. `hwcng.attestation` has the TPM's statements, the only ones there are."""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nobody_else_imports_a_backend(backend: str) -> None:
+    users = {
+        name
+        for name, found in GRAPH.items()
+        if not name.startswith(f"{backend}.") and any(f"{other}.".startswith(f"{backend}.") for other in found)
+    }
+    assert users <= KNOW_A_BACKEND
