@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from support import MISSING
 
 from scripts.benchmark import bounds, compare, figures, growth, page, plot, report
 from scripts.benchmark.__main__ import main
@@ -125,7 +127,7 @@ def test_every_operation_of_a_contender_is_a_row():
     for known in CONTENDERS:
         assert set(known.tokens) <= set(TOKENS)
         if known.module and not missing(known):
-            module = pytest.importorskip(f"scripts.benchmark.contenders.{known.module}")
+            module = importlib.import_module(f"scripts.benchmark.contenders.{known.module}")
             assert set(module.Contender.OPERATIONS) <= names, known.name
 
 
@@ -283,7 +285,7 @@ def test_an_unknown_row_is_refused(capsys):
     assert "there is no 'no-such-row'" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.skipif(shutil.which("cc") is None, reason=MISSING + "command:cc")
 def test_one_row_in_one_round(tmp_path, capsys):
     kept, drawn = tmp_path / "run.json", tmp_path / "run.svg"
     arguments = [
@@ -345,7 +347,7 @@ def test_who_ends_between_two_rounds_is_named(monkeypatch):
     assert [one.why for one in skipped] == ["ended with 1"]
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.skipif(shutil.which("cc") is None, reason=MISSING + "command:cc")
 def test_the_check_decides_the_exit_status(monkeypatch, capsys):
     never = bounds.Bound("nothing", 0, lambda run: 1.0 if run.measured else None)
     monkeypatch.setattr(report, "verdicts", lambda run: bounds.verdicts(run, (never,)))

@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from support import missing
 
 from hwcng.contract.material import EcPublicKey
 from hwcng.contract.provider import Provider
@@ -31,7 +32,7 @@ def key_like_der(curve: ec.EllipticCurve, size: int) -> ec.EllipticCurvePrivateK
 @pytest.mark.parametrize("name", CURVES)
 def test_point_that_looks_like_der(name: str, provider: Provider) -> None:
     if provider.offers("ECDH", name) is Support.REFUSED:
-        pytest.skip(f"capability missing: ECDH {name}")
+        missing(f"ECDH {name}")
     curve = CURVES[name]
     peer = key_like_der(curve, (curve.key_size + 7) // 8)
     ours = provider.generate_pair(PairSpec("EC", Usage.DERIVE, curve=name))

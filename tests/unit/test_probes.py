@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pkcs11 import Attribute, Mechanism
+from support import missing
 
 import hwcng
 from hwcng.contract.material import EcPublicKey
@@ -139,7 +140,7 @@ def test_the_hosts_arithmetic_on_curves(curve: str) -> None:
     try:
         key = ec.generate_private_key(host)
     except UnsupportedAlgorithm:
-        pytest.skip(f"capability missing: {curve} on the host")
+        missing(f"{curve} on the host")
     numbers = key.public_key().public_numbers()
     public = EcPublicKey(curve, numbers.x, numbers.y)
     agreements = arithmetic.ec_agreements(public)

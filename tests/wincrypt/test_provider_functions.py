@@ -9,7 +9,7 @@ import pytest
 from conformance.helpers import refused
 from cryptography.hazmat.primitives.asymmetric import dsa, ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-from support import needs_bits
+from support import needs_bits, needs_module
 from wincrypt.helpers import RSA_BITS, TEXT, hashed
 
 import hwcng
@@ -239,7 +239,7 @@ def test_macros_take_an_alg_id_apart() -> None:
 
 @pytest.mark.parametrize("algid", [w.CALG_MD2, w.CALG_MD4])
 def test_the_oldest_hashes(context: Context, algid: int) -> None:
-    pytest.importorskip("Crypto")
+    needs_module("Crypto")
     needs_bits(context.provider, "RSA", RSA_BITS)
     value = w.CryptGetHashParam(hashed(context, algid), w.HP_HASHVAL)
     assert isinstance(value, bytes) and len(value) == 16
