@@ -473,6 +473,7 @@ def test_by_uri_and_by_every_kind_of_handle(provider: Provider) -> None:
     with pytest.raises(CngError, match="not finalized"):
         stored.as_cryptography()
     ncrypt.NCryptFinalizeKey(stored)
+    hwcng.set_default_provider(provider)
     try:
         opened = hwcng.open_key(stored.uri)
         keys = [pyca.private_key(one) for one in (stored.uri, stored, stored.key, opened)]
@@ -480,6 +481,7 @@ def test_by_uri_and_by_every_kind_of_handle(provider: Provider) -> None:
         assert len({hash(key) for key in keys}) == 1 and all(key == keys[0] for key in keys)
         assert stored.public_key() == keys[0].public_key()
     finally:
+        hwcng.set_default_provider(None)
         ncrypt.NCryptDeleteKey(stored)
 
 
