@@ -60,6 +60,11 @@ class Provider(OfThisProcess, abc.ABC):
     closed: bool = False
     """Whether `close` was called."""
 
+    @property
+    def can_connect(self) -> bool:
+        """Whether it is connected, or connects again by itself: a token's PIN that nobody gave it, it cannot tell."""
+        return True
+
     @abc.abstractmethod
     def capabilities(self) -> Capabilities:
         """What the token really does: probed by operation, once, and remembered."""

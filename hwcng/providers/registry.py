@@ -63,7 +63,11 @@ class _Shared:
 
     @property
     def open_provider(self) -> Provider | None:
-        return None if self.provider is None or self.provider.closed else self.provider
+        return self.provider if self.provider is not None and _serves(self.provider) else None
+
+
+def _serves(provider: Provider) -> bool:
+    return not provider.closed and provider.can_connect
 
 
 # Pkcs11Uri leaves the PIN out of its repr, so it can be the key; two PINs for one token stay two entries.
@@ -217,10 +221,10 @@ def _shared_of(uri: ProviderUri) -> _Shared:
 
 
 def open_now() -> list[Provider]:
-    """The default provider and the shared ones that are open; nothing is opened."""
+    """The default provider and the shared ones that are open, or open again by themselves; nothing is opened."""
     shared = [entry.provider for entry in list(_shared.values())]
     candidates = [_default, *shared] if isinstance(_default, Provider) else shared
-    return [there for there in candidates if isinstance(there, Provider) and not there.closed]
+    return [there for there in candidates if isinstance(there, Provider) and _serves(there)]
 
 
 def _uri_of(implementation: str) -> ProviderUri:

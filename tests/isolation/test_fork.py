@@ -347,3 +347,37 @@ assert len(set(answers)) == 40 and all(len(answer) == 16 for answer in answers),
 
 def test_many_children_at_once(uri: str) -> None:
     run(CROWD, uri)
+
+
+def test_a_child_opens_a_key_where_the_parent_rode_on_the_login_of_another(
+    token_uri: str, token_pin: str, tmp_path: Path
+) -> None:
+    """A provider that was let in without a PIN cannot log in again, so it stands in the way of nobody who can."""
+    pin = tmp_path / "pin"
+    pin.touch(mode=0o600)
+    pin.write_text(token_pin)
+    script = """
+    from hwcng.providers import registry
+    own = open_token()
+    uri = ec_key(own).persist("ridden").uri
+    assert "pin" not in uri
+    riding = hwcng.open_key(uri)
+    signs = lambda key: BCryptVerifySignature(key, None, bytes(32), BCryptSignHash(key, None, bytes(32)))
+    signs(riding)
+
+    def with_a_pin():
+        signs(hwcng.open_key(uri, pin=PIN))
+
+    def as_configured():
+        registry.configure({"mine": URI + "&pin-source=file:" + sys.argv[2]})
+        signs(hwcng.open_key(uri))
+
+    def without():
+        fails(NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED, lambda: hwcng.open_key(uri), "asks for a PIN")
+
+    for work in (with_a_pin, as_configured, without):
+        fork(work)
+    signs(riding)
+    own.delete_key("ridden")
+    """
+    run(script, token_uri, str(pin))

@@ -29,7 +29,6 @@ from hwcng.cng.keys import KeyPair
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.ksp.handles import NCryptKey, StorageProvider
-from hwcng.providers import registry
 
 Make = Callable[..., NCryptKey]
 PROVIDER_NAME = "the workers' hsm"
@@ -40,9 +39,6 @@ DIGEST = hashlib.sha256(b"one").digest()
 @pytest.fixture
 def worker_configuration(token_uri: str, token_pin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What each worker has of its own: a configuration file that names the token, and a file with the PIN."""
-    # One that an earlier test opened by a key's URI has no PIN of its own, and a forked child would take it.
-    for left_open in registry.open_now():
-        left_open.close()
     pin, configuration = tmp_path / "pin", tmp_path / "providers.ini"
     pin.write_text(token_pin)
     pin.chmod(stat.S_IRUSR)

@@ -59,6 +59,11 @@ class UserPin:
         self._ask = pin if pin is None or callable(pin) else lambda: pin
         self.given = given
 
+    @property
+    def known(self) -> bool:
+        """Whether there is one to read."""
+        return self._ask is not None
+
     def read(self) -> bytes | None:
         """The PIN now. Raises STATUS_INVALID_PARAMETER for a source without a PIN, and for what is none."""
         if self._ask is None:
@@ -156,6 +161,11 @@ class Login:
         rv = self._send(session, CKU_CONTEXT_SPECIFIC, flags, value)
         if rv != CKR.OK:
             self._failed(rv, "the key's own authentication")
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether it needs nobody else's login: the token asks for none, has a PIN pad, or its PIN is known."""
+        return not self.required or self._pin.known or bool(self._flags & CKF_PROTECTED_AUTHENTICATION_PATH)
 
     def logged_in(self, session: int) -> bool:
         """Whether a session is the user's already, by whomsoever."""

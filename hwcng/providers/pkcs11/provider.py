@@ -123,6 +123,10 @@ class Pkcs11Provider(Provider):
         """The module's C_ functions, for who counts or disturbs them in tests."""
         return self._module.cryptoki
 
+    @property
+    def can_connect(self) -> bool:
+        return self._current.alive or self._current.login.by_itself
+
     def _connect(self, known: TokenIdentity | None = None) -> Connection:
         """known: the token that it had before, where the connection was lost."""
         with self._module.connecting():
