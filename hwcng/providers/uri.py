@@ -27,6 +27,7 @@ __all__ = [
     "Tpm2Uri",
     "checked_pin",
     "parse_uri",
+    "pin_file",
     "pin_of",
     "pin_value",
     "read_pin_source",
@@ -309,8 +310,17 @@ def read_pin_source(source: str) -> bytes:
                 f"pin-source: the environment variable {name!r} is {'not set' if value is None else 'empty'}"
             )
         return value
+    return _read_pin_file(_path_of(source))
+
+
+def pin_file(source: str) -> bytes | None:
+    """The path of the file that a pin-source names; None for one in the environment. Raises as `read_pin_source`."""
+    return None if source.startswith("env:") else os.fsencode(_path_of(source))
+
+
+def _path_of(source: str) -> str | bytes:
     if source.startswith("/"):
-        return _read_pin_file(source)
+        return source
     if scheme_of(source) != "file":
         # Not shown: it may be the PIN itself, put in the wrong attribute.
         raise _invalid("pin-source must be file:/path, an absolute path or env:NAME")
@@ -319,7 +329,7 @@ def read_pin_source(source: str) -> bytes:
         raise _invalid(f"pin-source {source!r} has no absolute path on this host: write file:/path or file:///path")
     if "%" in _ESCAPE.sub("", found[1]):
         raise _invalid(f"pin-source {source!r} has a % without two hexadecimal digits")
-    return _read_pin_file(_unquote(found[1]))
+    return _unquote(found[1])
 
 
 def _read_pin_file(path: str | bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from interop.tls_identity import OPENSSL, SECONDS, Identity, make_identity
@@ -149,6 +151,40 @@ def test_a_key_of_a_storage_provider_has_one_too(provider: Provider) -> None:
     assert error.value.status is NTSTATUS.STATUS_NOT_SUPPORTED
     for key in made.values():
         ncrypt.NCryptDeleteKey(key)
+
+
+@pytest.mark.parametrize("form", ["file:{}", "file://{}", "{}"])
+def test_openssl_is_told_the_file_of_a_pin_as_it_reads_it(
+    softhsm: SoftHsm, token_pin: str, module: Path, tmp_path: Path, form: str
+) -> None:
+    from conftest import TOKEN
+
+    (tmp_path / "a b%").mkdir()
+    pin = tmp_path / "a b%" / "pin"
+    pin.touch(mode=0o600)
+    pin.write_text(token_pin + "\n")
+    path = str(pin) if form == "{}" else quote(str(pin))
+    source = quote(form.format(path), safe="/:")
+    with hwcng.open_provider(f"{softhsm.uri(TOKEN)}&pin-source={source}") as provider:
+        made = make_identity(tmp_path, provider, module, {"pin": "ECDSA_P256"})
+        provider.delete_key("tls-pin")
+    assert "pin" in made.run(OPENSSL, "x509", "-in", "pin.crt", "-noout", "-subject")
+    assert f'pkcs11-module-token-pin = "file:{quote(str(pin))}"' in (tmp_path / "openssl.cnf").read_text()
+
+
+def test_a_source_that_openssl_would_take_for_the_pin_is_not_told(
+    softhsm: SoftHsm, token_pin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from conftest import TOKEN
+
+    monkeypatch.setenv("PIN_OF_THE_TOKEN", token_pin)
+    with hwcng.open_provider(f"{softhsm.uri(TOKEN)}&pin-source=env:PIN_OF_THE_TOKEN") as provider:
+        pair = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider("ECDSA_P256", provider), 256)
+        BCryptFinalizeKeyPair(pair)
+        content = base64.b64decode("".join(pair.persist("tls-env").to_provider_pem().splitlines()[1:-1]))
+        provider.delete_key("tls-env")
+        assert b"object=tls-env" in content and b"pin" not in content
+        assert "pin" not in openssl.configuration(provider)
 
 
 @pytest.mark.parametrize("folder", ["with space", "$HOME", "a#b", "\\n", "\u00f6"])

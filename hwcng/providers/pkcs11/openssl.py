@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from asn1crypto import core, pem
 
 from hwcng.contract.openssl import OpensslProvider
-from hwcng.providers.uri import Pkcs11Uri
+from hwcng.providers.uri import Pkcs11Uri, pin_file
 
 __all__ = ["key_pem", "provider_of"]
 
@@ -28,9 +30,18 @@ class _ProviderUri(core.Sequence):  # type: ignore[misc]
     _fields = [("description", core.VisibleString), ("uri", core.UTF8String)]  # noqa: RUF012
 
 
+# pkcs11-provider takes a source that is no file: for the PIN itself, and sends it.
+def _pin_file(uri: Pkcs11Uri) -> bytes | None:
+    return None if uri.pin_source is None else pin_file(uri.pin_source)
+
+
 def key_pem(uri: Pkcs11Uri) -> str:
     """What stands for the key in a file: its URI. A PIN is named by its source, never told."""
-    told = replace(uri, module_path=None, module_name=None, pin_value=None, vendor_path={}, vendor_query={})
+    path = _pin_file(uri)
+    pin_source = None if path is None else f"file:{os.fsdecode(path)}"
+    told = replace(
+        uri, module_path=None, module_name=None, pin_value=None, pin_source=pin_source, vendor_path={}, vendor_query={}
+    )
     content: Any = _ProviderUri({"description": _DESCRIPTION, "uri": told.to_uri()})
     return str(pem.armor(_LABEL, content.dump()).decode("ascii"))
 
@@ -46,6 +57,6 @@ def provider_of(module_path: str, reserved: str | None, uri: Pkcs11Uri) -> Opens
     }
     if reserved is not None:
         settings["pkcs11-module-init-args"] = reserved
-    if uri.pin_source is not None:
-        settings["pkcs11-module-token-pin"] = uri.pin_source
+    if (path := _pin_file(uri)) is not None:
+        settings["pkcs11-module-token-pin"] = f"file:{quote(path)}"
     return OpensslProvider("pkcs11", "pkcs11-provider", settings, _PROPERTIES)
