@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -20,6 +22,12 @@ MISSING = "capability missing: "
 def missing(capability: str) -> NoReturn:
     """Skips this test, which needs what the token or the machine does not have."""
     pytest.skip(MISSING + capability)
+
+
+def programs_of(page: str) -> list[str]:
+    """The programs in Python of a page in Markdown, by its path from the project's folder."""
+    text = (Path(__file__).parents[1] / page).read_text("utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def needs_module(name: str) -> None:

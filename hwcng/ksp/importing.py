@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from hwcng.arguments import Octets, text
-from hwcng.cng import blobs, symmetric_key
-from hwcng.cng import naming as named
+from hwcng.cng import blobs, naming, symmetric_key
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_curve
 from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
@@ -97,7 +96,7 @@ def read_blob(
         secret = text_parameter(parameters, NCRYPTBUFFER_PKCS_SECRET)
         # An empty one that was given is an empty authorization value.
         pin = storage.pin if secret is None else secret
-        return LoadedDraft(named.handle_of(provider, provider.reload_opaque(blob, pin=pin), None))
+        return LoadedDraft(naming.handle_of(provider, provider.reload_opaque(blob, pin=pin), None))
     if blob_type == NCRYPT_CIPHER_KEY_BLOB:
         return _cipher_key(provider, blob)
     row = BLOB_TYPES.get(blob_type)
@@ -202,7 +201,7 @@ def _pkcs8(provider: Provider, parameters: ReadList, blob: bytes) -> Draft | Key
         point = numbers.public_numbers
         material = EcPrivateKey(EcPublicKey(ours.name, point.x, point.y), numbers.private_value)
         ecc.check_private(material)
-        name = named.algorithm_name(PairSpec("EC", Usage.SIGN, curve=ours.name))
+        name = naming.algorithm_name(PairSpec("EC", Usage.SIGN, curve=ours.name))
     else:
         raise not_supported("PKCS8_PRIVATEKEY: only RSA and EC keys are imported")
     name = text_parameter(parameters, NCRYPTBUFFER_PKCS_ALG_ID) or name

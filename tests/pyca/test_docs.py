@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from support import programs_of
 
 if TYPE_CHECKING:
     from hwcng.contract.provider import Provider
@@ -25,7 +26,7 @@ def read_pin():
 def test_programs_run(softhsm: SoftHsm, provider: Provider, token_uri: str, token_pin: str) -> None:
     from hwcng import ncrypt
 
-    programs = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "cryptography.md").read_text(), re.DOTALL)
+    programs = programs_of("docs/cryptography.md")
     assert len(programs) == 5
     code = HEAD + "\n".join(programs)
     for name, uri in (

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
+from support import programs_of
 
 import hwcng
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "tls.md"
+PAGE = "docs/tls.md"
 
 
 def test_the_page_runs(
     token_uri: str, token_pin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (program,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (program,) = programs_of(PAGE)
     pin = tmp_path / "pin"
     pin.touch(mode=0o600)
     pin.write_text(token_pin + "\n")
     uri = f"{token_uri}&pin-source=file:{pin}"
     monkeypatch.chdir(tmp_path)
     try:
-        exec(compile(program, DOCUMENT.name, "exec"), {"__name__": "__main__", "TOKEN_URI": uri})
+        exec(compile(program, PAGE, "exec"), {"__name__": "__main__", "TOKEN_URI": uri})
     finally:
         with hwcng.open_provider(uri) as provider:
             provider.delete_key("server")

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support import programs_of
+
 if TYPE_CHECKING:
     from hwcng.contract.provider import Provider
     from hwcng.testing.softhsm import SoftHsm
@@ -21,7 +23,7 @@ LONGEST_FIRST = 10
 def test_programs_run(softhsm: SoftHsm, provider: Provider, token_uri: str, token_pin: str) -> None:
     from hwcng import ncrypt
 
-    programs = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    programs = programs_of("README.md")
     assert len(programs) == 2 and KEY in programs[0] and TOKEN in programs[1]
     # What a user sees first: a key by its URI, and a request that it signs.
     assert programs[0].count("\n") <= LONGEST_FIRST and "CertificateSigningRequestBuilder" in programs[0]
