@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
@@ -10,10 +9,11 @@ from hwcng.capi.handle_base import CapiKey, bad_state
 from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
 from hwcng.cng.agreement import Secret
 from hwcng.errors import HRESULT
+from hwcng.headers import wincrypt_h
 
 __all__ = ["AgreedKey"]
 
-_ROW = AlgId(c.CALG_AGREEDKEY_ANY, "AGREEDKEY_ANY", "Agreed key", Kind.EXCHANGE, "DH")
+_ROW = AlgId(wincrypt_h.CALG_AGREEDKEY_ANY, "AGREEDKEY_ANY", "Agreed key", Kind.EXCHANGE, "DH")
 
 
 class AgreedKey(CapiKey):
@@ -49,7 +49,7 @@ class AgreedKey(CapiKey):
             secret_spec(self.context, row, stored, exportable=bool(flags & 1)), value
         )
         self.session = SessionKey(
-            self.context, row, token_key, salt=default_salt(self.context, row, bits, flags & c.CRYPT_NO_SALT)
+            self.context, row, token_key, salt=default_salt(self.context, row, bits, flags & wincrypt_h.CRYPT_NO_SALT)
         )
 
     def destroy(self) -> None:

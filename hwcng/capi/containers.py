@@ -9,31 +9,34 @@ Pairs that were stored while another process deleted their container are cleaned
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from weakref import WeakSet, WeakValueDictionary
 
-from hwcng.capi import constants as c
-from hwcng.capi.errors import failing_as, failure
+from hwcng.capi.errors import Code, failing_as, failure
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.provider import Provider
-from hwcng.contract.specs import SecretSpec
+from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
+from hwcng.headers import wincrypt_h
 
 __all__ = ["Container", "MemoryContainer", "SharedPair", "TokenContainer"]
 
 LONGEST_NAME = 260
 """MAX_PATH: characters of a container's name."""
 
-_ROLES = {c.AT_KEYEXCHANGE: "exchange", c.AT_SIGNATURE: "signature"}
+_ROLES = {wincrypt_h.AT_KEYEXCHANGE: "exchange", wincrypt_h.AT_SIGNATURE: "signature"}
 _MARKER = SecretSpec(SecretFamily.AES, 128, Usage.ENCRYPT)
 
 _CNG_NAMES = {"RSA_SIGN": "RSA"}
+
+_FULL: Mapping[int, Code] = {NTSTATUS.STATUS_DISK_FULL: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL}
+_NOT_DONE = frozenset({NTSTATUS.STATUS_NOT_SUPPORTED, HRESULT.NTE_NOT_SUPPORTED})
 
 _counting = ProcessLock()
 
@@ -96,6 +99,16 @@ class Container(abc.ABC):
     @abc.abstractmethod
     def store(self, spec: int, pair: SharedPair) -> None:
         """Makes `pair` the one of its specification. Handles to the one before go on working."""
+
+    def generate(self, spec: int, handle: AlgorithmHandle, made: PairSpec) -> SharedPair:
+        """Makes a new pair the one of its specification."""
+        shared = SharedPair.of(handle, handle.provider.generate_pair(made))
+        try:
+            self.store(spec, shared)
+        except BaseException:
+            shared.release()
+            raise
+        return shared
 
     def close(self) -> None:
         """Lets go of what only this process has."""
@@ -192,11 +205,7 @@ class TokenContainer(Container):
         if self._exists():
             raise failure(HRESULT.NTE_EXISTS, f"there is a container {self.name!r} already")
         self._delete_pairs()
-        marker = self._provider.generate_secret(_MARKER)
-        try:
-            self._provider.persist_key(marker, self._marker)
-        finally:
-            marker.destroy()
+        self._provider.named(self._marker).generate_secret(_MARKER).destroy()
 
     def delete(self) -> None:
         """Raises NTE_BAD_KEYSET where there is none."""
@@ -246,9 +255,22 @@ class TokenContainer(Container):
 
     def store(self, spec: int, pair: SharedPair) -> None:
         self._detach(spec)
-        with failing_as({NTSTATUS.STATUS_DISK_FULL: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL}):
+        with failing_as(_FULL):
             stored = self._provider.persist_key(pair.pair.private, self._name_of(_ROLES[spec]), replace=True)
         stored.destroy()
+
+    def generate(self, spec: int, handle: AlgorithmHandle, made: PairSpec) -> SharedPair:
+        """A pair of the process, stored: its handle outlives the stored one. In its place where there are no such."""
+        try:
+            return super().generate(spec, handle, made)
+        except CngError as error:
+            if error.status not in _NOT_DONE:
+                raise
+        with failing_as(_FULL):
+            private = self._provider.named(self._name_of(_ROLES[spec]), replace=True).generate_pair(made)
+        pair = SharedPair.of(handle, private)
+        self._known[spec].pairs.add(pair)
+        return pair
 
     def _detach(self, spec: int) -> None:
         pairs = self._known[spec].pairs

@@ -7,7 +7,6 @@ from typing import TypeAlias
 from weakref import WeakSet
 
 from hwcng.arguments import number, string
-from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.containers import Container, MemoryContainer, TokenContainer
 from hwcng.capi.csps import CSPS, DEFAULT_CSPS, Csp
@@ -16,10 +15,11 @@ from hwcng.capi.provider_defaults import default_csp
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.handles import Handle
+from hwcng.contract.implementations import Implementations
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, NTSTATUS, CngError, told
-from hwcng.providers.registry import default_provider, is_configured, resolve_implementation
+from hwcng.headers import wincrypt_h
 
 __all__ = ["Context", "ProviderName", "acquire"]
 
@@ -28,12 +28,12 @@ ProviderName: TypeAlias = Implementation | tuple[str, Implementation] | None
 """pszProvider: see `hwcng.wincrypt.CryptAcquireContext`."""
 
 _KNOWN_FLAGS = (
-    c.CRYPT_VERIFYCONTEXT
-    | c.CRYPT_NEWKEYSET
-    | c.CRYPT_DELETEKEYSET
-    | c.CRYPT_MACHINE_KEYSET
-    | c.CRYPT_SILENT
-    | c.CRYPT_DEFAULT_CONTAINER_OPTIONAL
+    wincrypt_h.CRYPT_VERIFYCONTEXT
+    | wincrypt_h.CRYPT_NEWKEYSET
+    | wincrypt_h.CRYPT_DELETEKEYSET
+    | wincrypt_h.CRYPT_MACHINE_KEYSET
+    | wincrypt_h.CRYPT_SILENT
+    | wincrypt_h.CRYPT_DEFAULT_CONTAINER_OPTIONAL
 )
 _LONGEST_TYPE = 999
 _BAD_PROVIDER = HRESULT.NTE_BAD_PROVIDER
@@ -112,17 +112,17 @@ def _type_of(kind: object) -> int:
     return plain
 
 
-def _implementation(value: Implementation) -> Provider:
+def _implementation(value: Implementation, known: Implementations) -> Provider:
     with failing_as(
         {
             NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_KEYSET_NOT_DEF,
             NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_PROVIDER,
         }
     ):
-        return resolve_implementation(value)
+        return known.resolve_implementation(value)
 
 
-def _provider_and_csp(name: ProviderName, kind: int) -> tuple[Provider, Csp]:
+def _provider_and_csp(name: ProviderName, kind: int, known: Implementations) -> tuple[Provider, Csp]:
     csp_name, implementation = name if isinstance(name, tuple) and len(name) == 2 else (None, name)
     if isinstance(implementation, str):
         implementation = string(implementation, "pszProvider", refused=_BAD_PROVIDER)
@@ -131,14 +131,14 @@ def _provider_and_csp(name: ProviderName, kind: int) -> tuple[Provider, Csp]:
             HRESULT.NTE_BAD_PROVIDER, "pszProvider is a name, a URI, a Provider, or a CSP's name and one of these"
         )
     if not csp_name and isinstance(implementation, str) and implementation in CSPS:
-        csp_name, implementation = implementation, implementation if is_configured(implementation) else None
+        csp_name, implementation = implementation, implementation if known.is_configured(implementation) else None
     if csp_name is not None:
         csp_name = string(csp_name, "pszProvider", refused=_BAD_PROVIDER)
     csp = _csp(csp_name, kind)
     if implementation is not None and not (isinstance(implementation, str) and not implementation):
-        return _implementation(implementation), csp
+        return _implementation(implementation, known), csp
     with failing_as({NTSTATUS.STATUS_NOT_FOUND: HRESULT.NTE_KEYSET_NOT_DEF}):
-        return default_provider(), csp
+        return known.default_provider(), csp
 
 
 def _csp(name: str | None, kind: int) -> Csp:
@@ -154,38 +154,43 @@ def _csp(name: str | None, kind: int) -> Csp:
 
 
 def _check_flags(container: str | None, flags: int) -> None:
-    keysets = [bool(flags & flag) for flag in (c.CRYPT_NEWKEYSET, c.CRYPT_DELETEKEYSET)]
+    keysets = [bool(flags & flag) for flag in (wincrypt_h.CRYPT_NEWKEYSET, wincrypt_h.CRYPT_DELETEKEYSET)]
     if (
         flags & ~_KNOWN_FLAGS
-        or flags & c.CRYPT_VERIFYCONTEXT not in (0, c.CRYPT_VERIFYCONTEXT)
+        or flags & wincrypt_h.CRYPT_VERIFYCONTEXT not in (0, wincrypt_h.CRYPT_VERIFYCONTEXT)
         or all(keysets)
-        or (flags & c.CRYPT_VERIFYCONTEXT and flags & c.CRYPT_DELETEKEYSET)
-        or (flags & c.CRYPT_DEFAULT_CONTAINER_OPTIONAL and any(keysets))
+        or (flags & wincrypt_h.CRYPT_VERIFYCONTEXT and flags & wincrypt_h.CRYPT_DELETEKEYSET)
+        or (flags & wincrypt_h.CRYPT_DEFAULT_CONTAINER_OPTIONAL and any(keysets))
     ):
         raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags:#x} are undefined or contradict each other")
-    if container and flags & (c.CRYPT_VERIFYCONTEXT | c.CRYPT_DEFAULT_CONTAINER_OPTIONAL):
+    if container and flags & (wincrypt_h.CRYPT_VERIFYCONTEXT | wincrypt_h.CRYPT_DEFAULT_CONTAINER_OPTIONAL):
         raise failure(HRESULT.NTE_BAD_FLAGS, "a context without a container of its own takes no pszContainer")
 
 
-def acquire(container: str | None, provider_name: ProviderName, kind: object, flags: int) -> Context:
-    """CryptAcquireContext. With CRYPT_DELETEKEYSET the context that is returned is released already."""
+def acquire(
+    container: str | None, provider_name: ProviderName, kind: object, flags: int, implementations: Implementations
+) -> Context:
+    """CryptAcquireContext. implementations: what a name of a provider means.
+
+    With CRYPT_DELETEKEYSET the context that is returned is released already.
+    """
     known = _type_of(kind)
     if container is not None:
         container = string(container, "pszContainer", refused=HRESULT.NTE_BAD_KEYSET_PARAM)
     _check_flags(container, flags)
-    provider, csp = _provider_and_csp(provider_name, known)
-    silent, machine = bool(flags & c.CRYPT_SILENT), bool(flags & c.CRYPT_MACHINE_KEYSET)
-    if flags & c.CRYPT_VERIFYCONTEXT:
+    provider, csp = _provider_and_csp(provider_name, known, implementations)
+    silent, machine = bool(flags & wincrypt_h.CRYPT_SILENT), bool(flags & wincrypt_h.CRYPT_MACHINE_KEYSET)
+    if flags & wincrypt_h.CRYPT_VERIFYCONTEXT:
         return Context(provider, csp, MemoryContainer(), silent=silent, machine=machine)
     with failing_as({HRESULT.NTE_INVALID_PARAMETER: HRESULT.NTE_BAD_KEYSET_PARAM}):
         named = TokenContainer(provider, container or getpass.getuser(), csp.family, machine=machine)
         context = Context(provider, csp, named, silent=silent, machine=machine)
-        if flags & c.CRYPT_NEWKEYSET:
+        if flags & wincrypt_h.CRYPT_NEWKEYSET:
             named.create()
-        elif flags & c.CRYPT_DELETEKEYSET:
+        elif flags & wincrypt_h.CRYPT_DELETEKEYSET:
             named.delete()
             context.destroy()
-        elif not flags & c.CRYPT_DEFAULT_CONTAINER_OPTIONAL:
+        elif not flags & wincrypt_h.CRYPT_DEFAULT_CONTAINER_OPTIONAL:
             named.require()
         else:
             context = _optional(context, named)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from hwcng.capi import constants as c
 from hwcng.capi.algids import ALGIDS, AlgId
 from hwcng.capi.errors import failure
 from hwcng.errors import HRESULT, Win32Error
+from hwcng.headers import wincrypt_h
 
 __all__ = ["CSPS", "DEFAULT_CSPS", "LONGEST_ENCRYPTING", "Csp", "Limits"]
 
@@ -59,7 +59,7 @@ class Csp:
 
     def of_spec(self, value: int) -> int:
         """The ALG_ID that AT_KEYEXCHANGE or AT_SIGNATURE means here; any other value is itself."""
-        concrete = {c.AT_KEYEXCHANGE: self.exchange, c.AT_SIGNATURE: self.signature}.get(value, value)
+        concrete = {wincrypt_h.AT_KEYEXCHANGE: self.exchange, wincrypt_h.AT_SIGNATURE: self.signature}.get(value, value)
         if concrete is None:
             raise failure(HRESULT.NTE_BAD_ALGID, f"{self.name} has no pair of key specification {value}")
         return concrete
@@ -101,7 +101,7 @@ class Csp:
 
     def wrapped_lengths(self, row: AlgId) -> tuple[int, ...]:
         """Those of a key in a SIMPLEBLOB, which is RC2's of up to 512 bits too."""
-        return self.cipher_lengths(row) + (_LONG_RC2 if row.value == c.CALG_RC2 else ())
+        return self.cipher_lengths(row) + (_LONG_RC2 if row.value == wincrypt_h.CALG_RC2 else ())
 
 
 _ANY = Limits(0, 0, 0)
@@ -120,70 +120,77 @@ def _hashes(*values: int) -> dict[int, Limits]:
     return found
 
 
-_RC_BASE = {c.CALG_RC2: Limits(40, 40, 56), c.CALG_RC4: Limits(40, 40, 56)}
-_RC_STRONG = {c.CALG_RC2: Limits(40, 128, 128), c.CALG_RC4: Limits(40, 128, 128)}
-_DES = _fixed(c.CALG_DES)
-_TRIPLE_DES = _fixed(c.CALG_3DES_112, c.CALG_3DES)
-_AES = _fixed(c.CALG_AES_128, c.CALG_AES_192, c.CALG_AES_256)
-_OLD_HASHES = _hashes(c.CALG_SHA1, c.CALG_MD5)
-_OLDEST_HASHES = _hashes(c.CALG_MD2, c.CALG_MD4)
-_SHA2 = _hashes(c.CALG_SHA_256, c.CALG_SHA_384, c.CALG_SHA_512)
-_MACS = {c.CALG_SSL3_SHAMD5: Limits(288, 288, 288), c.CALG_MAC: _ANY, c.CALG_HMAC: _ANY}
-_RSA_STRONG = {c.CALG_RSA_SIGN: Limits(384, 1024, 16384), c.CALG_RSA_KEYX: Limits(384, 1024, 16384)}
-_RSA_BASE = {c.CALG_RSA_SIGN: Limits(384, 512, 16384), c.CALG_RSA_KEYX: Limits(384, 512, 1024)}
-_DSS = {c.CALG_DSS_SIGN: Limits(512, 1024, 1024)}
-_DH_BASE = {c.CALG_DH_SF: Limits(512, 512, 1024), c.CALG_DH_EPHEM: Limits(512, 512, 1024)}
-_DH_STRONG = {c.CALG_DH_SF: Limits(512, 1024, 4096), c.CALG_DH_EPHEM: Limits(512, 1024, 4096)}
+_RC_BASE = {wincrypt_h.CALG_RC2: Limits(40, 40, 56), wincrypt_h.CALG_RC4: Limits(40, 40, 56)}
+_RC_STRONG = {wincrypt_h.CALG_RC2: Limits(40, 128, 128), wincrypt_h.CALG_RC4: Limits(40, 128, 128)}
+_DES = _fixed(wincrypt_h.CALG_DES)
+_TRIPLE_DES = _fixed(wincrypt_h.CALG_3DES_112, wincrypt_h.CALG_3DES)
+_AES = _fixed(wincrypt_h.CALG_AES_128, wincrypt_h.CALG_AES_192, wincrypt_h.CALG_AES_256)
+_OLD_HASHES = _hashes(wincrypt_h.CALG_SHA1, wincrypt_h.CALG_MD5)
+_OLDEST_HASHES = _hashes(wincrypt_h.CALG_MD2, wincrypt_h.CALG_MD4)
+_SHA2 = _hashes(wincrypt_h.CALG_SHA_256, wincrypt_h.CALG_SHA_384, wincrypt_h.CALG_SHA_512)
+_MACS = {wincrypt_h.CALG_SSL3_SHAMD5: Limits(288, 288, 288), wincrypt_h.CALG_MAC: _ANY, wincrypt_h.CALG_HMAC: _ANY}
+_RSA_STRONG = {wincrypt_h.CALG_RSA_SIGN: Limits(384, 1024, 16384), wincrypt_h.CALG_RSA_KEYX: Limits(384, 1024, 16384)}
+_RSA_BASE = {wincrypt_h.CALG_RSA_SIGN: Limits(384, 512, 16384), wincrypt_h.CALG_RSA_KEYX: Limits(384, 512, 1024)}
+_DSS = {wincrypt_h.CALG_DSS_SIGN: Limits(512, 1024, 1024)}
+_DH_BASE = {wincrypt_h.CALG_DH_SF: Limits(512, 512, 1024), wincrypt_h.CALG_DH_EPHEM: Limits(512, 512, 1024)}
+_DH_STRONG = {wincrypt_h.CALG_DH_SF: Limits(512, 1024, 4096), wincrypt_h.CALG_DH_EPHEM: Limits(512, 1024, 4096)}
 
 _BASE = _RC_BASE | _DES | _OLDEST_HASHES | _OLD_HASHES | _MACS | _RSA_BASE
 _STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLDEST_HASHES | _OLD_HASHES | _MACS | _RSA_STRONG
-_RSA_PAIRS = (c.CALG_RSA_KEYX, c.CALG_RSA_SIGN)
-_DSS_PAIRS = (c.CALG_DH_SF, c.CALG_DSS_SIGN)
+_RSA_PAIRS = (wincrypt_h.CALG_RSA_KEYX, wincrypt_h.CALG_RSA_SIGN)
+_DSS_PAIRS = (wincrypt_h.CALG_DH_SF, wincrypt_h.CALG_DSS_SIGN)
 _SALT = 11
 """88 bits ("Salt Value Functionality"): a 40-bit key and its salt make 128."""
-_NOT_IN_DSS = frozenset({c.CRYPT_MODE_OFB, c.CRYPT_MODE_CTS})
+_NOT_IN_DSS = frozenset({wincrypt_h.CRYPT_MODE_OFB, wincrypt_h.CRYPT_MODE_CTS})
 _DSS_DH_STRONG = _RC_STRONG | _DES | _TRIPLE_DES | _OLD_HASHES | _DSS | _DH_STRONG
 
 CSPS: Mapping[str, Csp] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Csp(c.MS_DEF_PROV, c.PROV_RSA_FULL, "rsa", _BASE, *_RSA_PAIRS, _SALT, _WEAK_EFFECTIVE),
-            Csp(c.MS_STRONG_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS, _SALT),
-            Csp(c.MS_ENHANCED_PROV, c.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS),
-            Csp(c.MS_SCARD_PROV, c.PROV_RSA_FULL, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
+            Csp(wincrypt_h.MS_DEF_PROV, wincrypt_h.PROV_RSA_FULL, "rsa", _BASE, *_RSA_PAIRS, _SALT, _WEAK_EFFECTIVE),
+            Csp(wincrypt_h.MS_STRONG_PROV, wincrypt_h.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS, _SALT),
+            Csp(wincrypt_h.MS_ENHANCED_PROV, wincrypt_h.PROV_RSA_FULL, "rsa", _STRONG, *_RSA_PAIRS),
+            Csp(wincrypt_h.MS_SCARD_PROV, wincrypt_h.PROV_RSA_FULL, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
             Csp(
-                c.MS_DEF_RSA_SIG_PROV,
-                c.PROV_RSA_SIG,
+                wincrypt_h.MS_DEF_RSA_SIG_PROV,
+                wincrypt_h.PROV_RSA_SIG,
                 "rsa",
-                _OLDEST_HASHES | _OLD_HASHES | {c.CALG_RSA_SIGN: _RSA_STRONG[c.CALG_RSA_SIGN]},
+                _OLDEST_HASHES | _OLD_HASHES | {wincrypt_h.CALG_RSA_SIGN: _RSA_STRONG[wincrypt_h.CALG_RSA_SIGN]},
                 None,
-                c.CALG_RSA_SIGN,
+                wincrypt_h.CALG_RSA_SIGN,
             ),
-            Csp(c.MS_DEF_RSA_SCHANNEL_PROV, c.PROV_RSA_SCHANNEL, "rsa", _STRONG, *_RSA_PAIRS),
-            Csp(c.MS_ENH_RSA_AES_PROV, c.PROV_RSA_AES, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
-            Csp(c.MS_DEF_DSS_PROV, c.PROV_DSS, "dss", _OLD_HASHES | _DSS, None, c.CALG_DSS_SIGN),
+            Csp(wincrypt_h.MS_DEF_RSA_SCHANNEL_PROV, wincrypt_h.PROV_RSA_SCHANNEL, "rsa", _STRONG, *_RSA_PAIRS),
+            Csp(wincrypt_h.MS_ENH_RSA_AES_PROV, wincrypt_h.PROV_RSA_AES, "rsa", _STRONG | _AES | _SHA2, *_RSA_PAIRS),
             Csp(
-                c.MS_DEF_DSS_DH_PROV,
-                c.PROV_DSS_DH,
+                wincrypt_h.MS_DEF_DSS_PROV,
+                wincrypt_h.PROV_DSS,
                 "dss",
-                _RC_BASE | _DES | _fixed(c.CALG_3DES) | _OLD_HASHES | _DSS | _DH_BASE,
+                _OLD_HASHES | _DSS,
+                None,
+                wincrypt_h.CALG_DSS_SIGN,
+            ),
+            Csp(
+                wincrypt_h.MS_DEF_DSS_DH_PROV,
+                wincrypt_h.PROV_DSS_DH,
+                "dss",
+                _RC_BASE | _DES | _fixed(wincrypt_h.CALG_3DES) | _OLD_HASHES | _DSS | _DH_BASE,
                 *_DSS_PAIRS,
                 _SALT,
                 _WEAK_EFFECTIVE,
                 _NOT_IN_DSS,
             ),
             Csp(
-                c.MS_ENH_DSS_DH_PROV,
-                c.PROV_DSS_DH,
+                wincrypt_h.MS_ENH_DSS_DH_PROV,
+                wincrypt_h.PROV_DSS_DH,
                 "dss",
                 _DSS_DH_STRONG,
                 *_DSS_PAIRS,
                 refused_modes=_NOT_IN_DSS,
             ),
             Csp(
-                c.MS_DEF_DH_SCHANNEL_PROV,
-                c.PROV_DH_SCHANNEL,
+                wincrypt_h.MS_DEF_DH_SCHANNEL_PROV,
+                wincrypt_h.PROV_DH_SCHANNEL,
                 "dss",
                 _DSS_DH_STRONG,
                 *_DSS_PAIRS,
@@ -195,13 +202,13 @@ CSPS: Mapping[str, Csp] = MappingProxyType(
 
 DEFAULT_CSPS: Mapping[int, str] = MappingProxyType(
     {
-        c.PROV_RSA_FULL: c.MS_STRONG_PROV,
-        c.PROV_RSA_SIG: c.MS_DEF_RSA_SIG_PROV,
-        c.PROV_DSS: c.MS_DEF_DSS_PROV,
-        c.PROV_RSA_SCHANNEL: c.MS_DEF_RSA_SCHANNEL_PROV,
-        c.PROV_DSS_DH: c.MS_ENH_DSS_DH_PROV,
-        c.PROV_DH_SCHANNEL: c.MS_DEF_DH_SCHANNEL_PROV,
-        c.PROV_RSA_AES: c.MS_ENH_RSA_AES_PROV,
+        wincrypt_h.PROV_RSA_FULL: wincrypt_h.MS_STRONG_PROV,
+        wincrypt_h.PROV_RSA_SIG: wincrypt_h.MS_DEF_RSA_SIG_PROV,
+        wincrypt_h.PROV_DSS: wincrypt_h.MS_DEF_DSS_PROV,
+        wincrypt_h.PROV_RSA_SCHANNEL: wincrypt_h.MS_DEF_RSA_SCHANNEL_PROV,
+        wincrypt_h.PROV_DSS_DH: wincrypt_h.MS_ENH_DSS_DH_PROV,
+        wincrypt_h.PROV_DH_SCHANNEL: wincrypt_h.MS_DEF_DH_SCHANNEL_PROV,
+        wincrypt_h.PROV_RSA_AES: wincrypt_h.MS_ENH_RSA_AES_PROV,
     }
 )
 """The provider that a type means where none is named."""

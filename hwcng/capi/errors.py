@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 from hwcng.cng.handles import Handle
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
 
-__all__ = ["Code", "documented", "failing_as", "failure"]
+__all__ = ["MALFORMED", "Code", "documented", "failing_as", "failure", "win32_code"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +43,15 @@ _CODES: Mapping[int, Code] = MappingProxyType(
         NTSTATUS.STATUS_SMARTCARD_NO_CARD: HRESULT.SCARD_E_NO_SMARTCARD,
     }
 )
+
+
+MALFORMED: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA})
+"""Of a blob, or of what a key is given, whose octets are not what they should be."""
+
+
+def win32_code(status: NTSTATUS) -> Code:
+    """What GetLastError tells where the layers below report `status`."""
+    return _CODES.get(status, HRESULT.NTE_FAIL)
 
 
 def failure(code: Code, message: str) -> CngError:
@@ -78,6 +87,6 @@ def documented(function: Callable[P, R]) -> Callable[P, R]:
                 raise failure(Win32Error.ERROR_INVALID_HANDLE, "a handle was destroyed while it was used") from error
             if not isinstance(error.status, NTSTATUS):
                 raise
-            raise _translated(error, _CODES.get(error.status, HRESULT.NTE_FAIL)) from error.__cause__ or error
+            raise _translated(error, win32_code(error.status)) from error.__cause__ or error
 
     return call

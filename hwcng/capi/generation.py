@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hwcng.arguments import number
-from hwcng.capi import constants as c
 from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
@@ -21,27 +20,33 @@ from hwcng.contract.keys import PrivateKey
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, Win32Error, told
+from hwcng.headers import wincrypt_h
 
 __all__ = ["derive", "generate", "stored", "user_key"]
 
 _FLAGS = (
-    c.CRYPT_EXPORTABLE
-    | c.CRYPT_USER_PROTECTED
-    | c.CRYPT_CREATE_SALT
-    | c.CRYPT_NO_SALT
-    | c.CRYPT_PREGEN
-    | c.CRYPT_ONLINE
-    | c.CRYPT_SF
-    | c.CRYPT_CREATE_IV
-    | c.CRYPT_KEK
-    | c.CRYPT_DATA_KEY
-    | c.CRYPT_VOLATILE
-    | c.CRYPT_SGCKEY
-    | c.CRYPT_ARCHIVABLE
-    | c.CRYPT_FORCE_KEY_PROTECTION_HIGH
+    wincrypt_h.CRYPT_EXPORTABLE
+    | wincrypt_h.CRYPT_USER_PROTECTED
+    | wincrypt_h.CRYPT_CREATE_SALT
+    | wincrypt_h.CRYPT_NO_SALT
+    | wincrypt_h.CRYPT_PREGEN
+    | wincrypt_h.CRYPT_ONLINE
+    | wincrypt_h.CRYPT_SF
+    | wincrypt_h.CRYPT_CREATE_IV
+    | wincrypt_h.CRYPT_KEK
+    | wincrypt_h.CRYPT_DATA_KEY
+    | wincrypt_h.CRYPT_VOLATILE
+    | wincrypt_h.CRYPT_SGCKEY
+    | wincrypt_h.CRYPT_ARCHIVABLE
+    | wincrypt_h.CRYPT_FORCE_KEY_PROTECTION_HIGH
 )
 _DERIVATION_FLAGS = (
-    c.CRYPT_EXPORTABLE | c.CRYPT_CREATE_SALT | c.CRYPT_NO_SALT | c.CRYPT_UPDATE_KEY | c.CRYPT_SERVER | c.CRYPT_SGCKEY
+    wincrypt_h.CRYPT_EXPORTABLE
+    | wincrypt_h.CRYPT_CREATE_SALT
+    | wincrypt_h.CRYPT_NO_SALT
+    | wincrypt_h.CRYPT_UPDATE_KEY
+    | wincrypt_h.CRYPT_SERVER
+    | wincrypt_h.CRYPT_SGCKEY
 )
 _LENGTH_SHIFT = 16
 _LOW_BITS = 0xFFFF
@@ -60,9 +65,9 @@ def _check_flags(flags: object, known: int) -> int:
 
 
 def _check_silence(context: Context, flags: int) -> None:
-    if flags & c.CRYPT_USER_PROTECTED and context.silent:
+    if flags & wincrypt_h.CRYPT_USER_PROTECTED and context.silent:
         raise failure(HRESULT.NTE_SILENT_CONTEXT, "CRYPT_USER_PROTECTED asks the user, whom the context keeps out")
-    if flags & c.CRYPT_FORCE_KEY_PROTECTION_HIGH and (context.silent or context.verifying):
+    if flags & wincrypt_h.CRYPT_FORCE_KEY_PROTECTION_HIGH and (context.silent or context.verifying):
         raise failure(
             HRESULT.NTE_SILENT_CONTEXT, "CRYPT_FORCE_KEY_PROTECTION_HIGH asks the user, whom the context keeps out"
         )
@@ -82,15 +87,24 @@ def generate(context: Context, algid: int, flags: int) -> CapiKey:
     context.require_offered(row)
     if row.kind is Kind.CIPHER:
         return _session_key(context, row, bits, flags)
-    if row.algorithm in ("DSA", "DH") and flags & c.CRYPT_PREGEN:
-        return PregenKey(context, row, bits, exportable=bool(flags & c.CRYPT_EXPORTABLE), finish=_into_container)
+    if row.algorithm in ("DSA", "DH") and flags & wincrypt_h.CRYPT_PREGEN:
+        return PregenKey(
+            context, row, bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE), finish=_into_container
+        )
+    usage, spec = RSA_USAGES.get(row.value), SPEC_OF_ALGID.get(row.value)
+    if usage is not None and spec is not None:
+        # Not by KeyPair: CNG has no RSA pairs of 384 to 504 bits, nor steps of 8.
+        made = PairSpec("RSA", usage, bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
+        with failing_as(_LENGTH_REFUSED):
+            shared = context.container.generate(spec, context.algorithm(row.algorithm), made)
+        return _opened(context, row, shared, flags)
     with failing_as(_LENGTH_REFUSED):
         shared = _generated_pair(context, row, bits, flags)
     return _handle(context, row, shared, flags)
 
 
 def _exportable(flags: int) -> bool:
-    return bool(flags & (c.CRYPT_EXPORTABLE | c.CRYPT_ARCHIVABLE))
+    return bool(flags & (wincrypt_h.CRYPT_EXPORTABLE | wincrypt_h.CRYPT_ARCHIVABLE))
 
 
 def _session_key(context: Context, row: AlgId, bits: int, flags: int) -> SessionKey:
@@ -99,7 +113,7 @@ def _session_key(context: Context, row: AlgId, bits: int, flags: int) -> Session
     # DES keys of one, two and three parts are algorithms, and no lengths of one.
     with failing_as(_ALGORITHM_REFUSED if row.parity else _LENGTH_REFUSED):
         key = context.provider.generate_secret(spec)
-    return SessionKey(context, row, key, salt=salt, archivable=bool(flags & c.CRYPT_ARCHIVABLE))
+    return SessionKey(context, row, key, salt=salt, archivable=bool(flags & wincrypt_h.CRYPT_ARCHIVABLE))
 
 
 def _mac_key(context: Context, row: AlgId, requested: int, flags: int) -> SessionKey:
@@ -116,23 +130,16 @@ def _mac_key(context: Context, row: AlgId, requested: int, flags: int) -> Sessio
 
 
 RSA_USAGES = {
-    c.CALG_RSA_KEYX: Usage.SIGN | Usage.DECRYPT | Usage.UNWRAP,
-    c.CALG_RSA_SIGN: Usage.SIGN,
+    wincrypt_h.CALG_RSA_KEYX: Usage.SIGN | Usage.DECRYPT | Usage.UNWRAP,
+    wincrypt_h.CALG_RSA_SIGN: Usage.SIGN,
 }
 """An exchange pair signs too (CryptSignHash takes either key specification)."""
 
 
 def _generated_pair(context: Context, row: AlgId, bits: int, flags: int) -> SharedPair:
     handle = context.algorithm(row.algorithm)
-    exportable = bool(flags & c.CRYPT_EXPORTABLE)
-    usage = RSA_USAGES.get(row.value)
-    if usage is not None:
-        # Not by KeyPair: CNG has no RSA pairs of 384 to 504 bits, nor steps of 8.
-        return SharedPair.of(
-            handle, context.provider.generate_pair(PairSpec("RSA", usage, bits, exportable=exportable))
-        )
     pair = KeyPair(handle, bits)
-    pair.export_policy = int(exportable)
+    pair.export_policy = int(bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
     pair.finalize()
     return SharedPair.of(handle, pair.private)
 
@@ -159,14 +166,16 @@ def _handle(context: Context, row: AlgId, shared: SharedPair, flags: int) -> Pai
     try:
         if spec is not None:
             context.container.store(spec, shared)
-        private = shared.pair.private
-        return PairKey(
-            context,
-            row,
-            shared,
-            exportable=private.spec.exportable,
-            archivable=bool(flags & c.CRYPT_ARCHIVABLE),
-        )
+    except BaseException:
+        shared.release()
+        raise
+    return _opened(context, row, shared, flags)
+
+
+def _opened(context: Context, row: AlgId, shared: SharedPair, flags: int) -> PairKey:
+    archivable = bool(flags & wincrypt_h.CRYPT_ARCHIVABLE)
+    try:
+        return PairKey(context, row, shared, exportable=shared.pair.private.spec.exportable, archivable=archivable)
     except BaseException:
         shared.release()
         raise
@@ -174,9 +183,9 @@ def _handle(context: Context, row: AlgId, shared: SharedPair, flags: int) -> Pai
 
 def user_key(context: Context, spec: int) -> PairKey:
     """CryptGetUserKey: the container's pair of a key specification."""
-    if spec not in (c.AT_KEYEXCHANGE, c.AT_SIGNATURE):
+    if spec not in (wincrypt_h.AT_KEYEXCHANGE, wincrypt_h.AT_SIGNATURE):
         raise failure(HRESULT.NTE_NO_KEY, f"{told(spec)} is no key specification")
-    value = context.csp.exchange if spec == c.AT_KEYEXCHANGE else context.csp.signature
+    value = context.csp.exchange if spec == wincrypt_h.AT_KEYEXCHANGE else context.csp.signature
     if value is None:
         raise failure(HRESULT.NTE_NO_KEY, f"{context.csp.name} has no pair of key specification {spec}")
     row = context.csp.algid(value)
@@ -201,5 +210,5 @@ def derive(context: Context, algid: int, base: CapiHash, flags: int) -> SessionK
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_HASH}):
         value = crypt_derive_key.expand(function, digest, stored_bits // 8, for_block_cipher=for_block_cipher)
     salt = default_salt(context, row, bits, flags, digest[stored_bits // 8 :])
-    spec = secret_spec(context, row, stored_bits, exportable=bool(flags & c.CRYPT_EXPORTABLE))
+    spec = secret_spec(context, row, stored_bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
     return SessionKey(context, row, context.provider.import_secret(spec, value), salt=salt)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
 from hwcng.cng.handles import Handle
 from hwcng.errors import HRESULT, CngError
+from hwcng.headers import wincrypt_h
 
 __all__ = ["CapiKey", "bad_key", "bad_state"]
 
-PERMISSIONS = c.CRYPT_ENCRYPT | c.CRYPT_DECRYPT | c.CRYPT_READ | c.CRYPT_WRITE | c.CRYPT_MAC
+PERMISSIONS = (
+    wincrypt_h.CRYPT_ENCRYPT
+    | wincrypt_h.CRYPT_DECRYPT
+    | wincrypt_h.CRYPT_READ
+    | wincrypt_h.CRYPT_WRITE
+    | wincrypt_h.CRYPT_MAC
+)
 
 
 def bad_key(message: str) -> CngError:
@@ -33,9 +39,9 @@ class CapiKey(Handle):
         self.row = row
         self.permissions = PERMISSIONS
         if exportable:
-            self.permissions |= c.CRYPT_EXPORT
+            self.permissions |= wincrypt_h.CRYPT_EXPORT
         if archivable:
-            self.permissions |= c.CRYPT_ARCHIVE
+            self.permissions |= wincrypt_h.CRYPT_ARCHIVE
         context.members.add(self)
 
     def __repr__(self) -> str:
@@ -55,7 +61,7 @@ class CapiKey(Handle):
         """The permission to export is neither given nor taken away: asking for it raises NTE_BAD_DATA, dropping it has
         no effect.
         """
-        lasting = c.CRYPT_EXPORT | c.CRYPT_ARCHIVE
+        lasting = wincrypt_h.CRYPT_EXPORT | wincrypt_h.CRYPT_ARCHIVE
         if permissions & lasting & ~self.permissions:
             raise failure(HRESULT.NTE_BAD_DATA, "a key that may not be exported does not become one that may")
         self.permissions = permissions | self.permissions & lasting

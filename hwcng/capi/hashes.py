@@ -1,19 +1,21 @@
-"""Hash objects. Hashing is the host's; HMAC and CALG_MAC keep their data until the token is asked for the value."""
+"""Hash objects: those of bcrypt.h, and MACs, which keep their data until the token is asked for the value."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from hwcng.arguments import number, optional_octets
-from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.handle_base import bad_key
 from hwcng.capi.session_keys import SessionKey
+from hwcng.cng import hashing
 from hwcng.cng.handles import Handle
+from hwcng.cng.hashing import HashObject
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.standards.hashes import HASHES, RunningHash
+from hwcng.headers import wincrypt_h
+from hwcng.standards.hashes import HASHES
 
 __all__ = ["HMAC_INFO", "CapiHash", "create"]
 
@@ -50,8 +52,9 @@ class CapiHash(Handle):
         self._info: HMAC_INFO | None = None
         self._data: list[bytes] = []
         self._value: bytes | None = None
-        function = row.hash_function
-        self._running: RunningHash | None = function.new() if function is not None else None
+        self._running: HashObject | None = None
+        if row.hash_function is not None:
+            self._running = hashing.create(context.algorithm(row.algorithm), None, None, 0)
         context.members.add(self)
 
     def __repr__(self) -> str:
@@ -124,7 +127,7 @@ class CapiHash(Handle):
 
     def _finished(self) -> bytes:
         if self._running is not None:
-            return self._running.digest()
+            return self._running.finish()
         data = b"".join(self._data)
         if self._info is not None and self._info.pbInnerString:
             return self._mac_key.padded_hmac(self.hmac_hash, *self._info[1:], data)
@@ -146,13 +149,14 @@ class CapiHash(Handle):
     def duplicate(self) -> CapiHash:
         copy = CapiHash(self.context, self.row, self._key)
         copy._info, copy._data, copy._value = self._info, list(self._data), self._value
-        copy._running = self._running.copy() if self._running is not None else None
+        if copy._running is not None and self._running is not None and self._value is None:
+            copy._running = self._running.duplicate()
         return copy
 
     def signable(self, flags: int) -> tuple[str | None, bytes]:
         """The hash that a PKCS #1 signature names, None for one that names none here, and what it signs."""
         function, value = self.row.hash_function, self.value()
-        if function is None or flags & c.CRYPT_NOHASHOID:
+        if function is None or flags & wincrypt_h.CRYPT_NOHASHOID:
             return None, value
         if function.keyed:
             return function.name, value
@@ -167,6 +171,8 @@ class CapiHash(Handle):
         if self.alive:
             super().destroy()
             self._data = []
+            if self._running is not None:
+                self._running.destroy()
 
 
 def create(context: Context, algid: int, key: SessionKey | None) -> CapiHash:

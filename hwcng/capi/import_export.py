@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwcng.capi import blobs
-from hwcng.capi import constants as c
 from hwcng.capi.agreed_keys import AgreedKey
 from hwcng.capi.algids import AlgId, Kind
-from hwcng.capi.blobs import Blob
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
-from hwcng.capi.errors import failing_as, failure
+from hwcng.capi.errors import MALFORMED, failing_as, failure
 from hwcng.capi.generation import RSA_USAGES, stored, user_key
 from hwcng.capi.handle_base import CapiKey, bad_key, bad_state
 from hwcng.capi.pairs import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
 from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
 from hwcng.cng import public_key_info
+from hwcng.cng.blobs import key_blobs
+from hwcng.cng.blobs.key_blobs import Blob
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import (
@@ -33,22 +32,39 @@ from hwcng.contract.material import (
 from hwcng.contract.specs import PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec
 from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
+from hwcng.headers import wincrypt_h
 
 __all__ = ["export", "import_blob"]
 
-_EXPORT_FLAGS = c.CRYPT_OAEP | c.CRYPT_BLOB_VER3 | c.CRYPT_DESTROYKEY | c.CRYPT_SSL2_FALLBACK | c.CRYPT_Y_ONLY
-_EXPORT_SERVED = c.CRYPT_OAEP | c.CRYPT_BLOB_VER3
-_IMPORT_FLAGS = c.CRYPT_EXPORTABLE | c.CRYPT_USER_PROTECTED | c.CRYPT_NO_SALT | c.CRYPT_OAEP | c.CRYPT_IPSEC_HMAC_KEY
+_EXPORT_FLAGS = (
+    wincrypt_h.CRYPT_OAEP
+    | wincrypt_h.CRYPT_BLOB_VER3
+    | wincrypt_h.CRYPT_DESTROYKEY
+    | wincrypt_h.CRYPT_SSL2_FALLBACK
+    | wincrypt_h.CRYPT_Y_ONLY
+)
+_EXPORT_SERVED = wincrypt_h.CRYPT_OAEP | wincrypt_h.CRYPT_BLOB_VER3
+_IMPORT_FLAGS = (
+    wincrypt_h.CRYPT_EXPORTABLE
+    | wincrypt_h.CRYPT_USER_PROTECTED
+    | wincrypt_h.CRYPT_NO_SALT
+    | wincrypt_h.CRYPT_OAEP
+    | wincrypt_h.CRYPT_IPSEC_HMAC_KEY
+)
 
 
 def _encryption(flags: int) -> RsaPkcs1DecryptSpec | RsaOaepSpec:
-    return RsaOaepSpec(OAEP_HASH) if flags & c.CRYPT_OAEP else RsaPkcs1DecryptSpec()
+    return RsaOaepSpec(OAEP_HASH) if flags & wincrypt_h.CRYPT_OAEP else RsaPkcs1DecryptSpec()
 
 
 def _exchange_public(key: CapiKey | None) -> RsaPublicKey:
     if key is None:
         raise failure(HRESULT.NTE_BAD_PUBLIC_KEY, "a SIMPLEBLOB needs an exchange key as hExpKey")
-    if not isinstance(key, PairKey) or key.row.value != c.CALG_RSA_KEYX or not isinstance(key.public, RsaPublicKey):
+    if (
+        not isinstance(key, PairKey)
+        or key.row.value != wincrypt_h.CALG_RSA_KEYX
+        or not isinstance(key.public, RsaPublicKey)
+    ):
         raise bad_key("session keys are wrapped under a CALG_RSA_KEYX key")
     return key.public
 
@@ -58,20 +74,21 @@ def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> b
     if flags & ~_EXPORT_SERVED:
         known = "is not supported" if not flags & ~_EXPORT_FLAGS else "has undefined bits"
         raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags:#x} {known}")
-    if kind == c.PUBLICKEYBLOB:
+    if kind == wincrypt_h.PUBLICKEYBLOB:
         if not isinstance(key, PairKey):
             raise bad_key("a session key has no PUBLICKEYBLOB")
-        return blobs.build_public(key.public, key.row.value, key.bits, flags)
-    if kind == c.PRIVATEKEYBLOB:
+        with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_KEY}):
+            return key_blobs.build_public(key.public, key.row.value, key.bits, flags)
+    if kind == wincrypt_h.PRIVATEKEYBLOB:
         raise _private_refused(key)
-    if kind == c.OPAQUEKEYBLOB:
+    if kind == wincrypt_h.OPAQUEKEYBLOB:
         return _opaque(key)
-    if kind not in (c.SIMPLEBLOB, c.PLAINTEXTKEYBLOB):
+    if kind not in (wincrypt_h.SIMPLEBLOB, wincrypt_h.PLAINTEXTKEYBLOB):
         raise failure(HRESULT.NTE_BAD_TYPE, f"blob type {told(kind)} is not supported")
     if not isinstance(key, SessionKey):
         raise bad_key("a key pair has no such blob")
     key.require_exportable()
-    if kind == c.PLAINTEXTKEYBLOB:
+    if kind == wincrypt_h.PLAINTEXTKEYBLOB:
         raise bad_state("the key stays in its token: PLAINTEXTKEYBLOB would be its plaintext")
     public = _exchange_public(export_key)
     if key.for_mac:
@@ -81,12 +98,14 @@ def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> b
             HRESULT.NTE_BAD_LEN, f"a key of {key.bits} bits does not fit under one of {public.modulus.bit_length()}"
         )
     wrapped = key.token_key.wrapped_for(public, _encryption(flags))
-    return blobs.build(c.SIMPLEBLOB, key.row.value, c.CALG_RSA_KEYX.to_bytes(4, "little") + wrapped[::-1])
+    return key_blobs.build(
+        wincrypt_h.SIMPLEBLOB, key.row.value, wincrypt_h.CALG_RSA_KEYX.to_bytes(4, "little") + wrapped[::-1]
+    )
 
 
 def _room(public: RsaPublicKey, flags: int) -> int:
     """Bits of the longest key that is wrapped under an exchange key."""
-    overhead = OAEP_OVERHEAD if flags & c.CRYPT_OAEP else PKCS1_OVERHEAD
+    overhead = OAEP_OVERHEAD if flags & wincrypt_h.CRYPT_OAEP else PKCS1_OVERHEAD
     return 8 * ((public.modulus.bit_length() + 7) // 8 - overhead)
 
 
@@ -95,7 +114,7 @@ def _private_refused(key: CapiKey) -> CngError:
         return bad_key("a session key has no PRIVATEKEYBLOB")
     if not key.pair.has_private:
         return failure(HRESULT.NTE_NO_KEY, "the key has no private half")
-    if not key.permissions & (c.CRYPT_EXPORT | c.CRYPT_ARCHIVE):
+    if not key.permissions & (wincrypt_h.CRYPT_EXPORT | wincrypt_h.CRYPT_ARCHIVE):
         return bad_state("the pair was not made with CRYPT_EXPORTABLE")
     return bad_state("the private key stays in its token: PRIVATEKEYBLOB would be its plaintext")
 
@@ -104,21 +123,21 @@ def _opaque(key: CapiKey) -> bytes:
     """The token's own protected form, behind the header: it loads in that token alone."""
     if isinstance(key, SessionKey):
         key.require_exportable()
-        return blobs.build(c.OPAQUEKEYBLOB, key.row.value, key.token_key.opaque())
+        return key_blobs.build(wincrypt_h.OPAQUEKEYBLOB, key.row.value, key.token_key.opaque())
     if not isinstance(key, PairKey) or not key.pair.has_private:
         raise bad_key("the key has no OPAQUEKEYBLOB")
-    if not key.permissions & c.CRYPT_EXPORT:
+    if not key.permissions & wincrypt_h.CRYPT_EXPORT:
         raise bad_state("the pair was not made with CRYPT_EXPORTABLE")
-    return blobs.build(c.OPAQUEKEYBLOB, key.row.value, key.pair.private.opaque())
+    return key_blobs.build(wincrypt_h.OPAQUEKEYBLOB, key.row.value, key.pair.private.opaque())
 
 
 def import_blob(context: Context, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
     """CryptImportKey."""
     if flags & ~_IMPORT_FLAGS:
         raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {flags:#x} has undefined bits")
-    if flags & c.CRYPT_USER_PROTECTED and context.silent:
+    if flags & wincrypt_h.CRYPT_USER_PROTECTED and context.silent:
         raise failure(HRESULT.NTE_SILENT_CONTEXT, "CRYPT_USER_PROTECTED asks the user, whom the context keeps out")
-    blob = blobs.parse(data)
+    blob = key_blobs.parse(data)
     importer = _IMPORTERS.get(blob.kind)
     if importer is None:
         raise failure(HRESULT.NTE_BAD_TYPE, f"blob type {blob.kind} is not supported")
@@ -130,19 +149,20 @@ def _import_public(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
     if row.kind not in (Kind.SIGNATURE, Kind.EXCHANGE):
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys have no PUBLICKEYBLOB")
     ours = key.public if isinstance(key, PairKey) and row.algorithm == "DH" else None
-    public = blobs.parse_public(blob, ours.domain if isinstance(ours, DhPublicKey) else None)
+    with failing_as(MALFORMED):
+        public = key_blobs.parse_public(blob, ours.domain if isinstance(ours, DhPublicKey) else None)
     shared = SharedPair(context.algorithm(row.algorithm), public, None)
     if isinstance(key, PairKey) and isinstance(ours, DhPublicKey):
-        with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
+        with failing_as(MALFORMED):
             return AgreedKey(context, key.pair.agree(shared.pair))
-    announced = blobs.announced_bits(blob) if isinstance(public, RsaPublicKey) else 0
+    announced = key_blobs.announced_bits(blob) if isinstance(public, RsaPublicKey) else 0
     return PairKey(context, row, shared, exportable=False, announced=announced)
 
 
 _ALGIDS_OF_INFOS: tuple[tuple[type[PublicKeyMaterial], int], ...] = (
-    (RsaPublicKey, c.CALG_RSA_KEYX),
-    (RsaPublicKey, c.CALG_RSA_SIGN),
-    (DsaPublicKey, c.CALG_DSS_SIGN),
+    (RsaPublicKey, wincrypt_h.CALG_RSA_KEYX),
+    (RsaPublicKey, wincrypt_h.CALG_RSA_SIGN),
+    (DsaPublicKey, wincrypt_h.CALG_DSS_SIGN),
 )
 
 
@@ -169,9 +189,10 @@ def _import_private(context: Context, row: AlgId, blob: Blob, data: bytes, key: 
         raise failure(
             HRESULT.NTE_NOT_SUPPORTED, "an encrypted PRIVATEKEYBLOB would be decrypted into the host's memory"
         )
-    material = blobs.parse_private(blob, data)
+    with failing_as(MALFORMED):
+        material = key_blobs.parse_private(blob, data)
     handle = context.algorithm(row.algorithm)
-    spec = _pair_spec(context, row, material, exportable=bool(flags & c.CRYPT_EXPORTABLE))
+    spec = _pair_spec(context, row, material, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
     context.require_offered(row)
     with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error.ERROR_INVALID_PARAMETER}):
         private = context.provider.import_pair(spec, material)
@@ -183,7 +204,7 @@ def _pair_spec(context: Context, row: AlgId, material: PrivateKeyMaterial, *, ex
         return PairSpec("RSA", RSA_USAGES[row.value], material.modulus.bit_length(), exportable=exportable)
     pair = KeyPair(context.algorithm(row.algorithm))
     pair.export_policy = int(exportable)
-    return pair.family.spec(pair, material.public)
+    return pair.spec_of(material.public)
 
 
 def _salted(context: Context, row: AlgId, key: SecretKey, flags: int) -> SessionKey:
@@ -193,11 +214,11 @@ def _salted(context: Context, row: AlgId, key: SecretKey, flags: int) -> Session
 def _import_plaintext(
     context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int
 ) -> CapiKey:
-    value = blobs.parse_plaintext(blob.body)
-    exportable = bool(flags & c.CRYPT_EXPORTABLE)
+    value = key_blobs.parse_plaintext(blob.body)
+    exportable = bool(flags & wincrypt_h.CRYPT_EXPORTABLE)
     bits = 8 * len(value)
-    if row.kind is Kind.MAC or flags & c.CRYPT_IPSEC_HMAC_KEY:
-        if row.value not in (c.CALG_RC2, c.CALG_HMAC):
+    if row.kind is Kind.MAC or flags & wincrypt_h.CRYPT_IPSEC_HMAC_KEY:
+        if row.value not in (wincrypt_h.CALG_RC2, wincrypt_h.CALG_HMAC):
             raise failure(HRESULT.NTE_BAD_ALGID, "the key of an HMAC is imported as CALG_RC2 with CRYPT_IPSEC_HMAC_KEY")
         if not bits:
             raise failure(HRESULT.NTE_BAD_LEN, "an HMAC key of no bytes is not taken")
@@ -221,14 +242,14 @@ def _require_cipher_bits(context: Context, row: AlgId, bits: int) -> None:
 def _import_simple(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
     if row.kind is not Kind.CIPHER:
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys are no session keys")
-    exchange = user_key(context, c.AT_KEYEXCHANGE) if key is None else key
+    exchange = user_key(context, wincrypt_h.AT_KEYEXCHANGE) if key is None else key
     try:
         public = _exchange_public(exchange)
         if not isinstance(exchange, PairKey) or not exchange.pair.has_private:
             raise failure(HRESULT.NTE_NO_KEY, "the exchange key has no private half")
         context.require_offered(row)
         _require_salting(context, row, flags)
-        wrapped = blobs.parse_simple(blob.body, (public.modulus.bit_length() + 7) // 8)
+        wrapped = key_blobs.parse_simple(blob.body, (public.modulus.bit_length() + 7) // 8)
         lengths = [bits for bits in context.csp.wrapped_lengths(row) if bits <= _room(public, flags)]
         unwrapped = _unwrapped(context, row, exchange.pair.private, wrapped, flags, lengths)
     finally:
@@ -242,7 +263,11 @@ def _import_simple(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
 
 def _require_salting(context: Context, row: AlgId, flags: int) -> None:
     """Raises NTE_NOT_SUPPORTED before anything is decrypted where a salt could not be joined to the key afterwards."""
-    if row.salted and not flags & c.CRYPT_NO_SALT and context.provider.offers("KDF", "JOIN") is Support.REFUSED:
+    if (
+        row.salted
+        and not flags & wincrypt_h.CRYPT_NO_SALT
+        and context.provider.offers("KDF", "JOIN") is Support.REFUSED
+    ):
         raise failure(
             HRESULT.NTE_NOT_SUPPORTED,
             f"the token joins no salt to a {row.name} key: import it with CRYPT_NO_SALT",
@@ -255,7 +280,7 @@ def _unwrapped(
     """The key, or None for whatever is wrong with it. lengths: that it may have, in bits."""
     if not lengths:
         return None
-    spec = secret_spec(context, row, row.stored_bits(row.fixed), exportable=bool(flags & c.CRYPT_EXPORTABLE))
+    spec = secret_spec(context, row, row.stored_bits(row.fixed), exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
     try:
         return private.unwrap_secret(spec, wrapped, _encryption(flags), lengths)
     except CngError as error:
@@ -283,9 +308,9 @@ def _import_opaque(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
 
 
 _IMPORTERS = {
-    c.SIMPLEBLOB: _import_simple,
-    c.PUBLICKEYBLOB: _import_public,
-    c.PRIVATEKEYBLOB: _import_private,
-    c.PLAINTEXTKEYBLOB: _import_plaintext,
-    c.OPAQUEKEYBLOB: _import_opaque,
+    wincrypt_h.SIMPLEBLOB: _import_simple,
+    wincrypt_h.PUBLICKEYBLOB: _import_public,
+    wincrypt_h.PRIVATEKEYBLOB: _import_private,
+    wincrypt_h.PLAINTEXTKEYBLOB: _import_plaintext,
+    wincrypt_h.OPAQUEKEYBLOB: _import_opaque,
 }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.handle_base import CapiKey, bad_key, bad_state
-from hwcng.cng.flags import PaddingFlag
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.padding import BCRYPT_OAEP_PADDING_INFO, BCRYPT_PKCS1_PADDING_INFO
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
 from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.headers import wincrypt_h
+from hwcng.headers.bcrypt_h import PaddingFlag
 
 __all__ = ["PairKey"]
 
@@ -71,14 +71,14 @@ class PairKey(CapiKey):
         public = self.public
         if self.row.kind is not Kind.EXCHANGE or not isinstance(public, RsaPublicKey):
             raise bad_key(f"a {self.row.name} key does not encrypt")
-        if flags & c.CRYPT_OAEP:
+        if flags & wincrypt_h.CRYPT_OAEP:
             return public, BCRYPT_OAEP_PADDING_INFO(OAEP_HASH), PaddingFlag.BCRYPT_PAD_OAEP
         return public, None, PaddingFlag.BCRYPT_PAD_PKCS1
 
     def encrypt(self, data: bytes, flags: int) -> bytes:
         """PKCS #1 v1.5, or OAEP with SHA-1; the ciphertext is little-endian."""
         _, info, padding = self._encrypting(flags)
-        room = self.size - (OAEP_OVERHEAD if flags & c.CRYPT_OAEP else PKCS1_OVERHEAD)
+        room = self.size - (OAEP_OVERHEAD if flags & wincrypt_h.CRYPT_OAEP else PKCS1_OVERHEAD)
         if len(data) > room:
             raise failure(HRESULT.NTE_BAD_LEN, f"the key encrypts up to {max(room, 0)} bytes, {len(data)} given")
         return self.pair.encrypt(data, info, padding)[::-1]

@@ -8,20 +8,21 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hwcng.arguments import dword, flags, octets
-from hwcng.capi import blobs, settings
-from hwcng.capi import constants as c
+from hwcng.capi import settings
 from hwcng.capi.agreed_keys import AgreedKey
 from hwcng.capi.algids import Kind
 from hwcng.capi.containers import TokenContainer
 from hwcng.capi.contexts import Context
-from hwcng.capi.errors import failure
+from hwcng.capi.errors import MALFORMED, failing_as, failure
 from hwcng.capi.handle_base import CapiKey, bad_key
 from hwcng.capi.hashes import CapiHash
 from hwcng.capi.pairs import PairKey
 from hwcng.capi.pregen import PregenKey
 from hwcng.capi.session_keys import SessionKey
+from hwcng.cng.blobs import key_blobs
 from hwcng.contract.material import DhPublicKey, DsaPublicKey
 from hwcng.errors import HRESULT, CngError, Win32Error, told
+from hwcng.headers import wincrypt_h
 from hwcng.ksp.implementation import impl_type
 
 __all__ = [
@@ -83,39 +84,38 @@ def _number(parameter: int, key: CapiKey) -> bytes:
     if not isinstance(public, (DhPublicKey, DsaPublicKey)):
         raise bad_key(f"a {key.row.name} key has no domain parameters")
     domain = public.domain
-    if parameter == c.KP_Q:
+    if parameter == wincrypt_h.KP_Q:
         if not isinstance(public, DsaPublicKey):
             raise failure(HRESULT.NTE_BAD_TYPE, "the token knows no KP_Q of Diffie-Hellman keys")
         subprime = public.domain.subprime
         return subprime.to_bytes((subprime.bit_length() + 7) // 8, "little")
-    value = {c.KP_P: domain.prime, c.KP_G: domain.generator, c.KP_Y: public.value}[parameter]
+    value = {wincrypt_h.KP_P: domain.prime, wincrypt_h.KP_G: domain.generator, wincrypt_h.KP_Y: public.value}[parameter]
     return value.to_bytes((domain.prime.bit_length() + 7) // 8, "little")
 
 
 def _effective_bits(key: CapiKey) -> int:
     session = _session(key)
-    if session.row.value != c.CALG_RC2:
+    if session.row.value != wincrypt_h.CALG_RC2:
         raise failure(HRESULT.NTE_BAD_TYPE, f"{key.row.name} has no effective key length")
     return session.effective_bits
 
 
-def _mode_bits(key: CapiKey) -> int:
-    return _session(key).mode_bits if key.row.block_bits else 0
-
-
 _GET: Mapping[int, Callable[[CapiKey], int | bytes]] = MappingProxyType(
     {
-        c.KP_ALGID: lambda key: key.row.value,
-        c.KP_BLOCKLEN: lambda key: key.block_bits,
-        c.KP_KEYLEN: lambda key: key.bits,
-        c.KP_PERMISSIONS: lambda key: key.permissions,
-        c.KP_IV: lambda key: _session(key).iv,
-        c.KP_SALT: lambda key: _session(key).salt,
-        c.KP_PADDING: lambda key: c.PKCS5_PADDING if _session(key).row.block_bits else 0,
-        c.KP_MODE: lambda key: _session(key).mode,
-        c.KP_MODE_BITS: _mode_bits,
-        c.KP_EFFECTIVE_KEYLEN: _effective_bits,
-        **{parameter: partial(_number, parameter) for parameter in (c.KP_P, c.KP_Q, c.KP_G, c.KP_Y)},
+        wincrypt_h.KP_ALGID: lambda key: key.row.value,
+        wincrypt_h.KP_BLOCKLEN: lambda key: key.block_bits,
+        wincrypt_h.KP_KEYLEN: lambda key: key.bits,
+        wincrypt_h.KP_PERMISSIONS: lambda key: key.permissions,
+        wincrypt_h.KP_IV: lambda key: _session(key).iv,
+        wincrypt_h.KP_SALT: lambda key: _session(key).salt,
+        wincrypt_h.KP_PADDING: lambda key: wincrypt_h.PKCS5_PADDING if _session(key).row.block_bits else 0,
+        wincrypt_h.KP_MODE: lambda key: _session(key).mode,
+        wincrypt_h.KP_MODE_BITS: lambda key: _session(key).mode_bits,
+        wincrypt_h.KP_EFFECTIVE_KEYLEN: _effective_bits,
+        **{
+            parameter: partial(_number, parameter)
+            for parameter in (wincrypt_h.KP_P, wincrypt_h.KP_Q, wincrypt_h.KP_G, wincrypt_h.KP_Y)
+        },
     }
 )
 
@@ -152,7 +152,9 @@ def _set_number(parameter: int, key: CapiKey, value: object, flags: int) -> None
 
 def _set_domain(key: CapiKey, value: object, flags: int) -> None:
     pregen = _empty(key)
-    pregen.set_domain(*blobs.parse_public_parameters(_octets(value), pregen.row.algorithm))
+    with failing_as(MALFORMED):
+        domain, seed = key_blobs.parse_public_parameters(_octets(value), pregen.row.algorithm)
+    pregen.set_domain(domain, seed)
 
 
 def _set_x(key: CapiKey, value: object, flags: int) -> None:
@@ -175,20 +177,23 @@ def _set_pin(parameter: int, key: CapiKey, value: object, _: int) -> None:
 _SetKey = Callable[[CapiKey, object, int], None]
 _SET: Mapping[int, _SetKey] = MappingProxyType(
     {
-        c.KP_ALGID: _set_algid,
-        c.KP_IV: lambda key, value, _: _session(key).set_iv(_octets(value)),
-        c.KP_SALT: lambda key, value, _: _session(key).set_salt(_octets(value)),
-        c.KP_SALT_EX: lambda key, value, _: _session(key).set_salt_ex(_octets(value)),
-        c.KP_PADDING: lambda key, value, _: _session(key).set_padding(dword(value, "KP_PADDING")),
-        c.KP_MODE: lambda key, value, _: _session(key).set_mode(dword(value, "KP_MODE")),
-        c.KP_MODE_BITS: lambda key, value, _: _session(key).set_mode_bits(dword(value, "KP_MODE_BITS")),
-        c.KP_PERMISSIONS: lambda key, value, _: key.set_permissions(dword(value, "KP_PERMISSIONS")),
-        c.KP_EFFECTIVE_KEYLEN: lambda key, value, _: _session(key).set_effective_bits(
+        wincrypt_h.KP_ALGID: _set_algid,
+        wincrypt_h.KP_IV: lambda key, value, _: _session(key).set_iv(_octets(value)),
+        wincrypt_h.KP_SALT: lambda key, value, _: _session(key).set_salt(_octets(value)),
+        wincrypt_h.KP_SALT_EX: lambda key, value, _: _session(key).set_salt_ex(_octets(value)),
+        wincrypt_h.KP_PADDING: lambda key, value, _: _session(key).set_padding(dword(value, "KP_PADDING")),
+        wincrypt_h.KP_MODE: lambda key, value, _: _session(key).set_mode(dword(value, "KP_MODE")),
+        wincrypt_h.KP_MODE_BITS: lambda key, value, _: _session(key).set_mode_bits(dword(value, "KP_MODE_BITS")),
+        wincrypt_h.KP_PERMISSIONS: lambda key, value, _: key.set_permissions(dword(value, "KP_PERMISSIONS")),
+        wincrypt_h.KP_EFFECTIVE_KEYLEN: lambda key, value, _: _session(key).set_effective_bits(
             dword(value, "KP_EFFECTIVE_KEYLEN")
         ),
-        **{parameter: partial(_set_number, parameter) for parameter in (c.KP_P, c.KP_Q, c.KP_G)},
-        c.KP_X: _set_x,
-        c.KP_PUB_PARAMS: _set_domain,
+        **{
+            parameter: partial(_set_number, parameter)
+            for parameter in (wincrypt_h.KP_P, wincrypt_h.KP_Q, wincrypt_h.KP_G)
+        },
+        wincrypt_h.KP_X: _set_x,
+        wincrypt_h.KP_PUB_PARAMS: _set_domain,
         **{parameter: partial(_set_pin, parameter) for parameter in settings.SPECS_OF_PINS},
     }
 )
@@ -199,18 +204,18 @@ def set_key_param(key: CapiKey, parameter: int, value: object, flags: int) -> No
     setter = _SET.get(parameter)
     if setter is None:
         raise _unknown(parameter, "a key")
-    if parameter != c.KP_ALGID:
+    if parameter != wincrypt_h.KP_ALGID:
         _no_flags(flags)
-    setter(key if parameter == c.KP_ALGID else _resolved(key), value, flags)
+    setter(key if parameter == wincrypt_h.KP_ALGID else _resolved(key), value, flags)
 
 
 # Hashes.
 
 _GET_HASH: Mapping[int, Callable[[CapiHash], int | bytes]] = MappingProxyType(
     {
-        c.HP_ALGID: lambda hash_object: hash_object.row.value,
-        c.HP_HASHSIZE: lambda hash_object: hash_object.size,
-        c.HP_HASHVAL: lambda hash_object: hash_object.value(),
+        wincrypt_h.HP_ALGID: lambda hash_object: hash_object.row.value,
+        wincrypt_h.HP_HASHSIZE: lambda hash_object: hash_object.size,
+        wincrypt_h.HP_HASHVAL: lambda hash_object: hash_object.value(),
     }
 )
 
@@ -225,9 +230,9 @@ def get_hash_param(hash_object: CapiHash, parameter: int, flags: int) -> int | b
 
 def set_hash_param(hash_object: CapiHash, parameter: int, value: object, flags: int) -> None:
     _no_flags(flags)
-    if parameter == c.HP_HASHVAL:
+    if parameter == wincrypt_h.HP_HASHVAL:
         hash_object.set_value(_octets(value))
-    elif parameter == c.HP_HMAC_INFO:
+    elif parameter == wincrypt_h.HP_HMAC_INFO:
         hash_object.set_hmac_info(value)
     else:
         raise _unknown(parameter, "a hash")
@@ -267,7 +272,11 @@ def _containers(context: Context) -> Iterator[str]:
 
 
 _ENUMERATED: Mapping[int, Callable[[Context], Iterator[object]]] = MappingProxyType(
-    {c.PP_ENUMALGS: _algorithms, c.PP_ENUMALGS_EX: _algorithms_ex, c.PP_ENUMCONTAINERS: _containers}
+    {
+        wincrypt_h.PP_ENUMALGS: _algorithms,
+        wincrypt_h.PP_ENUMALGS_EX: _algorithms_ex,
+        wincrypt_h.PP_ENUMCONTAINERS: _containers,
+    }
 )
 
 
@@ -280,25 +289,25 @@ def _increment(context: Context, kinds: tuple[Kind, ...]) -> int:
 
 
 def _key_specs(context: Context) -> int:
-    exchange = c.AT_KEYEXCHANGE if context.csp.exchange is not None else 0
-    return exchange | (c.AT_SIGNATURE if context.csp.signature is not None else 0)
+    exchange = wincrypt_h.AT_KEYEXCHANGE if context.csp.exchange is not None else 0
+    return exchange | (wincrypt_h.AT_SIGNATURE if context.csp.signature is not None else 0)
 
 
-_IMPLEMENTATIONS = c.CRYPT_IMPL_HARDWARE | c.CRYPT_IMPL_SOFTWARE | c.CRYPT_IMPL_REMOVABLE
+_IMPLEMENTATIONS = wincrypt_h.CRYPT_IMPL_HARDWARE | wincrypt_h.CRYPT_IMPL_SOFTWARE | wincrypt_h.CRYPT_IMPL_REMOVABLE
 
 _GET_PROV: Mapping[int, Callable[[Context], int | str]] = MappingProxyType(
     {
-        c.PP_NAME: lambda context: context.csp.name,
-        c.PP_PROVTYPE: lambda context: context.csp.kind,
-        c.PP_CONTAINER: lambda context: context.container.name,
-        c.PP_UNIQUE_CONTAINER: lambda context: context.container.name,
-        c.PP_VERSION: lambda context: VERSION,
-        c.PP_IMPTYPE: lambda context: impl_type(context.provider) & _IMPLEMENTATIONS,
-        c.PP_KEYSTORAGE: lambda context: c.CRYPT_SEC_DESCR,
-        c.PP_KEYSET_TYPE: lambda context: c.CRYPT_MACHINE_KEYSET if context.machine else 0,
-        c.PP_KEYSPEC: _key_specs,
-        c.PP_SIG_KEYSIZE_INC: lambda context: _increment(context, (Kind.SIGNATURE,)),
-        c.PP_KEYX_KEYSIZE_INC: lambda context: _increment(context, (Kind.EXCHANGE,)),
+        wincrypt_h.PP_NAME: lambda context: context.csp.name,
+        wincrypt_h.PP_PROVTYPE: lambda context: context.csp.kind,
+        wincrypt_h.PP_CONTAINER: lambda context: context.container.name,
+        wincrypt_h.PP_UNIQUE_CONTAINER: lambda context: context.container.name,
+        wincrypt_h.PP_VERSION: lambda context: VERSION,
+        wincrypt_h.PP_IMPTYPE: lambda context: impl_type(context.provider) & _IMPLEMENTATIONS,
+        wincrypt_h.PP_KEYSTORAGE: lambda context: wincrypt_h.CRYPT_SEC_DESCR,
+        wincrypt_h.PP_KEYSET_TYPE: lambda context: wincrypt_h.CRYPT_MACHINE_KEYSET if context.machine else 0,
+        wincrypt_h.PP_KEYSPEC: _key_specs,
+        wincrypt_h.PP_SIG_KEYSIZE_INC: lambda context: _increment(context, (Kind.SIGNATURE,)),
+        wincrypt_h.PP_KEYX_KEYSIZE_INC: lambda context: _increment(context, (Kind.EXCHANGE,)),
     }
 )
 
@@ -306,7 +315,7 @@ _GET_PROV: Mapping[int, Callable[[Context], int | str]] = MappingProxyType(
 def get_prov_param(context: Context, parameter: int, flags: int) -> Any:
     """Of the enumerations one entry a call; ERROR_NO_MORE_ITEMS behind the last. CRYPT_FIRST begins again."""
     enumerated = _ENUMERATED.get(parameter)
-    if parameter == c.PP_KEYSET_SEC_DESCR:
+    if parameter == wincrypt_h.PP_KEYSET_SEC_DESCR:
         raise failure(HRESULT.NTE_NOT_SUPPORTED, "a token keeps its keys by PIN and has no security descriptors")
     if enumerated is None:
         _no_flags(flags)
@@ -314,9 +323,9 @@ def get_prov_param(context: Context, parameter: int, flags: int) -> Any:
         if getter is None:
             raise _unknown(parameter, "a context")
         return getter(context)
-    if flags not in (0, c.CRYPT_FIRST, c.CRYPT_NEXT):
+    if flags not in (0, wincrypt_h.CRYPT_FIRST, wincrypt_h.CRYPT_NEXT):
         raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags is CRYPT_FIRST or CRYPT_NEXT here, not {told(flags)}")
-    if flags == c.CRYPT_FIRST or parameter not in context.position:
+    if flags == wincrypt_h.CRYPT_FIRST or parameter not in context.position:
         context.position[parameter] = list(enumerated(context))
     entries = context.position[parameter]
     if not entries:

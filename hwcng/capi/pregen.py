@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
@@ -16,11 +15,14 @@ from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import DhDomain, DsaDomain
 from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.headers import wincrypt_h
 from hwcng.hostcrypto.domains import check_dh_domain, check_dsa_domain
 
 __all__ = ["PARAMETERS", "PregenKey"]
 
-PARAMETERS: Mapping[str, tuple[int, ...]] = MappingProxyType({"DH": (c.KP_P, c.KP_G), "DSA": (c.KP_P, c.KP_Q, c.KP_G)})
+PARAMETERS: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"DH": (wincrypt_h.KP_P, wincrypt_h.KP_G), "DSA": (wincrypt_h.KP_P, wincrypt_h.KP_Q, wincrypt_h.KP_G)}
+)
 """What a pair of an algorithm needs; a Diffie-Hellman pair may be given KP_Q too, which it does not use."""
 
 
@@ -54,7 +56,7 @@ class PregenKey(PairKey):
         self._require_empty()
         number = int.from_bytes(value, "little")
         if number.bit_length() > self.requested_bits or (
-            parameter == c.KP_P and number.bit_length() != self.requested_bits
+            parameter == wincrypt_h.KP_P and number.bit_length() != self.requested_bits
         ):
             raise failure(
                 HRESULT.NTE_BAD_DATA,
@@ -74,20 +76,20 @@ class PregenKey(PairKey):
         if missing:
             raise bad_state("the pair's parameters are not all set: KP_P, KP_G, and for DSS KP_Q")
         pair = KeyPair(self.context.algorithm(self.row.algorithm), self.requested_bits)
-        pair.export_policy = int(bool(self.permissions & c.CRYPT_EXPORT))
+        pair.export_policy = int(bool(self.permissions & wincrypt_h.CRYPT_EXPORT))
         with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
             pair.domain = self._domain()
             pair.finalize()
         self._shared = self._finish(self.context, self.row, pair.private)
 
     def _domain(self) -> DhDomain | DsaDomain:
-        prime, generator = self._numbers[c.KP_P], self._numbers[c.KP_G]
+        prime, generator = self._numbers[wincrypt_h.KP_P], self._numbers[wincrypt_h.KP_G]
         if self.row.algorithm == "DH":
             group = DhDomain(prime, generator)
             check_dh_domain(group, self.requested_bits)
             return group
         seed, counter = self._seed or (None, None)
-        domain = DsaDomain(prime, self._numbers[c.KP_Q], generator, seed, counter, "SHA1")
+        domain = DsaDomain(prime, self._numbers[wincrypt_h.KP_Q], generator, seed, counter, "SHA1")
         check_dsa_domain(domain, self.requested_bits)
         return domain
 

@@ -9,26 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hwcng.capi import constants as c
 from hwcng.capi.csps import CSPS, DEFAULT_CSPS
 from hwcng.capi.errors import failure
 from hwcng.errors import HRESULT, Win32Error, told
+from hwcng.headers import wincrypt_h
 
 __all__ = ["default_csp", "provider_at", "set_default", "told_default", "type_at"]
 
 _TYPES: Mapping[int, str] = MappingProxyType(
     {
-        c.PROV_RSA_FULL: "RSA Full (Signature and Key Exchange)",
-        c.PROV_RSA_SIG: "RSA Signature",
-        c.PROV_DSS: "DSS Signature",
-        c.PROV_RSA_SCHANNEL: "RSA SChannel",
-        c.PROV_DSS_DH: "DSS Signature with Diffie-Hellman Key Exchange",
-        c.PROV_DH_SCHANNEL: "Diffie-Hellman SChannel",
-        c.PROV_RSA_AES: "RSA Full and AES",
+        wincrypt_h.PROV_RSA_FULL: "RSA Full (Signature and Key Exchange)",
+        wincrypt_h.PROV_RSA_SIG: "RSA Signature",
+        wincrypt_h.PROV_DSS: "DSS Signature",
+        wincrypt_h.PROV_RSA_SCHANNEL: "RSA SChannel",
+        wincrypt_h.PROV_DSS_DH: "DSS Signature with Diffie-Hellman Key Exchange",
+        wincrypt_h.PROV_DH_SCHANNEL: "Diffie-Hellman SChannel",
+        wincrypt_h.PROV_RSA_AES: "RSA Full and AES",
     }
 )
 _LONGEST_TYPE = 999
-_SCOPES = (c.CRYPT_USER_DEFAULT, c.CRYPT_MACHINE_DEFAULT)
+_SCOPES = (wincrypt_h.CRYPT_USER_DEFAULT, wincrypt_h.CRYPT_MACHINE_DEFAULT)
 
 _chosen: dict[tuple[int, int], str] = {}
 """By scope and type: what CryptSetProvider chose. The user's goes before the machine's."""
@@ -72,13 +72,17 @@ def _scope(flags: int) -> int:
 def told_default(kind: int, flags: int) -> str:
     """CryptGetDefaultProvider."""
     scope, known = _scope(flags), _type_of(kind)
-    return default_csp(known) if scope == c.CRYPT_USER_DEFAULT else _chosen.get((scope, known), DEFAULT_CSPS[known])
+    return (
+        default_csp(known)
+        if scope == wincrypt_h.CRYPT_USER_DEFAULT
+        else _chosen.get((scope, known), DEFAULT_CSPS[known])
+    )
 
 
 def set_default(name: str | None, kind: int, flags: int) -> None:
     """CryptSetProviderEx. With CRYPT_DELETE_DEFAULT the choice is taken back."""
-    scope, known = _scope(flags & ~c.CRYPT_DELETE_DEFAULT), _type_of(kind)
-    if flags & c.CRYPT_DELETE_DEFAULT:
+    scope, known = _scope(flags & ~wincrypt_h.CRYPT_DELETE_DEFAULT), _type_of(kind)
+    if flags & wincrypt_h.CRYPT_DELETE_DEFAULT:
         _chosen.pop((scope, known), None)
         return
     csp = CSPS.get(name or "")

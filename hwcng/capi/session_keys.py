@@ -1,4 +1,6 @@
-"""Session keys: mode, IV, padding and salt over a key in the token, which makes or takes it.
+"""Session keys: what the CryptoAPI adds to a cipher's key of bcrypt.h, a salt and an IV that each message begins with.
+
+Mode, segment, running IV, key stream and effective length are the state of `hwcng.cng.symmetric_key`, and kept there.
 
 A salt (RC2 and RC4, "Salt Value Functionality" of the documentation) follows the key's own bytes. The token joins them:
 the key itself is generated or unwrapped there and never on the host.
@@ -9,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hwcng.capi import constants as c
 from hwcng.capi.algids import AlgId
 from hwcng.capi.contexts import Context
 from hwcng.capi.csps import LONGEST_ENCRYPTING
-from hwcng.capi.errors import Code, failing_as, failure
+from hwcng.capi.errors import MALFORMED, Code, failing_as, failure
 from hwcng.capi.handle_base import CapiKey, bad_key
-from hwcng.cng.algorithm_table import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import HmacSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS
 from hwcng.forking import ProcessLock
+from hwcng.headers import wincrypt_h
+from hwcng.headers.bcrypt_h import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
 
 __all__ = ["FULL_BITS", "ZERO_SALT_BITS", "SessionKey", "default_salt", "secret_spec"]
 
@@ -35,15 +37,13 @@ CFB8_BITS = 8
 _CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT
 _MODES: Mapping[int, str] = MappingProxyType(
     {
-        c.CRYPT_MODE_CBC: BCRYPT_CHAIN_MODE_CBC,
-        c.CRYPT_MODE_ECB: BCRYPT_CHAIN_MODE_ECB,
-        c.CRYPT_MODE_CFB: BCRYPT_CHAIN_MODE_CFB,
+        wincrypt_h.CRYPT_MODE_CBC: BCRYPT_CHAIN_MODE_CBC,
+        wincrypt_h.CRYPT_MODE_ECB: BCRYPT_CHAIN_MODE_ECB,
+        wincrypt_h.CRYPT_MODE_CFB: BCRYPT_CHAIN_MODE_CFB,
     }
 )
-_NAMED_MODES = frozenset({*_MODES, c.CRYPT_MODE_OFB, c.CRYPT_MODE_CTS})
-_BAD_DATA: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA})
-
-
+_NAMED_MODES = frozenset({*_MODES, wincrypt_h.CRYPT_MODE_OFB, wincrypt_h.CRYPT_MODE_CTS})
+_MODE_NAMES = {name: mode for mode, name in _MODES.items()}
 _FIXED: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_FIXEDPARAMETER})
 
 
@@ -62,16 +62,16 @@ def secret_spec(context: Context, row: AlgId, bits: int, *, exportable: bool, ma
 
 def default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: bytes | None = None) -> bytes:
     """The salt of a new key. leftover: what CRYPT_CREATE_SALT takes instead of random bytes."""
-    if not row.salted or flags & c.CRYPT_NO_SALT:
+    if not row.salted or flags & wincrypt_h.CRYPT_NO_SALT:
         return b""
-    if flags & c.CRYPT_CREATE_SALT:
+    if flags & wincrypt_h.CRYPT_CREATE_SALT:
         length = context.csp.salt
         return context.provider.random(length) if leftover is None else leftover[:length]
     return bytes((FULL_BITS - bits) // 8) if bits == ZERO_SALT_BITS else b""
 
 
 class SessionKey(CapiKey):
-    """token_key: without the salt; it is this handle's own."""
+    """token_key: without the salt; this handle's own. cipher: with it, None where the salt is still to be joined."""
 
     def __init__(
         self,
@@ -81,16 +81,16 @@ class SessionKey(CapiKey):
         *,
         salt: bytes = b"",
         archivable: bool = False,
+        cipher: SymmetricKey | None = None,
     ) -> None:
         super().__init__(context, row, exportable=token_key.spec.exportable, archivable=archivable)
         self.token_key = token_key
-        self.mode = c.CRYPT_MODE_CBC if row.block_bits else 0
-        self.mode_bits = CFB8_BITS
         self.iv = bytes(row.block_bits // 8)
-        self.salt = b""
-        self._cipher: SymmetricKey | None = None
+        self.salt = salt
+        self._unserved_mode: int | None = None
+        self._cipher = cipher
         self._using = ProcessLock()
-        if not self.for_mac:
+        if cipher is None and not self.for_mac:
             try:
                 self._take_salt(salt)
             except BaseException:
@@ -111,6 +111,21 @@ class SessionKey(CapiKey):
         """RC2's effective key length; of any other cipher the key's."""
         return self.token_key.effective.bits if self.token_key.effective is not None else self.bits
 
+    @property
+    def mode(self) -> int:
+        """KP_MODE: CTS and OFB as they were set, which no key is used in. 0 of a stream cipher."""
+        if self._unserved_mode is not None:
+            return self._unserved_mode
+        name = self._cipher.chaining_mode if self._cipher is not None else None
+        return _MODE_NAMES.get(name or "", wincrypt_h.CRYPT_MODE_CBC) if self.row.block_bits else 0
+
+    @property
+    def mode_bits(self) -> int:
+        """KP_MODE_BITS: of a segment of CFB. 0 of a stream cipher."""
+        if not self.row.block_bits:
+            return 0
+        return 8 * self._cipher.message_block_length if self._cipher is not None else CFB8_BITS
+
     def _require_cipher(self) -> SymmetricKey:
         if self._cipher is None:
             raise bad_key("the key authenticates and does not encrypt")
@@ -123,25 +138,21 @@ class SessionKey(CapiKey):
             joined = SecretSpec(spec.family, spec.bits + 8 * len(salt), _CIPHER_USAGE)
             working = self.token_key.followed_by(salt, joined)
         before, self.salt = self._cipher, salt
-        self._cipher = SymmetricKey(
-            self.context.algorithm(spec.family.value),
-            working,
-            None,
-            chaining_mode=self.context.algorithm(spec.family.value).algorithm.chaining_mode,
-        )
-        self._apply_state()
+        handle = self.context.algorithm(spec.family.value)
+        self._cipher = SymmetricKey.of_token(handle, working)
+        if before is not None:
+            self._cipher.chaining_mode = before.chaining_mode
+            self._cipher.message_block_length = before.message_block_length
+        self._begin_message()
         if before is not None and before.token_key is not self.token_key:
             before.destroy()
 
-    def _apply_state(self) -> None:
-        """Puts mode and IV on the cipher, which then is at the beginning of a message."""
+    def _begin_message(self) -> None:
         cipher = self._require_cipher()
-        if not self.row.block_bits:
+        if self.row.block_bits:
+            cipher.set_iv(self.iv)
+        else:
             cipher.stream_offset = 0
-            return
-        cipher.chaining_mode = _MODES.get(self.mode, cipher.chaining_mode)
-        cipher.set_message_block_length(self.mode_bits // 8)
-        cipher.set_iv(self.iv)
 
     def _require_block(self) -> None:
         if not self.row.block_bits:
@@ -154,27 +165,30 @@ class SessionKey(CapiKey):
         if len(iv) < len(self.iv):
             raise failure(HRESULT.NTE_BAD_DATA, f"an IV of {len(self.iv)} bytes expected, {len(iv)} given")
         self.iv = iv[: len(self.iv)]
-        self._apply_state()
+        self._begin_message()
 
     def set_mode(self, mode: int) -> None:
         """CTS and OFB can be set, save in the providers of DSS, but not used."""
         self._require_block()
         if mode not in _NAMED_MODES - self.context.csp.refused_modes:
             raise failure(HRESULT.NTE_BAD_DATA, f"{mode} is no CRYPT_MODE_ of {self.context.csp.name}")
-        self.mode = mode
-        self._apply_state()
+        chaining_mode = _MODES.get(mode)
+        self._unserved_mode = mode if chaining_mode is None else None
+        if chaining_mode is not None:
+            self._require_cipher().chaining_mode = chaining_mode
+        self._begin_message()
 
     def set_mode_bits(self, bits: int) -> None:
         """The segment of CFB: 8 bits or a block."""
         self._require_block()
         if bits not in (CFB8_BITS, self.row.block_bits):
             raise failure(HRESULT.NTE_BAD_DATA, f"CFB has segments of 8 or {self.row.block_bits} bits, not {bits}")
-        self.mode_bits = bits
-        self._apply_state()
+        self._require_cipher().set_message_block_length(bits // 8)
+        self._begin_message()
 
     def set_padding(self, padding: int) -> None:
         self._require_block()
-        if padding != c.PKCS5_PADDING:
+        if padding != wincrypt_h.PKCS5_PADDING:
             raise failure(HRESULT.NTE_BAD_DATA, "the only padding is PKCS5_PADDING")
 
     def set_salt(self, salt: bytes) -> None:
@@ -203,11 +217,11 @@ class SessionKey(CapiKey):
             raise failure(HRESULT.NTE_BAD_DATA, f"{bits} bits is no effective key length of {self.context.csp.name}")
         with failing_as(_FIXED), self._using.held():
             effective.choose(bits)
-            self._apply_state()
+            self._begin_message()
 
     def encrypt(self, data: bytes, *, final: bool) -> bytes:
         """final: pads, and begins a new message afterwards; before, only whole blocks come."""
-        self.require(c.CRYPT_ENCRYPT, "encrypt")
+        self.require(wincrypt_h.CRYPT_ENCRYPT, "encrypt")
         if self.row.family is SecretFamily.RC2 and self.bits > LONGEST_ENCRYPTING:
             raise bad_key(f"an RC2 key of over {LONGEST_ENCRYPTING} bits decrypts and authenticates alone")
         return self._crypt(data, final, encrypting=True)
@@ -216,7 +230,7 @@ class SessionKey(CapiKey):
         """Everything that is wrong with length or padding is one NTE_BAD_DATA; no bytes as the last of a stream are
         NTE_BAD_LEN.
         """
-        self.require(c.CRYPT_DECRYPT, "decrypt")
+        self.require(wincrypt_h.CRYPT_DECRYPT, "decrypt")
         if final and not data and not self.row.block_bits:
             raise failure(HRESULT.NTE_BAD_LEN, "there is nothing to decrypt")
         return self._crypt(data, final, encrypting=False)
@@ -224,9 +238,9 @@ class SessionKey(CapiKey):
     def _crypt(self, data: bytes, final: bool, *, encrypting: bool) -> bytes:
         cipher = self._require_cipher()
         block = self.row.block_bits // 8
-        with self._using.held(), failing_as(_BAD_DATA):
-            if block and self.mode not in _MODES:
-                raise failure(HRESULT.NTE_BAD_ALGID, f"KP_MODE {self.mode} is not supported")
+        with self._using.held(), failing_as(MALFORMED):
+            if self._unserved_mode is not None:
+                raise failure(HRESULT.NTE_BAD_ALGID, f"KP_MODE {self._unserved_mode} is not supported")
             try:
                 if block and len(data) % block and not (final and encrypting):
                     raise failure(HRESULT.NTE_BAD_DATA, f"{len(data)} bytes are not whole blocks of {block}")
@@ -234,22 +248,21 @@ class SessionKey(CapiKey):
                 return crypt(data, padding=final and bool(block))
             finally:
                 if final:
-                    self._apply_state()
+                    self._begin_message()
 
     def mac_block(self, data: bytes) -> bytes:
         """CALG_MAC: the last block of the data, padded and encrypted in CBC mode from the key's IV."""
         cipher = self._require_cipher()
         self._require_block()
-        self.require(c.CRYPT_MAC, "authenticate")
-        mode = cipher.chaining_mode
-        with self._using.held():
-            try:
-                cipher.chaining_mode = BCRYPT_CHAIN_MODE_CBC
-                cipher.set_iv(self.iv)
-                return cipher.encrypt(data, padding=True)[-self.row.block_bits // 8 :]
-            finally:
-                cipher.chaining_mode = mode
-                self._apply_state()
+        self.require(wincrypt_h.CRYPT_MAC, "authenticate")
+        chained = SymmetricKey(
+            cipher.algorithm_handle,
+            cipher.token_key,
+            None,
+            chaining_mode=BCRYPT_CHAIN_MODE_CBC,
+            running_iv=self.iv,
+        )
+        return chained.encrypt(data, padding=True)[-self.row.block_bits // 8 :]
 
     def padded_hmac(self, hash_name: str, inner: bytes, outer: bytes, data: bytes) -> bytes:
         """CALG_HMAC with other strings than RFC 2104's: the token digests the key with each of them over it."""
@@ -265,7 +278,7 @@ class SessionKey(CapiKey):
         return self.token_key.mac(HmacSpec(hash_name), data)
 
     def _require_hmac(self) -> None:
-        self.require(c.CRYPT_MAC, "authenticate")
+        self.require(wincrypt_h.CRYPT_MAC, "authenticate")
         if not self.token_key.spec.usage & Usage.SIGN:
             raise bad_key(
                 f"a token's {self.row.name} key is no key of HMAC: import it with CRYPT_IPSEC_HMAC_KEY, or make a "
@@ -274,17 +287,16 @@ class SessionKey(CapiKey):
 
     def duplicate(self) -> SessionKey:
         with self._using.held():
-            copy = SessionKey(self.context, self.row, self.token_key.duplicate(), salt=self.salt)
+            cipher = self._cipher.duplicate() if self._cipher is not None else None
+            alike = cipher is not None and self._cipher is not None and self._cipher.token_key is self.token_key
+            token_key = cipher.token_key if cipher is not None and alike else self.token_key.duplicate()
+            copy = SessionKey(self.context, self.row, token_key, salt=self.salt, cipher=cipher)
             copy._like(self)
-            copy.mode, copy.mode_bits, copy.iv = self.mode, self.mode_bits, self.iv
-            if self._cipher is not None and copy._cipher is not None:
-                copy._apply_state()
-                copy._cipher.running_iv = self._cipher.running_iv
-                copy._cipher.stream_offset = self._cipher.stream_offset
+            copy.iv, copy._unserved_mode = self.iv, self._unserved_mode
         return copy
 
     def require_exportable(self) -> None:
-        if not self.permissions & (c.CRYPT_EXPORT | c.CRYPT_ARCHIVE):
+        if not self.permissions & (wincrypt_h.CRYPT_EXPORT | wincrypt_h.CRYPT_ARCHIVE):
             raise failure(HRESULT.NTE_BAD_KEY_STATE, "the key was not made with CRYPT_EXPORTABLE")
 
     def destroy(self) -> None:

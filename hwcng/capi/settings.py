@@ -6,26 +6,26 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hwcng.arguments import octets, string
-from hwcng.capi import constants as c
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
 from hwcng.capi.pairs import PairKey
 from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, Win32Error, told
+from hwcng.headers import wincrypt_h
 
 __all__ = ["SPECS_OF_PINS", "pin_of", "set_pair_pin", "set_prov_param"]
 
 SPECS_OF_PINS: Mapping[int, int] = MappingProxyType(
-    {c.PP_KEYEXCHANGE_PIN: c.AT_KEYEXCHANGE, c.PP_SIGNATURE_PIN: c.AT_SIGNATURE}
+    {wincrypt_h.PP_KEYEXCHANGE_PIN: wincrypt_h.AT_KEYEXCHANGE, wincrypt_h.PP_SIGNATURE_PIN: wincrypt_h.AT_SIGNATURE}
 )
 """PP_ and KP_ alike."""
 
 _NOT_OF_TOKENS: Mapping[int, str] = MappingProxyType(
     {
-        c.PP_ADMIN_PIN: "the PIN of a token's security officer is for the token's own tools",
-        c.PP_CHANGE_PASSWORD: "a token's PIN is changed by the token's own tools",
-        c.PP_KEYSET_SEC_DESCR: "a token keeps its keys by PIN and has no security descriptors",
-        c.PP_CRYPT_COUNT_KEY_USE: "tokens count no uses of keys",
+        wincrypt_h.PP_ADMIN_PIN: "the PIN of a token's security officer is for the token's own tools",
+        wincrypt_h.PP_CHANGE_PASSWORD: "a token's PIN is changed by the token's own tools",
+        wincrypt_h.PP_KEYSET_SEC_DESCR: "a token keeps its keys by PIN and has no security descriptors",
+        wincrypt_h.PP_CRYPT_COUNT_KEY_USE: "tokens count no uses of keys",
     }
 )
 
@@ -53,9 +53,9 @@ def _use_hardware_rng(context: Context, parameter: int, value: object) -> None:
 
 _SETTERS: Mapping[int, Callable[[Context, int, object], None]] = MappingProxyType(
     {
-        c.PP_KEYEXCHANGE_PIN: _set_pin,
-        c.PP_SIGNATURE_PIN: _set_pin,
-        c.PP_USE_HARDWARE_RNG: _use_hardware_rng,
+        wincrypt_h.PP_KEYEXCHANGE_PIN: _set_pin,
+        wincrypt_h.PP_SIGNATURE_PIN: _set_pin,
+        wincrypt_h.PP_USE_HARDWARE_RNG: _use_hardware_rng,
     }
 )
 

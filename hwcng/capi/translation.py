@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from hwcng.capi import constants as c
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
 from hwcng.capi.generation import user_key
 from hwcng.capi.handle_base import CapiKey
 from hwcng.capi.pairs import PairKey
-from hwcng.cng.handles import invalid_handle, not_supported, told_handle
+from hwcng.cng.handles import told_handle
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.provider import Provider
-from hwcng.errors import HRESULT, Win32Error, told
+from hwcng.errors import HRESULT, Win32Error, invalid_handle, not_supported, told
+from hwcng.headers import wincrypt_h
 
 __all__ = ["context_of", "machine_flag", "translated"]
 
@@ -23,12 +23,12 @@ def context_of(handle: object) -> Context:
 
 
 def machine_flag(context: Context) -> int:
-    return c.CRYPT_MACHINE_KEYSET if context.machine else 0
+    return wincrypt_h.CRYPT_MACHINE_KEYSET if context.machine else 0
 
 
 def _pair(context: Context, handle: object, spec: int) -> PairKey:
     if handle is None:
-        if spec not in (c.AT_KEYEXCHANGE, c.AT_SIGNATURE):
+        if spec not in (wincrypt_h.AT_KEYEXCHANGE, wincrypt_h.AT_SIGNATURE):
             raise failure(
                 Win32Error.ERROR_INVALID_PARAMETER,
                 f"dwLegacyKeySpec is AT_KEYEXCHANGE or AT_SIGNATURE where there is no hLegacyKey, not {told(spec)}",

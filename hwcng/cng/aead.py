@@ -11,33 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwcng.arguments import flags
-from hwcng.cng.handles import invalid_parameter, not_supported
 from hwcng.cng.modes import KeyMode
-from hwcng.cng.padding import (
-    BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG,
-    BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG,
-    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
-    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION,
-)
+from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
 from hwcng.contract.specs import CipherSpec
 from hwcng.contract.usage import CipherMode
-from hwcng.errors import NTSTATUS, CngError, told
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported, told
+from hwcng.headers.bcrypt_h import (
+    BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG,
+    BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG,
+    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION,
+)
 from hwcng.hostcrypto.modes import ctr_keystream, xor
 
-__all__ = ["TAG_LENGTHS", "crypt"]
+__all__ = ["crypt"]
 
 BLOCK = 16
 _KNOWN_FLAGS = BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG | BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
-NONCE_LENGTHS = {
-    CipherMode.GCM: range(12, 13),
-    CipherMode.CCM: range(7, 14),
-    CipherMode.POLY1305: range(12, 13),
-}
-TAG_LENGTHS = {
-    CipherMode.GCM: range(12, 17),
-    CipherMode.CCM: range(4, 17, 2),
-    CipherMode.POLY1305: range(16, 17),
-}
 LARGEST_TAG = 16
 GCM_COUNTER_SIZE = 4
 # The counter block of a 12-byte nonce starts at 1, which masks the tag; the first keystream block has 2.
@@ -74,21 +63,26 @@ def crypt(
     mode = way.mode
     nonce = info.nonce()
     aad = info.authenticated_data()
-    info.dwFlags = flags(info.dwFlags, _KNOWN_FLAGS, name="the record's dwFlags")
-    if len(nonce) not in NONCE_LENGTHS[mode]:
+    if type(info.dwFlags) is not int or info.dwFlags:
+        info.dwFlags = flags(info.dwFlags, _KNOWN_FLAGS, name="the record's dwFlags")
+    if len(nonce) not in way.nonces:
         raise invalid_parameter(f"{mode.value} takes no nonce of {len(nonce)} bytes")
     if info.dwInfoVersion != BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION:
         raise invalid_parameter(f"the record's dwInfoVersion is {told(info.dwInfoVersion)}, not 1")
     tag_length = info.tag_length
-    if tag_length not in TAG_LENGTHS[mode]:
+    if tag_length not in way.tags:
         raise invalid_parameter(f"{mode.value} has no tag of {tag_length} bytes")
     more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)
     if more or info._chain is not None or info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
         return _chained(way, data, info, nonce, aad, more, encrypting, origin)
     if encrypting:
-        info.check_tag_buffer()
+        room = info.check_tag_buffer()
         sealed = way.seal(nonce, aad, tag_length, data)
-        info.store_tag(sealed[len(data) :])
+        tag = sealed[len(data) :]
+        if room is None:
+            info.pbTag = tag
+        else:
+            room[: len(tag)] = tag
         return sealed[: len(data)]
     return way.open(nonce, aad, tag_length, data + info.expected_tag())
 

@@ -2,69 +2,35 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from hwcng import arguments
-from hwcng.arguments import Octets
-from hwcng.cng.algorithm_table import Algorithm, PseudoHandle
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.algorithm import Algorithm
+from hwcng.cng.algorithm_table import ALGORITHMS
+from hwcng.cng.handles import Handle
+from hwcng.cng.modes import cipher_mode
 from hwcng.contract.provider import Provider
-from hwcng.contract.usage import CipherMode, Support, Usage
-from hwcng.errors import NTSTATUS, CngError, told
+from hwcng.contract.usage import Support
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported, told
+from hwcng.headers import bcrypt_h
+from hwcng.headers.ncrypt_h import ExportPolicy
 from hwcng.hostcrypto.hashes import ExtendableFunction
 from hwcng.standards.curves import CURVES, Curve, canonical_curve_name
 
-if TYPE_CHECKING:
-    from hwcng.cng.symmetric_key import SymmetricKey
-
 __all__ = [
     "AlgorithmHandle",
-    "ExportPolicy",
     "check_chaining_mode",
     "check_curve",
     "check_export_policy",
-    "cipher_mode",
 ]
 
-BCRYPT_PROV_DISPATCH = 0x1
-BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG = 0x4
-BCRYPT_ALG_HANDLE_HMAC_FLAG = 0x8
-BCRYPT_HASH_REUSABLE_FLAG = 0x20
-BCRYPT_MULTI_FLAG = 0x40
-BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS = 0x100
 
-_IGNORED = BCRYPT_PROV_DISPATCH | BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
-_FOR_HASHES = BCRYPT_ALG_HANDLE_HMAC_FLAG | BCRYPT_HASH_REUSABLE_FLAG | BCRYPT_MULTI_FLAG
-_REFUSED = BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG
+H = TypeVar("H", bound="AlgorithmHandle")
 
-_CIPHER_MODES = {
-    "ChainingModeECB": CipherMode.ECB,
-    "ChainingModeCBC": CipherMode.CBC,
-    "ChainingModeGCM": CipherMode.GCM,
-    "ChainingModeCCM": CipherMode.CCM,
-}
-_ONLY_MODES = {
-    "RC4": CipherMode.STREAM,
-    "XTS-AES": CipherMode.XTS,
-    "CHACHA20_POLY1305": CipherMode.POLY1305,
-}
-
-
-def cipher_mode(algorithm: Algorithm, chaining_mode: str | None) -> CipherMode | None:
-    """The mode that a chaining mode is; None for CFB, whose segment is a property of the key, and for no cipher."""
-    return _ONLY_MODES.get(algorithm.name) or _CIPHER_MODES.get(chaining_mode or "")
-
-
-class ExportPolicy(enum.IntFlag):
-    """Values of NCRYPT_EXPORT_POLICY_PROPERTY."""
-
-    NCRYPT_ALLOW_EXPORT_FLAG = 0x1
-    NCRYPT_ALLOW_PLAINTEXT_EXPORT_FLAG = 0x2
-    NCRYPT_ALLOW_ARCHIVING_FLAG = 0x4
-    NCRYPT_ALLOW_PLAINTEXT_ARCHIVING_FLAG = 0x8
-
+_IGNORED = bcrypt_h.BCRYPT_PROV_DISPATCH | bcrypt_h.BCRYPT_ENABLE_INCOMPATIBLE_FIPS_CHECKS
+_FOR_HASHES = bcrypt_h.BCRYPT_ALG_HANDLE_HMAC_FLAG | bcrypt_h.BCRYPT_HASH_REUSABLE_FLAG | bcrypt_h.BCRYPT_MULTI_FLAG
+_REFUSED = bcrypt_h.BCRYPT_TLS_CBC_HMAC_VERIFY_FLAG
 
 _KNOWN_POLICY = 0xF
 
@@ -120,7 +86,7 @@ class AlgorithmHandle(Handle):
         hmac: bool = False,
         reusable: bool = False,
         chaining_mode: str | None = None,
-        pseudo: PseudoHandle | None = None,
+        pseudo: bcrypt_h.PseudoHandle | None = None,
     ) -> None:
         super().__init__()
         self.algorithm = algorithm
@@ -145,7 +111,7 @@ class AlgorithmHandle(Handle):
             self._find_provider = provider
 
     @classmethod
-    def open(cls, algorithm: Algorithm, provider: Provider | Callable[[], Provider], flags: int) -> AlgorithmHandle:
+    def open(cls: type[H], algorithm: Algorithm, provider: Provider | Callable[[], Provider], flags: int) -> H:
         """Raises STATUS_NOT_FOUND where the token lacks the algorithm, STATUS_INVALID_PARAMETER for undefined flags,
         STATUS_NOT_SUPPORTED for flags that are not for this algorithm."""
         flags = arguments.flags(flags, _IGNORED | _FOR_HASHES | _REFUSED)
@@ -154,22 +120,28 @@ class AlgorithmHandle(Handle):
             extendable = isinstance(algorithm.hash_function, ExtendableFunction)
             allowed = _FOR_HASHES
             if extendable or algorithm.keyed_hash:
-                allowed &= ~BCRYPT_ALG_HANDLE_HMAC_FLAG
+                allowed &= ~bcrypt_h.BCRYPT_ALG_HANDLE_HMAC_FLAG
         if flags & ~(_IGNORED | allowed):
             raise not_supported(f"dwFlags {flags:#x} has a flag that {algorithm.name} does not support")
         handle = cls(
             algorithm,
             provider,
-            hmac=bool(flags & BCRYPT_ALG_HANDLE_HMAC_FLAG),
-            reusable=bool(flags & BCRYPT_HASH_REUSABLE_FLAG),
+            hmac=bool(flags & bcrypt_h.BCRYPT_ALG_HANDLE_HMAC_FLAG),
+            reusable=bool(flags & bcrypt_h.BCRYPT_HASH_REUSABLE_FLAG),
         )
-        handle.multiple = bool(flags & BCRYPT_MULTI_FLAG)
+        handle.multiple = bool(flags & bcrypt_h.BCRYPT_MULTI_FLAG)
         handle.require_offered()
         return handle
 
     @classmethod
-    def of_pseudo(cls, pseudo: PseudoHandle, provider: Callable[[], Provider]) -> AlgorithmHandle:
-        return cls(pseudo.algorithm, provider, hmac=pseudo.hmac, chaining_mode=pseudo.chaining_mode, pseudo=pseudo)
+    def of_pseudo(cls: type[H], pseudo: bcrypt_h.PseudoHandle, provider: Callable[[], Provider]) -> H:
+        return cls(
+            ALGORITHMS[pseudo.algorithm_name],
+            provider,
+            hmac=pseudo.hmac,
+            chaining_mode=pseudo.chaining_mode,
+            pseudo=pseudo,
+        )
 
     @property
     def provider(self) -> Provider:
@@ -202,33 +174,6 @@ class AlgorithmHandle(Handle):
         if self.provider.offers(*self.offered_as) is Support.REFUSED:
             name = f"HMAC of {self.name}" if self.hmac else self.name
             raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"token {self.provider.token.label!r} has no {name}")
-
-    def generate_key(self, bits: int, *, usage: Usage | None = None, key_object: Octets | None = None) -> SymmetricKey:
-        """A key that the token makes itself, which CNG lacks: no key byte is ever on the host.
-
-        bits: the key's length. usage: what a cipher key may do (ENCRYPT, DECRYPT, WRAP, UNWRAP), None for all of it.
-        key_object: as pbKeyObject of BCryptGenerateSymmetricKey. For AES, and for the keys of HMAC, AES-CMAC and
-        AES-GMAC, which BCryptCreateHash then takes as pbSecret.
-
-        Raises STATUS_INVALID_HANDLE for a closed handle, STATUS_INVALID_PARAMETER for a length that the algorithm does
-        not have, STATUS_NOT_SUPPORTED for an algorithm without such keys.
-        """
-        if not self.alive:
-            raise invalid_handle("the algorithm handle is closed")
-        bits = arguments.number(bits, "bits")
-        if self.keyed_hash:
-            from hwcng.cng.hashing import generate_mac_key
-
-            return generate_mac_key(self, bits)
-        if self.algorithm.derives:
-            from hwcng.cng.derivation_key import generate as generate_base_key
-
-            return generate_base_key(self, bits, key_object)
-        if not self.algorithm.chaining_modes:
-            raise not_supported(f"{self.name} has no secret keys")
-        from hwcng.cng.symmetric_key import generate
-
-        return generate(self, bits, usage, key_object)
 
     def __repr__(self) -> str:
         return f"<AlgorithmHandle {self.name}{' HMAC' if self.hmac else ''}{'' if self.alive else ' closed'}>"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy
-from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.contract.specs import SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
+from hwcng.errors import invalid_parameter, not_supported
+from hwcng.headers.ncrypt_h import ExportPolicy
 
 __all__ = ["CIPHER_USAGE", "require_length", "require_own_length", "spec_of", "usage_of"]
 

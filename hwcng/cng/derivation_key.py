@@ -14,24 +14,35 @@ from types import MappingProxyType
 
 from hwcng import arguments
 from hwcng.arguments import Octets, holding
-from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy
-from hwcng.cng.blobs import BCRYPT_KEY_DATA_BLOB, BCRYPT_OPAQUE_KEY_BLOB, parse_key_data
+from hwcng.cng import hashing, symmetric_key
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.blobs.symmetric import parse_key_data
 from hwcng.cng.derive import crypt_derive_key
 from hwcng.cng.derive.functions import LARGEST_DERIVATION, expanded, other_info, p_hash
 from hwcng.cng.derive.hkdf import HkdfState
-from hwcng.cng.derive.parameters import BufferType, ParameterList, Parameters
-from hwcng.cng.handles import in_use, invalid_parameter, not_supported
+from hwcng.cng.derive.parameters import ParameterList, Parameters
+from hwcng.cng.handles import in_use
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import SecretKey
-from hwcng.contract.specs import CounterKdfSpec, SecretSpec
+from hwcng.contract.provider import Provider
+from hwcng.contract.specs import CounterKdfSpec, KdfSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
-from hwcng.errors import told
+from hwcng.errors import invalid_handle, invalid_parameter, not_supported, told
+from hwcng.headers.bcrypt_h import (
+    BCRYPT_CAPI_AES_FLAG,
+    BCRYPT_KDF_HKDF,
+    BCRYPT_KEY_DATA_BLOB,
+    BCRYPT_OPAQUE_KEY_BLOB,
+    BufferType,
+)
+from hwcng.headers.ncrypt_h import ExportPolicy
 from hwcng.hostcrypto.modes import xor
 
-__all__ = ["BCRYPT_CAPI_AES_FLAG", "KdfKey", "counter_spec", "generate", "import_blob", "import_secret", "made"]
+__all__ = ["KdfKey", "counter_spec", "generate", "import_blob", "import_secret", "made"]
 
-BCRYPT_CAPI_AES_FLAG = 0x10
 
+SP800_108_CTR_HMAC = "SP800_108_CTR_HMAC"
+LEAST_BITS = 112
 DEFAULT_ITERATIONS = 10000
 ITERATION_COUNT_SIZE = 8
 COUNTER_SIZE = 4
@@ -74,9 +85,7 @@ class KdfKey(SymmetricKey):
         the base key's handle. Raises STATUS_NOT_SUPPORTED for another algorithm, for fewer bits than 112 and where the
         token has no mechanism for it.
         """
-        from hwcng.cng import making
-
-        return making.from_base_key(self, parameters, handle, bits)
+        return _from_base_key(self, parameters, handle, bits)
 
 
 def counter_spec(parameters: Parameters) -> CounterKdfSpec:
@@ -257,3 +266,57 @@ def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes, key_object
             token_key.destroy()
             raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
         return KdfKey(handle, token_key, held)
+
+
+def whole_bytes(bits: object) -> int:
+    plain = arguments.number(bits, "bits")
+    if not plain or plain % 8:
+        raise invalid_parameter(f"a key of {plain} bits is not whole bytes")
+    return plain
+
+
+def _require_strength(handle: AlgorithmHandle, bits: int) -> None:
+    strength = min(bits, handle.effective_bits or bits)
+    if strength < LEAST_BITS:
+        raise not_supported(
+            f"a key of {strength} bits that a token derives can be guessed, and with it the beginning of a longer one: "
+            f"{LEAST_BITS} bits at least"
+        )
+
+
+def resident_key(
+    handle: AlgorithmHandle, bits: int, provider: Provider, make: Callable[[SecretSpec], SecretKey]
+) -> SymmetricKey:
+    """A key of the algorithm `handle`, `bits` long, that `make` brings about in the token of `provider`.
+
+    Raises STATUS_NOT_SUPPORTED for a key of under 112 bits, or of so few effective ones.
+    """
+    if not isinstance(handle, AlgorithmHandle) or not handle.alive:
+        raise invalid_handle("the algorithm handle is closed")
+    bits = whole_bytes(bits)
+    if handle.provider is not provider:
+        raise invalid_parameter("the algorithm handle is of another provider than the secret")
+
+    def make_strong(spec: SecretSpec) -> SecretKey:
+        _require_strength(handle, spec.bits)
+        return make(spec)
+
+    if handle.algorithm.derives:
+        return made(handle, bits, make_strong)
+    if handle.keyed_hash:
+        return hashing.made(handle, bits, make_strong)
+    return symmetric_key.made(handle, bits, make_strong)
+
+
+def _from_base_key(key: KdfKey, pairs: ParameterList | None, handle: AlgorithmHandle, bits: int) -> SymmetricKey:
+    """A key of a base key of HKDF or SP800_108_CTR_HMAC."""
+    parameters = Parameters(pairs)
+    kdf: KdfSpec
+    if key.algorithm.name == BCRYPT_KDF_HKDF:
+        kdf = key.hkdf.spec(parameters.octets(BufferType.KDF_HKDF_INFO))
+    elif key.algorithm.name == SP800_108_CTR_HMAC:
+        kdf = counter_spec(parameters)
+    else:
+        raise not_supported(f"no token makes a key of {key.algorithm.name} inside: use HKDF or {SP800_108_CTR_HMAC}")
+    material = key.token_key.keying_material()
+    return resident_key(handle, bits, key.provider, lambda spec: material.derive_key(kdf, spec))

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, ca
 
 from hwcng.arguments import octets
 from hwcng.contract.attestation import Attestable
-from hwcng.errors import CngError, invalid_handle, invalid_parameter, not_supported
+from hwcng.errors import CngError, invalid_handle, not_supported
 
 if TYPE_CHECKING:
-    from hwcng.attestation import Attestation
+    from hwcng.contract.attestation import Attestation
 
 __all__ = [
     "Handle",
     "NoHandle",
     "attest",
     "in_use",
-    "invalid_handle",
-    "invalid_parameter",
     "no_handle",
-    "not_supported",
     "told_handle",
 ]
 

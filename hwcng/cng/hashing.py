@@ -11,19 +11,19 @@ from typing import cast
 
 from hwcng import arguments
 from hwcng.arguments import Octets, holding
-from hwcng.cng.algorithm_handle import BCRYPT_HASH_REUSABLE_FLAG, AlgorithmHandle
-from hwcng.cng.algorithm_table import Algorithm
-from hwcng.cng.handles import Handle, in_use, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.algorithm import Algorithm
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.handles import Handle, in_use
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import CmacSpec, GmacSpec, HmacSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, invalid_handle, invalid_parameter, not_supported
+from hwcng.headers.bcrypt_h import BCRYPT_HASH_LENGTH, BCRYPT_HASH_REUSABLE_FLAG
 from hwcng.hostcrypto.hashes import ExtendableFunction, RunningExtendable
 from hwcng.standards.hashes import RunningHash
 
 __all__ = [
-    "BCRYPT_HASH_DONT_RESET_FLAG",
     "HashObject",
     "authenticate",
     "check_output_length",
@@ -33,10 +33,8 @@ __all__ = [
     "require_strings",
 ]
 
-BCRYPT_HASH_DONT_RESET_FLAG = 0x1
 GMAC_NONCE_LENGTH = 12
 MAC_LENGTH = 16
-HASH_LENGTH = "HashDigestLength"
 LONGEST_OUTPUT = 1 << 20
 """Bytes: no digest that anybody takes is longer, and what a DWORD could ask for would fill the memory."""
 
@@ -236,7 +234,7 @@ class HashObject(Handle):
 def check_output_length(algorithm: Algorithm, length: int) -> int:
     """Raises STATUS_NOT_SUPPORTED for a hash whose digest has one length, STATUS_INVALID_PARAMETER for 0 bytes."""
     if not isinstance(algorithm.hash_function, ExtendableFunction):
-        raise not_supported(f"{algorithm.name} has no property {HASH_LENGTH} that can be set")
+        raise not_supported(f"{algorithm.name} has no property {BCRYPT_HASH_LENGTH} that can be set")
     if not 0 < length <= LONGEST_OUTPUT:
         raise invalid_parameter(f"{algorithm.name} makes 1 to {LONGEST_OUTPUT} bytes, not {length}")
     return length

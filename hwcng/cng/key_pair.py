@@ -11,33 +11,39 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hwcng.cng.agreement import Secret
-from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy, check_curve, check_export_policy
-from hwcng.cng.algorithm_table import Algorithm
-from hwcng.cng.blobs import BCRYPT_OPAQUE_KEY_BLOB
+from hwcng.cng.algorithm import Algorithm
+from hwcng.cng.algorithm_handle import AlgorithmHandle, check_curve, check_export_policy
+from hwcng.cng.blobs.wrapped import AES_KWP_KEY_BLOB
+from hwcng.cng.derivation_key import resident_key
 from hwcng.cng.families import FAMILIES, PairFamily
-from hwcng.cng.flags import PaddingFlag
-from hwcng.cng.handles import attest, in_use, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.families.request import PairRequest
+from hwcng.cng.handles import attest, in_use
+from hwcng.cng.key_usages import allowed_usage
 from hwcng.cng.storable_key import StorableKey
+from hwcng.cng.symmetric_key import SymmetricKey
+from hwcng.cng.wrapped_key import Wrapped
 from hwcng.contract.keys import AgreedSecret, PrivateKey, SecretKey
-from hwcng.contract.material import DhDomain, DsaDomain, PublicKeyMaterial
-from hwcng.contract.specs import DecryptSpec, SignSpec
+from hwcng.contract.making import KeyMaker
+from hwcng.contract.material import DhDomain, DsaDomain, PrivateKeyMaterial, PublicKeyMaterial
+from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec, describe
 from hwcng.contract.usage import Usage
-from hwcng.errors import NTSTATUS, CngError, told
+from hwcng.errors import NTSTATUS, CngError, invalid_handle, invalid_parameter, not_supported, told
 from hwcng.forking import ProcessLock
-from hwcng.standards.curves import CURVES, Curve
+from hwcng.headers.bcrypt_h import BCRYPT_OPAQUE_KEY_BLOB, PaddingFlag
+from hwcng.headers.ncrypt_h import ExportPolicy
+from hwcng.standards.curves import Curve
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
     from cryptography.x509 import Certificate
 
-    from hwcng.attestation import Attestation
-    from hwcng.cng.symmetric_key import SymmetricKey
+    from hwcng.contract.attestation import Attestation
 
-__all__ = ["KeyPair", "create", "import_blob", "serves"]
+__all__ = ["KeyPair"]
 
 
-class KeyPair(StorableKey):
+class KeyPair(StorableKey, of=PrivateKey):
     """A key pair. Empty until `finalize`; a public key has no private half. Any number of threads may use one.
 
     requested_bits: the length that was asked for. allowed_usage: what the private half of an empty pair will be
@@ -105,12 +111,13 @@ class KeyPair(StorableKey):
         """What the private half may do, or will be made for."""
         if self._private is not None:
             return self._private.spec.usage
-        usage = self.family.usage(self.algorithm)
-        return usage if self.allowed_usage is None else usage & self.allowed_usage
+        return self.family.usage(self.algorithm) if self.allowed_usage is None else self.allowed_usage
 
     def _require_usage(self, usage: Usage, what: str) -> None:
         if self._private is not None and not self._private.spec.usage & usage:
-            raise not_supported(f"this {self.algorithm.name} key was not made to {what}")
+            raise not_supported(
+                f"this {self.algorithm.name} key was not made to {what}: use one whose Usage has {usage.name}"
+            )
 
     @property
     def has_private(self) -> bool:
@@ -119,6 +126,10 @@ class KeyPair(StorableKey):
     @property
     def exportable(self) -> bool:
         return bool(self.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
+
+    @classmethod
+    def of_token(cls, handle: AlgorithmHandle, key: PrivateKey) -> KeyPair:
+        return cls(handle).adopt(key.public, key)
 
     def in_token(self) -> PrivateKey:
         return self.private
@@ -187,6 +198,11 @@ class KeyPair(StorableKey):
         self.require_empty()
         self.private_value = value
 
+    def set_key_usage(self, flags: int) -> None:
+        """Key Usage of an empty pair: what of all that pairs of the algorithm can do it may do."""
+        self.require_empty()
+        self.allowed_usage = allowed_usage(flags, self.family.possible_usage(self.algorithm), self.algorithm)
+
     def set_export_policy(self, policy: int) -> None:
         self.require_empty()
         self.export_policy = check_export_policy(policy)
@@ -195,14 +211,57 @@ class KeyPair(StorableKey):
         """Has the token make the pair. Raises STATUS_INVALID_HANDLE the second time; a failure leaves it empty."""
         with self._finalizing.held():
             self.require_empty()
-            private = self.family.generate(self)
+            private = self.generate()
             self._private, self._public = private, private.public
             self.private_value = None
+
+    def request(self) -> PairRequest:
+        """What is asked for as long as the pair is empty."""
+        return PairRequest(
+            self.algorithm,
+            self.usage,
+            self.requested_bits,
+            self.curve,
+            self.parameter_set,
+            self.domain,
+            self.exportable,
+            self.private_value,
+        )
+
+    def spec_of(self, public: PublicKeyMaterial) -> PairSpec:
+        """What the token is asked for to take the pair of `public`."""
+        return self.family.spec(self.request(), public)
+
+    def unwrap(self, wrapped: Wrapped, maker: KeyMaker) -> PrivateKey:
+        """Has the token unwrap the private key that this empty pair is to be. Its curve, set or length is the key's."""
+        known = self.curve.name if self.curve is not None else ""
+        spec = PairSpec(self.family.kind, self.usage, curve=known, exportable=self.exportable)
+        private = maker.unwrap_pair(spec, wrapped.key, wrapped.octets, wrapped.wrap)
+        if private.spec.parameter_set not in ("", *self.algorithm.parameter_sets):
+            private.destroy()
+            raise invalid_parameter(f"the wrapped key is {describe(private.spec)}, none of {self.algorithm.name}")
+        return private
+
+    def parse(self, blob_type: str, blob: bytes) -> PublicKeyMaterial | PrivateKeyMaterial:
+        """The checked numbers of a blob. Raises STATUS_NOT_SUPPORTED for a blob type of another kind."""
+        self.family.blob_type(self.algorithm, blob_type)
+        return self.family.parse(self.request(), blob_type, blob)
+
+    def generate(self, maker: KeyMaker | None = None) -> PrivateKey:
+        """Has the token make the pair that this empty one asks for. maker: of its keys, None for one of the process."""
+        return self.family.generate(self.request(), maker or self.algorithm_handle.provider)
+
+    def know(self, public: PublicKeyMaterial) -> None:
+        """Takes over what an imported key says of itself."""
+        traits = self.family.traits(public)
+        if traits.curve is not None:
+            self.curve, self.curve_name = traits.curve, self.curve_name or traits.curve.name
+        self.parameter_set = traits.parameter_set or self.parameter_set
 
     def adopt(self, public: PublicKeyMaterial, private: PrivateKey | None) -> KeyPair:
         """Makes this empty pair the one that was imported."""
         self._private, self._public = private, public
-        self.family.adopt(self, public)
+        self.know(public)
         if private is not None:
             self.export_policy = int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG) if private.spec.exportable else 0
         return self
@@ -210,7 +269,7 @@ class KeyPair(StorableKey):
     def sign(self, padding_info: object, data: bytes, flags: int) -> bytes:
         """BCryptSignHash: RSA big-endian of modulus length; ECDSA and DSA r || s; ML-DSA as FIPS 204 has it."""
         self.public  # noqa: B018
-        return self.sign_as(self.family.sign_spec(self, padding_info, flags), data)
+        return self.sign_as(self.family.sign_spec(self.algorithm, padding_info, flags), data)
 
     def sign_as(self, spec: SignSpec, data: bytes) -> bytes:
         """`sign` in the words of the contract. A spec that is used again is prepared once."""
@@ -236,27 +295,36 @@ class KeyPair(StorableKey):
         if optional_oid and not flags & PaddingFlag.BCRYPT_PAD_PKCS1:
             raise invalid_parameter("BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID goes with BCRYPT_PAD_PKCS1")
         # As an int: the complement of an IntFlag has no undefined bits, and would let them pass.
-        spec = self.family.sign_spec(self, padding_info, flags & ~int(PaddingFlag.BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID))
+        spec = self.family.sign_spec(
+            self.algorithm, padding_info, flags & ~int(PaddingFlag.BCRYPT_PAD_PKCS1_OPTIONAL_HASH_OID)
+        )
         self.family.verify(public, spec, data, signature, optional_oid=optional_oid)
 
     def encrypt(self, plaintext: bytes, padding_info: object, flags: int) -> bytes:
         """BCryptEncrypt under the public half, on the host."""
-        self.public  # noqa: B018
-        return self.family.encrypt(self, plaintext, padding_info, flags)
+        public = self.public
+        return self.family.encrypt(public, self.family.decrypt_spec(self.algorithm, padding_info, flags), plaintext)
 
     @in_use
     def decrypt(self, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
         """BCryptDecrypt in the token. Every failure of padding is the same STATUS_INVALID_PARAMETER."""
         self.public  # noqa: B018
         self._require_usage(Usage.DECRYPT, "decrypt")
-        return self.family.decrypt(self, ciphertext, padding_info, flags)
+        return self._decrypted(self.family.decrypt_spec(self.algorithm, padding_info, flags), ciphertext)
 
     @in_use
     def decrypt_as(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         """`decrypt` in the words of the contract."""
         self.public  # noqa: B018
         self._require_usage(Usage.DECRYPT, "decrypt")
-        return self.family.decrypt_as(self, spec, ciphertext)
+        return self._decrypted(spec, ciphertext)
+
+    def _decrypted(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
+        if not self.algorithm.encrypts:
+            raise not_supported(f"{self.algorithm.name} keys do not encrypt")
+        private = self.private
+        self.family.check_ciphertext(private.public, ciphertext)
+        return private.decrypt(spec, ciphertext)
 
     @in_use
     def agree_with(self, peer: PublicKeyMaterial) -> AgreedSecret:
@@ -280,15 +348,21 @@ class KeyPair(StorableKey):
         return Secret(self.algorithm_handle, self._private.agree(theirs), group, self.family.field_bits(ours))
 
     def _is_for_both(self, peer: KeyPair) -> bool:
-        """Whether this is a stored key that its maker let sign and agree, as other software does, and `peer` agrees."""
-        may = self._private is not None and bool(self._private.spec.usage & Usage.DERIVE)
-        other = self.algorithm.family == peer.algorithm.family and peer.algorithm.agrees and not self.algorithm.agrees
-        return may and other
+        """Whether both agree, and one is a stored key that its maker let sign and agree, as other software does."""
+        if self.algorithm.family != peer.algorithm.family or (self.algorithm.agrees and peer.algorithm.agrees):
+            return False
+        return all(pair.algorithm.agrees or pair._signs_and_agrees for pair in (self, peer))
+
+    @property
+    def _signs_and_agrees(self) -> bool:
+        return self._private is not None and bool(self._private.spec.usage & Usage.DERIVE)
 
     def encapsulate(self) -> tuple[bytes, bytes]:
         """BCryptEncapsulate: the shared secret and the ciphertext that carries it."""
-        self.public  # noqa: B018
-        return self.family.encapsulate(self)
+        public = self.public
+        if self.family.ciphertext_length(public) is None:
+            raise not_supported(f"{self.algorithm.name} keys do not encapsulate")
+        return self.family.encapsulate(public, lambda: self.algorithm_handle.provider)
 
     @in_use
     def decapsulate(self, ciphertext: bytes) -> bytes:
@@ -307,8 +381,6 @@ class KeyPair(StorableKey):
         Raises as `decapsulate`, and STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER for an algorithm without keys of
         256 bits and for another provider.
         """
-        from hwcng.cng.making import resident_key
-
         private = self._decapsulating(ciphertext)
         provider = self.algorithm_handle.provider
         make = partial(private.decapsulate_key, ciphertext)
@@ -326,16 +398,23 @@ class KeyPair(StorableKey):
         return private
 
     @in_use
-    def export(self, blob_type: str) -> bytes:
-        """A public blob, or the token's own opaque one. Raises STATUS_NOT_SUPPORTED for private plaintext blobs."""
+    def export(self, blob_type: str, export_key: SymmetricKey | None = None) -> bytes:
+        """A public blob, the token's own opaque one, or the private key wrapped under `export_key`.
+
+        Raises STATUS_NOT_SUPPORTED for private plaintext blobs.
+        """
         public = self.public
+        if blob_type == AES_KWP_KEY_BLOB:
+            if export_key is None:
+                raise invalid_parameter(f"{blob_type} needs an AES key as hExportKey")
+            return self.private.wrapped_under(export_key.token_key)
         if blob_type == BCRYPT_OPAQUE_KEY_BLOB:
             return self.private.opaque()
         if self.family.blob_type(self.algorithm, blob_type).private:
             if self._private is None:
                 raise invalid_parameter("the key has no private half")
             raise not_supported(f"the private key stays in its token: {blob_type} would be its plaintext")
-        return self.family.build(self, public, blob_type)
+        return self.family.build(self.algorithm, public, blob_type)
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
@@ -401,50 +480,3 @@ class KeyPair(StorableKey):
                     self._release()
                 elif self._private is not None:
                     self._private.destroy()
-
-
-def _require_pairs(handle: AlgorithmHandle) -> None:
-    if not handle.algorithm.asymmetric:
-        raise not_supported(f"{handle.name} does not use key pairs")
-
-
-def create(handle: AlgorithmHandle, bits: int, flags: int = 0) -> KeyPair:
-    """BCryptGenerateKeyPair: an empty pair. Nothing reaches the token before `finalize`."""
-    _require_pairs(handle)
-    pair = KeyPair(handle, bits)
-    if flags & ~pair.family.generation_flags:
-        raise invalid_parameter(f"dwFlags {told(flags)} is not for {handle.name}")
-    pair.family.check_length(handle.algorithm, handle.curve, bits)
-    return pair
-
-
-def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes) -> KeyPair:
-    """BCryptImportKeyPair: a public key of the host, or a pair whose private half goes into the token."""
-    _require_pairs(handle)
-    pair = KeyPair(handle)
-    if blob_type == BCRYPT_OPAQUE_KEY_BLOB:
-        return _reload(pair, blob)
-    pair.family.blob_type(handle.algorithm, blob_type)
-    material = pair.family.parse(pair, blob_type, blob)
-    if isinstance(material, PublicKeyMaterial):
-        return pair.adopt(material, None)
-    private = handle.provider.import_pair(pair.family.spec(pair, material.public), material)
-    return pair.adopt(private.public, private)
-
-
-def _reload(pair: KeyPair, blob: bytes) -> KeyPair:
-    key = pair.algorithm_handle.provider.reload_opaque(blob, pin=pair.algorithm_handle.pin)
-    if isinstance(key, SecretKey) or not serves(pair, key):
-        key.destroy()
-        raise invalid_parameter(f"the opaque blob holds no {pair.algorithm.name} key")
-    return pair.adopt(key.public, key)
-
-
-def serves(pair: KeyPair, key: PrivateKey) -> bool:
-    """Whether a token's key is one of the algorithm of the empty `pair`."""
-    return (
-        key.spec.kind == pair.family.kind
-        and not pair.family.usage(pair.algorithm) & ~key.spec.usage
-        and pair.curve in (None, CURVES.get(key.spec.curve))
-        and key.spec.parameter_set in ("", *pair.algorithm.parameter_sets)
-    )

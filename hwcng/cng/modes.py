@@ -9,41 +9,72 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from hwcng.cng.algorithm import Algorithm
 from hwcng.contract.keys import AeadVerb, CipherVerb, SecretKey
 from hwcng.contract.usage import CipherMode
 from hwcng.errors import CngError, invalid_parameter
+from hwcng.headers.bcrypt_h import (
+    BCRYPT_CHAIN_MODE_CBC,
+    BCRYPT_CHAIN_MODE_CCM,
+    BCRYPT_CHAIN_MODE_ECB,
+    BCRYPT_CHAIN_MODE_GCM,
+)
 
-__all__ = ["KeyMode"]
+__all__ = ["CFB8_UNIT", "MODES", "KeyMode", "Mode", "cfb_mode", "cipher_mode"]
+
+CFB8_UNIT = 1
+"""Bytes of a segment."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Takes:
-    """record: a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO. iv: a pbIV. padding: BCRYPT_BLOCK_PADDING. whole_blocks: nothing
-    else without that.
+class Mode:
+    """chaining_mode: by which keys are set to it, where one name tells it. algorithm: whose only mode it is. block: of
+    CFB in segments of whole blocks, their bytes. nonces, tags: the lengths in bytes that a
+    BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO may have, empty where the mode takes no record. iv: whether it takes a pbIV,
+    padding: BCRYPT_BLOCK_PADDING; whole_blocks: nothing else without that.
     """
 
-    record: bool = False
+    chaining_mode: str = ""
+    algorithm: str = ""
+    block: int = 0
+    nonces: range = range(0)
+    tags: range = range(0)
     iv: bool = False
     padding: bool = False
     whole_blocks: bool = False
 
+    @property
+    def record(self) -> bool:
+        return bool(self.tags)
 
-_AEAD = _Takes(record=True)
-_CFB = _Takes(iv=True, padding=True)
-_TAKES: Mapping[CipherMode, _Takes] = MappingProxyType(
+
+MODES: Mapping[CipherMode, Mode] = MappingProxyType(
     {
-        CipherMode.ECB: _Takes(padding=True, whole_blocks=True),
-        CipherMode.CBC: _Takes(iv=True, padding=True, whole_blocks=True),
-        CipherMode.CFB8: _CFB,
-        CipherMode.CFB64: _CFB,
-        CipherMode.CFB128: _CFB,
-        CipherMode.GCM: _AEAD,
-        CipherMode.CCM: _AEAD,
-        CipherMode.POLY1305: _AEAD,
-        CipherMode.XTS: _Takes(iv=True),
-        CipherMode.STREAM: _Takes(),
+        CipherMode.ECB: Mode(BCRYPT_CHAIN_MODE_ECB, padding=True, whole_blocks=True),
+        CipherMode.CBC: Mode(BCRYPT_CHAIN_MODE_CBC, iv=True, padding=True, whole_blocks=True),
+        CipherMode.CFB8: Mode(iv=True, padding=True),
+        CipherMode.CFB64: Mode(block=8, iv=True, padding=True),
+        CipherMode.CFB128: Mode(block=16, iv=True, padding=True),
+        CipherMode.GCM: Mode(BCRYPT_CHAIN_MODE_GCM, nonces=range(12, 13), tags=range(12, 17)),
+        CipherMode.CCM: Mode(BCRYPT_CHAIN_MODE_CCM, nonces=range(7, 14), tags=range(4, 17, 2)),
+        CipherMode.POLY1305: Mode(algorithm="CHACHA20_POLY1305", nonces=range(12, 13), tags=range(16, 17)),
+        CipherMode.XTS: Mode(algorithm="XTS-AES", iv=True),
+        CipherMode.STREAM: Mode(algorithm="RC4"),
     }
 )
+_BY_CHAINING_MODE = {row.chaining_mode: mode for mode, row in MODES.items() if row.chaining_mode}
+_BY_ALGORITHM = {row.algorithm: mode for mode, row in MODES.items() if row.algorithm}
+_BY_BLOCK = {row.block: mode for mode, row in MODES.items() if row.block}
+
+
+def cipher_mode(algorithm: Algorithm, chaining_mode: str | None) -> CipherMode | None:
+    """The mode that a chaining mode is; None for CFB, whose segment is a property of the key, and for no cipher."""
+    return _BY_ALGORITHM.get(algorithm.name) or _BY_CHAINING_MODE.get(chaining_mode or "")
+
+
+def cfb_mode(segment: int, block: int) -> CipherMode:
+    """CFB in segments of one byte or of a whole block, in bytes."""
+    return CipherMode.CFB8 if segment == CFB8_UNIT else _BY_BLOCK[block]
 
 
 class KeyMode:
@@ -60,7 +91,9 @@ class KeyMode:
         "chaining_mode",
         "key",
         "mode",
+        "nonces",
         "segment",
+        "tags",
         "takes_iv",
         "takes_padding",
         "takes_record",
@@ -68,7 +101,7 @@ class KeyMode:
     )
 
     def __init__(self, key: SecretKey, mode: CipherMode, chaining_mode: str | None, segment: int) -> None:
-        takes = _TAKES[mode]
+        takes = MODES[mode]
         self.key = key
         self.mode = mode
         self.chaining_mode = chaining_mode
@@ -77,6 +110,8 @@ class KeyMode:
         self.takes_iv = takes.iv
         self.takes_padding = takes.padding
         self.whole_blocks = takes.whole_blocks
+        self.nonces = takes.nonces
+        self.tags = takes.tags
         self._encipher: CipherVerb | None = None
         self._decipher: CipherVerb | None = None
         self._sealings: dict[int, AeadVerb] = {}

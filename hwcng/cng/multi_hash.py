@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from hwcng.arguments import Octets, holding, number, octets
 from hwcng.cng import hashing
 from hwcng.cng.algorithm_handle import AlgorithmHandle
-from hwcng.cng.algorithm_table import Interface
-from hwcng.cng.handles import Handle, invalid_handle, invalid_parameter, not_supported
+from hwcng.cng.handles import Handle
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.symmetric_key import SymmetricKey
-from hwcng.errors import CngError
+from hwcng.errors import CngError, invalid_handle, invalid_parameter, not_supported
+from hwcng.headers.bcrypt_h import BCRYPT_HASH_OPERATION_FINISH_HASH, BCRYPT_HASH_OPERATION_HASH_DATA, Interface
 from hwcng.headers.records import BCRYPT_MULTI_HASH_OPERATION, BCRYPT_MULTI_OBJECT_LENGTH_STRUCT
 
 __all__ = ["MultiHash", "create", "object_lengths"]
 
-HASH_DATA = 1
-FINISH_HASH = 2
 MOST_HASHES = 1 << 16
 _PER_OBJECT = 64
 
@@ -66,10 +64,10 @@ class MultiHash(Handle):
         if running.finished:
             raise invalid_handle(f"hash {operation.iHash} is finished")
         kind = number(operation.hashOperation, "hashOperation")
-        if kind == FINISH_HASH:
+        if kind == BCRYPT_HASH_OPERATION_FINISH_HASH:
             _check_room(operation, running.digest_length)
             return running, None
-        if kind != HASH_DATA:
+        if kind != BCRYPT_HASH_OPERATION_HASH_DATA:
             raise invalid_parameter(f"hashOperation {kind} is neither HASH_DATA nor FINISH_HASH")
         data = b"" if operation.pbBuffer is None else octets(operation.pbBuffer, "pbBuffer")
         if operation.cbBuffer is None:

@@ -7,27 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwcng.arguments import Octets, number, octets, optional_octets
+from hwcng.arguments import LARGEST_DWORD, Octets, number, optional_octets
 from hwcng.errors import invalid_parameter
+from hwcng.headers.bcrypt_h import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION
 
 __all__ = [
     "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO",
-    "BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION",
     "BCRYPT_INIT_AUTH_MODE_INFO",
-    "BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG",
-    "BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG",
     "BCRYPT_OAEP_PADDING_INFO",
     "BCRYPT_PKCS1_PADDING_INFO",
     "BCRYPT_PQDSA_PADDING_INFO",
     "BCRYPT_PSS_PADDING_INFO",
-    "Octets",
+    "NCRYPT_CIPHER_PADDING_INFO",
 ]
 
-BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG = 0x1
-BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG = 0x2
 
 _DEFAULT_TAG_LENGTH = 16
-BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION = 1
 _SIZE_OF_INFO = 88
 _FIELDS_OF_INFO = ("pbNonce", "pbAuthData", "pbTag", "cbTag", "pbMacContext", "dwFlags", "cbAAD", "cbData")
 
@@ -190,15 +185,17 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
 
     def nonce(self) -> bytes:
         """pbNonce. Raises STATUS_INVALID_PARAMETER where it is no buffer or shorter than cbNonce, as those below do."""
-        if self._cbNonce is None and self.pbNonce is not None:
-            return octets(self.pbNonce, "pbNonce")
-        return _counted(self.pbNonce, self._cbNonce, "Nonce")
+        given = self.pbNonce
+        if type(given) is bytes and self._cbNonce is None and len(given) <= LARGEST_DWORD:
+            return given
+        return _counted(given, self._cbNonce, "Nonce")
 
     def authenticated_data(self) -> bytes:
         """pbAuthData."""
-        if self._cbAuthData is None and self.pbAuthData is not None:
-            return octets(self.pbAuthData, "pbAuthData")
-        return _counted(self.pbAuthData, self._cbAuthData, "AuthData")
+        given = self.pbAuthData
+        if type(given) is bytes and self._cbAuthData is None and len(given) <= LARGEST_DWORD:
+            return given
+        return _counted(given, self._cbAuthData, "AuthData")
 
     def mac_context(self) -> bytes:
         """pbMacContext."""
@@ -214,8 +211,10 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
     def tag_length(self) -> int:
         """cbTag. Raises STATUS_INVALID_PARAMETER where it is no length."""
         given = self._cbTag
-        if given is None and self.pbTag is None:
+        if given is None and (self.pbTag is None or type(self.pbTag) is bytes):
             return _DEFAULT_TAG_LENGTH
+        if type(given) is int and 0 <= given <= LARGEST_DWORD:
+            return given
         return number(self.cbTag if given is None else given, "cbTag")
 
     def _writable_tag(self) -> memoryview | None:
@@ -231,21 +230,27 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
             raise invalid_parameter(f"pbTag has {len(tag)} bytes, cbTag asks for {self.tag_length}")
         return tag[: self.tag_length]
 
-    def check_tag_buffer(self) -> None:
-        """Raises STATUS_INVALID_PARAMETER where a writable pbTag is shorter than cbTag. For use before encryption."""
-        if self.pbTag is None:
-            return
-        tag = self._writable_tag()
-        if tag is not None and len(tag) < self.tag_length:
+    def check_tag_buffer(self) -> memoryview | None:
+        """A writable pbTag, None where the tag of an encryption is handed over as bytes. For use before it.
+
+        Raises STATUS_INVALID_PARAMETER where it is shorter than cbTag.
+        """
+        given = self.pbTag
+        if given is None or type(given) is bytes:
+            return None
+        tag = memoryview(given) if type(given) is bytearray else self._tag()
+        if tag.readonly:
+            return None
+        if len(tag) < self.tag_length:
             raise invalid_parameter(f"pbTag has room for {len(tag)} bytes, cbTag asks for {self.tag_length}")
+        return tag
 
     def store_tag(self, tag: bytes) -> None:
         """Hands over the tag of an encryption: into a writable pbTag, else as bytes in pbTag.
 
         Raises STATUS_INVALID_PARAMETER where a writable pbTag is shorter than cbTag.
         """
-        self.check_tag_buffer()
-        buffer = None if self.pbTag is None else self._writable_tag()
+        buffer = self.check_tag_buffer()
         if buffer is None:
             self.pbTag = tag
         else:
@@ -266,3 +271,17 @@ def BCRYPT_INIT_AUTH_MODE_INFO(
 
 
 _FRESH = BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO()
+
+
+@dataclass(slots=True)
+class NCRYPT_CIPHER_PADDING_INFO:
+    """How a symmetric key encrypts, with NCRYPT_PAD_CIPHER_FLAG.
+
+    dwFlags: NCRYPT_CIPHER_NO_PADDING_FLAG; NCRYPT_CIPHER_BLOCK_PADDING_FLAG; NCRYPT_CIPHER_OTHER_PADDING_FLAG for GCM
+    and CCM, whose record is pbOtherInfo. pbIV: one block, updated in place where it is writable; None for the running
+    IV of the key.
+    """
+
+    dwFlags: int = 0
+    pbIV: Octets | None = None
+    pbOtherInfo: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO | None = None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from hwcng.cng.handles import invalid_parameter, not_supported
-from hwcng.contract.material import DsaPublicKey, EcPublicKey, PublicKeyMaterial, RsaPublicKey
-from hwcng.hostcrypto.finite_field import check_dsa
-from hwcng.hostcrypto.host_keys import host_key, public_material
-from hwcng.hostcrypto.rsa import check_public
-from hwcng.standards.curves import CURVES
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.errors import invalid_parameter, not_supported
+from hwcng.hostcrypto.host_keys import host_key, host_kind_of, public_material
 
 __all__ = ["build", "parse"]
 
@@ -16,16 +13,12 @@ def build(public: PublicKeyMaterial) -> bytes:
     """The DER of a public key. Raises STATUS_NOT_SUPPORTED for a kind that has none here."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    if not isinstance(public, (RsaPublicKey, DsaPublicKey, EcPublicKey)) or _montgomery(public):
-        raise not_supported("a SubjectPublicKeyInfo is made of RSA, DSA and EC keys")
+    if not host_kind_of(public).spki:
+        raise not_supported("no SubjectPublicKeyInfo is made of such keys")
     return host_key(public).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _montgomery(public: PublicKeyMaterial) -> bool:
-    return isinstance(public, EcPublicKey) and CURVES[public.curve].montgomery
-
-
-def parse(info: bytes) -> RsaPublicKey | DsaPublicKey | EcPublicKey:
+def parse(info: bytes) -> PublicKeyMaterial:
     """The checked key of a DER. Raises STATUS_INVALID_PARAMETER for what is none, STATUS_NOT_SUPPORTED for a kind that
     is not read.
     """
@@ -39,12 +32,8 @@ def parse(info: bytes) -> RsaPublicKey | DsaPublicKey | EcPublicKey:
     except ValueError:
         raise invalid_parameter("there is no DER of a SubjectPublicKeyInfo") from None
     public = public_material(key)
-    if isinstance(public, RsaPublicKey):
-        check_public(public)
-        return public
-    if isinstance(public, DsaPublicKey):
-        check_dsa(public)
-        return public
-    if isinstance(public, EcPublicKey) and not _montgomery(public):
-        return public
-    raise not_supported("a SubjectPublicKeyInfo is read of RSA, DSA and EC keys")
+    kind = host_kind_of(public)
+    if not kind.spki:
+        raise not_supported("no SubjectPublicKeyInfo of such keys is read")
+    kind.check(public)
+    return public

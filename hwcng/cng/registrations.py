@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from hwcng.cng.algorithm_table import ALGORITHMS, Algorithm
+from hwcng.cng.algorithm import Algorithm
+from hwcng.cng.algorithm_table import ALGORITHMS
+from hwcng.contract.implementations import Implementations
 from hwcng.contract.usage import Support
 from hwcng.errors import CngError
+from hwcng.headers.bcrypt_h import MS_PRIMITIVE_PROVIDER
 from hwcng.headers.records import CRYPT_PROVIDER_REF
-from hwcng.providers.registry import MS_PRIMITIVE_PROVIDER, configured_names, resolve_implementation
 
 __all__ = ["fips_mode", "provider_names", "providers_of", "resolved"]
 
@@ -35,27 +37,34 @@ def fips_mode() -> bool:
     return told.strip().lower() not in _FALSE
 
 
-def provider_names() -> list[str]:
+def provider_names(known: Implementations) -> list[str]:
     """What pszImplementation may be: the default provider's name, then those that the configuration gives."""
-    return list(dict.fromkeys((MS_PRIMITIVE_PROVIDER, *configured_names())))
+    return list(dict.fromkeys((MS_PRIMITIVE_PROVIDER, *known.configured_names())))
 
 
-def _has(name: str, algorithm: Algorithm) -> bool:
+def _has(name: str, algorithm: Algorithm, known: Implementations) -> bool:
     if algorithm.hash_function is not None:
         return algorithm.hash_function.available
     try:
-        return resolve_implementation(name).offers(algorithm.offered_as, algorithm.curve) is not Support.REFUSED
+        provider = known.resolve_implementation(name)
+        return provider.offers(algorithm.offered_as, algorithm.curve) is not Support.REFUSED
     except CngError:
         return False
 
 
-def providers_of(algorithm: Algorithm) -> Iterator[str]:
+def providers_of(algorithm: Algorithm, known: Implementations) -> Iterator[str]:
     """The names of the providers that have an algorithm. Each is opened for it; one that does not open has none."""
-    return (name for name in provider_names() if _has(name, algorithm))
+    return (name for name in provider_names(known) if _has(name, algorithm, known))
 
 
 def resolved(
-    interface: int, function: str | None, provider: str | None, *, all_functions: bool, all_providers: bool
+    known: Implementations,
+    interface: int,
+    function: str | None,
+    provider: str | None,
+    *,
+    all_functions: bool,
+    all_providers: bool,
 ) -> list[CRYPT_PROVIDER_REF]:
     """The algorithms of the providers that the three let through. interface: 0 for any. all_functions, all_providers:
     not only the first one, of each algorithm.
@@ -65,7 +74,7 @@ def resolved(
         classes = [kind for kind in algorithm.interfaces if interface in (0, kind)]
         if not classes or function not in (None, algorithm.name):
             continue
-        names = (name for name in providers_of(algorithm) if provider in (None, name))
+        names = (name for name in providers_of(algorithm, known) if provider in (None, name))
         for name in names if all_providers else islice(names, 1):
             found.extend(CRYPT_PROVIDER_REF(int(kind), algorithm.name, name) for kind in classes)
         if found and not all_functions:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from hwcng.cng.handles import Handle, in_use, not_supported
+from hwcng.arguments import authorization
+from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.handles import Handle, in_use
+from hwcng.cng.stored_algorithm import handle_of_spec
 from hwcng.contract.key_names import check_key_name
 from hwcng.contract.keys import PrivateKey, SecretKey
-from hwcng.errors import HRESULT, CngError, told
+from hwcng.contract.provider import Provider
+from hwcng.errors import HRESULT, CngError, not_supported, told
 from hwcng.forking import ProcessLock
 
-if TYPE_CHECKING:
-    from hwcng.cng.algorithm_handle import AlgorithmHandle
-
-__all__ = ["StorableKey"]
+__all__ = ["StorableKey", "of_token", "open_named"]
 
 K = TypeVar("K", bound="StorableKey")
+
+_OF_TOKEN_KEYS: dict[type[SecretKey | PrivateKey], type[StorableKey]] = {}
 
 
 class _Opening:
@@ -39,6 +42,22 @@ class StorableKey(Handle):
     name: str | None = None
     _uri: str | None = None
     _opening: _Opening | None = None
+    token_kind: ClassVar[type[SecretKey | PrivateKey]]
+    """The token's keys that the class stands for."""
+    reopen: ClassVar[Callable[[str, str], StorableKey]]
+    """Makes a key of the name of its class and its URI; `hwcng.named_keys` sets it."""
+
+    def __init_subclass__(cls, *, of: type[SecretKey | PrivateKey] | None = None) -> None:
+        """of: the token's keys that the class stands for."""
+        super().__init_subclass__()
+        if of is not None:
+            cls.token_kind = of
+            _OF_TOKEN_KEYS[of] = cls
+
+    @classmethod
+    @abc.abstractmethod
+    def of_token(cls, handle: AlgorithmHandle, key: Any) -> StorableKey:
+        """The object of a token's key."""
 
     @classmethod
     def unopened(cls: type[K], uri: str, name: str, open_key: Callable[[str], StorableKey]) -> K:
@@ -88,7 +107,7 @@ class StorableKey(Handle):
     def take(self, key: SecretKey | PrivateKey) -> SecretKey | PrivateKey:
         """Goes on with another opening of the same token key; returns the one before."""
 
-    def authorize(self, pin: str) -> None:
+    def authorize(self, pin: str | bytes) -> None:
         """Opens the named key once more, with the PIN of its own, and goes on with that. Which PIN is right, a TPM
         tells at the key's first use; a PKCS#11 token was logged in to when it was opened, and asks for no other.
 
@@ -98,6 +117,12 @@ class StorableKey(Handle):
         if self.name is None:
             raise not_supported("a key without a name gets its PIN when it is imported: set it on the provider handle")
         self.take(self.algorithm_handle.provider.open_key(self.name, pin=pin)).destroy()
+
+    @in_use
+    def change_pin(self, pin: str | bytes) -> None:
+        """Gives the key another PIN of its own, "" for none: `SecretKey.change_pin`. A str is UTF-8."""
+        self.require_alive()
+        self.in_token().change_pin(authorization(pin, "pin"))
 
     @property
     def uri(self) -> str:
@@ -124,20 +149,16 @@ class StorableKey(Handle):
         Raises NTE_EXISTS for a name that is taken, NTE_INVALID_PARAMETER for one that cannot be, STATUS_INVALID_HANDLE
         for a destroyed or an empty key, STATUS_INVALID_PARAMETER for a public one.
         """
-        from hwcng.cng import naming
-
         self.require_alive()
         name = check_key_name(name)
         stored = self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace)
-        return cast(K, naming.handle_of(self.algorithm_handle.provider, stored, name))
+        return cast(K, of_token(self.algorithm_handle.provider, stored, name))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from hwcng.named_keys import unopened_key
-
         self.require_alive()
         if self.name is None:
             raise not_supported(f"this {self.algorithm_handle.name} key cannot be pickled: {self._why_not_to_pickle()}")
-        return unopened_key, (type(self).__name__, self.uri)
+        return StorableKey.reopen, (type(self).__name__, self.uri)
 
     def _repr_unopened(self) -> str:
         return f"<{type(self).__name__} {self.uri}{' not opened yet' if self.alive else ' destroyed'}>"
@@ -149,14 +170,30 @@ class StorableKey(Handle):
         )
 
     def __copy__(self: K) -> K:
-        from hwcng.cng import naming
-
         self.require_alive()
         if self.name is None:
             raise not_supported("a key without a name is not copied: BCryptDuplicateKey duplicates symmetric keys")
         if self._opening is not None:
             return type(self).unopened(self.uri, self.name, self._opening.open_key)
-        return cast(K, naming.open_named(self.algorithm_handle.provider, self.name))
+        return cast(K, open_named(self.algorithm_handle.provider, self.name))
 
     def __deepcopy__(self: K, memo: dict[int, Any]) -> K:
         return self.__copy__()
+
+
+def of_token(provider: Provider, key: SecretKey | PrivateKey, name: str | None) -> StorableKey:
+    """A key of `provider`, which keeps it under `name` where that is not None, as an object of its own."""
+    kind = next(kind for token_kind, kind in _OF_TOKEN_KEYS.items() if isinstance(key, token_kind))
+    made = kind.of_token(handle_of_spec(provider, key.spec), key)
+    made.name = name
+    return made
+
+
+def open_named(provider: Provider, name: str, *, pin: str | bytes | None = None) -> StorableKey:
+    """The key that `provider` keeps under a name, told by what it is. pin: the key's own, where it has one."""
+    key = provider.open_key(name, pin=pin)
+    try:
+        return of_token(provider, key, key.name or name)
+    except BaseException:
+        key.destroy()
+        raise

@@ -9,53 +9,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from hwcng.arguments import Octets, holding, octets
-from hwcng.cng import aead
-from hwcng.cng.algorithm_handle import AlgorithmHandle, ExportPolicy, check_chaining_mode, cipher_mode
-from hwcng.cng.blobs import (
-    BCRYPT_AES_WRAP_KEY_BLOB,
-    BCRYPT_KEY_DATA_BLOB,
-    BCRYPT_OPAQUE_KEY_BLOB,
-    parse_key_data,
-)
+from hwcng.cng import aead, wrapped_key
+from hwcng.cng.algorithm_handle import AlgorithmHandle, check_chaining_mode
+from hwcng.cng.blobs.symmetric import parse_key_data
+from hwcng.cng.blobs.wrapped import WRAPPED_BLOBS
 from hwcng.cng.cipher_specs import CIPHER_USAGE, require_length, require_own_length, spec_of, usage_of
-from hwcng.cng.handles import (
-    attest,
-    in_use,
-    invalid_handle,
-    invalid_parameter,
-    no_handle,
-    not_supported,
-    told_handle,
-)
-from hwcng.cng.modes import KeyMode
+from hwcng.cng.handles import attest, in_use
+from hwcng.cng.modes import CFB8_UNIT, KeyMode, cfb_mode, cipher_mode
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
 from hwcng.cng.storable_key import StorableKey
+from hwcng.cng.wrapped_key import Wrapped
 from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.making import KeyMaker
 from hwcng.contract.specs import CipherSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
-from hwcng.errors import NTSTATUS, CngError, told
+from hwcng.errors import NTSTATUS, CngError, invalid_handle, invalid_parameter, not_supported, told
 from hwcng.forking import ProcessLock
+from hwcng.headers.bcrypt_h import BCRYPT_AES_WRAP_KEY_BLOB, BCRYPT_KEY_DATA_BLOB, BCRYPT_OPAQUE_KEY_BLOB
+from hwcng.headers.ncrypt_h import ExportPolicy
 from hwcng.hostcrypto.modes import pad, unpad
 
 if TYPE_CHECKING:
-    from hwcng.attestation import Attestation
+    from hwcng.contract.attestation import Attestation
 
-__all__ = ["CIPHER_USAGE", "SymmetricKey", "generate", "import_blob", "import_secret", "made", "check_effective_bits"]
+__all__ = [
+    "CIPHER_USAGE",
+    "SymmetricKey",
+    "check_effective_bits",
+    "generate",
+    "import_blob",
+    "import_secret",
+    "import_wrapped",
+    "made",
+]
 
-SMALLEST_WRAPPED_KEY = 24
-WRAP_OVERHEAD = 8
-CFB8_UNIT = 1
-CFB_MODES = {8: CipherMode.CFB64, 16: CipherMode.CFB128}
 EFFECTIVE_BITS = range(1, 1025)
 SHORT_UNIT_NUMBER = 8
 LARGEST_UNIT_BLOCKS = 1 << 20
 """SP 800-38E, section 4."""
 
 
-class SymmetricKey(StorableKey):
+class SymmetricKey(StorableKey, of=SecretKey):
     """A cipher's key. Any number of threads may use one; calls without an IV take their turn at the running one.
 
     message_block_length: bytes of a CFB segment, or of an XTS data unit, 0 until it is set. stream_offset: bytes of the
@@ -109,6 +107,10 @@ class SymmetricKey(StorableKey):
     def export_policy(self) -> int:
         return int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG) if self.token_key.spec.exportable else 0
 
+    @classmethod
+    def of_token(cls, handle: AlgorithmHandle, key: SecretKey) -> SymmetricKey:
+        return SymmetricKey(handle, key, None, chaining_mode=handle.chaining_mode)
+
     def in_token(self) -> SecretKey:
         return self.token_key
 
@@ -151,9 +153,7 @@ class SymmetricKey(StorableKey):
     def _mode_of(self, chaining_mode: str | None, segment: int) -> CipherMode | None:
         if chaining_mode is None:
             return None
-        if (known := cipher_mode(self.algorithm, chaining_mode)) is not None:
-            return known
-        return CipherMode.CFB8 if segment == CFB8_UNIT else CFB_MODES[self.block]
+        return cipher_mode(self.algorithm, chaining_mode) or cfb_mode(segment, self.block)
 
     def set_message_block_length(self, length: int) -> None:
         """length in bytes: of a CFB segment, 1 or the block's; of an XTS data unit, 16 to 2 ** 24.
@@ -412,8 +412,13 @@ def check_effective_bits(name: str, bits: int) -> int:
     return bits
 
 
-def import_secret(handle: AlgorithmHandle, secret: bytes, key_object: Octets | None) -> SymmetricKey:
-    """BCryptGenerateSymmetricKey: a key of the caller's bytes. Excess over the longest key is cut off."""
+def import_secret(
+    handle: AlgorithmHandle, secret: bytes, key_object: Octets | None, maker: KeyMaker | None = None
+) -> SymmetricKey:
+    """BCryptGenerateSymmetricKey: a key of the caller's bytes. Excess over the longest key is cut off.
+
+    maker: what takes it in under a name; None: the provider.
+    """
     _require_cipher(handle)
     longest = handle.algorithm.key_lengths.dwMaxLength // 8 if handle.algorithm.key_lengths else 0
     value = secret[:longest]
@@ -422,7 +427,8 @@ def import_secret(handle: AlgorithmHandle, secret: bytes, key_object: Octets | N
     if handle.name == SecretFamily.XTS.value and value[:half] == value[half:]:
         raise invalid_parameter("the two keys of XTS-AES must differ")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        return _cipher_key(handle, handle.provider.import_secret(spec_of(handle, 8 * len(value)), value), held)
+        spec = spec_of(handle, 8 * len(value))
+        return _cipher_key(handle, (maker or handle.provider).import_secret(spec, value), held)
 
 
 def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object: Octets | None) -> SymmetricKey:
@@ -439,6 +445,16 @@ def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object
         return key
 
 
+def generate_named(handle: AlgorithmHandle, bits: int, maker: KeyMaker) -> SecretKey:
+    """A cipher key for all that such keys can do, which `maker` has the token make under a name. bits: its length."""
+    if not handle.alive:
+        raise invalid_handle("the algorithm handle is closed")
+    _require_cipher(handle)
+    require_length(handle, bits)
+    effective = handle.effective_bits if handle.effective_bits != bits else 0
+    return maker.generate_secret(replace(spec_of(handle, bits), effective_bits=effective or 0))
+
+
 def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
     """A cipher key that `make` brings about in the token."""
     _require_cipher(handle)
@@ -450,33 +466,28 @@ def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], Secret
 def import_blob(
     handle: AlgorithmHandle, import_key: object, blob_type: str, blob: bytes, key_object: Octets | None
 ) -> SymmetricKey:
-    """BCryptImportKey: KeyDataBlob, Rfc3565KeyWrapBlob under `import_key`, or OpaqueKeyBlob."""
+    """BCryptImportKey: KeyDataBlob, a wrapped key that `import_key` unwraps, or OpaqueKeyBlob."""
     if blob_type == BCRYPT_KEY_DATA_BLOB:
         _require_cipher(handle)
         return import_secret(handle, parse_key_data(blob).key, key_object)
-    if blob_type == BCRYPT_AES_WRAP_KEY_BLOB:
+    if blob_type in WRAPPED_BLOBS:
         _require_cipher(handle)
-        return _unwrap(handle, import_key, blob, key_object)
+        return import_wrapped(handle, wrapped_key.read(import_key, blob_type, blob, handle.provider), key_object)
     if blob_type == BCRYPT_OPAQUE_KEY_BLOB:
         _require_cipher(handle)
         return _reload(handle, blob, key_object)
     raise not_supported(f"{told(blob_type)} is not a blob type of symmetric keys")
 
 
-def _unwrap(handle: AlgorithmHandle, import_key: object, blob: bytes, key_object: Octets | None) -> SymmetricKey:
-    if no_handle(import_key):
-        raise invalid_parameter(f"{BCRYPT_AES_WRAP_KEY_BLOB} needs an AES key as hImportKey")
-    if not isinstance(import_key, SymmetricKey) or not import_key.alive:
-        raise invalid_handle(told_handle(import_key, "hImportKey", SymmetricKey.called, of_bcrypt=True))
-    require_wrapping_key(import_key, handle.provider)
-    if len(blob) < SMALLEST_WRAPPED_KEY or len(blob) % WRAP_OVERHEAD:
-        raise invalid_parameter(f"a wrapped key has whole 8-byte blocks, 24 bytes at least; {len(blob)} bytes given")
-    bits = 8 * (len(blob) - WRAP_OVERHEAD)
-    require_length(handle, bits)
+def import_wrapped(
+    handle: AlgorithmHandle, wrapped: Wrapped, key_object: Octets | None, maker: KeyMaker | None = None
+) -> SymmetricKey:
+    """A key that comes wrapped. maker: what takes it in under a name; None: the provider."""
+    bits = wrapped_key.key_bits(handle.algorithm, wrapped)
     require_own_length(handle, bits)
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        token_key = handle.provider.unwrap_secret(spec_of(handle, bits), import_key.token_key, blob)
-        return _cipher_key(handle, token_key, held)
+        unwrap = (maker or handle.provider).unwrap_secret
+        return _cipher_key(handle, unwrap(spec_of(handle, bits), wrapped.key, wrapped.octets, wrapped.wrap), held)
 
 
 def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> SymmetricKey:

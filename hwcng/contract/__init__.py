@@ -5,119 +5,53 @@ A backend knows keys and verbs on typed specs, and nothing of CNG's state machin
 
 from __future__ import annotations
 
+from hwcng.contract import material, specs
 from hwcng.contract.attestation import Attestable, Attestation, AttestedKey, Origin
+from hwcng.contract.backend import Backend
 from hwcng.contract.capabilities import Capabilities, TokenInfo
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.key_names import LONGEST_NAME, LONGEST_NAME_OCTETS, check_key_name, is_key_name, no_such_key
 from hwcng.contract.keys import NOT_EXPORTABLE, AgreedSecret, KeyingMaterial, OfThisProcess, PrivateKey, SecretKey
-from hwcng.contract.material import (
-    DhDomain,
-    DhPrivateKey,
-    DhPublicKey,
-    DsaDomain,
-    DsaPrivateKey,
-    DsaPublicKey,
-    EcPrivateKey,
-    EcPublicKey,
-    MlDsaPrivateKey,
-    MlDsaPublicKey,
-    MlKemPrivateKey,
-    MlKemPublicKey,
-    PrivateKeyMaterial,
-    PublicKeyMaterial,
-    RsaPrivateKey,
-    RsaPublicKey,
-)
-from hwcng.contract.provider import KeyRecord, Provider, TokenAddress
-from hwcng.contract.specs import (
-    AeadSpec,
-    CipherSpec,
-    CmacSpec,
-    CounterKdfSpec,
-    DecryptSpec,
-    DigestKdfSpec,
-    DsaSpec,
-    EcdsaSpec,
-    GmacSpec,
-    HkdfSpec,
-    HmacSpec,
-    KdfSpec,
-    MacSpec,
-    MlDsaSpec,
-    PairSpec,
-    RsaOaepSpec,
-    RsaPkcs1DecryptSpec,
-    RsaPkcs1SignSpec,
-    RsaPssSpec,
-    RsaRawSpec,
-    SecretSpec,
-    SignSpec,
-)
+from hwcng.contract.making import KeyMaker
+from hwcng.contract.material import *  # noqa: F403
+from hwcng.contract.pins import Pin, checked_pin, pin_value
+from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.provider_uri import ProviderUri
+from hwcng.contract.specs import *  # noqa: F403
 from hwcng.contract.usage import WEAK_ALGORITHMS, CipherMode, SecretFamily, Support, Usage
 
 __all__ = [
-    "AeadSpec",
     "AgreedSecret",
     "Attestable",
     "Attestation",
     "AttestedKey",
+    "Backend",
     "Capabilities",
     "CipherMode",
-    "CipherSpec",
-    "CmacSpec",
-    "CounterKdfSpec",
-    "DecryptSpec",
-    "DhDomain",
-    "DhPrivateKey",
-    "DhPublicKey",
-    "DigestKdfSpec",
-    "DsaDomain",
-    "DsaPrivateKey",
-    "DsaPublicKey",
-    "DsaSpec",
-    "EcPrivateKey",
-    "EcPublicKey",
-    "EcdsaSpec",
     "EffectiveLength",
-    "GmacSpec",
-    "HkdfSpec",
-    "HmacSpec",
-    "KdfSpec",
+    "KeyMaker",
     "KeyRecord",
     "KeyingMaterial",
     "LONGEST_NAME",
     "LONGEST_NAME_OCTETS",
-    "MacSpec",
-    "MlDsaPrivateKey",
-    "MlDsaPublicKey",
-    "MlDsaSpec",
-    "MlKemPrivateKey",
-    "MlKemPublicKey",
     "NOT_EXPORTABLE",
     "OfThisProcess",
     "Origin",
-    "PairSpec",
+    "Pin",
     "PrivateKey",
-    "PrivateKeyMaterial",
     "Provider",
-    "PublicKeyMaterial",
-    "RsaOaepSpec",
-    "RsaPkcs1DecryptSpec",
-    "RsaPkcs1SignSpec",
-    "RsaPrivateKey",
-    "RsaPssSpec",
-    "RsaPublicKey",
-    "RsaRawSpec",
+    "ProviderUri",
     "SecretFamily",
     "SecretKey",
-    "SecretSpec",
-    "SignSpec",
     "Support",
-    "TokenAddress",
     "TokenInfo",
     "Usage",
     "WEAK_ALGORITHMS",
     "check_key_name",
+    "checked_pin",
     "is_key_name",
     "no_such_key",
+    "pin_value",
 ]
+__all__ += material.__all__
+__all__ += specs.__all__

@@ -1,8 +1,9 @@
-"""What a token states of its keys (TCG TPM 2.0 Library, Part 1, section 31), as records."""
+"""What a token states of its keys and its platform (TCG TPM 2.0 Library, Part 1, section 31), as records."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from hwcng.contract.material import (
@@ -13,7 +14,12 @@ __all__ = [
     "Attestable",
     "Attestation",
     "AttestedKey",
+    "AttestedPlatform",
+    "Credential",
+    "EndorsedTpm",
+    "Endorsement",
     "Origin",
+    "Quote",
 ]
 
 
@@ -64,6 +70,74 @@ class AttestedKey:
     signer_name: bytes
     obfuscated_reset_count: int
     obfuscated_firmware_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Octets as the TPM gave them: TPMT_PUBLIC of the signer, TPMS_ATTEST and TPMT_SIGNATURE.
+
+    bank: the CNG name of the hash of the PCRs. pcrs: PCR to the value that it had.
+    """
+
+    signer_public: bytes
+    statement: bytes
+    signature: bytes
+    bank: str
+    pcrs: Mapping[int, bytes] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedPlatform:
+    """What a verified quote says: the PCRs of a bank had these values, all at one time after the nonce was known.
+
+    bank: the CNG name of their hash. signer_name, obfuscated_reset_count, obfuscated_firmware_version: as of an
+    `AttestedKey`.
+    """
+
+    bank: str
+    pcrs: Mapping[int, bytes] = field(hash=False)
+    signer_name: bytes
+    obfuscated_reset_count: int
+    obfuscated_firmware_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsement:
+    """A TPM's endorsement key, by which its maker vouches for the TPM. public: TPMT_PUBLIC.
+
+    certificate: X.509, in DER, empty where the TPM keeps none; dataclasses.replace puts the maker's there. issuers: of
+    it, in DER, as far as the TPM keeps them.
+    """
+
+    public: bytes
+    certificate: bytes = b""
+    issuers: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndorsedTpm:
+    """A TPM whose endorsement certificate leads to a trusted root.
+
+    public, name: of its endorsement key. manufacturer, model, version: as the certificate says. path: the certificate
+    and those above it, in DER, the root last.
+    """
+
+    public: bytes
+    name: bytes
+    manufacturer: str
+    model: str
+    version: str
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret that only one TPM can recover, and only where it holds a key of one name: contents of TPM2B_ID_OBJECT
+    and TPM2B_ENCRYPTED_SECRET.
+    """
+
+    id_object: bytes
+    encrypted_secret: bytes
 
 
 @runtime_checkable

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from hwcng.contract.usage import WEAK_ALGORITHMS, Support
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "TokenInfo",
@@ -37,13 +34,15 @@ class Capabilities:
 
     operations: maps (algorithm, operation), such as ("AES", "GCM") or ("RSA", "PSS SHA256"), to how it is served.
     key_bits: maps an algorithm to the key lengths in bits that the token makes.
-    reasons: for what is refused or composed, why. weak: those of its algorithms that are for old data only.
+    reasons: for what is refused or composed, why. held: of a token that makes no such keys, what was tried with a key
+    that it holds, and its name. weak: those of its algorithms that are for old data only.
     """
 
     token: TokenInfo
     operations: Mapping[tuple[str, str], Support]
     key_bits: Mapping[str, tuple[int, ...]]
     reasons: Mapping[tuple[str, str], str]
+    held: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def weak(self) -> frozenset[str]:

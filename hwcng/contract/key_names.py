@@ -15,7 +15,11 @@ LONGEST_NAME_OCTETS = 3 * LONGEST_NAME
 
 def is_key_name(name: str) -> bool:
     """Whether a key can have this name: 1 to 512 UTF-16 code units, no NUL, no half of a surrogate pair."""
-    if not name or "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+    if not name or "\0" in name:
+        return False
+    if name.isascii():
+        return len(name) <= LONGEST_NAME
+    if any("\ud800" <= character <= "\udfff" for character in name):
         return False
     return len(name.encode("utf-16-le")) <= 2 * LONGEST_NAME
 

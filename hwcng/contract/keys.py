@@ -24,7 +24,6 @@ from hwcng.contract.specs import (
     HmacSpec,
     KdfSpec,
     MacSpec,
-    MlDsaSpec,
     PairSpec,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
@@ -181,6 +180,12 @@ class SecretKey(OfThisProcess, abc.ABC):
         """A key of this one's value and then `data`, joined inside the token. It needs Usage.DERIVE."""
         raise unserved("join keys and data")
 
+    def change_pin(self, pin: bytes) -> None:
+        """Gives the key another PIN of its own, empty for none; the one that it was opened with must be right, and is
+        tried once. A named key has it from then on wherever it is opened.
+        """
+        raise unserved("have PINs of their own")
+
     @abc.abstractmethod
     def opaque(self) -> bytes:
         """The token's own protected form of this key, for `Provider.reload_opaque`."""
@@ -221,7 +226,7 @@ class PrivateKey(OfThisProcess, abc.ABC):
         """`sign_digest`, with all worked out that does not depend on the digest."""
         return partial(self.sign_digest, spec)
 
-    def sign_message(self, spec: MlDsaSpec, message: bytes) -> bytes:
+    def sign_message(self, spec: SignSpec, message: bytes) -> bytes:
         """A signature of the message itself, by an algorithm that hashes it in its own way."""
         raise unserved("sign messages")
 
@@ -248,6 +253,13 @@ class PrivateKey(OfThisProcess, abc.ABC):
         """
         raise unserved("unwrap keys with RSA keys")
 
+    def wrapped_under(self, key: SecretKey) -> bytes:
+        """This key as PKCS #8 (RFC 5958) under an AES key of the same provider, by RFC 5649 inside the token.
+
+        Raises STATUS_NOT_SUPPORTED for a key that is not exportable, and for what the token does not wrap.
+        """
+        raise unserved("wrap private keys")
+
     @abc.abstractmethod
     def agree(self, peer: PublicKeyMaterial) -> AgreedSecret:
         """`peer` is already checked to be of the same curve or group."""
@@ -261,6 +273,12 @@ class PrivateKey(OfThisProcess, abc.ABC):
     def decapsulate_key(self, ciphertext: bytes, spec: SecretSpec) -> SecretKey:
         """The shared secret as a key of the token's, of 256 bits: no byte of it is ever on the host."""
         raise unserved("decapsulate into keys that stay inside")
+
+    def change_pin(self, pin: bytes) -> None:
+        """Gives the key another PIN of its own, empty for none; the one that it was opened with must be right, and is
+        tried once. A named key has it from then on wherever it is opened.
+        """
+        raise unserved("have PINs of their own")
 
     @abc.abstractmethod
     def opaque(self) -> bytes: ...

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 
-if TYPE_CHECKING:
-    pass
+from hwcng.errors import NTSTATUS, CngError
 
 __all__ = [
     "RsaPublicKey",
@@ -19,12 +19,17 @@ __all__ = [
     "DsaDomain",
     "DsaPublicKey",
     "DsaPrivateKey",
+    "Ed25519PublicKey",
+    "Ed25519PrivateKey",
     "MlDsaPublicKey",
     "MlDsaPrivateKey",
     "MlKemPublicKey",
     "MlKemPrivateKey",
     "PublicKeyMaterial",
     "PrivateKeyMaterial",
+    "Untold",
+    "require_told",
+    "untold",
 ]
 
 
@@ -118,6 +123,23 @@ class DsaPrivateKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Ed25519PublicKey:
+    """value: the public key of RFC 8032, section 5.1.5 (32 bytes)."""
+
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ed25519PrivateKey:
+    """The private key of RFC 8032, section 5.1.5 (32 bytes), which others call its seed, handed over by the caller for
+    import.
+    """
+
+    public: Ed25519PublicKey
+    seed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MlDsaPublicKey:
     """parameter_set: "44", "65" or "87". value: pk of FIPS 204."""
 
@@ -151,9 +173,78 @@ class MlKemPrivateKey:
     seed: bytes | None = field(repr=False)
 
 
-PublicKeyMaterial: TypeAlias = RsaPublicKey | EcPublicKey | DhPublicKey | DsaPublicKey | MlDsaPublicKey | MlKemPublicKey
+PublicKeyMaterial: TypeAlias = (
+    RsaPublicKey | EcPublicKey | DhPublicKey | DsaPublicKey | Ed25519PublicKey | MlDsaPublicKey | MlKemPublicKey
+)
 
 
 PrivateKeyMaterial: TypeAlias = (
-    RsaPrivateKey | EcPrivateKey | DhPrivateKey | DsaPrivateKey | MlDsaPrivateKey | MlKemPrivateKey
+    RsaPrivateKey | EcPrivateKey | DhPrivateKey | DsaPrivateKey | Ed25519PrivateKey | MlDsaPrivateKey | MlKemPrivateKey
 )
+
+
+P = TypeVar("P", bound=PublicKeyMaterial)
+
+
+class Untold:
+    """A public half of which the token tells the curve, domain or modulus and no more. Reading what it does not tell
+    raises STATUS_NOT_FOUND; what needs only the private half works.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Comes where a slot was never filled."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise _not_told(name)
+
+    def _told(self) -> dict[str, Any]:
+        own = fields(cast("Any", self))
+        return {one.name: value for one in own if (value := _slot(self, one.name)) is not None}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Untold) and type(other) is type(self) and self._told() == other._told()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._told().values()))
+
+    def __repr__(self) -> str:
+        told = "".join(f"{name}={value!r}, " for name, value in self._told().items())
+        return f"{type(self).__name__}({told}rest=unknown)"
+
+
+def _not_told(what: str) -> CngError:
+    return CngError(
+        NTSTATUS.STATUS_NOT_FOUND,
+        f"the token does not tell the public half of this key ({what}): it signs, decrypts and agrees, but nothing can "
+        "be verified, encrypted or exported here; write its public key or its certificate beside it with the tool that "
+        "made it, or keep the public key where it is needed",
+    )
+
+
+def require_told(public: PublicKeyMaterial) -> None:
+    """Raises STATUS_NOT_FOUND for a public half that the token does not tell."""
+    if isinstance(public, Untold):
+        raise _not_told(repr(public))
+
+
+def _slot(material: Untold, name: str) -> Any:
+    """The value in a slot, None for an empty one."""
+    try:
+        return object.__getattribute__(material, name)
+    except AttributeError:
+        return None
+
+
+@lru_cache
+def _untold_class(kind: Any) -> type[Any]:
+    return type(f"Untold{kind.__name__}", (Untold, kind), {"__slots__": (), "__module__": __name__})
+
+
+def untold(kind: type[P], **told: Any) -> P:
+    """The public half of a key whose token tells only this of it: `untold(EcPublicKey, curve="nistP256")`."""
+    made: P = object.__new__(_untold_class(cast("Any", kind)))
+    for name, value in told.items():
+        object.__setattr__(made, name, value)
+    return made

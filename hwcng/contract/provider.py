@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol
 
+from hwcng.contract.attestation import Credential, Endorsement, Quote
 from hwcng.contract.capabilities import Capabilities, TokenInfo
 from hwcng.contract.keys import OfThisProcess, PrivateKey, SecretKey, unserved
+from hwcng.contract.making import KeyMaker, StoringMaker
 from hwcng.contract.material import (
     MlKemPublicKey,
     PrivateKeyMaterial,
 )
 from hwcng.contract.openssl import OpensslProvider
+from hwcng.contract.protection import Protection
+from hwcng.contract.provider_uri import ProviderUri
 from hwcng.contract.specs import (
+    RFC_3394,
     PairSpec,
     SecretSpec,
+    WrapSpec,
 )
-from hwcng.contract.usage import Support
+from hwcng.contract.usage import Support, Usage
+from hwcng.contract.watching import Examination, Health, Statistics
 
 __all__ = [
     "KeyRecord",
     "Provider",
-    "TokenAddress",
 ]
 
 
@@ -33,7 +38,8 @@ class KeyRecord:
     """A named key as a listing shows it. created: seconds since 1970, None where the token does not say.
 
     certificate: whether an X.509 certificate is stored beside it. address: by what `open_key` opens this one, where its
-    name does not say it, because other keys have the same; else None.
+    name does not say it, because other keys have the same; else None. uri: what `hwcng.open_key` opens, no PIN in it.
+    id: CKA_ID of a PKCS#11 object; empty where it has none, and on a TPM.
     """
 
     name: str
@@ -41,12 +47,18 @@ class KeyRecord:
     created: int | None = None
     certificate: bool = False
     address: str | None = None
+    uri: str = field(default="", compare=False)
+    id: bytes = field(default=b"", compare=False)
 
+    @property
+    def kind(self) -> str:
+        """Of a pair `PairSpec.kind`, such as "EC"; of a secret key the value of its `SecretFamily`, such as "AES"."""
+        return self.spec.kind if isinstance(self.spec, PairSpec) else self.spec.family.value
 
-class TokenAddress(Protocol):
-    """What says which token is meant, such as the path of a pkcs11: URI."""
-
-    def matches_token(self, token: TokenInfo, /) -> bool: ...
+    @property
+    def usage(self) -> Usage:
+        """What the token lets it do."""
+        return self.spec.usage
 
 
 class Provider(OfThisProcess, abc.ABC):
@@ -59,6 +71,8 @@ class Provider(OfThisProcess, abc.ABC):
 
     closed: bool = False
     """Whether `close` was called."""
+
+    _examination: Examination | None = None
 
     @property
     def can_connect(self) -> bool:
@@ -75,9 +89,10 @@ class Provider(OfThisProcess, abc.ABC):
         "ECDH", "DH", "DSA", "ML-DSA", "ML-KEM", "HKDF", "RNG"), or one operation of it, can be had here. Costs no token
         call after the provider is open.
 
-        Operations: ciphers: a CipherMode's value; AES also "WRAP". RSA: "PKCS1", "PSS", "OAEP", "RAW". ECDSA, ECDH: a
-        CNG curve name. ML-DSA, ML-KEM: a parameter set. Derivation functions: their CNG name is the algorithm, and
-        "KEY" the operation that leaves the result in the token. KDF: "JOIN", of keys and data.
+        Operations: ciphers: a CipherMode's value; AES also "WRAP" and "KWP". RSA: "PKCS1", "PSS", "OAEP", "RAW",
+        "AES_KEY_WRAP". ECDSA, ECDH: a CNG curve name. ML-DSA, ML-KEM: a parameter set. Derivation functions: their CNG
+        name is the algorithm, and "KEY" the operation that leaves the result in the token. KDF: "JOIN", of keys and
+        data.
         """
 
     @abc.abstractmethod
@@ -91,9 +106,16 @@ class Provider(OfThisProcess, abc.ABC):
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey: ...
 
     @abc.abstractmethod
-    def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
-        """AES key wrap (RFC 3394), undone inside the token. Raises STATUS_INVALID_PARAMETER where the blob's check
-        fails.
+    def unwrap_secret(
+        self,
+        spec: SecretSpec,
+        wrapping_key: SecretKey | PrivateKey,
+        wrapped: bytes,
+        wrap: WrapSpec = RFC_3394,
+    ) -> SecretKey:
+        """A wrapped key, unwrapped inside the token. wrapping_key: a key of this provider that may unwrap, AES or RSA
+        as `wrap` says. Raises STATUS_INVALID_PARAMETER where the blob's check fails, or the key in it is not one of
+        `spec`; STATUS_NOT_SUPPORTED for what the token does not unwrap.
         """
 
     @abc.abstractmethod
@@ -101,6 +123,16 @@ class Provider(OfThisProcess, abc.ABC):
 
     @abc.abstractmethod
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> PrivateKey: ...
+
+    def unwrap_pair(
+        self, spec: PairSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
+    ) -> PrivateKey:
+        """A private key that was wrapped as PKCS #8 (RFC 5958), unwrapped inside the token: its bytes are never here.
+
+        spec: its kind, its usage and, where it is known, its curve; the rest is read from the key. The public half is
+        read from the token or found out; where it cannot be, the key is `Untold`. Raises as `unwrap_secret`.
+        """
+        raise unserved("unwrap private keys")
 
     def encapsulate(self, public: MlKemPublicKey) -> tuple[bytes, bytes]:
         """A fresh shared secret for the caller and its ciphertext, for parameter sets that the host cannot do."""
@@ -112,6 +144,22 @@ class Provider(OfThisProcess, abc.ABC):
 
         Raises STATUS_INVALID_PARAMETER for a blob that this token did not make or that was altered.
         """
+
+    def named(self, name: str, *, replace: bool = False) -> KeyMaker:
+        """What makes keys that the token keeps under this name from their first moment on: `generate_pair` and the like
+        of it return the stored key. Each raises what `persist_key` raises, and a key that gives way does so only then.
+        """
+        return StoringMaker(self, name, replace)
+
+    protects_keys: bool = False
+    """Whether `protecting` is served."""
+
+    def protecting(self, protection: Protection, name: str | None = None, *, replace: bool = False) -> KeyMaker:
+        """What makes keys whose use is bound so. name, replace: as `named` has them; None: keys of this process.
+
+        Raises STATUS_INVALID_PARAMETER for a PIN or PCRs that no key can have.
+        """
+        raise unserved("give keys PINs of their own or bind them to the platform")
 
     def persist_key(self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False) -> SecretKey | PrivateKey:
         """Stores a key of this provider under a name; what is returned is the stored key, which outlives the process.
@@ -167,9 +215,83 @@ class Provider(OfThisProcess, abc.ABC):
         """
         raise unserved("be used by OpenSSL")
 
-    def answers_to(self, uri: TokenAddress) -> bool:
-        """Whether a pkcs11: URI means this token, by all that its path says (RFC 7512, section 2.5)."""
-        return uri.matches_token(self.token)
+    def lend(self) -> object:
+        """What another Python package of the token's kind works with on what this provider has open: python-pkcs11's
+        `lib`. None where there is none.
+        """
+        return None
+
+    def pcr_values(self, pcrs: Collection[int], bank: str = "SHA256") -> dict[int, bytes]:
+        """What these platform configuration registers are now. bank: the CNG name of their hash.
+
+        Raises STATUS_NOT_SUPPORTED for a bank or a PCR that the token does not have.
+        """
+        raise unserved("measure the platform")
+
+    def quote(self, pcrs: Collection[int], nonce: bytes, bank: str = "SHA256") -> Quote:
+        """The token's statement of what these PCRs are, by its attestation key; see `hwcng.attestation.verify_quote`.
+
+        nonce: at most 32 bytes of the verifier's choice. Raises as `pcr_values`.
+        """
+        raise unserved("make statements about the platform")
+
+    def endorsement(self, kind: str | None = None) -> Endorsement:
+        """The key by which the token's maker vouches for it, and its certificate, where the token keeps it.
+
+        kind: "RSA" or "EC"; None: the first that has a certificate. Raises STATUS_NOT_SUPPORTED where there is none.
+        """
+        raise unserved("have an endorsement key")
+
+    def attestation_key(self) -> bytes:
+        """The public area (TPMT_PUBLIC) of the key that signs the token's statements; see
+        `hwcng.attestation.attestation_key_name`.
+        """
+        raise unserved("have an attestation key")
+
+    def activate_credential(
+        self,
+        credential: Credential,
+        *,
+        key: PrivateKey | SecretKey | None = None,
+        endorsement: Endorsement | None = None,
+    ) -> bytes:
+        """The secret of a credential that is for this token and its attestation key, or for `key`.
+
+        endorsement: by which of its endorsement keys, None for what the verb of that name tells.
+
+        Raises STATUS_INVALID_PARAMETER for a credential that is for another token, key or endorsement key.
+        """
+        raise unserved("activate credentials")
+
+    def health(self, timeout: float = 5.0) -> Health:
+        """Whether the token answers now and does what it is asked, by a few calls; connects again as an operation does.
+
+        timeout: seconds after which it is told that no answer came. Never raises.
+        """
+        examination = self._examination
+        if examination is None:
+            examination = self._examination = Examination()
+        return examination.run(self.token.label, self._examine, timeout)
+
+    def _examine(self) -> tuple[str, ...]:
+        """What is not wrong yet. Raises CngError where something is."""
+        self.random(1)
+        return ()
+
+    def statistics(self) -> Statistics:
+        """What it did since it was opened. Costs no token call."""
+        raise unserved("count")
+
+    def require_pin(self, pin: str | bytes) -> None:
+        """Raises STATUS_SMARTCARD_WRONG_PIN where this process let itself in with another PIN than this one. Costs no
+        token call, and no try.
+        """
+
+    def answers_to(self, uri: ProviderUri) -> bool:
+        """Whether a URI that `Backend.same_token` takes to be this token's means it by all that it says, now that the
+        token can be looked at.
+        """
+        return True
 
     @abc.abstractmethod
     def close(self) -> None:

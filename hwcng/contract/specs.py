@@ -6,16 +6,13 @@ Numbers are Python ints, octet strings are bytes in the order of the algorithm's
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from hwcng.contract.material import (
     DhDomain,
     DsaDomain,
 )
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "SecretSpec",
@@ -29,6 +26,7 @@ __all__ = [
     "RsaPssSpec",
     "EcdsaSpec",
     "DsaSpec",
+    "EddsaSpec",
     "MlDsaSpec",
     "RsaPkcs1DecryptSpec",
     "RsaOaepSpec",
@@ -40,6 +38,11 @@ __all__ = [
     "CounterKdfSpec",
     "KdfSpec",
     "PairSpec",
+    "AesKeyWrapSpec",
+    "RFC_3394",
+    "RsaAesKeyWrapSpec",
+    "WrapSpec",
+    "describe",
 ]
 
 
@@ -130,6 +133,11 @@ class DsaSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class EddsaSpec:
+    """Ed25519 (RFC 8032, section 5.1) of a message, not of a digest: without context, without a hash before it."""
+
+
+@dataclass(frozen=True, slots=True)
 class MlDsaSpec:
     """ML-DSA (FIPS 204, section 5.2) of a message, not of a digest. context: 0 to 255 bytes.
 
@@ -161,7 +169,27 @@ class RsaRawSpec:
     """RSADP without padding: input and output are modulus-length."""
 
 
-SignSpec: TypeAlias = RsaPkcs1SignSpec | RsaPssSpec | EcdsaSpec | DsaSpec | MlDsaSpec
+@dataclass(frozen=True, slots=True)
+class AesKeyWrapSpec:
+    """AES key wrap: of whole blocks of 64 bits (RFC 3394), or padded, of any length (RFC 5649, AES-KWP). A private key
+    is wrapped as PKCS #8 (RFC 5958), padded.
+    """
+
+    padded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RsaAesKeyWrapSpec:
+    """CKM_RSA_AES_KEY_WRAP (PKCS#11 3.2, section 6.1.22): an AES key encrypted to an RSA key by OAEP, modulus-length,
+    and behind it the wrapped key, under that AES key by RFC 5649.
+    """
+
+    oaep: RsaOaepSpec
+
+
+RFC_3394 = AesKeyWrapSpec()
+WrapSpec: TypeAlias = AesKeyWrapSpec | RsaAesKeyWrapSpec
+SignSpec: TypeAlias = RsaPkcs1SignSpec | RsaPssSpec | EcdsaSpec | DsaSpec | EddsaSpec | MlDsaSpec
 DecryptSpec: TypeAlias = RsaPkcs1DecryptSpec | RsaOaepSpec | RsaRawSpec
 
 
@@ -201,9 +229,10 @@ KdfSpec: TypeAlias = DigestKdfSpec | HkdfSpec | CounterKdfSpec
 class PairSpec:
     """A key pair to make or import.
 
-    kind: "RSA", "EC", "DH", "DSA", "ML-DSA" or "ML-KEM". bits: length of the modulus or prime (RSA, DH, DSA).
-    curve: CNG curve name (EC). domain: the parameters to make the pair on (DH, DSA). parameter_set: such as "65".
-    usage: SIGN, DECRYPT, UNWRAP for RSA; SIGN for ECDSA, DSA, ML-DSA; DERIVE for ECDH, DH; DECAPSULATE for ML-KEM.
+    kind: "RSA", "EC", "DH", "DSA", "ED25519", "ML-DSA" or "ML-KEM". bits: length of the modulus or prime (RSA, DH,
+    DSA). curve: CNG curve name (EC). domain: the parameters to make the pair on (DH, DSA). parameter_set: such as "65".
+    usage: SIGN, DECRYPT, UNWRAP for RSA; SIGN for ECDSA, DSA, Ed25519, ML-DSA; DERIVE for ECDH, DH; DECAPSULATE for
+    ML-KEM.
     """
 
     kind: str
@@ -213,3 +242,11 @@ class PairSpec:
     exportable: bool = False
     domain: DhDomain | DsaDomain | None = None
     parameter_set: str = ""
+
+
+def describe(spec: SecretSpec | PairSpec) -> str:
+    """What a key is, in a few words for messages: "EC nistP256", "RSA 2048 bits"."""
+    if isinstance(spec, SecretSpec):
+        return f"{spec.family.value}{f'-{spec.hash_name}' if spec.hash_name else ''} {spec.bits} bits"
+    which = spec.curve or spec.parameter_set or (f"{spec.bits} bits" if spec.bits else "")
+    return f"{spec.kind} {which}".rstrip()

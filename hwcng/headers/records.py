@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
+    "BCRYPT_AUTH_TAG_LENGTHS_STRUCT",
+    "BCRYPT_KEY_LENGTHS_STRUCT",
     "BCRYPT_DH_KEY_BLOB",
     "BCRYPT_DH_PARAMETER_HEADER",
     "BCRYPT_DSA_KEY_BLOB",
@@ -25,6 +27,7 @@ __all__ = [
     "BCRYPT_MLKEM_KEY_BLOB",
     "BCRYPT_MULTI_HASH_OPERATION",
     "BCRYPT_MULTI_OBJECT_LENGTH_STRUCT",
+    "BCRYPT_PKCS11_RSA_AES_WRAP_BLOB",
     "BCRYPT_PQDSA_KEY_BLOB",
     "BCRYPT_PROVIDER_NAME",
     "BCRYPT_RSAKEY_BLOB",
@@ -137,6 +140,16 @@ class BCRYPT_KEY_DATA_BLOB_HEADER(_Record):
     dwMagic: int = _field(_DWORD)
     dwVersion: int = _field(_DWORD)
     cbKeyData: int = _field(_DWORD)
+
+
+@dataclasses.dataclass
+class BCRYPT_PKCS11_RSA_AES_WRAP_BLOB(_Record):
+    """The wrapped key, the name of OAEP's hash in UTF-16 with its NUL, and OAEP's label follow."""
+
+    dwMagic: int = _field(_DWORD)
+    cbKey: int = _field(_DWORD)
+    cbPaddingAlgId: int = _field(_DWORD)
+    cbPaddingLabel: int = _field(_DWORD)
 
 
 @dataclasses.dataclass
@@ -398,3 +411,28 @@ class PRIVKEYVER3(_Record):
 
 
 DHPRIVKEY_VER3 = DSSPRIVKEY_VER3 = PRIVKEYVER3
+
+
+class KeyLengths(NamedTuple):
+    """BCRYPT_KEY_LENGTHS_STRUCT, in bits."""
+
+    dwMinLength: int
+    dwMaxLength: int
+    dwIncrement: int
+
+    def __contains__(self, bits: object) -> bool:
+        if not isinstance(bits, int) or not self.dwMinLength <= bits <= self.dwMaxLength:
+            return False
+        return not self.dwIncrement or (bits - self.dwMinLength) % self.dwIncrement == 0
+
+
+class AuthTagLengths(NamedTuple):
+    """BCRYPT_AUTH_TAG_LENGTHS_STRUCT, in bytes."""
+
+    dwMinLength: int
+    dwMaxLength: int
+    dwIncrement: int
+
+
+BCRYPT_KEY_LENGTHS_STRUCT = KeyLengths
+BCRYPT_AUTH_TAG_LENGTHS_STRUCT = AuthTagLengths

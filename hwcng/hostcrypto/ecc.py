@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import Any, TypeAlias
 
 from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.contract.specs import EcdsaSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
 from hwcng.forking import foreign_work
-from hwcng.standards.curves import CURVES, DOMAINS
+from hwcng.hostcrypto.host_kind import HostKind
+from hwcng.standards.curves import CURVES, DOMAINS, Domain
 
-__all__ = ["check_private", "check_public", "completed", "verify"]
+__all__ = ["HOST_KINDS", "check_private", "check_public", "completed", "signer", "verify"]
 
 
 @foreign_work()
@@ -105,3 +108,109 @@ def _point_of(material: EcPrivateKey) -> EcPublicKey:
     if point is None:
         raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{curve}: the host's OpenSSL lacks the curve")
     return EcPublicKey(curve, point.x, point.y)
+
+
+_Point: TypeAlias = tuple[int, int] | None
+"""Affine coordinates; None: the point at infinity."""
+
+
+def signer(curve: str, signed: Iterable[tuple[bytes, bytes]]) -> EcPublicKey | None:
+    """The public key under which these signatures, r || s, of these digests are good (SEC 1, section 4.1.6). Two are
+    enough; None where more than one key is left, and for a curve whose field has no simple square roots (P-224).
+    """
+    domain, width = DOMAINS[curve], CURVES[curve].coordinate_size
+    if domain.p % 4 != 3:
+        return None
+    left: set[tuple[int, int]] | None = None
+    for digest, signature in signed:
+        r, s = int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big")
+        number = int.from_bytes(digest, "big") >> max(8 * len(digest) - domain.n.bit_length(), 0)
+        found = set(_signers(domain, number, r, s))
+        left = found if left is None else left & found
+    return EcPublicKey(curve, *left.pop()) if left is not None and len(left) == 1 else None
+
+
+def _signers(domain: Domain, digest: int, r: int, s: int) -> Iterator[tuple[int, int]]:
+    """All points Q = (s R - e G) / r, for each R whose x is r modulo n."""
+    inverse = pow(r, -1, domain.n)
+    for x in (r, r + domain.n):
+        square = (x**3 + domain.a * x + domain.b) % domain.p
+        y = pow(square, (domain.p + 1) // 4, domain.p)
+        if x >= domain.p or y * y % domain.p != square:
+            continue
+        for own in (y, domain.p - y):
+            base = domain.gx, domain.gy
+            if point := _sum(domain, -digest * inverse % domain.n, base, s * inverse % domain.n, (x, own)):
+                yield point
+
+
+def _sum(domain: Domain, u: int, first: _Point, v: int, second: _Point) -> _Point:
+    """u * first + v * second, bit by bit together. Of public numbers only: it takes its time by their bits."""
+    both, total = _added(domain, first, second), None
+    for bit in reversed(range(domain.n.bit_length())):
+        total = _added(domain, total, total)
+        term = (None, first, second, both)[(u >> bit & 1) + 2 * (v >> bit & 1)]
+        total = _added(domain, total, term)
+    return total
+
+
+def _added(domain: Domain, one: _Point, other: _Point) -> _Point:
+    if one is None or other is None:
+        return one or other
+    (x1, y1), (x2, y2), p = one, other, domain.p
+    if x1 == x2 and (y1 + y2) % p == 0:
+        return None
+    slope = (3 * x1 * x1 + domain.a) * pow(2 * y1, -1, p) if one == other else (y2 - y1) * pow(x2 - x1, -1, p)
+    x = (slope * slope - x1 - x2) % p
+    return x, (slope * (x1 - x) - y1) % p
+
+
+def _to_host(public: EcPublicKey) -> object:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicNumbers
+
+    return EllipticCurvePublicNumbers(public.x, public.y, CURVES[public.curve].host()).public_key()
+
+
+def _curve_of(key: Any) -> str:
+    known = (curve for curve in CURVES.values() if not curve.montgomery)
+    ours = next((curve for curve in known if curve.class_name.lower() == key.curve.name.lower()), None)
+    if ours is None:
+        raise not_supported(f"curve {key.curve.name!r} is not one of {', '.join(CURVES)}")
+    return ours.name
+
+
+def _to_public(key: Any) -> EcPublicKey:
+    curve, point = _curve_of(key), key.public_numbers()
+    return EcPublicKey(curve, point.x, point.y)
+
+
+def _to_private(key: Any) -> EcPrivateKey:
+    return completed(EcPrivateKey(_to_public(key.public_key()), key.private_numbers().private_value))
+
+
+def _first_use() -> None:
+    """With the base point: nobody's key."""
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+
+    base, digest = EcPublicKey("nistP256", DOMAINS["nistP256"].gx, DOMAINS["nistP256"].gy), bytes(range(1, 33))
+    encoded = derive_private_key(1, SECP256R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    _to_private(load_der_private_key(encoded, None))
+    with suppress(CngError):
+        verify(base, EcdsaSpec(), digest, 2 * digest)
+
+
+HOST_KINDS = (
+    HostKind(
+        "ec",
+        "EllipticCurve",
+        EcPublicKey,
+        _to_host,
+        _to_public,
+        _to_private,
+        _first_use,
+        check_public,
+        of=lambda public: not CURVES[public.curve].montgomery,
+        spki=True,
+    ),
+)

@@ -6,12 +6,17 @@ FIPS 186-4, section 4.7 (verification). No token sees a number that has not pass
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 from hwcng.forking import foreign_work
 from hwcng.hostcrypto.domains import check_dh_domain, check_dsa_domain
+from hwcng.hostcrypto.host_kind import HostKind
+from hwcng.standards.dh_groups import GENERATOR, safe_prime
 
-__all__ = ["check_dh", "check_dsa", "dh_private", "dsa_private", "group_size", "verify_dsa"]
+__all__ = ["HOST_KINDS", "check_dh", "check_dsa", "dh_private", "dsa_private", "group_size", "verify_dsa"]
 
 # The lengths of p and q in bits that `cryptography` takes.
 _LIBRARY_LENGTHS = frozenset({(1024, 160), (2048, 224), (2048, 256), (3072, 256)})
@@ -104,3 +109,62 @@ def _verifies(public: DsaPublicKey, digest: bytes, r: int, s: int) -> bool:
     w = pow(s, -1, q)
     u1, u2 = int.from_bytes(digest, "big") * w % q, r * w % q
     return pow(g, u1, p) * pow(public.value, u2, p) % p % q == r
+
+
+def _dsa_to_host(public: DsaPublicKey) -> object:
+    from cryptography.hazmat.primitives.asymmetric.dsa import DSAParameterNumbers, DSAPublicNumbers
+
+    domain = DSAParameterNumbers(public.domain.prime, public.domain.subprime, public.domain.generator)
+    return DSAPublicNumbers(public.value, domain).public_key()
+
+
+def _dsa_to_public(key: Any) -> DsaPublicKey:
+    numbers = key.public_numbers()
+    domain = numbers.parameter_numbers
+    return DsaPublicKey(DsaDomain(domain.p, domain.q, domain.g), numbers.y)
+
+
+def _dsa_to_private(key: Any) -> DsaPrivateKey:
+    material = DsaPrivateKey(_dsa_to_public(key.public_key()), key.private_numbers().x)
+    check_dsa(material)
+    return material
+
+
+def _first_use_of_dsa() -> None:
+    domain = DsaDomain(safe_prime(1024), (1 << 159) + 1, GENERATOR)
+    digest = bytes(range(1, 21))
+    with suppress(CngError, ValueError):
+        verify_dsa(DsaPublicKey(domain, GENERATOR), digest, 2 * digest)
+
+
+def _dh_to_host(public: DhPublicKey) -> object:
+    from cryptography.hazmat.primitives.asymmetric.dh import DHParameterNumbers, DHPublicNumbers
+
+    return DHPublicNumbers(public.value, DHParameterNumbers(public.domain.prime, public.domain.generator)).public_key()
+
+
+def _dh_to_public(key: Any) -> DhPublicKey:
+    numbers = key.public_numbers()
+    return DhPublicKey(DhDomain(numbers.parameter_numbers.p, numbers.parameter_numbers.g), numbers.y)
+
+
+def _dh_to_private(key: Any) -> DhPrivateKey:
+    material = DhPrivateKey(_dh_to_public(key.public_key()), key.private_numbers().x)
+    check_dh(material)
+    return material
+
+
+HOST_KINDS = (
+    HostKind(
+        "dsa",
+        "DSA",
+        DsaPublicKey,
+        _dsa_to_host,
+        _dsa_to_public,
+        _dsa_to_private,
+        _first_use_of_dsa,
+        check_dsa,
+        spki=True,
+    ),
+    HostKind("dh", "DH", DhPublicKey, _dh_to_host, _dh_to_public, _dh_to_private, check=check_dh),
+)

@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey
 from hwcng.contract.specs import MlDsaSpec
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 from hwcng.forking import foreign_work
+from hwcng.hostcrypto.host_kind import HostKind, digits_of_class, nothing
 from hwcng.hostcrypto.lattice_expand import (
     ML_KEM_Q,
     ml_dsa_expanded,
@@ -28,16 +30,17 @@ from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
 
 __all__ = [
+    "HOST_KINDS",
     "check_ml_kem_public",
     "encapsulate",
     "encapsulates",
-    "ml_dsa_host_key",
     "ml_dsa_private",
-    "ml_kem_host_key",
     "ml_kem_private",
     "verify_ml_dsa",
 ]
 
+_USED = {"ML-DSA": "44", "ML-KEM": "768"}
+"""The set that is used first stands for all."""
 _PREHASHED = b"\x01"
 _HASH_SIZE = _EK_SEED_SIZE = 32
 
@@ -68,12 +71,12 @@ def _loaded(load: Callable[[bytes], Any], octets: bytes, what: str) -> Any:
         raise invalid_parameter(f"the {what} key is not one") from None
 
 
-def ml_dsa_host_key(public: MlDsaPublicKey) -> Any:
+def _ml_dsa_to_host(public: MlDsaPublicKey) -> Any:
     host_class = _host_class("mldsa", f"MLDSA{public.parameter_set}PublicKey")
     return _loaded(host_class.from_public_bytes, public.value, f"ML-DSA-{public.parameter_set}")
 
 
-def ml_kem_host_key(public: MlKemPublicKey) -> Any:
+def _ml_kem_to_host(public: MlKemPublicKey) -> Any:
     host_class = _host_class("mlkem", f"MLKEM{public.parameter_set}PublicKey")
     return _loaded(host_class.from_public_bytes, public.value, f"ML-KEM-{public.parameter_set}")
 
@@ -95,7 +98,7 @@ def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signa
     """
     from cryptography.exceptions import InvalidSignature
 
-    key = ml_dsa_host_key(public)
+    key = _ml_dsa_to_host(public)
     good = len(signature) == ML_DSA_SETS[public.parameter_set].signature
     try:
         if good and (spec.external_mu or spec.prehash is not None):
@@ -186,5 +189,67 @@ def encapsulates(parameter_set: str) -> bool:
 @foreign_work()
 def encapsulate(public: MlKemPublicKey) -> tuple[bytes, bytes]:
     """A shared secret and its ciphertext (FIPS 203, algorithm 20)."""
-    secret, ciphertext = ml_kem_host_key(public).encapsulate()
+    secret, ciphertext = _ml_kem_to_host(public).encapsulate()
     return secret, ciphertext
+
+
+def _ml_dsa_to_public(key: Any) -> MlDsaPublicKey:
+    return MlDsaPublicKey(digits_of_class(key), key.public_bytes_raw())
+
+
+def _ml_dsa_to_private(key: Any) -> MlDsaPrivateKey:
+    return ml_dsa_private(digits_of_class(key), None, key.private_bytes_raw())
+
+
+def _ml_kem_to_public(key: Any) -> MlKemPublicKey:
+    return MlKemPublicKey(digits_of_class(key), key.public_bytes_raw())
+
+
+def _ml_kem_to_private(key: Any) -> MlKemPrivateKey:
+    return ml_kem_private(digits_of_class(key), None, key.private_bytes_raw())
+
+
+def _first_use_of_ml_dsa() -> None:
+    row = ML_DSA_SETS[_USED["ML-DSA"]]
+    with contextlib.suppress(CngError):
+        verify_ml_dsa(MlDsaPublicKey(row.name, bytes(row.public)), MlDsaSpec(), b"data", bytes(row.signature))
+
+
+def _first_use_of_ml_kem() -> None:
+    row = ML_KEM_SETS[_USED["ML-KEM"]]
+    with contextlib.suppress(CngError):
+        encapsulate(MlKemPublicKey(row.name, bytes(row.public)))
+
+
+def _is_of(parameter_set: str, public: MlDsaPublicKey | MlKemPublicKey) -> bool:
+    return public.parameter_set == parameter_set
+
+
+HOST_KINDS = (
+    *(
+        HostKind(
+            "mldsa",
+            f"MLDSA{name}",
+            MlDsaPublicKey,
+            _ml_dsa_to_host,
+            _ml_dsa_to_public,
+            _ml_dsa_to_private,
+            _first_use_of_ml_dsa if name == _USED["ML-DSA"] else nothing,
+            of=partial(_is_of, name),
+        )
+        for name in ML_DSA_SETS
+    ),
+    *(
+        HostKind(
+            "mlkem",
+            f"MLKEM{name}",
+            MlKemPublicKey,
+            _ml_kem_to_host,
+            _ml_kem_to_public,
+            _ml_kem_to_private,
+            _first_use_of_ml_kem if name == _USED["ML-KEM"] else nothing,
+            of=partial(_is_of, name),
+        )
+        for name in ML_KEM_SETS
+    ),
+)

@@ -6,7 +6,9 @@ One modular power and an encoding of `hwcng.hostcrypto.rsa_encodings`, for every
 
 from __future__ import annotations
 
-from hwcng.contract.material import RsaPublicKey
+from typing import Any
+
+from hwcng.contract.material import RsaPrivateKey, RsaPublicKey
 from hwcng.contract.specs import (
     DecryptSpec,
     RsaOaepSpec,
@@ -16,6 +18,7 @@ from hwcng.contract.specs import (
     SignSpec,
 )
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
+from hwcng.hostcrypto.host_kind import HostKind
 from hwcng.hostcrypto.rsa_encodings import (
     eme_oaep_encode,
     eme_pkcs1_encode,
@@ -24,7 +27,19 @@ from hwcng.hostcrypto.rsa_encodings import (
     hash_of_digest,
 )
 
-__all__ = ["check_public", "encrypt", "verify"]
+__all__ = ["HOST_KINDS", "check_public", "encrypt", "is_roca", "verify"]
+
+# The primes below 168: keys of the flawed generator are powers of 65537 modulo each (CVE-2017-15361, "ROCA").
+_ROCA_PRIMES = tuple(n for n in range(3, 168, 2) if all(n % p for p in range(3, int(n**0.5) + 1, 2)))
+_ROCA_GENERATOR = 65537
+
+
+def is_roca(public: RsaPublicKey) -> bool:
+    """Whether the key looks like one of the flawed generator of CVE-2017-15361."""
+    return all(
+        public.modulus % prime in {pow(_ROCA_GENERATOR, exponent, prime) for exponent in range(prime)}
+        for prime in _ROCA_PRIMES
+    )
 
 
 def _size(public: RsaPublicKey) -> int:
@@ -114,3 +129,45 @@ def check_public(public: RsaPublicKey) -> None:
         raise invalid_parameter("RSA: modulus and public exponent must be odd")
     if not 3 <= public.public_exponent < public.modulus:
         raise invalid_parameter("RSA: the public exponent must be at least 3 and below the modulus")
+
+
+def _to_host(public: RsaPublicKey) -> object:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+
+    return RSAPublicNumbers(public.public_exponent, public.modulus).public_key()
+
+
+def _to_public(key: Any) -> RsaPublicKey:
+    numbers = key.public_numbers()
+    return RsaPublicKey(numbers.n, numbers.e)
+
+
+def _to_private(key: Any) -> RsaPrivateKey:
+    own, public = key.private_numbers(), _to_public(key.public_key())
+    check_public(public)
+    numbers = (own.d, own.p, own.q, own.dmp1, own.dmq1, own.iqmp)
+    return RsaPrivateKey(public.modulus, public.public_exponent, *numbers)
+
+
+_PRIMES = (1 << 607) - 1, (1 << 521) - 1
+"""Mersenne's: nobody's key."""
+_EXPONENT = 65537
+
+
+def _first_use() -> None:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+
+    p, q = _PRIMES
+    d = pow(_EXPONENT, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(_EXPONENT, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    # The check of the primes takes 20 ms.
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    encoded = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    _to_private(load_der_private_key(encoded, None, unsafe_skip_rsa_key_validation=True))
+
+
+HOST_KINDS = (
+    HostKind("rsa", "RSA", RsaPublicKey, _to_host, _to_public, _to_private, _first_use, check_public, spki=True),
+)

@@ -3,99 +3,68 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import NoReturn, TypeVar, cast
+from collections.abc import Callable
+from functools import cached_property
+from typing import NoReturn
 
-from hwcng.cng import derivation_key
+from hwcng.cng import derivation_key, symmetric_key
+from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_export_policy
-from hwcng.cng.algorithm_table import Algorithm, KeyLengths
+from hwcng.cng.algorithm_provider import generate_key
 from hwcng.cng.families import FAMILIES
-from hwcng.cng.handles import Handle, invalid_parameter, not_supported
+from hwcng.cng.handles import Handle
 from hwcng.cng.key_pair import KeyPair
-from hwcng.cng.ncrypt_constants import (
-    NCRYPT_ALLOW_ALL_USAGES,
-    NCRYPT_ALLOW_DECRYPT_FLAG,
-    NCRYPT_ALLOW_KEY_AGREEMENT_FLAG,
-    NCRYPT_ALLOW_SIGNING_FLAG,
-)
+from hwcng.cng.key_usages import allowed_usage
 from hwcng.cng.symmetric_key import CIPHER_USAGE, SymmetricKey
-from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.cng.wrapped_key import Wrapped
+from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.usage import Usage
+from hwcng.errors import invalid_parameter
+from hwcng.headers.records import KeyLengths
+from hwcng.ksp.binding import Binding
 
 __all__ = [
-    "DEFAULT_BITS",
     "BaseKeyDraft",
     "Draft",
     "LoadedDraft",
     "PairDraft",
     "SecretDraft",
+    "WrappedPairDraft",
     "default_bits",
     "draft_of",
     "key_lengths",
-    "key_usage",
 ]
-
-T = TypeVar("T", PrivateKey, SecretKey)
-
-DEFAULT_BITS: Mapping[str, int] = MappingProxyType({"RSA": 1024, "DH": 1024, "DSA": 1024, "AES": 256})
-"""Length of a key whose Length nobody set, where the algorithm has several."""
 
 SOUND_BITS = 2048
 """SP 800-131A r2: what a modulus or prime has at least."""
 
-_USAGES = (
-    (NCRYPT_ALLOW_DECRYPT_FLAG, Usage.DECRYPT),
-    (NCRYPT_ALLOW_SIGNING_FLAG, Usage.SIGN),
-    (NCRYPT_ALLOW_KEY_AGREEMENT_FLAG, Usage.DERIVE | Usage.DECAPSULATE),
-)
-
-
-_LENGTHS: Mapping[str, KeyLengths] = MappingProxyType({"RSA": KeyLengths(512, 16384, 8)})
-"""Lengths that the key storage provider has otherwise than bcrypt.h (today's Windows; older ones: steps of 64)."""
-
 
 def key_lengths(algorithm: Algorithm) -> KeyLengths | None:
     """What Length may be, None for an algorithm whose keys have none."""
-    return _LENGTHS.get(algorithm.name, algorithm.key_lengths)
+    family = FAMILIES.get(algorithm.family)
+    return family.stored_lengths if family and family.stored_lengths else algorithm.key_lengths
 
 
 def default_bits(algorithm: Algorithm) -> int:
     """0 for an algorithm whose keys have no Length."""
-    lengths = algorithm.key_lengths
-    return DEFAULT_BITS.get(algorithm.name, lengths.dwMaxLength if lengths else 0)
-
-
-def key_usage(algorithm: Algorithm, usage: Usage) -> int:
-    """The property Key Usage of a key that may do this, where nobody set it: an RSA key that may do all is for all."""
-    if algorithm.family == "RSA" and not FAMILIES["RSA"].usage(algorithm) & ~usage:
-        return NCRYPT_ALLOW_ALL_USAGES
-    return sum(flag for flag, allowed in _USAGES if usage & allowed)
-
-
-def _allowed(flags: int, possible: Usage, algorithm: Algorithm) -> Usage:
-    """What Key Usage leaves of what keys of the algorithm can do."""
-    if flags & ~NCRYPT_ALLOW_ALL_USAGES or not flags:
-        raise invalid_parameter(f"Key Usage {flags:#x} is no combination of NCRYPT_ALLOW_ flags")
-    allowed = Usage.NONE
-    for flag, usage in _USAGES:
-        if flags & flag:
-            allowed |= usage & possible
-    if not allowed:
-        raise not_supported(f"{algorithm.name} keys have no use that Key Usage {flags:#x} allows")
-    return allowed
+    family, lengths = FAMILIES.get(algorithm.family), algorithm.key_lengths
+    return family.stored_bits if family and family.stored_bits else lengths.dwMaxLength if lengths else 0
 
 
 class Draft(abc.ABC):
     """A key that is not finalized. algorithm_handle: of its own; target: whose properties of bcrypt.h are set.
 
-    usage_flags: what Key Usage was set to, None before.
+    usage_flags: what Key Usage was set to, None before. binding: what its use will be bound to.
     """
 
     algorithm_handle: AlgorithmHandle
     target: Handle
     usage_flags: int | None = None
+
+    @cached_property
+    def binding(self) -> Binding:
+        return Binding()
 
     @property
     def algorithm(self) -> Algorithm:
@@ -140,15 +109,12 @@ class Draft(abc.ABC):
     def discard(self) -> None:  # noqa: B027 - most have nothing
         """Lets go of what an unfinished key has in the token already."""
 
-    def _store(self, made: T, name: str | None, replace: bool) -> T:
-        """The key that `made`, new in the token, becomes."""
-        if name is None:
-            return made
-        try:
-            # A stored key is of the kind of what was stored.
-            return cast(T, self.algorithm_handle.provider.persist_key(made, name, replace=replace))
-        finally:
-            made.destroy()
+    def _maker(self, name: str | None, replace: bool) -> KeyMaker:
+        """What makes the key: the provider, or where the key has a name what makes keys under that."""
+        provider, protection = self.algorithm_handle.provider, self.binding.protection
+        if protection is not None:
+            return provider.protecting(protection, name, replace=replace)
+        return provider if name is None else provider.named(name, replace=replace)
 
 
 class PairDraft(Draft):
@@ -164,7 +130,7 @@ class PairDraft(Draft):
     @property
     def weak_default(self) -> bool:
         pair = self.pair
-        weak = DEFAULT_BITS.get(self.algorithm.name, SOUND_BITS) < SOUND_BITS
+        weak = 0 < pair.family.stored_bits < SOUND_BITS
         return weak and self._material is None and not self._length_is_set and pair.domain is None
 
     @property
@@ -181,10 +147,11 @@ class PairDraft(Draft):
         self._length_is_set = True
 
     def _set_bits(self, bits: int) -> None:
-        if self.algorithm.name not in _LENGTHS:
+        lengths = self.pair.family.stored_lengths
+        if lengths is None:
             self.pair.set_bits(bits)
             return
-        if bits not in _LENGTHS[self.algorithm.name]:
+        if bits not in lengths:
             raise invalid_parameter(f"{self.algorithm.name} has no keys of {bits} bits")
         self.pair.requested_bits = bits
 
@@ -206,19 +173,36 @@ class PairDraft(Draft):
         return self.pair.usage
 
     def set_key_usage(self, flags: int) -> None:
-        pair = self.pair
-        pair.allowed_usage = _allowed(flags, pair.family.usage(pair.algorithm), pair.algorithm)
+        self.pair.set_key_usage(flags)
         self.usage_flags = flags
 
-    def _make(self) -> PrivateKey:
+    def finalize(self, name: str | None, *, replace: bool) -> KeyPair:
+        maker = self._maker(name, replace)
         if self._material is None:
-            return self.pair.family.generate(self.pair)
-        spec = self.pair.family.spec(self.pair, self._material.public)
-        return self.algorithm_handle.provider.import_pair(spec, self._material)
+            private = self.pair.generate(maker)
+        else:
+            private = maker.import_pair(self.pair.spec_of(self._material.public), self._material)
+        self._material = None
+        self.pair.name = name
+        return self.pair.adopt(private.public, private)
+
+
+class WrappedPairDraft(PairDraft):
+    """A private key that comes wrapped, and is unwrapped in its place."""
+
+    def __init__(self, pair: KeyPair, wrapped: Wrapped) -> None:
+        super().__init__(pair)
+        self._wrapped = wrapped
+
+    def _require_new(self) -> None:
+        raise invalid_parameter("what a wrapped key is was decided when it was made")
+
+    @property
+    def weak_default(self) -> bool:
+        return False
 
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair:
-        private = self._store(self._make(), name, replace)
-        self._material = None
+        private = self.pair.unwrap(self._wrapped, self._maker(name, replace))
         self.pair.name = name
         return self.pair.adopt(private.public, private)
 
@@ -227,7 +211,10 @@ class SecretDraft(Draft):
     """load: takes over a key from a blob instead of having a new one made; it is then of `bits`."""
 
     def __init__(
-        self, handle: AlgorithmHandle, bits: int, load: Callable[[AlgorithmHandle], SymmetricKey] | None = None
+        self,
+        handle: AlgorithmHandle,
+        bits: int,
+        load: Callable[[AlgorithmHandle, KeyMaker], SymmetricKey] | None = None,
     ) -> None:
         self.algorithm_handle = handle
         self.target = handle
@@ -258,14 +245,18 @@ class SecretDraft(Draft):
         return CIPHER_USAGE
 
     def set_key_usage(self, flags: int) -> None:
-        _allowed(flags, CIPHER_USAGE, self.algorithm)
+        allowed_usage(flags, CIPHER_USAGE, self.algorithm)
         self.usage_flags = flags
 
     def finalize(self, name: str | None, *, replace: bool) -> SymmetricKey:
         handle = self.algorithm_handle
-        made = handle.generate_key(self._bits) if self._load is None else self._load(handle)
-        stored = self._store(made.token_key, name, replace)
-        self._load = None
+        if self._load is not None:
+            stored = self._load(handle, self._maker(name, replace)).token_key
+            self._load = None
+        elif name is None and self.binding.protection is None:
+            stored = generate_key(handle, self._bits).token_key
+        else:
+            stored = symmetric_key.generate_named(handle, self._bits, self._maker(name, replace))
         key = SymmetricKey(handle, stored, None, chaining_mode=handle.chaining_mode)
         key.name = name
         return key
@@ -305,7 +296,7 @@ class BaseKeyDraft(Draft):
         return Usage.DERIVE
 
     def set_key_usage(self, flags: int) -> None:
-        _allowed(flags, Usage.DERIVE, self.algorithm)
+        allowed_usage(flags, Usage.DERIVE, self.algorithm)
 
     def finalize(self, name: str | None, *, replace: bool) -> SymmetricKey:
         if self._secret is None:

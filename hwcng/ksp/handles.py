@@ -5,18 +5,21 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from hwcng.arguments import authorization
+from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.algorithm_handle import AlgorithmHandle
-from hwcng.cng.algorithm_table import ALGORITHMS, Algorithm
+from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.families import FAMILIES
-from hwcng.cng.handles import Handle, attest, invalid_handle
+from hwcng.cng.handles import Handle, attest
 from hwcng.cng.key_pair import KeyPair
+from hwcng.cng.key_usages import key_usage
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.key_names import check_key_name
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
-from hwcng.errors import HRESULT, CngError
+from hwcng.errors import HRESULT, CngError, invalid_handle
 from hwcng.forking import ProcessLock
-from hwcng.ksp.drafts import Draft, draft_of, key_usage
+from hwcng.ksp.drafts import Draft, draft_of
 from hwcng.ksp.status import refuse
 
 if TYPE_CHECKING:
@@ -136,12 +139,14 @@ class NCryptKey(Handle):
         """The key, which is not opened for its name's sake."""
         return self.key if self._key is None or self._key.opened else self._key
 
-    def authorize(self, pin: str) -> None:
-        """The key's own PIN, for what it does next. The PIN of an unfinished key is the token's, which is logged in to;
-        it protects no new key.
+    def authorize(self, pin: str | bytes) -> None:
+        """The key's own PIN, for what it does next. An unfinished key will have it, where the token gives keys PINs of
+        their own; else it is the token's, which is logged in to.
         """
         if self._key is not None:
             self._key.authorize(pin)
+        elif self.storage.provider.protects_keys:
+            self.draft.binding.pin = authorization(pin, "a PIN")
 
     def finalize(self) -> None:
         """Raises STATUS_INVALID_HANDLE the second time. A failure leaves the key unfinished."""

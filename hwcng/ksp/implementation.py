@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hwcng.cng.ncrypt_constants import (
+from hwcng.contract.provider import Provider
+from hwcng.contract.usage import Support
+from hwcng.headers.ncrypt_h import (
     NCRYPT_IMPL_HARDWARE_FLAG,
     NCRYPT_IMPL_HARDWARE_RNG_FLAG,
     NCRYPT_IMPL_REMOVABLE_FLAG,
     NCRYPT_IMPL_SOFTWARE_FLAG,
 )
-from hwcng.contract.provider import Provider
-from hwcng.contract.usage import Support
 
 __all__ = ["impl_type"]
 

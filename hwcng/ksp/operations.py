@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from hwcng.arguments import Octets, number, string
-from hwcng.cng.blobs import BLOB_TYPES, BlobFamily
-from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.blobs.blob_type import PAIR, SYMMETRIC
+from hwcng.cng.families import BLOB_TYPES
 from hwcng.cng.key_pair import KeyPair
-from hwcng.cng.ncrypt_constants import (
+from hwcng.cng.padding import NCRYPT_CIPHER_PADDING_INFO
+from hwcng.cng.symmetric_key import SymmetricKey
+from hwcng.contract.usage import Usage
+from hwcng.errors import HRESULT, invalid_parameter, not_supported, told
+from hwcng.headers.ncrypt_h import (
     NCRYPT_CIPHER_BLOCK_PADDING_FLAG,
     NCRYPT_CIPHER_NO_PADDING_FLAG,
     NCRYPT_CIPHER_OTHER_PADDING_FLAG,
-    NCRYPT_CIPHER_PADDING_INFO,
     NCRYPT_NO_PADDING_FLAG,
     NCRYPT_OPAQUETRANSPORT_BLOB,
     NCRYPT_PAD_CIPHER_FLAG,
@@ -20,9 +23,6 @@ from hwcng.cng.ncrypt_constants import (
     NCRYPT_PKCS8_PRIVATE_KEY_BLOB,
     NCRYPT_SILENT_FLAG,
 )
-from hwcng.cng.symmetric_key import SymmetricKey
-from hwcng.contract.usage import Usage
-from hwcng.errors import HRESULT, told
 from hwcng.ksp.status import refuse
 from hwcng.standards.hashes import HASHES
 
@@ -114,12 +114,12 @@ def export(key: Key, export_key: Key | None, blob_type: str) -> bytes:
         raise not_supported(f"the private key stays in its token: {blob_type} would be its plaintext")
     if blob_type not in BLOB_TYPES:
         refuse(HRESULT.NTE_BAD_TYPE, f"{told(blob_type)} is not a blob type of key export")
-    family = BLOB_TYPES[blob_type].family
+    kind = BLOB_TYPES[blob_type].kind
     if isinstance(key, KeyPair):
-        if family not in (key.family.blobs, BlobFamily.PAIR) and blob_type != "OpaqueKeyBlob":
+        if kind not in (key.family.kind, PAIR) and blob_type != "OpaqueKeyBlob":
             refuse(HRESULT.NTE_BAD_TYPE, f"{told(blob_type)} is not a blob type of {key.algorithm.name} keys")
         return key.export(blob_type)
-    if family is not BlobFamily.SYMMETRIC:
+    if kind != SYMMETRIC:
         refuse(HRESULT.NTE_BAD_TYPE, f"{told(blob_type)} is not a blob type of symmetric keys")
     if isinstance(export_key, KeyPair):
         raise invalid_parameter("hExportKey is an AES key")

@@ -6,14 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from hwcng.cng.algorithm_table import Interface
-from hwcng.cng.blobs import build_ecc_parameters
-from hwcng.cng.dh_blobs import BCRYPT_DH_PARAMETERS
-from hwcng.cng.dsa_blobs import BCRYPT_DSA_PARAMETERS
+from hwcng.cng.families.ec import build_ecc_parameters
 from hwcng.cng.key_pair import KeyPair
 from hwcng.errors import HRESULT
+from hwcng.headers.bcrypt_h import BCRYPT_DH_PARAMETERS, BCRYPT_DSA_PARAMETERS
 from hwcng.ksp.status import refuse
-from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["planned"]
 
@@ -26,25 +23,25 @@ def _domain(name: str) -> Callable[[KeyPair], None]:
     return lambda pair: _unknown() if pair.family.domain_property == name else None
 
 
-def _kem(value: Callable[[KeyPair], Any]) -> Callable[[KeyPair], Any]:
-    return lambda pair: value(pair) if pair.algorithm.is_a(Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE) else None
-
-
 # bcrypt.h's name of a property -> its value, None where such pairs never have it.
 _PLANNED: Mapping[str, Callable[[KeyPair], Any]] = MappingProxyType(
     {
-        "BlockLength": lambda pair: pair.family.planned_block_length(pair),
-        "PublicKeyLength": lambda pair: pair.family.planned_bits(pair) or _unknown(),
+        "BlockLength": lambda pair: pair.family.planned_block_length(pair.request()),
+        "PublicKeyLength": lambda pair: pair.family.planned_bits(pair.request()) or _unknown(),
         "SignatureLength": lambda pair: (
-            (pair.family.planned_signature_length(pair) or _unknown()) if pair.algorithm.signs else None
+            (pair.family.planned_signature_length(pair.request()) or _unknown()) if pair.algorithm.signs else None
         ),
         "ECCCurveName": lambda pair: (pair.curve_name or _unknown()) if pair.algorithm.elliptic else None,
         "ECCParameters": lambda pair: (
             (build_ecc_parameters(pair.curve.name) if pair.curve else _unknown()) if pair.algorithm.elliptic else None
         ),
         "ParameterSetName": lambda pair: (pair.parameter_set or _unknown()) if pair.algorithm.parameter_sets else None,
-        "KEMSharedSecretLength": _kem(lambda pair: SHARED_SECRET_SIZE),
-        "KEMCiphertextLength": _kem(lambda pair: pair.family.planned_ciphertext_length(pair) or _unknown()),
+        "KEMSharedSecretLength": lambda pair: pair.algorithm.shared_secret_length,
+        "KEMCiphertextLength": lambda pair: (
+            (pair.family.planned_ciphertext_length(pair.request()) or _unknown())
+            if pair.algorithm.shared_secret_length
+            else None
+        ),
         **{name: _domain(name) for name in (BCRYPT_DH_PARAMETERS, BCRYPT_DSA_PARAMETERS)},
     }
 )

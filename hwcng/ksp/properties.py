@@ -7,18 +7,19 @@ Values are typed as those of `hwcng.cng.properties`, which answers for what both
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-import hwcng
 from hwcng.arguments import dword, number, octets, text
 from hwcng.cng import certificates, properties
-from hwcng.cng import ncrypt_constants as names
-from hwcng.cng.algorithm_table import Algorithm
-from hwcng.cng.handles import invalid_parameter
+from hwcng.cng.algorithm import Algorithm
+from hwcng.cng.families import FAMILIES
 from hwcng.cng.key_pair import KeyPair
-from hwcng.cng.ncrypt_constants import FILETIME, NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
-from hwcng.errors import HRESULT, told
+from hwcng.errors import HRESULT, invalid_parameter, told
+from hwcng.headers import ncrypt_h
+from hwcng.headers.ncrypt_h import FILETIME, NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
+from hwcng.ksp import platform
 from hwcng.ksp.drafts import BaseKeyDraft, default_bits, key_lengths
 from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ksp.implementation import impl_type
@@ -27,27 +28,26 @@ from hwcng.ksp.status import refuse
 
 __all__ = ["algorithm_group", "get_property", "set_property"]
 
-_GROUPS: Mapping[str, str] = MappingProxyType({"EC": "", "ML-DSA": "MLDSA", "ML-KEM": "MLKEM"})
 _CIPHER_GROUPS = {"DESX": "DES", "3DES_112": "3DES"}
 
 _SHARED: Mapping[str, str] = MappingProxyType(
     {
-        names.NCRYPT_BLOCK_LENGTH_PROPERTY: "BlockLength",
-        names.NCRYPT_CHAINING_MODE_PROPERTY: "ChainingMode",
-        names.NCRYPT_KEM_SHARED_SECRET_LENGTH_PROPERTY: "KEMSharedSecretLength",
-        names.NCRYPT_KEM_CIPHERTEXT_LENGTH_PROPERTY: "KEMCiphertextLength",
+        ncrypt_h.NCRYPT_BLOCK_LENGTH_PROPERTY: "BlockLength",
+        ncrypt_h.NCRYPT_CHAINING_MODE_PROPERTY: "ChainingMode",
+        ncrypt_h.NCRYPT_KEM_SHARED_SECRET_LENGTH_PROPERTY: "KEMSharedSecretLength",
+        ncrypt_h.NCRYPT_KEM_CIPHERTEXT_LENGTH_PROPERTY: "KEMCiphertextLength",
         **{
             name: name
             for name in (
-                names.NCRYPT_AUTH_TAG_LENGTH,
-                names.NCRYPT_INITIALIZATION_VECTOR,
-                names.NCRYPT_ECC_CURVE_NAME_PROPERTY,
-                names.NCRYPT_ECC_PARAMETERS_PROPERTY,
-                names.NCRYPT_DH_PARAMETERS_PROPERTY,
-                names.NCRYPT_DSA_PARAMETERS_PROPERTY,
-                names.NCRYPT_PARAMETER_SET_NAME_PROPERTY,
-                names.NCRYPT_PUBLIC_KEY_LENGTH_PROPERTY,
-                names.NCRYPT_SIGNATURE_LENGTH_PROPERTY,
+                ncrypt_h.NCRYPT_AUTH_TAG_LENGTH,
+                ncrypt_h.NCRYPT_INITIALIZATION_VECTOR,
+                ncrypt_h.NCRYPT_ECC_CURVE_NAME_PROPERTY,
+                ncrypt_h.NCRYPT_ECC_PARAMETERS_PROPERTY,
+                ncrypt_h.NCRYPT_DH_PARAMETERS_PROPERTY,
+                ncrypt_h.NCRYPT_DSA_PARAMETERS_PROPERTY,
+                ncrypt_h.NCRYPT_PARAMETER_SET_NAME_PROPERTY,
+                ncrypt_h.NCRYPT_PUBLIC_KEY_LENGTH_PROPERTY,
+                ncrypt_h.NCRYPT_SIGNATURE_LENGTH_PROPERTY,
                 "PrivKeyVal",
                 "MessageBlockLength",
             )
@@ -58,9 +58,9 @@ _SHARED: Mapping[str, str] = MappingProxyType(
 
 _ABSENT = frozenset(
     {
-        names.NCRYPT_UI_POLICY_PROPERTY,
-        names.NCRYPT_WINDOW_HANDLE_PROPERTY,
-        names.NCRYPT_USE_CONTEXT_PROPERTY,
+        ncrypt_h.NCRYPT_UI_POLICY_PROPERTY,
+        ncrypt_h.NCRYPT_WINDOW_HANDLE_PROPERTY,
+        ncrypt_h.NCRYPT_USE_CONTEXT_PROPERTY,
     }
 )
 """Properties that a key may have, and none of a token's has."""
@@ -71,9 +71,8 @@ Setter = Callable[[NCryptKey, object], None]
 
 def algorithm_group(algorithm: Algorithm) -> str:
     """Such as "ECDSA" for ECDSA_P256."""
-    if algorithm.elliptic:
-        return algorithm.offered_as
-    return _GROUPS.get(algorithm.family) or algorithm.family or _CIPHER_GROUPS.get(algorithm.name, algorithm.name)
+    family = FAMILIES.get(algorithm.family)
+    return family.group(algorithm) if family else _CIPHER_GROUPS.get(algorithm.name, algorithm.name)
 
 
 def _lengths(key: NCryptKey) -> NCRYPT_SUPPORTED_LENGTHS | None:
@@ -107,51 +106,51 @@ def _certificate(key: NCryptKey) -> bytes:
 
 def _set_certificate(key: NCryptKey, value: object) -> None:
     """An empty one removes it, and its issuers' where nothing else holds them."""
-    pair, der = key.key, octets(value, names.NCRYPT_CERTIFICATE_PROPERTY)
+    pair, der = key.key, octets(value, ncrypt_h.NCRYPT_CERTIFICATE_PROPERTY)
     if not isinstance(pair, KeyPair):
-        _no_such(names.NCRYPT_CERTIFICATE_PROPERTY)
+        _no_such(ncrypt_h.NCRYPT_CERTIFICATE_PROPERTY)
     pair.store_certificates([der] if der else [])
 
 
 def _version(_storage: StorageProvider) -> int:
     """hwcng's: the major number in the upper 16 bits, the minor one in the lower."""
-    major, minor, *_ = (int(number) for number in hwcng.__version__.split("."))
+    major, minor, *_ = (int(number) for number in metadata.version("hwcng").split("."))
     return major << 16 | minor
 
 
 _OF_STORES: Mapping[str, Getter] = MappingProxyType(
     {
-        names.NCRYPT_NAME_PROPERTY: lambda storage: storage.name,
-        names.NCRYPT_IMPL_TYPE_PROPERTY: lambda storage: impl_type(storage.provider),
-        names.NCRYPT_VERSION_PROPERTY: _version,
-        names.NCRYPT_MAX_NAME_LENGTH_PROPERTY: lambda _: names.NCRYPT_MAX_KEY_NAME_LENGTH,
-        names.NCRYPT_SECURITY_DESCR_SUPPORT_PROPERTY: lambda _: 0,
+        ncrypt_h.NCRYPT_NAME_PROPERTY: lambda storage: storage.name,
+        ncrypt_h.NCRYPT_IMPL_TYPE_PROPERTY: lambda storage: impl_type(storage.provider),
+        ncrypt_h.NCRYPT_VERSION_PROPERTY: _version,
+        ncrypt_h.NCRYPT_MAX_NAME_LENGTH_PROPERTY: lambda _: ncrypt_h.NCRYPT_MAX_KEY_NAME_LENGTH,
+        ncrypt_h.NCRYPT_SECURITY_DESCR_SUPPORT_PROPERTY: lambda _: 0,
     }
 )
 
 _OF_KEYS: Mapping[str, Getter] = MappingProxyType(
     {
-        names.NCRYPT_NAME_PROPERTY: _named,
-        names.NCRYPT_UNIQUE_NAME_PROPERTY: lambda key: _named(key) and key.uri,
-        names.NCRYPT_ALGORITHM_PROPERTY: lambda key: key.algorithm.name,
-        names.NCRYPT_ALGORITHM_GROUP_PROPERTY: lambda key: algorithm_group(key.algorithm),
-        names.NCRYPT_LENGTH_PROPERTY: lambda key: key.key.bits if key.finalized else key.draft.bits,
-        names.NCRYPT_LENGTHS_PROPERTY: _lengths,
-        names.NCRYPT_KEY_TYPE_PROPERTY: lambda key: key.key_type,
-        names.NCRYPT_EXPORT_POLICY_PROPERTY: lambda key: (
+        ncrypt_h.NCRYPT_NAME_PROPERTY: _named,
+        ncrypt_h.NCRYPT_UNIQUE_NAME_PROPERTY: lambda key: _named(key) and key.uri,
+        ncrypt_h.NCRYPT_ALGORITHM_PROPERTY: lambda key: key.algorithm.name,
+        ncrypt_h.NCRYPT_ALGORITHM_GROUP_PROPERTY: lambda key: algorithm_group(key.algorithm),
+        ncrypt_h.NCRYPT_LENGTH_PROPERTY: lambda key: key.key.bits if key.finalized else key.draft.bits,
+        ncrypt_h.NCRYPT_LENGTHS_PROPERTY: _lengths,
+        ncrypt_h.NCRYPT_KEY_TYPE_PROPERTY: lambda key: key.key_type,
+        ncrypt_h.NCRYPT_EXPORT_POLICY_PROPERTY: lambda key: (
             key.key.export_policy if key.finalized else key.draft.export_policy
         ),
-        names.NCRYPT_KEY_USAGE_PROPERTY: lambda key: key.key_usage,
-        names.NCRYPT_PROVIDER_HANDLE_PROPERTY: lambda key: key.storage,
-        names.NCRYPT_LAST_MODIFIED_PROPERTY: _modified,
-        names.NCRYPT_CERTIFICATE_PROPERTY: _certificate,
+        ncrypt_h.NCRYPT_KEY_USAGE_PROPERTY: lambda key: key.key_usage,
+        ncrypt_h.NCRYPT_PROVIDER_HANDLE_PROPERTY: lambda key: key.storage,
+        ncrypt_h.NCRYPT_LAST_MODIFIED_PROPERTY: _modified,
+        ncrypt_h.NCRYPT_CERTIFICATE_PROPERTY: _certificate,
     }
 )
 
 
 def _set_length(key: NCryptKey, value: object) -> None:
     """Of a finished key: what it is. On a public key, which is the host's, Windows takes any length and ignores it."""
-    bits = dword(value, names.NCRYPT_LENGTH_PROPERTY)
+    bits = dword(value, ncrypt_h.NCRYPT_LENGTH_PROPERTY)
     if key.finalized:
         public = isinstance(key.key, KeyPair) and not key.key.has_private
         if bits == key.key.bits or (public and bits in (key_lengths(key.algorithm) or ())):
@@ -160,11 +159,11 @@ def _set_length(key: NCryptKey, value: object) -> None:
 
 
 def _set_export_policy(key: NCryptKey, value: object) -> None:
-    key.draft.set_export_policy(dword(value, names.NCRYPT_EXPORT_POLICY_PROPERTY))
+    key.draft.set_export_policy(dword(value, ncrypt_h.NCRYPT_EXPORT_POLICY_PROPERTY))
 
 
 def _set_key_usage(key: NCryptKey, value: object) -> None:
-    key.draft.set_key_usage(dword(value, names.NCRYPT_KEY_USAGE_PROPERTY))
+    key.draft.set_key_usage(dword(value, ncrypt_h.NCRYPT_KEY_USAGE_PROPERTY))
 
 
 def _set_ui_policy(key: NCryptKey, value: object) -> None:
@@ -176,7 +175,7 @@ def _set_ui_policy(key: NCryptKey, value: object) -> None:
 
 
 def _set_pin(handle: StorageProvider | NCryptKey, value: object) -> None:
-    pin = text(value, names.NCRYPT_PIN_PROPERTY)
+    pin = text(value, ncrypt_h.NCRYPT_PIN_PROPERTY)
     if isinstance(handle, StorageProvider):
         handle.pin = pin or None
     else:
@@ -184,26 +183,27 @@ def _set_pin(handle: StorageProvider | NCryptKey, value: object) -> None:
 
 
 _SETTERS_OF_STORES: Mapping[str, Callable[[StorageProvider, object], None]] = MappingProxyType(
-    {names.NCRYPT_PIN_PROPERTY: _set_pin}
+    {ncrypt_h.NCRYPT_PIN_PROPERTY: _set_pin}
 )
 
 
 def _set_kdf_secret(key: NCryptKey, value: object) -> None:
     draft = key.draft
     if not isinstance(draft, BaseKeyDraft):
-        _no_such(names.NCRYPT_KDF_SECRET_VALUE)
-    draft.set_secret(octets(value, names.NCRYPT_KDF_SECRET_VALUE))
+        _no_such(ncrypt_h.NCRYPT_KDF_SECRET_VALUE)
+    draft.set_secret(octets(value, ncrypt_h.NCRYPT_KDF_SECRET_VALUE))
 
 
 _SETTERS: Mapping[str, Setter] = MappingProxyType(
     {
-        names.NCRYPT_KDF_SECRET_VALUE: _set_kdf_secret,
-        names.NCRYPT_PIN_PROPERTY: _set_pin,
-        names.NCRYPT_LENGTH_PROPERTY: _set_length,
-        names.NCRYPT_EXPORT_POLICY_PROPERTY: _set_export_policy,
-        names.NCRYPT_KEY_USAGE_PROPERTY: _set_key_usage,
-        names.NCRYPT_UI_POLICY_PROPERTY: _set_ui_policy,
-        names.NCRYPT_CERTIFICATE_PROPERTY: _set_certificate,
+        ncrypt_h.NCRYPT_KDF_SECRET_VALUE: _set_kdf_secret,
+        ncrypt_h.NCRYPT_PIN_PROPERTY: _set_pin,
+        ncrypt_h.NCRYPT_LENGTH_PROPERTY: _set_length,
+        ncrypt_h.NCRYPT_EXPORT_POLICY_PROPERTY: _set_export_policy,
+        ncrypt_h.NCRYPT_KEY_USAGE_PROPERTY: _set_key_usage,
+        ncrypt_h.NCRYPT_UI_POLICY_PROPERTY: _set_ui_policy,
+        ncrypt_h.NCRYPT_CERTIFICATE_PROPERTY: _set_certificate,
+        **platform.SETTERS,
     }
 )
 

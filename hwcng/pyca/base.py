@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from cryptography.hazmat.primitives import serialization
 
@@ -32,7 +32,17 @@ class TokenPair(Protocol):
 
 
 class TokenPrivateKey:
-    """cng_key: the pair of hwcng whose life this key shares."""
+    """cng_key: the pair of hwcng whose life this key shares.
+
+    of: the module of `cryptography` whose private keys a class stands for.
+    """
+
+    BY_MODULE: ClassVar[dict[str, type[TokenPrivateKey]]] = {}
+
+    def __init_subclass__(cls, *, of: str = "", **further: Any) -> None:
+        super().__init_subclass__(**further)
+        if of:
+            cls.BY_MODULE[of] = cls
 
     def __init__(self, cng_key: TokenPair) -> None:
         with as_cryptography_raises():

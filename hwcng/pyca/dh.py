@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import dh
 from hwcng.hostcrypto.host_keys import host_class
 from hwcng.pyca.agreement import agreed
 from hwcng.pyca.base import TokenPrivateKey
+from hwcng.pyca.failures import refusal
 
 __all__ = ["DhTokenKey"]
 
@@ -19,7 +20,7 @@ else:
 _DHPublicKey: Any = host_class("dh", "DHPublicKey")
 
 
-class DhTokenKey(TokenPrivateKey, _DHPrivateKey):
+class DhTokenKey(TokenPrivateKey, _DHPrivateKey, of="dh"):
     @property
     def key_size(self) -> int:
         size: int = self._public.key_size
@@ -31,5 +32,5 @@ class DhTokenKey(TokenPrivateKey, _DHPrivateKey):
 
     def exchange(self, peer_public_key: dh.DHPublicKey) -> bytes:
         if not isinstance(peer_public_key, _DHPublicKey):
-            raise TypeError("peer_public_key must be a DHPublicKey")
+            raise refusal(TypeError, "peer_public_key must be a DHPublicKey")
         return agreed(self.cng_key, peer_public_key)

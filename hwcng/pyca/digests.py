@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from hwcng.forking import foreign_work
+from hwcng.pyca.failures import refusal
 from hwcng.standards.hashes import HASHES
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def hash_of(algorithm: object) -> hashes.HashAlgorithm:
     if isinstance(algorithm, Prehashed):
         algorithm = algorithm._algorithm
     if not isinstance(algorithm, hashes.HashAlgorithm):
-        raise TypeError("Expected instance of hashes.HashAlgorithm.")
+        raise refusal(TypeError, "Expected instance of hashes.HashAlgorithm.")
     return algorithm
 
 
@@ -53,7 +54,7 @@ def cng_name(algorithm: hashes.HashAlgorithm) -> str:
     name = _CNG_NAMES.get(algorithm.name)
     if name is None:
         known = ", ".join(_CNG_NAMES)
-        raise UnsupportedAlgorithm(f"{algorithm.name} is no hash of this key's token: use one of {known}")
+        raise refusal(UnsupportedAlgorithm, f"{algorithm.name} is no hash of this key's token: use one of {known}")
     return name
 
 
@@ -69,7 +70,11 @@ def digest_of(data: Buffer, algorithm: Prehashed | hashes.HashAlgorithm) -> byte
     plain = hash_of(algorithm)
     if isinstance(algorithm, Prehashed):
         if len(octets_of(data)) != plain.digest_size:
-            raise ValueError("The provided data must be the same length as the hash algorithm's digest size.")
+            raise refusal(
+                ValueError,
+                "The provided data must be the same length as the hash algorithm's digest size: "
+                f"{plain.digest_size} bytes for {plain.name}, not {len(octets_of(data))}",
+            )
         return octets_of(data)
     return _hashed(octets_of(data), plain)
 

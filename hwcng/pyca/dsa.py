@@ -21,7 +21,7 @@ __all__ = ["DsaTokenKey"]
 _DSA = DsaSpec()
 
 
-class DsaTokenKey(TokenPrivateKey, dsa.DSAPrivateKey):
+class DsaTokenKey(TokenPrivateKey, dsa.DSAPrivateKey, of="dsa"):
     @property
     def key_size(self) -> int:
         size: int = self._public.key_size

@@ -12,7 +12,7 @@ from hwcng.errors import CngError
 from hwcng.pyca.agreement import agreed
 from hwcng.pyca.base import TokenPrivateKey
 from hwcng.pyca.digests import der_signature, digest_of
-from hwcng.pyca.failures import translated
+from hwcng.pyca.failures import refusal, translated
 
 if TYPE_CHECKING:
     from cryptography.utils import Buffer
@@ -22,7 +22,7 @@ __all__ = ["EcTokenKey"]
 _ECDSA = EcdsaSpec()
 
 
-class EcTokenKey(TokenPrivateKey, ec.EllipticCurvePrivateKey):
+class EcTokenKey(TokenPrivateKey, ec.EllipticCurvePrivateKey, of="ec"):
     @property
     def curve(self) -> ec.EllipticCurve:
         curve: ec.EllipticCurve = self._public.curve
@@ -34,9 +34,12 @@ class EcTokenKey(TokenPrivateKey, ec.EllipticCurvePrivateKey):
 
     def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         if not isinstance(signature_algorithm, ec.ECDSA):
-            raise UnsupportedAlgorithm("Unsupported elliptic curve signature algorithm: use ec.ECDSA")
+            raise refusal(UnsupportedAlgorithm, "Unsupported elliptic curve signature algorithm: use ec.ECDSA")
         if signature_algorithm.deterministic_signing:
-            raise UnsupportedAlgorithm("a token draws random numbers of its own: it knows no deterministic_signing")
+            raise refusal(
+                UnsupportedAlgorithm,
+                "a token draws random numbers of its own: use ec.ECDSA without deterministic_signing",
+            )
         digest = digest_of(data, signature_algorithm.algorithm)
         try:
             return der_signature(self.cng_key.sign_as(_ECDSA, digest))
@@ -45,9 +48,9 @@ class EcTokenKey(TokenPrivateKey, ec.EllipticCurvePrivateKey):
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         if not isinstance(algorithm, ec.ECDH):
-            raise UnsupportedAlgorithm("Unsupported EC exchange algorithm: use ec.ECDH")
+            raise refusal(UnsupportedAlgorithm, "Unsupported EC exchange algorithm: use ec.ECDH")
         if not isinstance(peer_public_key, ec.EllipticCurvePublicKey):
-            raise TypeError("peer_public_key must be an EllipticCurvePublicKey")
+            raise refusal(TypeError, "peer_public_key must be an EllipticCurvePublicKey")
         if peer_public_key.curve.name != self.curve.name:
-            raise ValueError("peer_public_key and self are not on the same curve")
+            raise refusal(ValueError, "peer_public_key and self are not on the same curve")
         return agreed(self.cng_key, peer_public_key)

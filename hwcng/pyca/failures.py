@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 
-from hwcng.errors import HRESULT, NTSTATUS, CngError, not_supported
+from hwcng.errors import HRESULT, NTSTATUS, CngError, invalid_parameter, not_supported
 
-__all__ = ["as_cryptography_raises", "stays_in_token", "translated"]
+__all__ = ["as_cryptography_raises", "refusal", "stays_in_token", "translated"]
+
+Refusal = TypeVar("Refusal", bound=Exception)
 
 _UNSUPPORTED = frozenset(
     {NTSTATUS.STATUS_NOT_SUPPORTED, NTSTATUS.STATUS_NOT_FOUND, HRESULT.NTE_NOT_SUPPORTED, HRESULT.NTE_BAD_ALGID}
@@ -35,6 +38,15 @@ def as_cryptography_raises() -> Iterator[None]:
         yield
     except CngError as error:
         raise translated(error) from error
+
+
+def refusal(kind: type[Refusal], message: str) -> Refusal:
+    """What is refused before a token sees it, with a CngError as its cause. kind: UnsupportedAlgorithm, ValueError or
+    TypeError, whichever `cryptography` raises. message: what is wrong and what would do.
+    """
+    refused = kind(message)
+    refused.__cause__ = not_supported(message) if kind is UnsupportedAlgorithm else invalid_parameter(message)
+    return refused
 
 
 def stays_in_token(title: str) -> UnsupportedAlgorithm:

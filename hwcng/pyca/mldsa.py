@@ -9,7 +9,7 @@ from hwcng.contract.specs import MlDsaSpec
 from hwcng.errors import CngError
 from hwcng.pyca.base import TokenPrivateKey
 from hwcng.pyca.digests import octets_of
-from hwcng.pyca.failures import translated
+from hwcng.pyca.failures import refusal, translated
 
 if TYPE_CHECKING:
     from cryptography.utils import Buffer
@@ -22,19 +22,19 @@ _pure = lru_cache(MlDsaSpec)
 _EXTERNAL_MU = MlDsaSpec(external_mu=True)
 
 
-class MlDsaTokenKey(TokenPrivateKey):
+class MlDsaTokenKey(TokenPrivateKey, of="mldsa"):
     """Of any parameter set; `hwcng.pyca.private_keys` makes the class of each."""
 
     def sign(self, data: Buffer, context: Buffer | None = None) -> bytes:
         octets = b"" if context is None else octets_of(context)
         if len(octets) > LONGEST_CONTEXT:
-            raise ValueError(f"Context must be at most {LONGEST_CONTEXT} bytes")
+            raise refusal(ValueError, f"Context must be at most {LONGEST_CONTEXT} bytes")
         return self._sign(_pure(octets), octets_of(data))
 
     def sign_mu(self, mu: Buffer) -> bytes:
         octets = octets_of(mu)
         if len(octets) != MU_SIZE:
-            raise ValueError(f"mu must be {MU_SIZE} bytes")
+            raise refusal(ValueError, f"mu must be {MU_SIZE} bytes")
         return self._sign(_EXTERNAL_MU, octets)
 
     def _sign(self, spec: MlDsaSpec, data: bytes) -> bytes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["MlKemTokenKey"]
 
 
-class MlKemTokenKey(TokenPrivateKey):
+class MlKemTokenKey(TokenPrivateKey, of="mlkem"):
     """Of any parameter set; `hwcng.pyca.private_keys` makes the class of each."""
 
     def decapsulate(self, ciphertext: Buffer) -> bytes:

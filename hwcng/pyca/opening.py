@@ -2,70 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from hwcng import named_keys
 from hwcng.cng import naming
+from hwcng.cng.families import family_of
+from hwcng.cng.families.request import PairRequest
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.symmetric_key import SymmetricKey
-from hwcng.contract.material import (
-    DhPublicKey,
-    DsaPublicKey,
-    EcPublicKey,
-    MlDsaPublicKey,
-    MlKemPublicKey,
-    PublicKeyMaterial,
-    RsaPublicKey,
-)
+from hwcng.contract.material import EcPublicKey, PublicKeyMaterial
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
+from hwcng.errors import HRESULT, CngError
 from hwcng.hostcrypto.host_keys import private_material
 from hwcng.ksp.handles import NCryptKey
-from hwcng.pyca.failures import as_cryptography_raises
+from hwcng.pyca.base import TokenPrivateKey
+from hwcng.pyca.failures import as_cryptography_raises, refusal, translated
 from hwcng.standards.curves import CURVES
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from hwcng.providers.uri import Pin
+    from hwcng.contract.pins import Pin
+
+    TokenKey: TypeAlias = str | KeyPair | SymmetricKey | NCryptKey | PrivateKeyTypes
+    """How a caller names a key: by its URI, or by what was made of it."""
 
 __all__ = ["import_private_key", "private_key"]
 
 
-def private_key(uri_or_key: str | KeyPair | SymmetricKey | NCryptKey, *, pin: Pin | None = None) -> PrivateKeyTypes:
+def private_key(uri_or_key: TokenKey, *, pin: Pin | None = None) -> PrivateKeyTypes:
     """A token's key as a private key of `cryptography`: an instance of its abstract class.
 
-    uri_or_key: a key's URI, or a pair of bcrypt.h, of ncrypt.h or of `hwcng.open_key`. pin: as `hwcng.open_key` has it,
-    with a URI alone.
+    uri_or_key: a key's URI, a pair of bcrypt.h, of ncrypt.h or of `hwcng.open_key`, or what this returned before.
+    pin: as `hwcng.open_key` has it, with a URI alone.
 
-    Raises CngError as `hwcng.open_key` does, TypeError for what is no key, UnsupportedAlgorithm for a secret key and
-    where `cryptography` has no such keys, ValueError for a pair without a private half.
+    Raises CngError as `hwcng.open_key` does, TypeError for what is no key, UnsupportedAlgorithm for a secret key, for a
+    kind or a curve that is not served, and where `cryptography` has no such keys, ValueError for a pair without a
+    private half.
     """
     if isinstance(uri_or_key, str):
-        key: object = named_keys.open_key(uri_or_key, pin=pin)
+        key: object = _opened(uri_or_key, pin)
     else:
         key = uri_or_key
         if pin is not None:
-            raise TypeError("pin goes with a URI: a key is open already")
+            raise refusal(TypeError, "pin goes with a URI: a key is open already")
+    if isinstance(key, TokenPrivateKey):
+        there: PrivateKeyTypes = key  # type: ignore[assignment]
+        return there
     if not hasattr(key, "as_cryptography"):
-        raise TypeError(f"a URI or a key of hwcng expected, not {type(key).__name__}")
+        raise refusal(TypeError, f"a URI or a key of hwcng expected, not {type(key).__name__}")
     with as_cryptography_raises():
         made: PrivateKeyTypes = key.as_cryptography()
     return made
 
 
-_KINDS: Mapping[type, tuple[str, Usage]] = {
-    RsaPublicKey: ("RSA", Usage.SIGN | Usage.DECRYPT),
-    EcPublicKey: ("EC", Usage.SIGN),
-    DhPublicKey: ("DH", Usage.DERIVE),
-    DsaPublicKey: ("DSA", Usage.SIGN),
-    MlDsaPublicKey: ("ML-DSA", Usage.SIGN),
-    MlKemPublicKey: ("ML-KEM", Usage.DECAPSULATE),
-}
-"""The numbers of a public key -> PairSpec.kind, and what its private half may do where nobody says it."""
+def _opened(uri: str, pin: Pin | None) -> object:
+    try:
+        return named_keys.open_key(uri, pin=pin)
+    except CngError as error:
+        if error.status is HRESULT.NTE_NOT_SUPPORTED:
+            raise translated(error) from error
+        raise
 
 
 def import_private_key(
@@ -91,14 +91,9 @@ def import_private_key(
 
 
 def _spec(public: PublicKeyMaterial, usage: Usage | None) -> PairSpec:
-    kind, usual = _KINDS[type(public)]
-    if isinstance(public, EcPublicKey) and CURVES[public.curve].montgomery:
-        usual = Usage.DERIVE
-    spec = PairSpec(kind, usual if usage is None else usage)
-    if isinstance(public, RsaPublicKey):
-        return replace(spec, bits=public.modulus.bit_length())
-    if isinstance(public, EcPublicKey):
-        return replace(spec, curve=public.curve)
-    if isinstance(public, (DhPublicKey, DsaPublicKey)):
-        return replace(spec, bits=public.domain.prime.bit_length(), domain=public.domain)
-    return replace(spec, parameter_set=public.parameter_set)
+    family = family_of(public)
+    algorithm = family.algorithms[0]
+    usual = (
+        Usage.DERIVE if isinstance(public, EcPublicKey) and CURVES[public.curve].montgomery else family.usage(algorithm)
+    )
+    return replace(family.spec(PairRequest(algorithm, usage=usual), public), usage=usual if usage is None else usage)

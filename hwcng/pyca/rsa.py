@@ -13,7 +13,7 @@ from hwcng.contract.specs import DecryptSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, 
 from hwcng.errors import CngError
 from hwcng.pyca.base import TokenPrivateKey
 from hwcng.pyca.digests import cng_name, digest_of, hash_of, octets_of
-from hwcng.pyca.failures import as_cryptography_raises, translated
+from hwcng.pyca.failures import as_cryptography_raises, refusal, translated
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, Prehashed
@@ -25,9 +25,11 @@ __all__ = ["RsaTokenKey"]
 # One object for the same parameters: the key has ready what the last one needed.
 _pkcs1 = lru_cache(RsaPkcs1SignSpec)
 _pss = lru_cache(RsaPssSpec)
+# By their classes, as `cryptography` tells them: a padding that was copied has a copy of its own.
+_AUTO, _DIGEST_LENGTH, _MAX_LENGTH = map(type, (paddings.PSS.AUTO, paddings.PSS.DIGEST_LENGTH, paddings.PSS.MAX_LENGTH))
 
 
-class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey):
+class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey, of="rsa"):
     @property
     def key_size(self) -> int:
         size: int = self._public.key_size
@@ -39,7 +41,7 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey):
         _require_padding(padding)
         if isinstance(algorithm, utils.NoDigestInfo):
             if not isinstance(padding, paddings.PKCS1v15):
-                raise TypeError("NoDigestInfo goes with PKCS1v15")
+                raise refusal(TypeError, "NoDigestInfo goes with PKCS1v15")
             spec: SignSpec = _pkcs1(None)
             signed = octets_of(data)
         else:
@@ -53,17 +55,17 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey):
         if isinstance(padding, paddings.PKCS1v15):
             return _pkcs1(cng_name(algorithm))
         if not isinstance(padding, paddings.PSS):
-            raise UnsupportedAlgorithm(f"{padding.name} is no padding of RSA signatures: use PSS or PKCS1v15")
+            raise refusal(UnsupportedAlgorithm, f"{padding.name} is no padding of RSA signatures: use PSS or PKCS1v15")
         _require_mgf1(padding.mgf, algorithm)
         return _pss(cng_name(algorithm), self._salt_length(padding, algorithm))
 
     def _salt_length(self, padding: paddings.PSS, algorithm: HashAlgorithm) -> int:
         length = padding._salt_length
-        if length is paddings.PSS.AUTO:
-            raise ValueError("PSS salt length can only be set to Auto when verifying")
-        if length is paddings.PSS.DIGEST_LENGTH:
+        if isinstance(length, _AUTO):
+            raise refusal(ValueError, "PSS salt length can only be set to Auto when verifying")
+        if isinstance(length, _DIGEST_LENGTH):
             return algorithm.digest_size
-        if length is paddings.PSS.MAX_LENGTH:
+        if isinstance(length, _MAX_LENGTH):
             return paddings.calculate_max_pss_salt_length(self._public, algorithm)
         assert isinstance(length, int)  # noqa: S101 - PSS takes nothing else
         return length
@@ -72,7 +74,7 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey):
         _require_padding(padding)
         octets, size = octets_of(ciphertext), (self.key_size + 7) // 8
         if len(octets) != size:
-            raise ValueError(f"Ciphertext length must be equal to key size ({size} bytes).")
+            raise refusal(ValueError, f"Ciphertext length must be equal to key size ({size} bytes).")
         spec = _decrypt_spec(padding)
         with as_cryptography_raises():
             return self.cng_key.decrypt_as(spec, octets)
@@ -80,15 +82,16 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey):
 
 def _require_padding(padding: object) -> None:
     if not isinstance(padding, paddings.AsymmetricPadding):
-        raise TypeError("Padding must be an instance of AsymmetricPadding.")
+        raise refusal(TypeError, "Padding must be an instance of AsymmetricPadding.")
 
 
 def _require_mgf1(mgf: Any, algorithm: HashAlgorithm) -> None:
     if not isinstance(mgf, paddings.MGF1):
-        raise UnsupportedAlgorithm("Only MGF1 is supported.")
+        raise refusal(UnsupportedAlgorithm, "Only MGF1 is supported.")
     if mgf._algorithm.name != algorithm.name:
-        raise UnsupportedAlgorithm(
-            f"a token uses one hash in all of a padding: MGF1 with {algorithm.name}, not {mgf._algorithm.name}"
+        raise refusal(
+            UnsupportedAlgorithm,
+            f"a token uses one hash in all of a padding: MGF1 with {algorithm.name}, not {mgf._algorithm.name}",
         )
 
 
@@ -96,7 +99,7 @@ def _decrypt_spec(padding: paddings.AsymmetricPadding) -> DecryptSpec:
     if isinstance(padding, paddings.PKCS1v15):
         return RsaPkcs1DecryptSpec()
     if not isinstance(padding, paddings.OAEP):
-        raise UnsupportedAlgorithm(f"{padding.name} is no padding of RSA decryption: use OAEP or PKCS1v15")
+        raise refusal(UnsupportedAlgorithm, f"{padding.name} is no padding of RSA decryption: use OAEP or PKCS1v15")
     algorithm = padding.algorithm
     _require_mgf1(padding.mgf, algorithm)
     return RsaOaepSpec(cng_name(algorithm), padding._label or b"")

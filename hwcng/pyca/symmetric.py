@@ -24,7 +24,7 @@ from hwcng.errors import CngError, not_supported
 from hwcng.hostcrypto.modes import pad, unpad
 from hwcng.ksp.handles import NCryptKey
 from hwcng.pyca.digests import cng_name, octets_of
-from hwcng.pyca.failures import as_cryptography_raises, translated
+from hwcng.pyca.failures import as_cryptography_raises, refusal, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def _secret(key: SymmetricKey | NCryptKey, family: SecretFamily) -> SymmetricKey
     with as_cryptography_raises():
         plain = key.key if isinstance(key, NCryptKey) else key
         if not isinstance(plain, SymmetricKey):
-            raise TypeError(f"a secret key of hwcng expected, not {type(plain).__name__}")
+            raise refusal(TypeError, f"a secret key of hwcng expected, not {type(plain).__name__}")
         plain.require_alive()
         its = plain.token_key.spec.family
         if its is not family:
@@ -101,7 +101,7 @@ class AESGCM:
 def _nonce(nonce: Buffer) -> bytes:
     octets = octets_of(nonce)
     if len(octets) not in _NONCE_LENGTHS:
-        raise ValueError("Nonce must be between 8 and 128 bytes")
+        raise refusal(ValueError, "Nonce must be between 8 and 128 bytes")
     return octets
 
 
@@ -117,7 +117,7 @@ class HMAC(hashes.HashContext):
 
     def __init__(self, key: SymmetricKey | NCryptKey, algorithm: hashes.HashAlgorithm) -> None:
         if not isinstance(algorithm, hashes.HashAlgorithm):
-            raise TypeError("Expected instance of hashes.HashAlgorithm.")
+            raise refusal(TypeError, "Expected instance of hashes.HashAlgorithm.")
         self.cng_key = _secret(key, SecretFamily.HMAC)
         self._algorithm = algorithm
         self._hash_name = cng_name(algorithm)
@@ -170,7 +170,7 @@ class Fernet:
         self.signing_key = _secret(signing_key, SecretFamily.HMAC)
         self.encryption_key = _secret(encryption_key, SecretFamily.AES)
         if self.signing_key.bits < _FERNET_BITS or self.encryption_key.bits != _FERNET_BITS:
-            raise ValueError(f"Fernet's AES key has {_FERNET_BITS} bits, its HMAC key no fewer")
+            raise refusal(ValueError, f"Fernet's AES key has {_FERNET_BITS} bits, its HMAC key no fewer")
 
     def encrypt(self, data: bytes) -> bytes:
         return self.encrypt_at_time(data, int(time.time()))
@@ -190,7 +190,7 @@ class Fernet:
     def decrypt_at_time(self, token: bytes | str, ttl: int, current_time: int) -> bytes:
         """Raises InvalidToken. ttl: seconds."""
         if ttl is None:
-            raise ValueError("decrypt_at_time() can only be used with a non-None ttl")
+            raise refusal(ValueError, "decrypt_at_time() can only be used with a non-None ttl")
         return self._decrypt(token, (ttl, current_time))
 
     def extract_timestamp(self, token: bytes | str) -> int:
@@ -233,7 +233,7 @@ class Fernet:
 
 def _fernet_octets(token: bytes | str) -> bytes:
     if not isinstance(token, (str, bytes)):
-        raise TypeError("token must be bytes or str")
+        raise refusal(TypeError, "token must be bytes or str")
     try:
         octets = base64.urlsafe_b64decode(token)
     except (TypeError, ValueError, binascii.Error):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwcng.cng.handles import invalid_parameter
+from hwcng.errors import invalid_parameter
 from hwcng.hostcrypto.modes import xor
 from hwcng.standards.hashes import HashFunction
 

@@ -12,24 +12,25 @@ from types import MappingProxyType
 
 from hwcng import arguments
 from hwcng.cng.derive.hkdf import HkdfState
-from hwcng.cng.derive.parameters import BufferType, ParameterList, Parameters, require_hash
-from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.derive.parameters import ParameterList, Parameters, require_hash
 from hwcng.contract.keys import AgreedSecret, KeyingMaterial
 from hwcng.contract.specs import HkdfSpec
-from hwcng.errors import told
+from hwcng.errors import invalid_parameter, not_supported, told
+from hwcng.headers.bcrypt_h import (
+    BCRYPT_KDF_HASH,
+    BCRYPT_KDF_HKDF,
+    BCRYPT_KDF_HMAC,
+    BCRYPT_KDF_RAW_SECRET,
+    BCRYPT_KDF_TLS_PRF,
+    BCRYPT_SP80056A_CONCAT_KDF,
+    KDF_USE_SECRET_AS_HMAC_KEY_FLAG,
+    BufferType,
+)
 from hwcng.hostcrypto.modes import xor
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["LARGEST_DERIVATION", "concat_hash", "derive", "expanded", "hkdf_spec", "other_info", "p_hash"]
 
-BCRYPT_KDF_HASH = "HASH"
-BCRYPT_KDF_HMAC = "HMAC"
-BCRYPT_KDF_TLS_PRF = "TLS_PRF"
-BCRYPT_SP80056A_CONCAT_KDF = "SP800_56A_CONCAT"
-BCRYPT_KDF_HKDF = "HKDF"
-BCRYPT_KDF_RAW_SECRET = "TRUNCATE"  # noqa: S105
-
-KDF_USE_SECRET_AS_HMAC_KEY_FLAG = 0x1
 
 LARGEST_DERIVATION = 1 << 20
 """Bytes of one call, where a function has no bound of its own below: a token is called for every block of some 32."""

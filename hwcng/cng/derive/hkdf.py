@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hwcng.cng.handles import invalid_parameter
 from hwcng.contract.specs import HkdfSpec
-from hwcng.errors import told
+from hwcng.errors import invalid_parameter, told
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["HkdfState"]

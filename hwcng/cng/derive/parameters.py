@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from hwcng import arguments
 from hwcng.arguments import Octets
 from hwcng.errors import invalid_parameter, not_supported, told
+from hwcng.headers.bcrypt_h import BufferType
 from hwcng.headers.records import BCryptBuffer, BCryptBufferDesc
 from hwcng.standards.hashes import HASHES, HashFunction
 
-__all__ = ["BufferType", "ParameterList", "Parameters", "require_hash"]
-
-
-class BufferType(enum.IntEnum):
-    """BCryptBuffer.BufferType of a parameter list."""
-
-    KDF_HASH_ALGORITHM = 0x0
-    KDF_SECRET_PREPEND = 0x1
-    KDF_SECRET_APPEND = 0x2
-    KDF_HMAC_KEY = 0x3
-    KDF_TLS_PRF_LABEL = 0x4
-    KDF_TLS_PRF_SEED = 0x5
-    KDF_SECRET_HANDLE = 0x6
-    KDF_TLS_PRF_PROTOCOL = 0x7
-    KDF_ALGORITHMID = 0x8
-    KDF_PARTYUINFO = 0x9
-    KDF_PARTYVINFO = 0xA
-    KDF_SUPPPUBINFO = 0xB
-    KDF_SUPPPRIVINFO = 0xC
-    KDF_LABEL = 0xD
-    KDF_CONTEXT = 0xE
-    KDF_SALT = 0xF
-    KDF_ITERATION_COUNT = 0x10
-    KDF_GENERIC_PARAMETER = 0x11
-    KDF_KEYBITLENGTH = 0x12
-    KDF_HKDF_SALT = 0x13
-    KDF_HKDF_INFO = 0x14
+__all__ = ["ParameterList", "Parameters", "require_hash"]
 
 
 ParameterList: TypeAlias = Sequence[tuple[int, Octets | str | int]] | Sequence[BCryptBuffer] | BCryptBufferDesc

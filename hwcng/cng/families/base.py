@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeVar
 
 from hwcng.arguments import string
-from hwcng.cng.algorithm_table import Algorithm
-from hwcng.cng.blobs import BLOB_TYPES, BlobFamily, BlobType
-from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.algorithm import Algorithm
+from hwcng.cng.blobs.blob_type import PAIR_BLOBS, BlobType
+from hwcng.cng.families.request import PairRequest, Traits
 from hwcng.contract.keys import PrivateKey
+from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import DhDomain, DsaDomain, PrivateKeyMaterial, PublicKeyMaterial
+from hwcng.contract.provider import Provider
 from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
-from hwcng.errors import told
+from hwcng.errors import invalid_parameter, not_supported, told
+from hwcng.headers.records import KeyLengths
 from hwcng.standards.curves import Curve
 from hwcng.standards.hashes import HASHES, HashFunction
-
-if TYPE_CHECKING:
-    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["PairFamily", "hash_named"]
 
@@ -39,11 +40,24 @@ class PairFamily(abc.ABC, Generic[Public]):
 
     kind: ClassVar[str]
     """PairSpec.kind."""
-
-    blobs: ClassVar[BlobFamily]
-
+    public_type: ClassVar[type[PublicKeyMaterial]]
+    """The numbers of a public half."""
+    algorithms: ClassVar[tuple[Algorithm, ...]]
+    """The algorithms of bcrypt.h whose pairs are of this kind."""
+    blob_types: ClassVar[tuple[BlobType, ...]]
+    """Those of this kind alone."""
+    magics: ClassVar[Mapping[int, str]]
+    """The first 32 bits of a blob, little-endian -> the algorithm of the key in it, where none is named."""
+    builders: ClassVar[Mapping[str, Callable[[Algorithm, Any], bytes]]]
+    """Blob type -> what writes a public key as such a blob."""
+    properties: ClassVar[Mapping[str, Callable[[Any], Any]]] = MappingProxyType({})
+    """Properties of this kind's finalized keys alone -> their value, given the public half."""
     domain_property: ClassVar[str] = ""
     """The property that is the domain parameters; empty where the pairs have none of their own."""
+    stored_bits: ClassVar[int] = 0
+    """Length of a key of NCryptCreatePersistedKey that nobody sets, 0 for the longest of the algorithm."""
+    stored_lengths: ClassVar[KeyLengths | None] = None
+    """The lengths of such keys, where they are not those of the algorithm."""
     generation_flags: ClassVar[int] = 0
     """What BCryptGenerateKeyPair may be given as dwFlags."""
 
@@ -51,6 +65,14 @@ class PairFamily(abc.ABC, Generic[Public]):
         """Raises STATUS_INVALID_PARAMETER for a dwLength that the algorithm does not have."""
         if algorithm.key_lengths is None or bits not in algorithm.key_lengths:
             raise invalid_parameter(f"{algorithm.name} has no keys of {bits} bits")
+
+    def group(self, algorithm: Algorithm) -> str:
+        """NCRYPT_ALGORITHM_GROUP_PROPERTY."""
+        return self.kind
+
+    def algorithm_of_pkcs8(self, public: Public) -> str | None:
+        """The algorithm of a PKCS #8 key that names none; None for keys that are not imported so."""
+        return None
 
     @abc.abstractmethod
     def bits(self, public: Public) -> int:
@@ -60,43 +82,47 @@ class PairFamily(abc.ABC, Generic[Public]):
         """KeyStrength of a finalized key."""
         return self.bits(public)
 
-    def planned_bits(self, pair: KeyPair) -> int:
-        """What KeyLength and PublicKeyLength of the empty `pair` will be, 0 where that is not known yet."""
-        return pair.bits
+    def planned_bits(self, request: PairRequest) -> int:
+        """What KeyLength and PublicKeyLength of the empty pair will be, 0 where that is not known yet."""
+        return request.bits
 
-    def planned_strength(self, pair: KeyPair) -> int:
-        """What KeyStrength of the empty `pair` will be, 0 where that is not known yet."""
-        return pair.bits
+    def planned_strength(self, request: PairRequest) -> int:
+        """What KeyStrength of the empty pair will be, 0 where that is not known yet."""
+        return request.bits
 
-    def planned_signature_length(self, pair: KeyPair) -> int:
-        """Bytes of a signature of the empty `pair`, 0 where that is not known yet."""
+    def planned_signature_length(self, request: PairRequest) -> int:
+        """Bytes of a signature of the empty pair, 0 where that is not known yet."""
         return 0
 
-    def planned_block_length(self, pair: KeyPair) -> int | None:
-        """BlockLength of the empty `pair` in bytes, None where such pairs have none."""
+    def planned_block_length(self, request: PairRequest) -> int | None:
+        """BlockLength of the empty pair in bytes, None where such pairs have none."""
         return None
 
-    def planned_ciphertext_length(self, pair: KeyPair) -> int:
-        """Bytes of an encapsulation to the empty `pair`, 0 where that is not known yet."""
+    def planned_ciphertext_length(self, request: PairRequest) -> int:
+        """Bytes of an encapsulation to the empty pair, 0 where that is not known yet."""
         return 0
 
     @abc.abstractmethod
     def usage(self, algorithm: Algorithm) -> Usage:
-        """What a private key of the algorithm may do."""
+        """What a private key of the algorithm may do, where nobody says what it is for."""
+
+    def possible_usage(self, algorithm: Algorithm) -> Usage:
+        """All that one may do that is made for it."""
+        return self.usage(algorithm)
 
     @abc.abstractmethod
-    def spec(self, pair: KeyPair, public: Public | None = None) -> PairSpec:
-        """What the token is asked for: to make the empty `pair`, or to take the pair of `public`.
+    def spec(self, request: PairRequest, public: Public | None = None) -> PairSpec:
+        """What the token is asked for: to make the empty pair, or to take the pair of `public`.
 
         Raises STATUS_INVALID_PARAMETER where a property that it needs is not set.
         """
 
-    def generate(self, pair: KeyPair) -> PrivateKey:
+    def generate(self, request: PairRequest, maker: KeyMaker) -> PrivateKey:
         """Has the token make the pair, or take it where the caller set PrivKeyVal."""
-        spec, provider = self.spec(pair), pair.algorithm_handle.provider
-        if pair.private_value is None:
-            return provider.generate_pair(spec)
-        return provider.import_pair(spec, self.material(spec, pair.private_value))
+        spec = self.spec(request)
+        if request.private_value is None:
+            return maker.generate_pair(spec)
+        return maker.import_pair(spec, self.material(spec, request.private_value))
 
     def material(self, spec: PairSpec, private_value: bytes) -> PrivateKeyMaterial:
         """The pair of a caller's big-endian private value. Raises STATUS_INVALID_PARAMETER for one out of range."""
@@ -106,15 +132,12 @@ class PairFamily(abc.ABC, Generic[Public]):
         """The checked domain parameters of a value of `domain_property`, for a key of `bits` bits."""
         raise not_supported(f"{self.kind} keys have no domain parameters")
 
-    def build_domain(self, public: Public) -> bytes:
-        """The value of `domain_property`."""
-        raise not_supported(f"{self.kind} keys have no domain parameters")
+    def traits(self, public: Public) -> Traits:
+        """What an imported key says of itself."""
+        return Traits()
 
-    def adopt(self, pair: KeyPair, public: Public) -> None:
-        """Sets what an imported key says of itself on its handle."""
-
-    def sign_spec(self, pair: KeyPair, padding_info: object, flags: int) -> SignSpec:
-        raise not_supported(f"{pair.algorithm.name} keys make no signatures")
+    def sign_spec(self, algorithm: Algorithm, padding_info: object, flags: int) -> SignSpec:
+        raise not_supported(f"{algorithm.name} keys make no signatures")
 
     def signable(self, public: Public, spec: SignSpec, data: bytes) -> bytes:
         """The input as the token may see it. Raises STATUS_INVALID_PARAMETER for what the signature cannot hold."""
@@ -128,18 +151,20 @@ class PairFamily(abc.ABC, Generic[Public]):
         """On the host. Raises STATUS_INVALID_SIGNATURE."""
         raise not_supported(f"{self.kind} keys make no signatures")
 
-    def encrypt(self, pair: KeyPair, plaintext: bytes, padding_info: object, flags: int) -> bytes:
-        raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
+    def decrypt_spec(self, algorithm: Algorithm, padding_info: object, flags: int) -> DecryptSpec:
+        raise not_supported(f"{algorithm.name} keys do not encrypt")
 
-    def decrypt(self, pair: KeyPair, ciphertext: bytes, padding_info: object, flags: int) -> bytes:
-        raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
+    def encrypt(self, public: Public, spec: DecryptSpec, plaintext: bytes) -> bytes:
+        """On the host."""
+        raise not_supported(f"{self.kind} keys do not encrypt")
 
-    def decrypt_as(self, pair: KeyPair, spec: DecryptSpec, ciphertext: bytes) -> bytes:
-        raise not_supported(f"{pair.algorithm.name} keys do not encrypt")
+    def check_ciphertext(self, public: Public, ciphertext: bytes) -> None:
+        """Raises STATUS_INVALID_PARAMETER for what is no ciphertext under the key: no token sees it."""
+        raise not_supported(f"{self.kind} keys do not encrypt")
 
-    def encapsulate(self, pair: KeyPair) -> tuple[bytes, bytes]:
-        """The shared secret and its ciphertext, made with the public half."""
-        raise not_supported(f"{pair.algorithm.name} keys do not encapsulate")
+    def encapsulate(self, public: Public, provider: Callable[[], Provider]) -> tuple[bytes, bytes]:
+        """The shared secret and its ciphertext, made with the public half; by the token where the host cannot."""
+        raise not_supported(f"{self.kind} keys do not encapsulate")
 
     def ciphertext_length(self, public: Public) -> int | None:
         """Bytes of an encapsulation."""
@@ -162,16 +187,19 @@ class PairFamily(abc.ABC, Generic[Public]):
         return None
 
     @abc.abstractmethod
-    def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> PublicKeyMaterial | PrivateKeyMaterial:
+    def parse(self, request: PairRequest, blob_type: str, blob: bytes) -> PublicKeyMaterial | PrivateKeyMaterial:
         """The checked numbers of a blob: a token must never see bad ones."""
 
-    @abc.abstractmethod
-    def build(self, pair: KeyPair, public: Public, blob_type: str) -> bytes:
-        """A public blob."""
+    def build(self, algorithm: Algorithm, public: Public, blob_type: str) -> bytes:
+        """A public blob. Raises STATUS_NOT_SUPPORTED for a type that is only read."""
+        builder = self.builders.get(blob_type)
+        if builder is None:
+            raise not_supported(f"{told(blob_type)} is not exported")
+        return builder(algorithm, public)
 
     def blob_type(self, algorithm: Algorithm, name: str) -> BlobType:
         """Raises STATUS_NOT_SUPPORTED for a blob type that the family does not have."""
-        row = BLOB_TYPES.get(name)
-        if row is None or row.family not in (self.blobs, BlobFamily.PAIR):
-            raise not_supported(f"{told(name)} is not a blob type of {algorithm.name}")
-        return row
+        for row in (*self.blob_types, *PAIR_BLOBS):
+            if row.name == name:
+                return row
+        raise not_supported(f"{told(name)} is not a blob type of {algorithm.name}")

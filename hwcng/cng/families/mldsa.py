@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from hwcng.arguments import number, optional_octets
-from hwcng.cng.algorithm_table import Algorithm
-from hwcng.cng.blobs import BCRYPT_PUBLIC_KEY_BLOB, BlobFamily
+from hwcng.cng.algorithm import SIGNATURE, Algorithm
 from hwcng.cng.families.base import hash_named
-from hwcng.cng.families.parameterized import ParameterizedFamily
-from hwcng.cng.flags import PaddingFlag
-from hwcng.cng.handles import invalid_parameter, not_supported
+from hwcng.cng.families.parameterized import PRIVATE, PUBLIC, SEED, Form, ParameterizedFamily
+from hwcng.cng.families.request import PairRequest
 from hwcng.cng.padding import BCRYPT_PQDSA_PADDING_INFO
-from hwcng.cng.pq_blobs import BCRYPT_PQDSA_PUBLIC_BLOB, PUBLIC, SEED, build_ml_dsa_public, parse_ml_dsa
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey
 from hwcng.contract.specs import MlDsaSpec, SignSpec
 from hwcng.contract.usage import Usage
-from hwcng.errors import told
+from hwcng.errors import invalid_parameter, not_supported
+from hwcng.headers import bcrypt_h
 from hwcng.hostcrypto import mlkem_mldsa
 from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import ML_DSA_SETS, MU_SIZE
-
-if TYPE_CHECKING:
-    from hwcng.cng.key_pair import KeyPair
 
 __all__ = ["MlDsaFamily"]
 
@@ -36,20 +30,29 @@ _NEVER_PREHASH = ("MD5", "SHA1")
 
 class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
     kind = "ML-DSA"
-    blobs = BlobFamily.ML_DSA
+    public_type = MlDsaPublicKey
+    algorithms = (Algorithm("ML-DSA", SIGNATURE, "ML-DSA", family="ML-DSA", parameter_sets=tuple(ML_DSA_SETS)),)
     sets = ML_DSA_SETS
+    forms = (
+        Form(PUBLIC, bcrypt_h.BCRYPT_PQDSA_PUBLIC_BLOB, bcrypt_h.BCRYPT_MLDSA_PUBLIC_MAGIC),
+        Form(PRIVATE, bcrypt_h.BCRYPT_PQDSA_PRIVATE_BLOB, bcrypt_h.BCRYPT_MLDSA_PRIVATE_MAGIC),
+        Form(SEED, bcrypt_h.BCRYPT_PQDSA_PRIVATE_SEED_BLOB, bcrypt_h.BCRYPT_MLDSA_PRIVATE_SEED_MAGIC),
+    )
+
+    def group(self, algorithm: Algorithm) -> str:
+        return "MLDSA"
 
     def usage(self, algorithm: Algorithm) -> Usage:
         return Usage.SIGN
 
-    def sign_spec(self, pair: KeyPair, padding_info: object, flags: int) -> SignSpec:
+    def sign_spec(self, algorithm: Algorithm, padding_info: object, flags: int) -> SignSpec:
         # As an int: the complement of an IntFlag has no undefined bits.
-        if flags & ~int(PaddingFlag.BCRYPT_PAD_PQDSA | PaddingFlag.BCRYPT_MLDSA_EXTERNAL_MU):
+        if flags & ~int(bcrypt_h.PaddingFlag.BCRYPT_PAD_PQDSA | bcrypt_h.PaddingFlag.BCRYPT_MLDSA_EXTERNAL_MU):
             raise invalid_parameter("ML-DSA takes BCRYPT_PAD_PQDSA and BCRYPT_MLDSA_EXTERNAL_MU")
-        external_mu = bool(flags & PaddingFlag.BCRYPT_MLDSA_EXTERNAL_MU)
+        external_mu = bool(flags & bcrypt_h.PaddingFlag.BCRYPT_MLDSA_EXTERNAL_MU)
         if padding_info is None:
             return MlDsaSpec(external_mu=external_mu)
-        if not isinstance(padding_info, BCRYPT_PQDSA_PADDING_INFO) or not flags & PaddingFlag.BCRYPT_PAD_PQDSA:
+        if not isinstance(padding_info, BCRYPT_PQDSA_PADDING_INFO) or not flags & bcrypt_h.PaddingFlag.BCRYPT_PAD_PQDSA:
             raise invalid_parameter("ML-DSA takes BCRYPT_PAD_PQDSA with BCRYPT_PQDSA_PADDING_INFO, or no padding info")
         context = optional_octets(padding_info.pbCtx, "pbCtx")
         if len(context) > LONGEST_CONTEXT:
@@ -87,17 +90,11 @@ class MlDsaFamily(ParameterizedFamily[MlDsaPublicKey]):
     def signature_length(self, public: MlDsaPublicKey) -> int:
         return ML_DSA_SETS[public.parameter_set].signature
 
-    def planned_signature_length(self, pair: KeyPair) -> int:
-        return ML_DSA_SETS[pair.parameter_set].signature if pair.parameter_set is not None else 0
+    def planned_signature_length(self, request: PairRequest) -> int:
+        return ML_DSA_SETS[request.parameter_set].signature if request.parameter_set is not None else 0
 
-    def parse(self, pair: KeyPair, blob_type: str, blob: bytes) -> MlDsaPublicKey | MlDsaPrivateKey:
-        parsed = parse_ml_dsa(blob, blob_type)
-        if parsed.form == PUBLIC:
-            return MlDsaPublicKey(parsed.parameter_set, parsed.key)
-        seed, value = (parsed.key, None) if parsed.form == SEED else (None, parsed.key)
-        return mlkem_mldsa.ml_dsa_private(parsed.parameter_set, value, seed)
+    def public_key(self, parameter_set: str, value: bytes) -> MlDsaPublicKey:
+        return MlDsaPublicKey(parameter_set, value)
 
-    def build(self, pair: KeyPair, public: MlDsaPublicKey, blob_type: str) -> bytes:
-        if blob_type in (BCRYPT_PQDSA_PUBLIC_BLOB, BCRYPT_PUBLIC_KEY_BLOB):
-            return build_ml_dsa_public(public.parameter_set, public.value)
-        raise not_supported(f"{told(blob_type)} is not exported")
+    def private_key(self, parameter_set: str, value: bytes | None, seed: bytes | None) -> MlDsaPrivateKey:
+        return mlkem_mldsa.ml_dsa_private(parameter_set, value, seed)

@@ -1,4 +1,4 @@
-"""What blobs of finite-field keys share: numbers one after the other, and the headers of wincrypt.h's private blobs.
+"""What wincrypt.h's key blobs share: the headers of the private ones, and the seed of domain parameters.
 
 Standards: wincrypt.h (BLOBHEADER; DSSPUBKEY and DHPUBKEY in version 2; DSSPRIVKEY_VER3 and DHPRIVKEY_VER3 in version 3;
 DSSSEED). All of it is little-endian, the numbers too.
@@ -8,51 +8,17 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Literal
 
-from hwcng.cng.handles import invalid_parameter
+from hwcng.cng.blobs.fields import Fields
+from hwcng.errors import invalid_parameter
+from hwcng.headers.wincrypt_h import PRIVATEKEYBLOB
 
-__all__ = ["Fields", "LegacyHeader", "read_private_header", "seed_of"]
+__all__ = ["NO_COUNTER", "LegacyHeader", "read_private_header", "seed_of"]
 
-# Bytes of CNG's longest DH modulus: without a bound a huge blob would buy minutes of arithmetic.
-_MODULUS_SIZE = 512
-
-_PRIVATEKEYBLOB = 7
 _HEADER = struct.Struct("<BBHI2I")
 _HEADER_3 = struct.Struct("<BBHI5II20s")
-_NO_COUNTER = 0xFFFFFFFF
-
-
-class Fields:
-    """The numbers of a blob, from an offset on. Raises STATUS_INVALID_PARAMETER where it is too short or too long."""
-
-    def __init__(self, blob: bytes, offset: int, byteorder: Literal["big", "little"] = "big") -> None:
-        self._blob = blob
-        self._offset = offset
-        self._byteorder = byteorder
-
-    def octets(self, size: int) -> bytes:
-        end = self._offset + size
-        if end > len(self._blob):
-            raise invalid_parameter(f"key blob: {end} bytes or more expected, {len(self._blob)} given")
-        taken, self._offset = self._blob[self._offset : end], end
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.octets(size), self._byteorder)
-
-    def modulus(self, size: int) -> int:
-        """An odd number that fills its `size` bytes."""
-        if size > _MODULUS_SIZE:
-            raise invalid_parameter(f"key blob: a modulus of {size} bytes, at most {_MODULUS_SIZE} expected")
-        number = self.number(size)
-        if number.bit_length() != 8 * size or number % 2 == 0:
-            raise invalid_parameter(f"key blob: the modulus is not an odd number of {8 * size} bits")
-        return number
-
-    def end(self) -> None:
-        if self._offset != len(self._blob):
-            raise invalid_parameter(f"key blob: {self._offset} bytes expected, {len(self._blob)} given")
+NO_COUNTER = 0xFFFFFFFF
+"""DSSSEED's where nobody knows the seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +41,7 @@ def read_private_header(blob: bytes, magic_2: int, magic_3: int, name: str) -> t
     if len(blob) < _HEADER.size:
         raise invalid_parameter(f"{name}: a header of {_HEADER.size} bytes expected, {len(blob)} bytes given")
     kind, version, _, _, magic, bits = _HEADER.unpack_from(blob)
-    if kind != _PRIVATEKEYBLOB or (version, magic) not in ((2, magic_2), (3, magic_3)):
+    if kind != PRIVATEKEYBLOB or (version, magic) not in ((2, magic_2), (3, magic_3)):
         raise invalid_parameter(f"{name}: type {kind} version {version} magic {magic:#010x} is not such a private key")
     if version == 2:
         return LegacyHeader(_size(bits, name)), Fields(blob, _HEADER.size, "little")
@@ -88,7 +54,7 @@ def read_private_header(blob: bytes, magic_2: int, magic_3: int, name: str) -> t
 
 def seed_of(counter: int, seed: bytes) -> tuple[bytes, int] | None:
     """DSSSEED, whose seed is a little-endian number."""
-    return None if counter == _NO_COUNTER else (seed[::-1], counter)
+    return None if counter == NO_COUNTER else (seed[::-1], counter)
 
 
 def _size(bits: int, name: str) -> int:

@@ -1,7 +1,7 @@
 """The layouts of wincrypt.h's key blobs: BLOBHEADER, then what its type has. All numbers are little-endian.
 
 SIMPLEBLOB, PUBLICKEYBLOB of RSA, DSS and Diffie-Hellman in versions 2 and 3, PLAINTEXTKEYBLOB. Private blobs are read
-by `hwcng.cng.blobs` and its sisters, and never written.
+by the families of `hwcng.cng`, and never written.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from hwcng.capi import constants as c
-from hwcng.capi.errors import Code, failing_as, failure
-from hwcng.cng.blobs import BCRYPT_RSAPUBLIC_MAGIC, LEGACY_RSAPRIVATE_BLOB, build_capi_rsa_public, parse_rsa
-from hwcng.cng.dh_blobs import parse_capi_dh_private
-from hwcng.cng.dsa_blobs import parse_capi_dsa_private
-from hwcng.cng.legacy_blobs import Fields, seed_of
+from hwcng.cng.blobs.fields import Fields
+from hwcng.cng.blobs.wincrypt import NO_COUNTER, seed_of
+from hwcng.cng.families.dh import parse_capi_dh_private
+from hwcng.cng.families.dsa import parse_capi_dsa_private
+from hwcng.cng.families.rsa import build_capi_rsa_public, parse_rsa
 from hwcng.contract.material import (
     DhDomain,
     DhPrivateKey,
@@ -28,7 +27,9 @@ from hwcng.contract.material import (
     RsaPrivateKey,
     RsaPublicKey,
 )
-from hwcng.errors import HRESULT, NTSTATUS
+from hwcng.errors import HRESULT, CngError
+from hwcng.headers import wincrypt_h
+from hwcng.headers.bcrypt_h import BCRYPT_RSAPUBLIC_MAGIC, LEGACY_RSAPRIVATE_BLOB
 from hwcng.headers.records import BLOBHEADER, PUBKEY, PUBKEYVER3, RSAPUBKEY
 from hwcng.hostcrypto.finite_field import check_dh, check_dsa
 from hwcng.hostcrypto.rsa import check_public
@@ -56,12 +57,9 @@ HEADER_SIZE = _HEADER.size
 
 DSS1_MAGIC, DSS3_MAGIC = 0x31535344, 0x33535344
 DH1_MAGIC, DH3_MAGIC = 0x31484400, 0x33484400
-NO_COUNTER = 0xFFFFFFFF
 SUBPRIME_SIZE = SEED_SIZE = 20
 VERSIONS = (2, 3)
 LONGEST_RSA_BITS = 16384
-
-_BAD_DATA: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +75,14 @@ class Blob:
 def parse(blob: bytes) -> Blob:
     """Raises NTE_BAD_DATA for one without a header, NTE_BAD_VER for an unknown version."""
     if len(blob) < _HEADER.size:
-        raise failure(HRESULT.NTE_BAD_DATA, f"a key blob has {_HEADER.size} bytes or more, {len(blob)} given")
+        raise CngError(HRESULT.NTE_BAD_DATA, f"a key blob has {_HEADER.size} bytes or more, {len(blob)} given")
     kind, version, _, algid = _HEADER.unpack_from(blob)
     if version not in VERSIONS:
-        raise failure(HRESULT.NTE_BAD_VER, f"a key blob is of version 2 or 3, not {version}")
+        raise CngError(HRESULT.NTE_BAD_VER, f"a key blob is of version 2 or 3, not {version}")
     return Blob(kind, version, algid, blob[_HEADER.size :])
 
 
-def build(kind: int, algid: int, body: bytes, version: int = c.CUR_BLOB_VERSION) -> bytes:
+def build(kind: int, algid: int, body: bytes, version: int = wincrypt_h.CUR_BLOB_VERSION) -> bytes:
     return _HEADER.pack(kind, version, 0, algid) + body
 
 
@@ -93,7 +91,7 @@ def _little(value: int, size: int) -> bytes:
 
 
 def _bad(message: str) -> Exception:
-    return failure(HRESULT.NTE_BAD_DATA, message)
+    return CngError(HRESULT.NTE_BAD_DATA, message)
 
 
 def parse_plaintext(body: bytes) -> bytes:
@@ -110,26 +108,28 @@ def parse_simple(body: bytes, size: int) -> bytes:
     if len(body) < _DWORD.size + size:
         raise _bad(f"SIMPLEBLOB: {_DWORD.size + size} bytes expected behind the header, {len(body)} given")
     (algid,) = _DWORD.unpack_from(body)
-    if algid != c.CALG_RSA_KEYX:
-        raise failure(HRESULT.NTE_BAD_ALGID, f"SIMPLEBLOB: wrapped by ALG_ID {algid:#06x}, not by CALG_RSA_KEYX")
+    if algid != wincrypt_h.CALG_RSA_KEYX:
+        raise CngError(HRESULT.NTE_BAD_ALGID, f"SIMPLEBLOB: wrapped by ALG_ID {algid:#06x}, not by CALG_RSA_KEYX")
     return body[_DWORD.size : _DWORD.size + size][::-1]
 
 
 def build_public(key: PublicKeyMaterial, algid: int, bits: int, flags: int = 0) -> bytes:
     """PUBLICKEYBLOB. bits: that an RSA key announces. flags: CRYPT_BLOB_VER3 for the version that has the parameters of
     Diffie-Hellman.
+
+    Raises STATUS_NOT_SUPPORTED for an exponent that it has no room for, NTE_BAD_KEY for a subprime of over 160 bits in
+    version 2, NTE_BAD_TYPE for a key that has no such blob.
     """
-    version3 = bool(flags & c.CRYPT_BLOB_VER3)
+    version3 = bool(flags & wincrypt_h.CRYPT_BLOB_VER3)
     if isinstance(key, RsaPublicKey):
-        with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_KEY}):
-            return build_capi_rsa_public(key, algid, bits)
+        return build_capi_rsa_public(key, algid, bits)
     if isinstance(key, DsaPublicKey):
         body = _dss3(key) if version3 else _dss1(key)
     elif isinstance(key, DhPublicKey):
         body = _dh3(key) if version3 else _dh1(key)
     else:
-        raise failure(HRESULT.NTE_BAD_TYPE, "the key has no PUBLICKEYBLOB")
-    return build(c.PUBLICKEYBLOB, algid, body, 3 if version3 else c.CUR_BLOB_VERSION)
+        raise CngError(HRESULT.NTE_BAD_TYPE, "the key has no PUBLICKEYBLOB")
+    return build(wincrypt_h.PUBLICKEYBLOB, algid, body, 3 if version3 else wincrypt_h.CUR_BLOB_VERSION)
 
 
 def _seed(domain: DsaDomain) -> tuple[int, bytes]:
@@ -143,7 +143,7 @@ def _dss1(key: DsaPublicKey) -> bytes:
     bits = domain.prime.bit_length()
     size = bits // 8
     if domain.subprime.bit_length() > 8 * SUBPRIME_SIZE:
-        raise failure(HRESULT.NTE_BAD_KEY, "a DSS key with a subprime of over 160 bits has a version 3 blob only")
+        raise CngError(HRESULT.NTE_BAD_KEY, "a DSS key with a subprime of over 160 bits has a version 3 blob only")
     counter, seed = _seed(domain)
     return (
         _V2.pack(DSS1_MAGIC, bits)
@@ -250,7 +250,7 @@ def _parse_dh(blob: Blob, domain: DhDomain | None) -> DhPublicKey:
     else:
         size, fields = _v2_fields(blob, DH1_MAGIC)
         if domain is None:
-            raise failure(
+            raise CngError(
                 HRESULT.NTE_BAD_PUBLIC_KEY, "a Diffie-Hellman PUBLICKEYBLOB of version 2 is only for hPubKey's group"
             )
     key = DhPublicKey(domain, fields.number(size))
@@ -261,11 +261,11 @@ def _parse_dh(blob: Blob, domain: DhDomain | None) -> DhPublicKey:
 
 _PUBLIC_READERS: Mapping[int, Callable[[Blob, DhDomain | None], PublicKeyMaterial]] = MappingProxyType(
     {
-        c.CALG_RSA_KEYX: _parse_rsa,
-        c.CALG_RSA_SIGN: _parse_rsa,
-        c.CALG_DSS_SIGN: _parse_dss,
-        c.CALG_DH_SF: _parse_dh,
-        c.CALG_DH_EPHEM: _parse_dh,
+        wincrypt_h.CALG_RSA_KEYX: _parse_rsa,
+        wincrypt_h.CALG_RSA_SIGN: _parse_rsa,
+        wincrypt_h.CALG_DSS_SIGN: _parse_dss,
+        wincrypt_h.CALG_DH_SF: _parse_dh,
+        wincrypt_h.CALG_DH_EPHEM: _parse_dh,
     }
 )
 
@@ -273,10 +273,10 @@ _PUBLIC_READERS: Mapping[int, Callable[[Blob, DhDomain | None], PublicKeyMateria
 def parse_public(blob: Blob, domain: DhDomain | None = None) -> PublicKeyMaterial:
     """The checked key of a PUBLICKEYBLOB. domain: of the Diffie-Hellman pair that it is imported for.
 
-    Raises NTE_BAD_DATA for whatever is wrong with it.
+    Raises NTE_BAD_DATA or STATUS_INVALID_PARAMETER for whatever is wrong with it, NTE_BAD_PUBLIC_KEY where the domain
+    is missing.
     """
-    with failing_as(_BAD_DATA):
-        return _PUBLIC_READERS[blob.algid](blob, domain)
+    return _PUBLIC_READERS[blob.algid](blob, domain)
 
 
 def _with_exponent(whole: bytes) -> bytes:
@@ -289,31 +289,33 @@ def _with_exponent(whole: bytes) -> bytes:
 
 
 def parse_private(blob: Blob, whole: bytes) -> PrivateKeyMaterial:
-    """The checked numbers of a PRIVATEKEYBLOB."""
-    with failing_as(_BAD_DATA):
-        if blob.algid in (c.CALG_RSA_KEYX, c.CALG_RSA_SIGN):
-            rsa = parse_rsa(_with_exponent(whole), LEGACY_RSAPRIVATE_BLOB)
-            if not isinstance(rsa, RsaPrivateKey):
-                raise _bad("PRIVATEKEYBLOB: it has no private half")
-            check_public(rsa.public)
-            return rsa
-        if blob.algid == c.CALG_DSS_SIGN:
-            dss = parse_capi_dsa_private(whole)
-            check_dsa(dss)
-            return dss
-        dh: DhPrivateKey = parse_capi_dh_private(whole)
-        check_dh(dh)
-        return dh
+    """The checked numbers of a PRIVATEKEYBLOB. Raises NTE_BAD_DATA or STATUS_INVALID_PARAMETER."""
+    if blob.algid in (wincrypt_h.CALG_RSA_KEYX, wincrypt_h.CALG_RSA_SIGN):
+        rsa = parse_rsa(_with_exponent(whole), LEGACY_RSAPRIVATE_BLOB)
+        if not isinstance(rsa, RsaPrivateKey):
+            raise _bad("PRIVATEKEYBLOB: it has no private half")
+        check_public(rsa.public)
+        return rsa
+    if blob.algid == wincrypt_h.CALG_DSS_SIGN:
+        dss = parse_capi_dsa_private(whole)
+        check_dsa(dss)
+        return dss
+    dh: DhPrivateKey = parse_capi_dh_private(whole)
+    check_dh(dh)
+    return dh
 
 
 def parse_public_parameters(value: bytes, algorithm: str) -> tuple[dict[int, int], tuple[bytes, int] | None]:
     """KP_PUB_PARAMS: a version 3 PUBLICKEYBLOB of "DSA" or "DH" without y. The numbers by their KP_, and the seed."""
     blob = parse(value)
-    with failing_as(_BAD_DATA):
-        size, subprime_size, cofactor_size, seeded, fields = _v3_fields(
-            blob, DSS3_MAGIC if algorithm == "DSA" else DH3_MAGIC
-        )
-        numbers = {c.KP_P: fields.modulus(size), c.KP_Q: fields.number(subprime_size), c.KP_G: fields.number(size)}
-        fields.number(cofactor_size)
-        fields.end()
+    size, subprime_size, cofactor_size, seeded, fields = _v3_fields(
+        blob, DSS3_MAGIC if algorithm == "DSA" else DH3_MAGIC
+    )
+    numbers = {
+        wincrypt_h.KP_P: fields.modulus(size),
+        wincrypt_h.KP_Q: fields.number(subprime_size),
+        wincrypt_h.KP_G: fields.number(size),
+    }
+    fields.number(cofactor_size)
+    fields.end()
     return numbers, seeded

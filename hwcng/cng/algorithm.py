@@ -1,0 +1,82 @@
+"""What CNG says of an algorithm, whatever its kind (bcrypt.h; "CNG Algorithm Identifiers").
+
+Sizes are bits for keys and bytes for blocks, objects and digests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwcng.headers.bcrypt_h import Interface, PaddingScheme
+from hwcng.headers.records import KeyLengths
+from hwcng.standards.hashes import HashFunction
+from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
+
+__all__ = ["AGREEMENT", "SIGNATURE", "Algorithm"]
+
+SIGNATURE = (Interface.BCRYPT_SIGNATURE_INTERFACE,)
+AGREEMENT = (Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE,)
+_NO_PADDING_SCHEMES = PaddingScheme(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """interfaces: the classes it belongs to. offered_as: the name by which a provider is asked for it.
+
+    object_length: bytes of ObjectLength, opaque to callers. chaining_mode: the default of a cipher. curve: CNG's name
+    of a fixed curve. generic_curve: the curve comes from ECCCurveName. family: whose pairs (hwcng.cng.families).
+    parameter_sets: values of ParameterSetName.
+    """
+
+    name: str
+    interfaces: tuple[Interface, ...]
+    offered_as: str
+    key_lengths: KeyLengths | None = None
+    object_length: int | None = None
+    block_length: int | None = None
+    chaining_modes: tuple[str, ...] = ()
+    chaining_mode: str | None = None
+    hash_function: HashFunction | None = None
+    keyed_hash: bool = False
+    curve: str | None = None
+    generic_curve: bool = False
+    padding_schemes: PaddingScheme = _NO_PADDING_SCHEMES
+    family: str = ""
+    parameter_sets: tuple[str, ...] = ()
+
+    def is_a(self, interface: Interface) -> bool:
+        return interface in self.interfaces
+
+    @property
+    def asymmetric(self) -> bool:
+        return bool(self.family)
+
+    @property
+    def derives(self) -> bool:
+        return self.is_a(Interface.BCRYPT_KEY_DERIVATION_INTERFACE)
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether BCryptGenerateSymmetricKey makes its keys: ciphers and derivation functions."""
+        return self.derives or self.is_a(Interface.BCRYPT_CIPHER_INTERFACE)
+
+    @property
+    def agrees(self) -> bool:
+        return self.is_a(Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE)
+
+    @property
+    def signs(self) -> bool:
+        return self.is_a(Interface.BCRYPT_SIGNATURE_INTERFACE)
+
+    @property
+    def encrypts(self) -> bool:
+        return self.is_a(Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE)
+
+    @property
+    def shared_secret_length(self) -> int | None:
+        """Bytes of what is encapsulated, None where nothing is."""
+        return SHARED_SECRET_SIZE if self.is_a(Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE) else None
+
+    @property
+    def elliptic(self) -> bool:
+        return self.curve is not None or self.generic_curve

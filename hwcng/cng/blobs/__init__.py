@@ -1,0 +1,1 @@
+"""Layouts of key blobs that no kind of pair owns."""

@@ -1,0 +1,37 @@
+"""Where tokens are reached on this machine, and what answers there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["FoundToken", "Place"]
+
+
+@dataclass(frozen=True)
+class FoundToken:
+    """A token that answered. uri: of a provider, no PIN in it; "" for a token that cannot be opened yet.
+
+    state: "ready", "not initialised", "no user PIN", "PIN locked", "last try of the PIN" or "PIN was wrong last".
+    """
+
+    label: str
+    manufacturer: str
+    model: str
+    serial: str
+    firmware: str
+    state: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where tokens are reached. kind: "PKCS#11 module" or "TPM". where: the module's file, or the TCTI. description: as
+    it says of itself. problem: why nothing answered, "" where something did. told: by whom it is known.
+    """
+
+    kind: str
+    where: str
+    told: str
+    description: str = ""
+    problem: str = ""
+    tokens: tuple[FoundToken, ...] = ()

@@ -1,0 +1,179 @@
+"""Calls that may not come back, given up after a time: C code cannot be interrupted, so it goes on in a thread that
+nobody waits for.
+
+What the call reads and writes lives as long as the call. How many may be lost at once is bounded; a call that comes
+back after all is lost no more.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any, TypeVar
+
+from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import tell_after_fork
+
+__all__ = ["MOST_LOST", "Call", "Deadlines"]
+
+R = TypeVar("R")
+
+MOST_LOST = 16
+"""Calls of one library that may be lost at once: each holds a thread."""
+_OURS = __package__ or "hwcng"
+
+
+class Call:
+    """A call under way. then: what is done when it comes back lost, in its own thread, given what it returned, None
+    where it raised.
+    """
+
+    __slots__ = ("_arguments", "_ended", "_function", "_kept", "error", "is_over", "lost", "result", "then")
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._ended = threading.Lock()
+        self._ended.acquire()
+        self._kept: list[FrameType] = []
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.is_over = False
+        self.lost = False
+        self.then: list[Callable[[Any], object]] = []
+
+    def run(self) -> None:
+        try:
+            self.result = self._function(*self._arguments)
+        except BaseException as error:
+            self.error = error
+
+    def end(self) -> None:
+        """Tells who waits."""
+        self._ended.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it came back meanwhile."""
+        return self._ended.acquire(timeout=seconds)
+
+    def keep(self, frame: FrameType | None) -> None:
+        """Keeps what the callers have in hand, from `frame` up to the application: arguments may point to it."""
+        while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == _OURS:
+            self._kept.append(frame)
+            frame = frame.f_back
+
+    def came_back(self) -> None:
+        for act in self.then:
+            act(self.result)
+        self._kept.clear()
+
+
+class _Worker(threading.Thread):
+    """Does one call after another. It ends with the process, whatever it is at."""
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        super().__init__(name="hwcng call with a deadline", daemon=True)
+        self._deadlines = deadlines
+        self._calls: SimpleQueue[Call] = SimpleQueue()
+        self.start()
+
+    def begin(self, call: Call) -> None:
+        self._calls.put(call)
+
+    def run(self) -> None:
+        while True:
+            call = self._calls.get()
+            call.run()
+            self._deadlines.over(call, self)
+            del call
+
+
+class Deadlines:
+    """The calls of one library. Any number of threads may make them; none is inherited by a forked child."""
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+        self._begin_anew()
+        tell_after_fork(self)
+
+    def _begin_anew(self) -> None:
+        self._idle: deque[_Worker] = deque()
+        self._lost: set[Call] = set()
+        self._lock = threading.Lock()
+
+    def after_fork_in_child(self) -> None:
+        """The threads are the parent's."""
+        self._begin_anew()
+
+    @property
+    def lost(self) -> int:
+        """How many calls have not come back."""
+        return len(self._lost)
+
+    def call(
+        self,
+        seconds: float,
+        asked: str,
+        function: Callable[..., R],
+        *arguments: Any,
+        when_lost: Callable[[Call], object] | None = None,
+    ) -> R:
+        """What the function returns or raises. asked: what it is, for messages. when_lost: told of a call that is given
+        up, before anybody else can be.
+
+        Raises STATUS_IO_TIMEOUT where it does not come back in time, and at once where too many have not.
+        """
+        if len(self._lost) >= MOST_LOST:
+            raise CngError(
+                NTSTATUS.STATUS_IO_TIMEOUT,
+                f"{asked} was not begun: {len(self._lost)} calls of {self._library} have not come back; the token or "
+                "its module hangs, and a new process is the way out where it does not come to itself",
+            )
+        call = Call(function, arguments)
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            worker = _Worker(self)
+        worker.begin(call)
+        try:
+            came_back = call.wait(seconds)
+        except BaseException:
+            # An interruption of this thread does not end the call.
+            self._give_up(call, sys._getframe(1), when_lost)
+            raise
+        if not came_back and self._give_up(call, sys._getframe(1), when_lost):
+            raise CngError(
+                NTSTATUS.STATUS_IO_TIMEOUT,
+                f"{asked} did not come back in {seconds:g} seconds and was given up; whether it does what it was asked "
+                "is not known, what else the token is asked goes on in other sessions",
+            )
+        if call.error is not None:
+            raise call.error
+        result: R = call.result
+        return result
+
+    def _give_up(self, call: Call, frame: FrameType, when_lost: Callable[[Call], object] | None) -> bool:
+        """False where it came back at the last moment."""
+        with self._lock:
+            if call.is_over:
+                return False
+            call.lost = True
+            self._lost.add(call)
+            call.keep(frame)
+            if when_lost is not None:
+                when_lost(call)
+        return True
+
+    def over(self, call: Call, worker: _Worker) -> None:
+        """For workers."""
+        with self._lock:
+            call.is_over = True
+            self._lost.discard(call)
+        call.end()
+        if call.lost:
+            call.came_back()
+        self._idle.append(worker)
