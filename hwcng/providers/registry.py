@@ -1,27 +1,27 @@
 """From a URI or an implementation name (pszImplementation of BCryptOpenAlgorithmProvider) to an open provider.
 
-Names come from `configure`, then from one INI file with lines `name = uri` below [providers]: $HWCNG_CONFIG, else
-$XDG_CONFIG_HOME/hwcng/providers.ini (XDG Base Directory Specification), else /etc/hwcng/providers.ini.
+Names come from `configure`, then from the file of `hwcng.providers.config_file`.
 """
 
 from __future__ import annotations
 
-import configparser
 import os
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from hwcng.arguments import string
+from hwcng.contract.pins import Pin, checked_pin
 from hwcng.contract.provider import Provider
-from hwcng.errors import NTSTATUS, CngError, invalid_parameter, told
+from hwcng.contract.provider_uri import ProviderUri
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported, told
 from hwcng.forking import ProcessLock
+from hwcng.headers.bcrypt_h import MS_PRIMITIVE_PROVIDER
 from hwcng.loading import load, load_the_rest
-from hwcng.providers.uri import Pin, ProviderUri, checked_pin, parse_uri, scheme_of
+from hwcng.providers.backends import backend_of, names_a_backend, parse_uri, schemes
+from hwcng.providers.config_file import read_configuration
+from hwcng.providers.events import ROOT
+from hwcng.providers.timeouts import seconds_of
 
 __all__ = [
-    "BACKENDS",
-    "MS_PRIMITIVE_PROVIDER",
-    "OpenUri",
     "chosen_default",
     "configure",
     "configured_names",
@@ -29,29 +29,15 @@ __all__ = [
     "is_configured",
     "open_now",
     "open_provider",
+    "open_uri",
     "resolve_implementation",
     "set_default_provider",
     "shared_provider",
+    "uri_of",
 ]
 
-MS_PRIMITIVE_PROVIDER = "Microsoft Primitive Provider"
 
-BACKENDS = {
-    "pkcs11": "hwcng.providers.pkcs11.provider:open_uri",
-    "tpm2": "hwcng.providers.tpm2.provider:open_uri",
-}
-"""URI scheme -> "module:function" of an `OpenUri`. A scheme's optional packages are the extra of the same name."""
-
-OPTIONAL_PACKAGES = frozenset(("asn1crypto", "cffi", "pkcs11", "tpm2_pytss"))
-
-_SECTION = "providers"
-SYSTEM_CONFIG = "/etc/hwcng/providers.ini"
-
-
-class OpenUri(Protocol):
-    """How a backend opens a provider. What it puts into `Provider.uri` is str(uri), which has no PIN."""
-
-    def __call__(self, uri: ProviderUri, /, *, pin: Pin | None, allow_raw_secret: bool) -> Provider: ...
+_TRACE_VARIABLE = "HWCNG_TRACE"
 
 
 class _Shared:
@@ -70,24 +56,41 @@ def _serves(provider: Provider) -> bool:
     return not provider.closed and provider.can_connect
 
 
-# Pkcs11Uri leaves the PIN out of its repr, so it can be the key; two PINs for one token stay two entries.
+# A URI's repr has no PIN, so it can be the key; two PINs for one token stay two entries.
 _shared: dict[ProviderUri, _Shared] = {}
 _names: dict[str, ProviderUri] = {}
-_file_names: tuple[tuple[str, int, int, int], dict[str, ProviderUri]] | None = None
 _default: Provider | ProviderUri | None = None
 _lock = ProcessLock()
 
 
-def open_provider(uri: str, *, pin: Pin | None = None, allow_raw_secret: bool = False) -> Provider:
+def open_provider(
+    uri: str, *, pin: Pin | None = None, allow_raw_secret: bool = False, timeout: float | None = None
+) -> Provider:
     """A provider of the caller's own, to be closed by the caller: a context manager.
 
-    uri: pkcs11:... (RFC 7512) or tpm2:... pin: str, bytes or a callable that returns one when a login needs it; it goes
-    before what the URI says. allow_raw_secret: whether KDF_RAW_SECRET may hand out agreed secrets.
+    uri: pkcs11:... (RFC 7512), tpm2:..., that of another backend, or a configured name. pin: str, bytes or a callable
+    that returns one when a login needs it; it goes before what the URI says. allow_raw_secret: whether KDF_RAW_SECRET
+    may hand out agreed secrets. timeout: seconds that a call to the token may take; what does not come back is given up
+    with STATUS_IO_TIMEOUT. It goes before the URI's x-timeout; without either a PKCS#11 token may take any time, a TPM
+    120.
 
     Raises CngError: STATUS_INVALID_PARAMETER for a malformed URI, STATUS_NOT_FOUND where the backend is not installed,
     and what the backend says of the token.
     """
-    return _open(parse_uri(uri), checked_pin(pin), allow_raw_secret)
+    uri = string(uri, "a provider URI")
+    named = None if names_a_backend(uri) else _configured(uri)
+    parsed = named or parse_uri(uri)
+    if timeout is not None:
+        parsed = _with_timeout(parsed, seconds_of(timeout))
+    return open_uri(parsed, checked_pin(pin), allow_raw_secret)
+
+
+def _with_timeout(uri: ProviderUri, seconds: str) -> ProviderUri:
+    backend = backend_of(uri)
+    if "timeout" not in backend.settings(uri):
+        raise not_supported(f"{uri.scheme}: has no timeout: calls to its tokens are not given up")
+    timed: ProviderUri = backend.with_setting(uri, "timeout", seconds)
+    return timed
 
 
 def configure(names: Mapping[str, str]) -> None:
@@ -113,7 +116,7 @@ def configure(names: Mapping[str, str]) -> None:
 
 def configured_names() -> dict[str, ProviderUri]:
     """Every implementation name with its URI: those of `configure` first, then the configuration file's."""
-    return {**_names, **{name: uri for name, uri in _names_of_file().items() if name not in _names}}
+    return {**_names, **{name: uri for name, uri in read_configuration().providers.items() if name not in _names}}
 
 
 def set_default_provider(provider_or_uri: Provider | str | None) -> None:
@@ -125,7 +128,7 @@ def set_default_provider(provider_or_uri: Provider | str | None) -> None:
     """
     global _default
     if isinstance(provider_or_uri, str):
-        uri = _uri_of(provider_or_uri)
+        uri = uri_of(provider_or_uri)
         shared_provider(uri)
         new: Provider | ProviderUri | None = uri
     elif provider_or_uri is None or isinstance(provider_or_uri, Provider):
@@ -158,7 +161,7 @@ def chosen_default() -> Provider | ProviderUri | None:
     if _default is not None:
         return _default
     named = os.environ.get("HWCNG_PROVIDER")
-    return _uri_of(named) if named else None
+    return uri_of(named) if named else None
 
 
 def resolve_implementation(pszImplementation: Provider | str | None) -> Provider:  # noqa: N803
@@ -179,25 +182,45 @@ def resolve_implementation(pszImplementation: Provider | str | None) -> Provider
     pszImplementation = string(pszImplementation, "pszImplementation")  # noqa: N806
     if pszImplementation == MS_PRIMITIVE_PROVIDER and _configured(MS_PRIMITIVE_PROVIDER) is None:
         return default_provider()
-    return shared_provider(_uri_of(pszImplementation))
+    return shared_provider(uri_of(pszImplementation))
 
 
-def _open(uri: ProviderUri, pin: Pin | None, allow_raw_secret: bool) -> Provider:
-    scheme = scheme_of(str(uri)) or ""
-    module_name, _, function = BACKENDS[scheme].partition(":")
+def open_uri(uri: ProviderUri, pin: Pin | None = None, allow_raw_secret: bool = False) -> Provider:
+    """`open_provider` of a URI that is parsed."""
+    if os.environ.get(_TRACE_VARIABLE):
+        begin: Callable[[], None] = vars(load("hwcng.tracing"))["from_environment"]
+        begin()
+    _configure_logging()
+    backend = backend_of(uri)
     try:
-        backend: OpenUri = getattr(load(module_name), function)
+        for module in backend.modules:
+            load(module)
         load_the_rest()
-        return backend(uri, pin=pin, allow_raw_secret=allow_raw_secret)
+        return backend.open(uri, pin=pin, allow_raw_secret=allow_raw_secret)
     except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if missing.partition(".")[0] in OPTIONAL_PACKAGES:
-            reason = f"{scheme}: needs the package {missing}, which is not installed: pip install 'hwcng[{scheme}]'"
-        elif module_name == missing or module_name.startswith(f"{missing}."):
-            reason = f"this release of hwcng has no backend for {scheme}:"
-        else:
+        if (reason := backend.missing(error)) is None:
             raise
         raise CngError(NTSTATUS.STATUS_NOT_FOUND, reason) from error
+
+
+def _configure_logging() -> None:
+    """The level of the configuration file. A program that has set one, or a handler, knows better."""
+    try:
+        level = read_configuration().log_level
+    except CngError:
+        # Whoever asks for a name of the file is told; a URI does without it.
+        return
+    if not level:
+        return
+    import logging
+
+    logger = logging.getLogger(ROOT)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(level)
+        if not logger.hasHandlers():
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+            logger.addHandler(handler)
 
 
 def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
@@ -211,7 +234,7 @@ def shared_provider(uri: ProviderUri, pin: Pin | None = None) -> Provider:
     with shared.lock.held():
         provider = shared.open_provider
         if provider is None:
-            provider = shared.provider = _open(uri, pin, False)
+            provider = shared.provider = open_uri(uri, pin)
         return provider
 
 
@@ -227,20 +250,24 @@ def open_now() -> list[Provider]:
     return [there for there in candidates if isinstance(there, Provider) and _serves(there)]
 
 
-def _uri_of(implementation: str) -> ProviderUri:
+def uri_of(implementation: str) -> ProviderUri:
+    """What a URI or a configured name means.
+
+    Raises STATUS_NOT_FOUND for neither, STATUS_INVALID_PARAMETER for a malformed URI.
+    """
     implementation = string(implementation, "an implementation")
-    if scheme_of(implementation) in BACKENDS:
+    if names_a_backend(implementation):
         return parse_uri(implementation)
     if (configured := _configured(implementation)) is not None:
         return configured
     # What looks like a mistyped URI may hold a PIN.
     secret = "=" in implementation and "pin" in implementation.lower()
     shown = "of that name (not shown, it may hold a PIN)" if secret else told(implementation)
-    known = ", ".join(repr(name) for name in sorted({*_names, *_names_of_file()})) or "none"
-    schemes = ", ".join(f"{scheme}:" for scheme in BACKENDS)
+    known = ", ".join(repr(name) for name in sorted({*_names, *read_configuration().providers})) or "none"
+    begin = ", ".join(f"{scheme}:" for scheme in schemes())
     raise CngError(
         NTSTATUS.STATUS_NOT_FOUND,
-        f"no implementation {shown}: it is neither a URI ({schemes}) nor a configured name (configured: {known})",
+        f"no implementation {shown}: it is neither a URI ({begin}) nor a configured name (configured: {known})",
     )
 
 
@@ -257,86 +284,4 @@ def is_configured(name: str) -> bool:
 
 
 def _configured(name: str) -> ProviderUri | None:
-    return _names.get(name) or _names_of_file().get(name)
-
-
-def _config_path() -> str | None:
-    if named := os.environ.get("HWCNG_CONFIG"):
-        if not os.path.exists(named):
-            raise CngError(NTSTATUS.STATUS_NOT_FOUND, f"HWCNG_CONFIG: there is no file {named}")
-        return named
-    home = os.environ.get("XDG_CONFIG_HOME", "")
-    # The XDG specification has relative paths ignored.
-    if not os.path.isabs(home):
-        home = os.path.expanduser("~/.config")
-    candidates = (os.path.join(home, "hwcng", "providers.ini"), SYSTEM_CONFIG)
-    return next((path for path in candidates if os.path.exists(path)), None)
-
-
-def _names_of_file() -> dict[str, ProviderUri]:
-    global _file_names
-    path = _config_path()
-    if path is None:
-        return {}
-    try:
-        status = os.stat(path)
-        stamp = (path, status.st_ino, status.st_mtime_ns, status.st_size)
-        read = _file_names
-        if read is not None and read[0] == stamp:
-            return read[1]
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"cannot read {path}: {error.strerror}") from error
-    names = _parse_config(path, content)
-    _file_names = (stamp, names)
-    return names
-
-
-def _parse_config(path: str, content: bytes) -> dict[str, ProviderUri]:
-    text = content.decode("utf-8-sig", "replace")
-    lines = text.split("\n")
-    wrong = next((number for number, line in enumerate(lines, 1) if "\ufffd" in line), 0)
-    if wrong:
-        raise _malformed(path, wrong, "not UTF-8")
-    parser = configparser.RawConfigParser(delimiters=("=",), default_section="", empty_lines_in_values=False)
-    # Names keep their case; typeshed declares the documented way to say so as a method.
-    parser.optionxform = str  # type: ignore[method-assign,assignment]
-    reason = ""
-    try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        wrong, reason = _line_of(error), _REASONS.get(type(error).__name__, "not a section, a comment or name = uri")
-    # Raised outside of the handler: configparser's errors quote the line, which may hold a PIN.
-    if wrong:
-        raise _malformed(path, wrong, reason)
-    names: dict[str, ProviderUri] = {}
-    for name, uri in parser.items(_SECTION) if parser.has_section(_SECTION) else ():
-        try:
-            names[name] = parse_uri(uri)
-        except CngError as error:
-            raise _malformed(path, _line_with(name, lines), f"{name!r}: {error.message}") from None
-    return names
-
-
-def _line_with(name: str, lines: Sequence[str]) -> int:
-    section = next(number for number, line in enumerate(lines) if line.strip().startswith(f"[{_SECTION}]"))
-    return next(
-        number for number, line in enumerate(lines, 1) if number > section and line.split("=")[0].strip() == name
-    )
-
-
-_REASONS = {
-    "MissingSectionHeaderError": "before the first section; names stand below [providers]",
-    "DuplicateOptionError": "the name stands twice",
-    "DuplicateSectionError": "the section stands twice",
-}
-
-
-def _line_of(error: configparser.Error) -> int:
-    line = getattr(error, "lineno", None)
-    return line if isinstance(line, int) else int(getattr(error, "errors", [(1, "")])[0][0])
-
-
-def _malformed(path: str, line: int, reason: str) -> CngError:
-    return CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"{path}, line {line}: {reason}")
+    return _names.get(name) or read_configuration().providers.get(name)

@@ -12,64 +12,96 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
+from time import perf_counter_ns
+from typing import Protocol
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.forking import ProcessLock, at_work, entered, foreign_work_begins, forks_under_way, notice_fork
+from hwcng.forking import at_work, entered, foreign_work_begins, forks_under_way, notice_fork
+from hwcng.providers.events import note
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.constants import SessionFlag
+from hwcng.providers.pkcs11.cryptoki.deadlines import limited_by
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
+from hwcng.providers.pkcs11.destroying import Destroying
 from hwcng.providers.pkcs11.logins import Login, UserPin
 from hwcng.providers.pkcs11.losses import LOSSES, Standing, Witness, explanation, meaning, of_sessions
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
-from hwcng.providers.pkcs11.operations import OUTPUT_ROOM, Operation, Session
-from hwcng.providers.pkcs11.stream_ciphers import KeyStreams
+from hwcng.providers.pkcs11.operations import MEASURED, OUTPUT_ROOM, Operation, Session, at_length
+from hwcng.providers.pkcs11.quirks import Quirks
+from hwcng.providers.pkcs11.tally import Tally
 from hwcng.providers.pkcs11.tokens import FoundToken
+from hwcng.providers.tallies import BUCKETS
 
-__all__ = ["Connection", "Session"]
+__all__ = ["Connection", "RunningStreams", "Session"]
 
-CKF_RW_SESSION = 0x2
-CKF_SERIAL_SESSION = 0x4
 
 SESSION_WAIT_SECONDS = 30.0
-
 _OK = frozenset({CKR.OK})
-_ENDED = frozenset({CKR.OK, CKR.SESSION_READ_ONLY})
 
 
-class Connection:
+class RunningStreams(Protocol):
+    """Operations of stream ciphers that go on from call to call, each in a session of its own."""
+
+    def crypt(
+        self, connection: Connection, stream: int, verb: str, call: MechanismCall, key: int, position: int, data: bytes
+    ) -> bytes: ...
+    def end(self, connection: Connection, stream: int) -> None: ...
+    def give_way(self, connection: Connection) -> bool: ...
+    def end_all(self, connection: Connection) -> None: ...
+
+
+class Connection(Destroying):
     """A connection with one token, logged in by `log_in`. Dead after a loss, a fork or `close`.
 
     Safe for any number of threads. stale_handles: how often the token knew a handle no more; one that was found before
     may be stale since.
     """
 
-    def __init__(self, module: Module, found: FoundToken, pin: UserPin) -> None:
+    def __init__(
+        self,
+        module: Module,
+        found: FoundToken,
+        pin: UserPin,
+        streams: RunningStreams,
+        quirks: Quirks,
+        tally: Tally,
+        seconds: float | None = None,
+    ) -> None:
+        """seconds: that a call may take, None for any time."""
         self.module = module
+        self.tally = tally
+        self._seconds = seconds
+        self._deadlines = None if seconds is None else limited_by(module, seconds)
         self.cryptoki = module.cryptoki
         self.slot = found.slot
         self.token_name = found.info.label
         self.identity = found.identity
         self.login = Login(module, found, pin)
+        self.quirks = quirks
+        super().__init__()
         self.stale_handles = 0
         self._end: tuple[str, NTSTATUS] | None = None
         self._inherited = False
         self._generation = module.generation
+        self._flags_of_idle = 0 if quirks.read_only_sessions else int(SessionFlag.RW_SESSION)
         self._idle: deque[Session] = deque()
         self._owners: deque[Session] = deque()
-        self._garbage: deque[int] = deque()
-        self._leaving: deque[int] = deque()
-        self._destroying = 0
-        self._destruction = ProcessLock()
-        self.key_streams = KeyStreams()
+        self._sessions = 0
+        self.key_streams = streams
         self._waiting = 0
         self._returned = threading.Condition()
         module.enlist(self)
-        rv, handle = self._open(CKF_RW_SESSION)
+        try:
+            rv, handle = self._open(SessionFlag.RW_SESSION)
+        except BaseException:
+            self._abandon("it was never opened", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED)
+            raise
         if rv != CKR.OK:
             self._abandon("it was never opened", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED)
             raise token_error(rv, f"C_OpenSession failed on token {self.token_name!r}")
         self._witness = Witness(module, found, handle)
-        self._owners.append(Session(handle, module))
+        self._owners.append(tally.opened(Session(handle, module)))
 
     def log_in(self) -> None:
         """The connection is dead where that fails. Raises as `Login.log_in` does."""
@@ -80,10 +112,17 @@ class Connection:
             self.login.log_in(self._witness.session)
             if self.login.required:
                 self._witness.logged_in()
-        except BaseException:
+                note("login.accepted", token=self.token_name)
+        except BaseException as error:
+            if isinstance(error, CngError):
+                note("login.refused", error, token=self.token_name)
             self._abandon("the login failed", NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED)
             self._close_all(self._owners)
             raise
+
+    @property
+    def _one_session(self) -> bool:
+        return self._idle is self._owners
 
     @property
     def alive(self) -> bool:
@@ -110,6 +149,8 @@ class Connection:
         return self._end is None
 
     def _lose(self, what: str = LOSSES[Standing.GONE][0]) -> None:
+        if self._end is None:
+            note("connection.lost", token=self.token_name, reason=what)
         self._abandon(f"{what}; open it by its name or make it again", NTSTATUS.STATUS_INVALID_DEVICE_STATE)
 
     def after_fork_in_child(self) -> None:
@@ -132,6 +173,7 @@ class Connection:
 
         Where the connection ended during the call, that is the error, whatever the token made of it.
         """
+        self.tally.failed()
         on_token = f"{message} on token {self.token_name!r}"
         if self._end is not None:
             reason, status = self._end
@@ -140,7 +182,9 @@ class Connection:
             reason, status = LOSSES[loss]
             self._lose(reason)
             return token_error(rv, f"{on_token}: {reason}", {} if rv in CONNECTION_LOST else {rv: status})
-        if of_sessions(rv) and not (verdicts and rv in verdicts):
+        if rv == CKR.OPERATION_ACTIVE and self._one_session:
+            self._lose("an operation was left over in the only session that the token has")
+        elif of_sessions(rv) and not (verdicts and rv in verdicts):
             self._retire()
         return self._alone(rv, message, verdicts)
 
@@ -164,7 +208,8 @@ class Connection:
 
     def _retire(self) -> None:
         """Throws the idle sessions away, and of the owners those that are dead."""
-        self._close_all(self._idle)
+        if not self._one_session:
+            self._close_all(self._idle)
         for owner in list(self._owners):
             if owner.handle != self._witness.session and self._witness.standing(owner.handle) is Standing.GONE:
                 with contextlib.suppress(ValueError):
@@ -175,9 +220,12 @@ class Connection:
         with self.module.calling():
             if self._end is not None:
                 self.require_alive("the connection")
-            rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION | flags, ffi.NULL, ffi.NULL, handle)
+            rv = self.cryptoki.C_OpenSession(self.slot, SessionFlag.SERIAL_SESSION | flags, ffi.NULL, ffi.NULL, handle)
             if rv == CKR.TOKEN_WRITE_PROTECTED and flags:
-                rv = self.cryptoki.C_OpenSession(self.slot, CKF_SERIAL_SESSION, ffi.NULL, ffi.NULL, handle)
+                rv = self.cryptoki.C_OpenSession(self.slot, SessionFlag.SERIAL_SESSION, ffi.NULL, ffi.NULL, handle)
+            self._sessions += rv == CKR.OK
+        if self._deadlines is not None and self._seconds is not None and rv == CKR.OK:
+            self._deadlines.limit_session(int(handle[0]), self._seconds)
         return rv, int(handle[0])
 
     def borrow(self, keys: tuple[int, ...] = ()) -> Session:
@@ -192,8 +240,11 @@ class Connection:
             session = None
         if session is None:
             self.require_alive()
-            session = self._open_another(self._idle, 0)
+            session = self._open_another(self._idle, self._flags_of_idle)
         session.keys = keys
+        session.uses = uses = session.uses + 1
+        if uses & MEASURED == 1:
+            session.began = perf_counter_ns()
         at_work.add(session)
         if forks_under_way:
             foreign_work_begins(session)
@@ -215,13 +266,16 @@ class Connection:
         while True:
             rv, handle = self._open(flags)
             if rv == CKR.OK:
-                return Session(handle, self.module)
+                return self.tally.opened(Session(handle, self.module))
             if rv != CKR.SESSION_COUNT or time.monotonic() > deadline:
                 if of_sessions(rv):
                     self.sees_all()
                 raise self.error(rv, "C_OpenSession failed")
             if self.key_streams.give_way(self):
                 continue
+            if self._sessions == 1 and pool is self._idle:
+                # The token has room for the witness alone: operations and new keys take turns in it.
+                pool = self._idle = self._owners
             with self._returned:
                 self._waiting += 1
                 # The timeout covers the session that came back before the wait began.
@@ -231,6 +285,10 @@ class Connection:
                 return pool.pop()
 
     def give_back(self, session: Session) -> None:
+        if session.began:
+            took, session.began = perf_counter_ns() - session.began, 0
+            session.nanoseconds += took
+            session.buckets[min(took.bit_length(), BUCKETS - 1)] += 1
         at_work.discard(session)
         self._idle.append(session)
         if self._end is not None or self._waiting:
@@ -245,15 +303,27 @@ class Connection:
             self._returned.notify_all()
 
     def discard(self, session: Session) -> None:
-        """Closes a session that may have an operation left in it."""
+        """Closes a session that may have an operation left in it, unless it is the only one."""
         notice_fork()
+        if self._deadlines is not None and self._set_aside(session, self.discard):
+            return
+        if self._one_session and self._end is None:
+            self._give_back_owner(session)
+            return
         with self.module.calling():
             # After another C_Initialize the handle can be somebody else's.
             if not self._inherited and self._generation == self.module.generation:
                 self.cryptoki.C_CloseSession(session.handle)
+            self._sessions -= 1
+        self.tally.closed(session)
         at_work.discard(session)
         if self._leaving and not self._destroying:
             self._destroy_leaving()
+
+    @property
+    def idle(self) -> int:
+        """How many sessions nobody has borrowed."""
+        return len(self._idle) + (0 if self._one_session else len(self._owners))
 
     def _close_all(self, sessions: deque[Session]) -> None:
         with contextlib.suppress(IndexError):
@@ -305,8 +375,9 @@ class Connection:
         try:
             session = self._owners.pop()
         except IndexError:
-            session = self._open_another(self._owners, CKF_RW_SESSION)
+            session = self._open_another(self._owners, SessionFlag.RW_SESSION)
         session.keys = keys
+        session.uses += 1
         foreign_work_begins(session)
         if self._destroying and keys:
             self._give_back_owner(session)
@@ -315,6 +386,8 @@ class Connection:
         return session
 
     def _give_back_owner(self, session: Session) -> None:
+        if self._deadlines is not None and self._set_aside(session, self._give_back_owner):
+            return
         at_work.discard(session)
         self._owners.append(session)
         if self._end is not None or self._waiting:
@@ -353,10 +426,10 @@ class Connection:
                 if operation.authenticate:
                     self._authenticate(session)
                 if room > OUTPUT_ROOM:
-                    rv, result = self._at_length(session, operation, data, room)
+                    rv, result = at_length(getattr(cryptoki, operation.end), session, data, room, wipe=operation.wipe)
                 else:
                     length = session.length
-                    length[0] = OUTPUT_ROOM
+                    length[0] = operation.told
                     rv = getattr(cryptoki, operation.end)(session.handle, data, len(data), session.output, length)
                     if not rv:
                         result = session.octets[: length[0]]
@@ -369,21 +442,6 @@ class Connection:
             return self._crypt_failed(operation, call, key, data, room, session, begun, rv, once_more)
         self.give_back(session)
         return result
-
-    def _at_length(self, session: Session, operation: Operation, data: bytes, room: int) -> tuple[int, bytes]:
-        """The CKR and the result of an operation that has begun, whose result the token writes where it stays."""
-        # Nobody else has this object yet, as after PyBytes_FromStringAndSize with NULL, and its memory is still fresh.
-        result = bytes(room)
-        output = ffi.from_buffer("unsigned char[]", result)
-        length = session.length
-        length[0] = room
-        rv = getattr(self.cryptoki, operation.end)(session.handle, data, len(data), output, length)
-        if rv or length[0] == room:
-            return rv, result
-        shorter = result[: length[0]]
-        if operation.wipe:
-            ffi.memmove(output, bytes(len(shorter)), len(shorter))
-        return rv, shorter
 
     def _crypt_failed(
         self,
@@ -403,6 +461,7 @@ class Connection:
         if judged and (operation.quiet or not of_sessions(rv)):
             session.judged = True
             self.give_back(session)
+            self.tally.failed()
             raise self._alone(rv, asked, verdicts)
         # A decryption changes nothing, and of the others only one answer says that nothing was done.
         undone = begun != CKR.OK or operation.end == "C_Decrypt" or rv == CKR.SESSION_HANDLE_INVALID
@@ -423,65 +482,13 @@ class Connection:
         try:
             self.login.authenticate(session.handle)
         except CngError as error:
+            note("login.refused", error, token=self.token_name)
             # A card forgets the user after a wrong PIN, but it is there.
             if error.token_code is not None and error.status is not NTSTATUS.STATUS_SMARTCARD_WRONG_PIN:
                 told = self.error(int(error.token_code), "the key's own authentication failed")
                 if self._end is not None:
                     raise told from error
             raise
-
-    def destroy_object(self, handle: int) -> None:
-        """C_DestroyObject, once no operation under way uses the key: SoftHSM reads freed memory where one does.
-
-        A key that the token has lost is destroyed already.
-        """
-        self._destroy_or_queue(handle)
-        if self._leaving:
-            self._destroy_leaving()
-
-    def _destroy_leaving(self) -> None:
-        with contextlib.suppress(IndexError):
-            for _ in range(len(self._leaving)):
-                self._destroy_or_queue(self._leaving.popleft())
-
-    def _destroy_or_queue(self, handle: int) -> None:
-        with self._destruction.held():
-            self._destroying += 1
-            try:
-                if free := not self._in_use(handle):
-                    self._destroy_now(handle)
-            finally:
-                self._destroying -= 1
-        if not free:
-            self._leaving.append(handle)
-            # The operation may have ended before the handle was in the line.
-            if not self._in_use(handle):
-                self._destroy_leaving()
-
-    def _in_use(self, handle: int) -> bool:
-        if not at_work:
-            return False
-        return any(isinstance(work, Session) and handle in work.keys for work in at_work.copy())
-
-    def _destroy_now(self, handle: int) -> None:
-        if self._end is None:
-            with contextlib.suppress(CngError):
-                rv = self.perform(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle), sound=_ENDED)
-                if rv == CKR.SESSION_READ_ONLY:
-                    # Some keep session objects as they keep token objects, and for ever: tpm2-pkcs11 1.9.1.
-                    rv = self.produce(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle))
-                if rv != CKR.OK:
-                    self.answers()
-
-    def destroy_later(self, handle: int) -> None:
-        """For finalisers, which may run in the middle of a call: the next creation of a key destroys the object."""
-        if self._end is None:
-            self._garbage.append(handle)
-
-    def _collect_garbage(self) -> None:
-        with contextlib.suppress(IndexError):
-            while self._garbage:
-                self.destroy_object(self._garbage.popleft())
 
     def close(self) -> None:
         """Closes every session, which ends every session object."""

@@ -11,24 +11,20 @@ import hmac
 import os
 from typing import NoReturn
 
+from pkcs11.constants import TokenFlag
+
+from hwcng.contract.pins import Pin, pin_value
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.constants import CKU
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.losses import Standing, of_sessions, standing
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity
-from hwcng.providers.uri import Pin, pin_value
 
 __all__ = ["Login", "UserPin"]
 
-CKU_USER = 1
-CKU_CONTEXT_SPECIFIC = 2
-CKF_LOGIN_REQUIRED = 0x4
-CKF_PROTECTED_AUTHENTICATION_PATH = 0x100
-CKF_USER_PIN_COUNT_LOW = 0x10000
-CKF_USER_PIN_FINAL_TRY = 0x20000
-CKF_USER_PIN_LOCKED = 0x40000
 
 _REFUSED = frozenset({CKR.PIN_INCORRECT, CKR.PIN_INVALID, CKR.PIN_LEN_RANGE})
 _NOT_TRIED = frozenset(
@@ -36,11 +32,12 @@ _NOT_TRIED = frozenset(
     | {CKR.CRYPTOKI_NOT_INITIALIZED}
 )
 """Of the answers that may mean a loss those with which no token has looked at the PIN."""
-_COUNTS = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED
+_LAST_TRIES = TokenFlag.USER_PIN_FINAL_TRY | TokenFlag.USER_PIN_LOCKED
+_COUNTS = TokenFlag.USER_PIN_COUNT_LOW | TokenFlag.USER_PIN_FINAL_TRY | TokenFlag.USER_PIN_LOCKED
 _TRIES = (
-    (CKF_USER_PIN_LOCKED, "its PIN is locked"),
-    (CKF_USER_PIN_FINAL_TRY, "one more wrong PIN locks it"),
-    (CKF_USER_PIN_COUNT_LOW, "a wrong PIN was given before, and a few more lock it"),
+    (TokenFlag.USER_PIN_LOCKED, "its PIN is locked"),
+    (TokenFlag.USER_PIN_FINAL_TRY, "one more wrong PIN locks it"),
+    (TokenFlag.USER_PIN_COUNT_LOW, "a wrong PIN was given before, and a few more lock it"),
 )
 
 # Salts the memory of PINs, so that it holds none.
@@ -109,7 +106,7 @@ class Login:
         self._identity = found.identity
         self._pin = pin
         self.in_doubt = False
-        self.required = bool(found.flags & CKF_LOGIN_REQUIRED)
+        self.required = bool(found.flags & TokenFlag.LOGIN_REQUIRED)
 
     def log_in(self, session: int) -> None:
         """C_Login of the user, where the token asks for it. session: its handle.
@@ -121,29 +118,29 @@ class Login:
         if not self.required:
             return
         # Whoever is let in already risks no try.
-        joins = bool(self._flags & (CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED)) and self.logged_in(session)
+        joins = bool(self._flags & _LAST_TRIES) and self.logged_in(session)
         if not joins:
             self._require_unlocked(self._flags)
         value = self._pin.read()
-        if value is None and not self._flags & CKF_PROTECTED_AUTHENTICATION_PATH:
+        if value is None and not self._flags & TokenFlag.PROTECTED_AUTHENTICATION_PATH:
             if self.logged_in(session):
                 return
             raise CngError(
                 NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
                 f"token {self._label!r} asks for a PIN: give pin=... or pin-source=file:... in the URI",
             )
-        rv = int(CKR.USER_ALREADY_LOGGED_IN) if joins else self._send(session, CKU_USER, self._flags, value)
+        rv = int(CKR.USER_ALREADY_LOGGED_IN) if joins else self._send(session, CKU.USER, self._flags, value)
         accepted, digest = (self._module.path, self._identity), _digest(value)
+        if rv not in (CKR.OK, CKR.USER_ALREADY_LOGGED_IN):
+            self._failed(rv, "login")
+        if value is None:
+            # The PIN is known to its pad alone.
+            return
         if rv == CKR.OK:
             _accepted[accepted] = digest
-        elif rv != CKR.USER_ALREADY_LOGGED_IN:
-            self._failed(rv, "login")
         # The token does not compare PINs any more; a wrong one must not pass all the same.
         elif not hmac.compare_digest(_accepted.get(accepted, digest), digest):
-            raise CngError(
-                NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
-                f"token {self._label!r} is logged in to by this process with another PIN than the one given",
-            )
+            raise self._of_another_pin()
 
     def authenticate(self, session: int) -> None:
         """C_Login for the operation that was just initialised in `session` with a CKA_ALWAYS_AUTHENTICATE key.
@@ -153,19 +150,37 @@ class Login:
         flags = self._flags_now()
         self._require_unlocked(flags)
         value = self._pin.read()
-        if value is None and not flags & CKF_PROTECTED_AUTHENTICATION_PATH:
+        if value is None and not flags & TokenFlag.PROTECTED_AUTHENTICATION_PATH:
             raise CngError(
                 NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
                 f"a key of token {self._label!r} asks for the PIN at every use: open the provider with one",
             )
-        rv = self._send(session, CKU_CONTEXT_SPECIFIC, flags, value)
+        rv = self._send(session, CKU.CONTEXT_SPECIFIC, flags, value)
         if rv != CKR.OK:
             self._failed(rv, "the key's own authentication")
 
     @property
     def by_itself(self) -> bool:
         """Whether it needs nobody else's login: the token asks for none, has a PIN pad, or its PIN is known."""
-        return not self.required or self._pin.known or bool(self._flags & CKF_PROTECTED_AUTHENTICATION_PATH)
+        return not self.required or self._pin.known or bool(self._flags & TokenFlag.PROTECTED_AUTHENTICATION_PATH)
+
+    def require_same(self, pin: str | bytes) -> None:
+        """Raises STATUS_SMARTCARD_WRONG_PIN where this process has logged in with another PIN. None is sent."""
+        accepted = _accepted.get((self._module.path, self._identity))
+        if accepted is not None and not hmac.compare_digest(accepted, _digest(pin_value(pin))):
+            raise self._of_another_pin()
+
+    def _of_another_pin(self) -> CngError:
+        return CngError(
+            NTSTATUS.STATUS_SMARTCARD_WRONG_PIN,
+            f"token {self._label!r} is logged in to by this process with another PIN than the one given, which was not "
+            "sent; give that one or none, or close what is open on the token first",
+        )
+
+    @property
+    def tries_left(self) -> str:
+        """What the token says of wrong PINs that it counted, "" where it counted none."""
+        return _tries_left(self._flags_now())
 
     def logged_in(self, session: int) -> bool:
         """Whether a session is the user's already, by whomsoever."""
@@ -176,7 +191,7 @@ class Login:
         return self._identity.label
 
     def _require_unlocked(self, flags: int) -> None:
-        if flags & CKF_USER_PIN_LOCKED:
+        if flags & TokenFlag.USER_PIN_LOCKED:
             raise CngError(
                 NTSTATUS.STATUS_SMARTCARD_CARD_BLOCKED,
                 f"the PIN of token {self._label!r} is locked, so none was sent; its security officer sets a new one",
@@ -192,7 +207,7 @@ class Login:
                     f"the PIN for token {self._label!r} was wrong before and is not tried again, so as not to lock the "
                     "token; correct it where it comes from, or start this process anew",
                 )
-            if flags & CKF_USER_PIN_FINAL_TRY and not self._pin.given and value is not None:
+            if flags & TokenFlag.USER_PIN_FINAL_TRY and not self._pin.given and value is not None:
                 raise CngError(
                     NTSTATUS.STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED,
                     f"one more wrong PIN locks token {self._label!r}, so the PIN of the URI was not sent; "
@@ -218,7 +233,7 @@ class Login:
         """As that user's, or as the other's, which is the same PIN on most tokens, unless it has let the user in."""
         kinds = {user}
         if _accepted.get((self._module.path, self._identity)) != digest:
-            kinds |= {CKU_USER, CKU_CONTEXT_SPECIFIC}
+            kinds |= {CKU.USER, CKU.CONTEXT_SPECIFIC}
         found = (_tries.get((self._identity, kind)) for kind in kinds)
         return any(tries is not None and digest in tries.refused for tries in found)
 

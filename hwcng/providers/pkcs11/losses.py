@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.constants import CKS
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, VENDOR_DEFINED
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, identity_in
@@ -26,8 +27,6 @@ Status: TypeAlias = NTSTATUS | HRESULT
 TOKEN_ATTEMPTS = 3
 TOKEN_PAUSE_SECONDS = 0.01
 
-CKS_RO_USER_FUNCTIONS = 1
-CKS_RW_USER_FUNCTIONS = 3
 
 _OF_ANYTHING = frozenset({CKR.DEVICE_ERROR, CKR.GENERAL_ERROR, CKR.FUNCTION_FAILED})
 _TOKEN_GONE = frozenset({CKR.DEVICE_REMOVED, CKR.TOKEN_NOT_PRESENT, CKR.TOKEN_NOT_RECOGNIZED})
@@ -37,7 +36,7 @@ _ALONE = {CKR.DEVICE_ERROR: NTSTATUS.STATUS_IO_DEVICE_ERROR}
 
 
 class Standing(enum.Enum):
-    """What a session says of itself. UNTOLD: the module has no C_GetSessionInfo."""
+    """What a session says of itself. UNTOLD: the module has no C_GetSessionInfo, or it hangs."""
 
     USER = enum.auto()
     PUBLIC = enum.auto()
@@ -48,12 +47,16 @@ class Standing(enum.Enum):
 def standing(cryptoki: Cryptoki, session: int) -> Standing:
     """C_GetSessionInfo. session: its handle."""
     info = ffi.new("CK_SESSION_INFO *")
-    rv = cryptoki.C_GetSessionInfo(session, info)
+    try:
+        rv = cryptoki.C_GetSessionInfo(session, info)
+    except CngError:
+        # It did not come back in time, or an earlier call in the session has not.
+        return Standing.UNTOLD
     if rv == CKR.FUNCTION_NOT_SUPPORTED:
         return Standing.UNTOLD
     if rv != CKR.OK:
         return Standing.GONE
-    return Standing.USER if info.state in (CKS_RO_USER_FUNCTIONS, CKS_RW_USER_FUNCTIONS) else Standing.PUBLIC
+    return Standing.USER if info.state in (CKS.RO_USER_FUNCTIONS, CKS.RW_USER_FUNCTIONS) else Standing.PUBLIC
 
 
 def _may_be_anything(rv: int) -> bool:
@@ -76,7 +79,7 @@ def explanation(rv: int) -> str:
     """What to say beside `rv` of an operation that failed alone."""
     if rv == CKR.USER_NOT_LOGGED_IN:
         return ": the token is logged in to, so this key asks for more than that (CKA_ALWAYS_AUTHENTICATE?)"
-    return ": this operation alone, the session with the token is sound" if rv in CONNECTION_LOST else ""
+    return ": this operation alone, the session with the token is sound: try again" if rv in CONNECTION_LOST else ""
 
 
 LOSSES: Mapping[Standing, tuple[str, NTSTATUS]] = {

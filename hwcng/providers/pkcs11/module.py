@@ -18,6 +18,7 @@ from typing import Protocol
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, at_work, foreign_work, tell_after_fork
 from hwcng.providers.pkcs11.cryptoki.calls import CData, CFunction, Cryptoki, ffi
+from hwcng.providers.pkcs11.cryptoki.constants import InitializeFlag
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.quirks import (
     companions,
@@ -30,7 +31,6 @@ from hwcng.providers.pkcs11.store.turns import alone_on_host
 
 __all__ = ["Module", "load_module", "module_search", "text"]
 
-CKF_OS_LOCKING_OK = 0x2
 CALLS_SECONDS = 3.0
 POLL_SECONDS = 0.001
 SLOT_LIST_ATTEMPTS = 4
@@ -120,7 +120,7 @@ class Module:
 
     def _call_initialize(self) -> int:
         arguments = ffi.new("CK_C_INITIALIZE_ARGS *")
-        arguments.flags = CKF_OS_LOCKING_OK
+        arguments.flags = InitializeFlag.OS_LOCKING_OK
         reserved = ffi.new("char[]", self.reserved.encode()) if self.reserved is not None else ffi.NULL
         arguments.pReserved = reserved
         with self.alone():

@@ -7,20 +7,23 @@ for, because tokens have been measured that forget SENSITIVE and EXTRACTABLE.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
-from pkcs11 import Attribute
+from pkcs11 import Attribute, ObjectClass
 
 from hwcng.contract.keys import OfThisProcess
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
+from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.templates import Template, packed
 
 __all__ = [
     "SessionObject",
+    "Verdicts",
     "create",
     "decapsulate",
     "derive",
@@ -28,18 +31,27 @@ __all__ = [
     "encapsulate",
     "find",
     "generate",
+    "generate_pair",
     "hold_to_template",
     "make",
     "read_attributes",
     "read_secret",
+    "require_room",
     "unwrap",
     "unwrap_quietly",
 ]
 
-UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
+Verdicts: TypeAlias = Mapping[int, NTSTATUS | HRESULT]
+"""What a refusal means where the number alone does not say it."""
+
 CK_INVALID_HANDLE = 0
 _FALSE, _TRUE = b"\0", b"\1"
 FIND_BATCH = 64
+_OF_TEMPLATES = frozenset({CKR.TEMPLATE_INCONSISTENT, CKR.ATTRIBUTE_VALUE_INVALID, CKR.ATTRIBUTE_READ_ONLY})
+_ONLY_ITS_OWN = (
+    "keeps no keys of a process, only its own; have it make one under a name, by NCryptCreatePersistedKey or "
+    "Provider.named, and use that"
+)
 _TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
 
 _counting = ProcessLock()
@@ -91,19 +103,42 @@ def make(
     asked: str,
     call: Callable[[Session, CData], int],
     *keys: int,
-    verdicts: Mapping[int, NTSTATUS] | None = None,
+    verdicts: Verdicts | None = None,
+    template: Template | None = None,
 ) -> SessionObject:
-    """Runs a C_ function that makes one object, in an owner session. keys: that it uses."""
+    """Runs a C_ function that makes one object, in an owner session. keys: that it uses. template: of what is made."""
+    require_room(connection, template, asked)
     handle = ffi.new("CK_ULONG *")
     rv = connection.produce(lambda session: call(session, handle), *keys)
     if rv != CKR.OK:
-        raise connection.error(rv, f"{asked} failed", verdicts)
+        error = connection.error(rv, f"{asked} failed", verdicts)
+        if rv in _OF_TEMPLATES and _of_process(template) and not _has_room(connection):
+            raise CngError(error.status, f"{error.message}: it {_ONLY_ITS_OWN}", error.token_code)
+        raise error
     return SessionObject(connection, int(handle[0]))
 
 
-def create(
-    connection: Connection, template: Template, asked: str, verdicts: Mapping[int, NTSTATUS] | None = None
-) -> SessionObject:
+def _of_process(template: Template | None) -> bool:
+    return template is not None and not template.get(Attribute.TOKEN)
+
+
+def require_room(connection: Connection, template: Template | None, asked: str) -> None:
+    """Raises STATUS_NOT_SUPPORTED for an object of this process where the token is known to keep none."""
+    if not connection.quirks.session_objects and _of_process(template):
+        raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{asked}: token {connection.token_name!r} {_ONLY_ITS_OWN}")
+
+
+def _has_room(connection: Connection) -> bool:
+    """Whether the token keeps any objects of a process."""
+    template: Template = {Attribute.CLASS: ObjectClass.DATA, Attribute.TOKEN: False, Attribute.PRIVATE: False}
+    try:
+        create(connection, template, "making a session object").release()
+    except CngError:
+        return False
+    return True
+
+
+def create(connection: Connection, template: Template, asked: str, verdicts: Verdicts | None = None) -> SessionObject:
     """C_CreateObject."""
     with packed(template) as (attributes, count):
         return make(
@@ -111,10 +146,17 @@ def create(
             asked,
             lambda session, handle: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle),
             verdicts=verdicts,
+            template=None if template.get(Attribute.CLASS) is ObjectClass.DATA else template,
         )
 
 
-def generate(connection: Connection, mechanism: MechanismCall, template: Template, asked: str) -> SessionObject:
+def generate(
+    connection: Connection,
+    mechanism: MechanismCall,
+    template: Template,
+    asked: str,
+    verdicts: Verdicts | None = None,
+) -> SessionObject:
     """C_GenerateKey."""
     with packed(template) as (attributes, count):
         return make(
@@ -123,7 +165,39 @@ def generate(connection: Connection, mechanism: MechanismCall, template: Templat
             lambda session, handle: connection.cryptoki.C_GenerateKey(
                 session.handle, mechanism.structure, attributes, count, handle
             ),
+            verdicts=verdicts,
+            template=template,
         )
+
+
+def generate_pair(
+    connection: Connection,
+    mechanism: MechanismCall,
+    public_template: Template,
+    private_template: Template,
+    asked: str,
+    verdicts: Verdicts | None = None,
+) -> tuple[SessionObject, SessionObject]:
+    """C_GenerateKeyPair: the public object and the private one."""
+    public = ffi.new("CK_ULONG *")
+    with packed(public_template) as (publics, publics_count), packed(private_template) as (privates, privates_count):
+        private = make(
+            connection,
+            asked,
+            lambda session, handle: connection.cryptoki.C_GenerateKeyPair(
+                session.handle,
+                mechanism.structure,
+                publics,
+                publics_count,
+                privates,
+                privates_count,
+                public,
+                handle,
+            ),
+            verdicts=verdicts,
+            template=private_template,
+        )
+    return SessionObject(connection, int(public[0])), private
 
 
 def unwrap(
@@ -133,7 +207,7 @@ def unwrap(
     wrapped: bytes,
     template: Template,
     asked: str,
-    verdicts: Mapping[int, NTSTATUS],
+    verdicts: Verdicts,
 ) -> SessionObject:
     """C_UnwrapKey, and the reading back of what came of it."""
     with packed(template) as (attributes, count):
@@ -152,6 +226,7 @@ def unwrap(
             ),
             wrapping_key,
             verdicts=verdicts,
+            template=template,
         )
     hold_to_template(key, template)
     return key
@@ -161,6 +236,7 @@ def unwrap_quietly(
     connection: Connection, mechanism: MechanismCall, wrapping_key: int, wrapped: bytes, template: Template
 ) -> SessionObject | None:
     """C_UnwrapKey, None where the token refuses: what it says of the reason is not even looked at."""
+    require_room(connection, template, "unwrapping the key")
     handle = ffi.new("CK_ULONG *")
     with packed(template) as (attributes, count), connection.owning(wrapping_key) as session:
         rv = connection.cryptoki.C_UnwrapKey(
@@ -195,6 +271,7 @@ def derive(
                 session.handle, mechanism.structure, base_key, attributes, count, handle
             ),
             base_key,
+            template=template,
         )
     hold_to_template(key, template)
     return key
@@ -224,6 +301,7 @@ def decapsulate(
                 handle,
             ),
             private_key,
+            template=template,
         )
     hold_to_template(key, template)
     return key
@@ -249,6 +327,7 @@ def encapsulate(
                 handle,
             ),
             public_key,
+            template=template,
         )
     return key, bytes(ffi.buffer(output, length[0]))
 
@@ -280,7 +359,7 @@ def read_attributes(
     octets = ffi.buffer(values)
     sizes = [attribute.ulValueLen for attribute in attributes]
     found = {
-        kind: None if size == UNAVAILABLE else octets[i * room : i * room + size]
+        kind: None if size == CK_UNAVAILABLE_INFORMATION else octets[i * room : i * room + size]
         for i, (kind, size) in enumerate(zip(kinds, sizes, strict=True))
     }
     # A secret that was made to be read must not stay in freed memory.

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from asn1crypto import core, pem
 
 from hwcng.contract.openssl import OpensslProvider
-from hwcng.providers.uri import Pkcs11Uri, pin_file
+from hwcng.providers.pin_sources import pin_file
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
 
 __all__ = ["key_pem", "provider_of"]
 

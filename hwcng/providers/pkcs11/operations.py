@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from hwcng.errors import NTSTATUS
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 from hwcng.providers.pkcs11.module import Module
+from hwcng.providers.tallies import BUCKETS
 
-__all__ = ["OUTPUT_ROOM", "Operation", "Session"]
+__all__ = ["MEASURED", "OUTPUT_ROOM", "Operation", "Session", "at_length"]
 
 OUTPUT_ROOM = 4096
+MEASURED = 63
+"""Of the uses of a session the first is measured, and the first of each 64 after it."""
 
 
 class Operation(NamedTuple):
@@ -20,7 +23,8 @@ class Operation(NamedTuple):
     asked: what it is, for messages. verdicts: what the token's answers to the second one mean. wipe: the result is a
     secret of the caller's, which must not stay in the session's memory. authenticate: whether the key asks for a login
     between the two (CKA_ALWAYS_AUTHENTICATE). quiet: a failure that `verdicts` names costs no further call, so that the
-    number of calls does not tell it from a success.
+    number of calls does not tell it from a success. told: bytes of room that the token is told of, where it refuses
+    more than the result has.
     """
 
     begin: str
@@ -30,6 +34,7 @@ class Operation(NamedTuple):
     wipe: bool = False
     authenticate: bool = False
     quiet: bool = False
+    told: int = OUTPUT_ROOM
 
 
 class Session:
@@ -38,14 +43,22 @@ class Session:
     judged: whether an operation in it ended with the token's verdict on the data, after which some tokens may not have
     ended it. keys: the handles of those that the operation uses which it is at or was at last. octets: what is in
     `output`.
+
+    uses: how often it was borrowed. began: time.perf_counter_ns() where this use is measured, else 0. nanoseconds,
+    buckets: what those uses took that were measured, in all and by their bit length.
     """
 
-    __slots__ = ("handle", "judged", "keys", "length", "module", "octets", "output")
+    __slots__ = (
+        *("began", "buckets", "handle", "judged", "keys", "length", "module", "nanoseconds", "octets", "output"),
+        "uses",
+    )
 
     def __init__(self, handle: int, module: Module) -> None:
         self.handle = handle
         self.module = module
         self.judged = False
+        self.uses = self.began = self.nanoseconds = 0
+        self.buckets = [0] * BUCKETS
         self.keys: tuple[int, ...] = ()
         self.length: CData = ffi.new("CK_ULONG *")
         self.output: CData = ffi.new("unsigned char[]", OUTPUT_ROOM)
@@ -58,3 +71,22 @@ class Session:
             return self.output
         self.length[0] = room
         return ffi.new("unsigned char[]", room)
+
+
+def at_length(end: Callable[..., int], session: Session, data: bytes, room: int, *, wipe: bool) -> tuple[int, bytes]:
+    """The CKR and the result of an operation that has begun, whose result the token writes where it stays.
+
+    end: the C_ function that ends it. room: bytes that the result can have at most. wipe: as of `Operation`.
+    """
+    # Nobody else has this object yet, as after PyBytes_FromStringAndSize with NULL, and its memory is still fresh.
+    result = bytes(room)
+    output = ffi.from_buffer("unsigned char[]", result)
+    length = session.length
+    length[0] = room
+    rv = end(session.handle, data, len(data), output, length)
+    if rv or length[0] == room:
+        return rv, result
+    shorter = result[: length[0]]
+    if wipe:
+        ffi.memmove(output, bytes(len(shorter)), len(shorter))
+    return rv, shorter

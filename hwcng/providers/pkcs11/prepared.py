@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from hwcng.contract.keys import CipherVerb
 from hwcng.contract.usage import CipherMode, SecretFamily
+from hwcng.providers.pkcs11.families.ciphers import CIPHER_MECHANISMS, GCM_NONCE, GcmCall, IvCall, gcm
 from hwcng.providers.pkcs11.keys.base import HeldObject
-from hwcng.providers.pkcs11.mechanisms import CIPHER_MECHANISMS, GCM_NONCE, GcmCall, IvCall, MechanismCall, call, gcm
+from hwcng.providers.pkcs11.mechanisms import MechanismCall, call
 from hwcng.providers.pkcs11.operations import Operation
 
 __all__ = ["PREPARED_MODES", "PreparedGcm", "PreparedSignature", "prepared_cipher"]

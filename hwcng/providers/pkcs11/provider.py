@@ -3,110 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace as replaced
 from functools import partial
-from typing import Any, NoReturn
-
-from pkcs11 import Mechanism
+from typing import Any
 
 from hwcng.contract.capabilities import Capabilities
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import MlKemPublicKey, PrivateKeyMaterial, PublicKeyMaterial
 from hwcng.contract.openssl import OpensslProvider
-from hwcng.contract.provider import KeyRecord, Provider, TokenAddress
-from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.pins import Pin
+from hwcng.contract.provider import KeyRecord, Provider
+from hwcng.contract.provider_uri import ProviderUri
+from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
 from hwcng.contract.usage import SecretFamily, Support
-from hwcng.errors import NTSTATUS, CngError, not_supported
+from hwcng.contract.watching import Statistics
+from hwcng.errors import NTSTATUS, CngError, invalid_handle, not_supported
 from hwcng.forking import ProcessLock
-from hwcng.providers.pkcs11 import mechanisms, objects, openssl, probes, templates
-from hwcng.providers.pkcs11.capabilities import RELEVANT_MECHANISMS, MechanismInfo, MechanismSet
-from hwcng.providers.pkcs11.connection import Connection, Session
-from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki, ffi
-from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, token_error
-from hwcng.providers.pkcs11.families import ML_KEM, PairKind, kind_of
+from hwcng.loading import load
+from hwcng.providers.events import note
+from hwcng.providers.pkcs11 import diagnosis, mechanisms, objects, openssl, probing, templates
+from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.connection import Connection
+from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST
+from hwcng.providers.pkcs11.families import PairKind, kind_of, kind_of_public
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, offered_as
 from hwcng.providers.pkcs11.keys import opaque_blob, xts
-from hwcng.providers.pkcs11.keys.opaque_blob import WRAPPED_KEY_REFUSED
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey, unwrappable
 from hwcng.providers.pkcs11.logins import UserPin
 from hwcng.providers.pkcs11.losses import of_sessions
-from hwcng.providers.pkcs11.module import Module, load_module, module_search
-from hwcng.providers.pkcs11.objects import SessionObject
-from hwcng.providers.pkcs11.operations import OUTPUT_ROOM
-from hwcng.providers.pkcs11.quirks import logins_race, quirks_of
+from hwcng.providers.pkcs11.mechanism_lists import read_mechanisms
+from hwcng.providers.pkcs11.module import Module, module_search
+from hwcng.providers.pkcs11.quirks import logins_race
+from hwcng.providers.pkcs11.random_octets import RANDOM_PART, RandomOctets
+from hwcng.providers.pkcs11.store.in_place import InPlace
 from hwcng.providers.pkcs11.store.key_store import KeyStore
+from hwcng.providers.pkcs11.store.listing import UriMaker
 from hwcng.providers.pkcs11.store.place import NamedObject
+from hwcng.providers.pkcs11.stream_ciphers import KeyStreams
+from hwcng.providers.pkcs11.tally import Tally
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity, find_token, sessions_of_others
-from hwcng.providers.uri import Pin, Pkcs11Uri, pin_of
+from hwcng.providers.pkcs11.unwrapping import Unwrapping, unwrapping
+from hwcng.providers.pkcs11.uri import Pkcs11Uri, pin_of
+from hwcng.providers.pkcs11.uri_module import module_of
+from hwcng.providers.pkcs11.user_quirks import QUIRKS_ATTRIBUTE, UserQuirks
+from hwcng.providers.timeouts import timeout_of
 from hwcng.standards.hashes import HASHES
-from hwcng.standards.parameter_sets import ML_KEM_SETS, SHARED_SECRET_SIZE
+from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["Pkcs11Provider", "open_uri"]
-
-# What only a later function list can use, whatever the mechanism list says.
-_NEEDS = {int(Mechanism.ML_KEM): (3, 2)}
-
-RANDOM_PART = 65536
-"""Octets asked for in one C_GenerateRandom: NSS makes no more."""
-SMALLEST_RANDOM_PART = 64
-_TOO_MANY_OCTETS = frozenset((CKR.ARGUMENTS_BAD, CKR.DATA_LEN_RANGE, CKR.DATA_INVALID, CKR.BUFFER_TOO_SMALL))
-
-# CK_INFO of libsoftokn3 needs the database's folder, which RFC 7512 has no attribute for.
-INITIALIZE_RESERVED_ATTRIBUTE = "x-initialize-reserved"
 
 
 def open_uri(uri: Pkcs11Uri, *, pin: Pin | None = None, allow_raw_secret: bool = False) -> Pkcs11Provider:
     """Opens the token that `uri` means and logs in.
 
     pin: overrides the URI's pin-value and pin-source. A vendor attribute x-initialize-reserved is what C_Initialize
-    gets as pReserved. Raises CngError: STATUS_NOT_FOUND (module or token), STATUS_INVALID_PARAMETER (ambiguous URI),
-    STATUS_SMARTCARD_WRONG_PIN (tried once by this process), STATUS_SMARTCARD_CARD_BLOCKED (locked, so not tried) and
-    whatever else the token answers.
+    gets as pReserved, x-timeout the seconds that a C_ function may take, x-quirks what
+    `hwcng.providers.pkcs11.user_quirks` reads.
+
+    Raises CngError: STATUS_NOT_FOUND (module or token), STATUS_INVALID_PARAMETER (ambiguous URI, unknown quirk),
+    STATUS_SMARTCARD_WRONG_PIN (tried once by this process), STATUS_SMARTCARD_CARD_BLOCKED (locked, so not tried),
+    STATUS_IO_TIMEOUT and whatever else the token answers.
     """
-    module = load_module(
-        module_search(uri.module_path, uri.module_name), uri.vendor_query.get(INITIALIZE_RESERVED_ATTRIBUTE)
-    )
-    return Pkcs11Provider(module, uri, UserPin(pin_of(uri, pin), given=pin is not None), allow_raw_secret)
-
-
-class _Random:
-    """Up to `length` octets made in a session."""
-
-    __slots__ = ("cryptoki", "length", "octets")
-
-    def __init__(self, cryptoki: Cryptoki, length: int) -> None:
-        self.cryptoki = cryptoki
-        self.length = length
-        self.octets = b""
-
-    def __call__(self, session: Session) -> int:
-        size, output, handle, generate = self.length, session.output, session.handle, self.cryptoki.C_GenerateRandom
-        if size > OUTPUT_ROOM:
-            output = session.output_of(size)
-        while (rv := generate(handle, output, size)) in _TOO_MANY_OCTETS and size > SMALLEST_RANDOM_PART:
-            size //= 2
-        if not rv:
-            buffer = ffi.buffer(output, size)
-            self.octets = buffer[:]
-            buffer[:] = bytes(size)
-        return rv
+    user_quirks = UserQuirks(uri.vendor_query.get(QUIRKS_ATTRIBUTE))
+    module = module_of(uri)
+    user_pin = UserPin(pin_of(uri, pin), given=pin is not None)
+    try:
+        provider = Pkcs11Provider(module, uri, user_pin, allow_raw_secret, user_quirks)
+    except CngError as error:
+        raise diagnosis.explained_token(error, module) from error.__cause__
+    note("token.opened", token=provider.token.label, model=provider.token.model, serial=provider.token.serial)
+    return provider
 
 
 class Pkcs11Provider(Provider):
     """A token, open and logged in. Connects again by itself after a fork or a loss; keys made before are gone then."""
 
-    def __init__(self, module: Module, uri: Pkcs11Uri, pin: UserPin, allow_raw_secret: bool) -> None:
+    def __init__(
+        self, module: Module, uri: Pkcs11Uri, pin: UserPin, allow_raw_secret: bool, user_quirks: UserQuirks
+    ) -> None:
         self._module = module
         self._requested = uri
         self._pin = pin
         self._allow_raw_secret = allow_raw_secret
+        self._user_quirks = user_quirks
+        self._seconds = timeout_of(uri)
         self._connecting = ProcessLock()
         self.closed = False
         self._random_part = RANDOM_PART
+        self._tally = Tally()
         self._current = self._connect()
-        self._store = KeyStore(lambda: self._connection, self._named_key)
+        self._store = KeyStore(lambda: self._connection, self._named_key, self._naming, self._is_local)
         self.uri = uri.to_uri()
 
     def __repr__(self) -> str:
@@ -167,12 +158,14 @@ class Pkcs11Provider(Provider):
         # Another library of the process may be at work with another token.
         of_use = not absent or module.has_no_slot() or (again and not sessions_of_others(module))
         module.revive(anew=of_use and rv != CKR.CRYPTOKI_NOT_INITIALIZED)
+        note("module.revived", error, path=module.path)
 
     def _opened(self, known: TokenIdentity | None) -> Connection:
         """A connection that is not logged in yet, with what the token offers read anew."""
         found, self._offered = self._find(known)
         self._found, self.token = found, found.info
-        return Connection(self._module, found, self._pin)
+        quirks, tally = self._offered.quirks, self._tally
+        return Connection(self._module, found, self._pin, KeyStreams(), quirks, tally, self._seconds)
 
     def _find(self, known: TokenIdentity | None) -> tuple[FoundToken, MechanismSet]:
         try:
@@ -186,49 +179,7 @@ class Pkcs11Provider(Provider):
     def _look(self, known: TokenIdentity | None) -> tuple[FoundToken, MechanismSet]:
         with self._module.alone():
             found = find_token(self._module, self._requested, known)
-            return found, self._read_mechanisms(found)
-
-    def _read_mechanisms(self, found: FoundToken) -> MechanismSet:
-        module, token, cryptoki = self._module, found.info, self._module.cryptoki
-        quirks = quirks_of(
-            module.path,
-            module.manufacturer,
-            module.description,
-            token.manufacturer,
-            token.model,
-            library_version=module.library_version,
-        )
-        others = [slot for slot in module.slots() if slot != found.slot] if quirks.slots_share_mechanisms else []
-        names: set[int] = set()
-        infos: dict[int, MechanismInfo] = {}
-        raw = ffi.new("CK_MECHANISM_INFO *")
-        for slot in (found.slot, *others):
-            try:
-                listed = self._list_mechanisms(slot)
-            except CngError:
-                # A slot that does not answer blocks no other's token.
-                if slot == found.slot:
-                    raise
-                continue
-            for mechanism in RELEVANT_MECHANISMS.intersection(listed) - infos.keys():
-                if cryptoki.C_GetMechanismInfo(slot, mechanism, raw) == CKR.OK:
-                    infos[mechanism] = MechanismInfo(int(raw.ulMinKeySize), int(raw.ulMaxKeySize), int(raw.flags))
-            names.update(listed)
-        return MechanismSet(infos, names, quirks, found.has_rng)
-
-    def _list_mechanisms(self, slot: int) -> list[int]:
-        cryptoki = self._module.cryptoki
-        count = ffi.new("CK_ULONG *")
-        if (rv := cryptoki.C_GetMechanismList(slot, ffi.NULL, count)) != CKR.OK:
-            self._mechanism_list_failed(rv)
-        listed = ffi.new("CK_ULONG[]", count[0])
-        if (rv := cryptoki.C_GetMechanismList(slot, listed, count)) != CKR.OK:
-            self._mechanism_list_failed(rv)
-        usable = (number for number in listed[0 : count[0]] if cryptoki.version >= _NEEDS.get(number, (0, 0)))
-        return [int(mechanism) for mechanism in usable]
-
-    def _mechanism_list_failed(self, rv: int) -> NoReturn:
-        raise token_error(rv, f"C_GetMechanismList of {self._module.path} failed")
+            return found, read_mechanisms(self._module, found, self._user_quirks)
 
     @property
     def _connection(self) -> Connection:
@@ -246,7 +197,10 @@ class Pkcs11Provider(Provider):
 
     def _connect_again(self, known: TokenIdentity) -> Connection:
         try:
-            return self._connect(known)
+            connection = self._connect(known)
+            self._tally.reconnections += 1
+            note("connection.recovered", token=self.token.label)
+            return connection
         except CngError as error:
             if error.status is NTSTATUS.STATUS_NOT_FOUND:
                 gone = f"the connection with token {self.token.label!r} was lost, and the token is not there"
@@ -254,7 +208,7 @@ class Pkcs11Provider(Provider):
             raise
 
     def capabilities(self) -> Capabilities:
-        return probes.probe(self, self._offered)
+        return probing.probe(self, self._offered)
 
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
         return self._offered.offers(algorithm, operation)
@@ -277,7 +231,7 @@ class Pkcs11Provider(Provider):
         if not length:
             return b""
         connection = self._connection
-        generated = _Random(connection.cryptoki, length)
+        generated = RandomOctets(connection.cryptoki, length)
         if rv := connection.perform(generated):
             raise connection.error(rv, "C_GenerateRandom failed")
         octets = generated.octets
@@ -287,18 +241,18 @@ class Pkcs11Provider(Provider):
         self._random_part = len(octets)
         return octets + self.random(length - len(octets))
 
-    def _kind_of_secret(self, spec: SecretSpec) -> SecretKind:
+    def kind_of_secret(self, spec: SecretSpec) -> SecretKind:
         """The kind of a secret key that the token can hold, else STATUS_NOT_SUPPORTED."""
         self._require(offered_as(spec))
         return SECRET_KINDS[spec.family]
 
-    def _is_composed(self, spec: SecretSpec) -> bool:
+    def is_composed(self, spec: SecretSpec) -> bool:
         """Whether the key is two keys here."""
         return spec.family is SecretFamily.XTS and self.offers(spec.family.value) is not Support.NATIVE
 
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
-        kind = self._kind_of_secret(spec)
-        if self._is_composed(spec):
+        kind = self.kind_of_secret(spec)
+        if self.is_composed(spec):
             return xts.make(spec, lambda half, _: self.generate_secret(half))
         held = objects.generate(
             self._connection,
@@ -309,62 +263,57 @@ class Pkcs11Provider(Provider):
         return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, open=True))
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
-        self._kind_of_secret(spec)
-        if self._is_composed(spec):
+        self.kind_of_secret(spec)
+        if self.is_composed(spec):
             size = spec.bits // 16
             halves = value[:size], value[size:]
             return xts.make(spec, lambda half, which: self.import_secret(half, halves[which]))
-        if spec.family is SecretFamily.HMAC:
-            value = _hmac_key(value, spec.hash_name)
+        value = self.imported_value(spec, value)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
         held = objects.create(self._connection, templates.secret(spec, value), asked)
         return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, known=True))
 
-    def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
-        self._require("AES", "WRAP")
-        if not self._kind_of_secret(spec).wraps:
-            raise unwrappable(spec)
-        if not isinstance(wrapping_key, Pkcs11SecretKey):
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key that unwraps is of another kind of token")
-        wrapping_key.connection.require_alive()
-        if wrapping_key.connection is not self._connection:
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key that unwraps is of another provider")
-        held = objects.unwrap(
-            wrapping_key.connection,
-            mechanisms.call(int(Mechanism.AES_KEY_WRAP)),
-            wrapping_key.held.handle,
-            wrapped,
-            templates.unwrapped(spec, self._offered.quirks),
-            "unwrapping the key",
-            WRAPPED_KEY_REFUSED,
-        )
-        return Pkcs11SecretKey(held, self._offered, spec)
+    def imported_value(self, spec: SecretSpec, value: bytes) -> bytes:
+        """The value in a length that tokens take."""
+        return _hmac_key(value, spec.hash_name) if spec.family is SecretFamily.HMAC else value
+
+    def unwrap_secret(
+        self,
+        spec: SecretSpec,
+        wrapping_key: SecretKey | PrivateKey,
+        wrapped: bytes,
+        wrap: WrapSpec = RFC_3394,
+    ) -> SecretKey:
+        with self.unwrapping(wrapping_key, wrapped, wrap) as unwrapped:
+            if not self.kind_of_secret(spec).wraps:
+                raise unwrappable(spec)
+            return Pkcs11SecretKey(unwrapped.secret(spec), self._offered, spec)
+
+    def unwrap_pair(
+        self, spec: PairSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
+    ) -> Pkcs11PrivateKey:
+        with self.unwrapping(wrapping_key, wrapped, wrap) as unwrapped:
+            found, public = unwrapped.pair(spec)
+            kind = self.kind_of_pair(found)
+            held = unwrapped.into(found, lambda template: template, kind.refusals, f"unwrapping {kind.describe(found)}")
+            return Pkcs11PrivateKey(held, self._offered, found, public, None, self._allow_raw_secret)
+
+    def unwrapping(
+        self, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
+    ) -> AbstractContextManager[Unwrapping]:
+        """What unwraps the key, for as long as the block lasts."""
+        return unwrapping(self._connection, self._offered, wrapping_key, wrapped, wrap)
 
     def generate_pair(self, spec: PairSpec) -> Pkcs11PrivateKey:
-        kind = self._kind_of(spec)
-        public_template, private_template = templates.generated_pair(spec)
+        kind = self.kind_of_pair(spec)
         connection = self._connection
-        public_handle, private_handle = ffi.new("CK_ULONG *"), ffi.new("CK_ULONG *")
-        with (
-            templates.packed(public_template) as (public, public_count),
-            templates.packed(private_template) as (private, private_count),
-        ):
-            rv = connection.produce(
-                lambda session: connection.cryptoki.C_GenerateKeyPair(
-                    session.handle,
-                    mechanisms.call(int(kind.generation(spec))).structure,
-                    public,
-                    public_count,
-                    private,
-                    private_count,
-                    public_handle,
-                    private_handle,
-                )
-            )
-        if rv != CKR.OK:
-            raise connection.error(rv, f"generating {kind.describe(spec)} failed", kind.refusals)
-        public_object = SessionObject(connection, int(public_handle[0]))
-        held = SessionObject(connection, int(private_handle[0]))
+        public_object, held = objects.generate_pair(
+            connection,
+            mechanisms.call(int(kind.generation(spec))),
+            *templates.generated_pair(spec),
+            f"generating {kind.describe(spec)}",
+            kind.refusals,
+        )
         try:
             material = kind.read_public(
                 partial(objects.read_attributes, connection, public_object.handle), spec, connection.token_name
@@ -376,29 +325,25 @@ class Pkcs11Provider(Provider):
         return Pkcs11PrivateKey(held, self._offered, spec, material, public_object, self._allow_raw_secret)
 
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Pkcs11PrivateKey:
-        kind = self._kind_of(spec)
+        kind = self.kind_of_pair(spec)
         template = templates.imported_private(spec, material)
         held = objects.create(self._connection, template, f"importing {kind.describe(spec)}", kind.refusals)
         return Pkcs11PrivateKey(held, self._offered, spec, material.public, None, self._allow_raw_secret)
 
     def encapsulate(self, public: MlKemPublicKey) -> tuple[bytes, bytes]:
-        self._require("ML-KEM", public.parameter_set)
-        connection, asked = self._connection, "ML-KEM encapsulation"
-        held = objects.create(connection, ML_KEM.public_object(public), asked)
+        kind = kind_of_public(public)
+        how = kind.encapsulation(public)
+        self._require(kind.kind, public.parameter_set)
+        connection = self._connection
+        held = objects.create(connection, how.public_object, how.asked)
         try:
-            key, ciphertext = objects.encapsulate(
-                connection,
-                mechanisms.call(int(Mechanism.ML_KEM)),
-                held.handle,
-                ML_KEM_SETS[public.parameter_set].ciphertext,
-                templates.shared_secret(SHARED_SECRET_SIZE),
-                asked,
-            )
+            shared = templates.shared_secret(SHARED_SECRET_SIZE)
+            key, ciphertext = objects.encapsulate(connection, how.call, held.handle, how.room, shared, how.asked)
         finally:
             held.release()
         return objects.read_secret(key, SHARED_SECRET_SIZE, "the shared secret"), ciphertext
 
-    def _kind_of(self, spec: PairSpec) -> PairKind[Any, Any]:
+    def kind_of_pair(self, spec: PairSpec) -> PairKind[Any, Any]:
         """The kind of a pair that the token can hold, else STATUS_NOT_SUPPORTED."""
         kind = kind_of(spec)
         self._require(*kind.offered_as(spec))
@@ -437,6 +382,10 @@ class Pkcs11Provider(Provider):
             always_authenticate=held.always_authenticate,
         )
 
+    def named(self, name: str, *, replace: bool = False) -> KeyMaker:
+        """Makes token objects: no copy, no session object."""
+        return InPlace(self._store, self, name, replace)
+
     def persist_key(
         self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False
     ) -> Pkcs11SecretKey | Pkcs11PrivateKey:
@@ -466,10 +415,18 @@ class Pkcs11Provider(Provider):
 
     def _address_of(self, name: str) -> Pkcs11Uri:
         place = self._store.place_of(name)
-        token = replaced(self._requested, token=self.token.label, pin_value=None)
-        if self.token.serial:
-            token = replaced(token, serial=self.token.serial)
-        return replaced(place.address, type=place.type).within(token)
+        return replaced(place.address, type=place.type).within(self._own_uri())
+
+    def _is_local(self) -> bool:
+        return self._offered.quirks.store_is_local
+
+    def _own_uri(self) -> Pkcs11Uri:
+        """That of the token, by which its keys are found again."""
+        serial = self.token.serial or self._requested.serial
+        return replaced(self._requested, token=self.token.label, serial=serial, pin_value=None)
+
+    def _naming(self) -> UriMaker:
+        return self._own_uri().naming()
 
     def openssl(self) -> OpensslProvider:
         return openssl.provider_of(self._module.path, self._module.reserved, self._requested)
@@ -481,11 +438,36 @@ class Pkcs11Provider(Provider):
             )
         return openssl.key_pem(self._address_of(name))
 
-    def answers_to(self, uri: TokenAddress) -> bool:
+    def lend(self) -> object:
+        if self.closed:
+            raise invalid_handle(f"{self!r} is closed")
+        load("hwcng.providers.pkcs11.lending")
+        from hwcng.providers.pkcs11.lending import lent
+
+        return lent(self._module, module_search(self._requested.module_path, self._requested.module_name))
+
+    def _examine(self) -> tuple[str, ...]:
+        if not self._connection.sees_all():
+            # Connects again.
+            self._connection.require_alive()
+        if self.offers("RNG") is not Support.REFUSED:
+            self.random(1)
+        left = self._connection.login.tries_left
+        return (f"token {self.token.label!r}: {left}",) if left else ()
+
+    def statistics(self) -> Statistics:
+        return self._tally.statistics(self._current.idle)
+
+    def require_pin(self, pin: str | bytes) -> None:
+        self._current.login.require_same(pin)
+
+    def answers_to(self, uri: ProviderUri) -> bool:
         return isinstance(uri, Pkcs11Uri) and self._found.meant_by(self._module, uri)
 
     def close(self) -> None:
         with self._connecting.held():
+            if not self.closed:
+                note("token.closed", token=self.token.label)
             self.closed = True
             self._current.close()
 

@@ -1,6 +1,7 @@
-"""What particular modules do differently from PKCS#11, measured; each row says which module and why.
+"""What particular modules do differently from PKCS#11; each row says which module and why.
 
-A quirk is recognised by the file name before C_Initialize, and by CK_INFO and CK_TOKEN_INFO after it.
+A quirk is recognised by the file name before C_Initialize, and by CK_INFO and CK_TOKEN_INFO after it. Rows were
+measured or, where they say that they are not verified, are what the maker documents: docs/tokens has a page of each.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import MappingProxyType
 
 from pkcs11 import KeyType, Mechanism
 
-from hwcng.providers.pkcs11.mechanisms import CKK_EC_MONTGOMERY
+from hwcng.providers.pkcs11.cryptoki.constants import CKK
 from hwcng.standards.hashes import HASHES
 
 __all__ = [
@@ -45,6 +46,7 @@ class Quirks:
     rc2_ecb_wants_iv: whether CKM_RC2_ECB must be given CK_RC2_CBC_PARAMS. rc2_whole_bytes: whether RC2's effective key
     lengths are whole bytes, and others silently rounded up.
     der_peer_point: whether CKM_ECDH1_DERIVE must be given the peer's point inside a DER OCTET STRING.
+    bare_edwards_point: whether CKA_EC_POINT of a key on an Edwards curve must not be inside a DER OCTET STRING.
     key_wrap_pad_is_rfc5649: whether CKM_AES_KEY_WRAP_PAD is RFC 5649, which it is only in SoftHSM.
     slots_share_mechanisms: whether a slot takes what only another slot of the module lists.
     wrapped_key_types: types of private keys that survive C_WrapKey and C_UnwrapKey, None where any may be tried.
@@ -52,6 +54,11 @@ class Quirks:
     unwraps_extractable: whether C_UnwrapKey makes extractable keys and refuses to be told so.
     agreed_secrets_end: whether DH agrees on no longer secrets than CKM_GENERIC_SECRET_KEY_GEN makes, in bits.
     pkcs1_is_lax: whether CKM_RSA_PKCS decrypts blocks that are malformed, or an empty message wrongly.
+    store_is_local: whether the objects are files of this host's, which only processes of this host write.
+    session_objects: whether the token keeps objects of a process. Where it does not, a key without a name would be a
+    token object that nobody ends, or an error.
+    read_only_sessions: whether sessions can be opened that only read.
+    verified: whether what the row says was measured.
     key_ranges: by mechanism, the shortest and the longest key in bits where the token's own numbers are wrong.
     """
 
@@ -61,6 +68,7 @@ class Quirks:
     named_curves: frozenset[str] | None = None
     key_wrap_pad_is_rfc5649: bool = False
     der_peer_point: bool = False
+    bare_edwards_point: bool = False
     unusable_mechanisms: frozenset[int] = frozenset()
     rc2_ecb_wants_iv: bool = False
     rc2_whole_bytes: bool = False
@@ -70,6 +78,10 @@ class Quirks:
     unwraps_extractable: bool = False
     agreed_secrets_end: bool = False
     pkcs1_is_lax: bool = False
+    store_is_local: bool = False
+    session_objects: bool = True
+    read_only_sessions: bool = True
+    verified: bool = True
     key_ranges: Mapping[int, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -98,6 +110,7 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
             oaep_label=False,
             key_wrap_pad_is_rfc5649=True,
             der_peer_point=True,
+            store_is_local=True,
             unusable_mechanisms=frozenset({int(Mechanism._DES_ECB), int(Mechanism._DES_CBC)}),
             key_ranges=MappingProxyType({int(Mechanism.DSA_KEY_PAIR_GEN): (512, 3072)}),
         ),
@@ -110,17 +123,41 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
         re.compile(r"NSS|Mozilla"),
         Quirks(
             named_curves=_NIST_CURVES,
-            wrapped_key_types=frozenset({KeyType.RSA, KeyType.ML_DSA, KeyType.ML_KEM, CKK_EC_MONTGOMERY}),
+            wrapped_key_types=frozenset({KeyType.RSA, KeyType.ML_DSA, KeyType.ML_KEM, CKK.EC_MONTGOMERY}),
             types_have_their_length=True,
+            bare_edwards_point=True,
             slots_share_mechanisms=True,
             rc2_ecb_wants_iv=True,
             rc2_whole_bytes=True,
+            store_is_local=True,
         ),
     ),
     # opencryptoki up to 3.26 drops the leading zeros of what Diffie-Hellman agrees on: one key of 256 is another. 3.8
     # decrypts the empty PKCS #1 message to a zero octet, and a malformed block. Behind p11-kit its version is not told.
     (re.compile(rf"(?:{_OPENCRYPTOKI}) 3\.(?:1?\d|2[0-6])$|{_OPENCRYPTOKI_SLOT}", re.IGNORECASE), _OLD_OPENCRYPTOKI),
     (re.compile(_OPENCRYPTOKI, re.IGNORECASE), _RECENT_OPENCRYPTOKI),
+)
+
+# By the name of the module's file: what their makers document, and nobody has measured here.
+_BY_FILE: tuple[tuple[re.Pattern[str], Quirks], ...] = (
+    # The slots of the PIV application are all that a YubiKey has; ykcs11 makes no copies.
+    (re.compile(r"libykcs11"), Quirks(session_objects=False, verified=False)),
+    # All objects of a YubiHSM 2 are stored ones, but for the secrets that it agrees on.
+    (re.compile(r"yubihsm_pkcs11"), Quirks(session_objects=False, verified=False)),
+    # CloudHSM makes the IV of AES-GCM itself and writes it over the caller's; its client's version 5 opens no sessions
+    # that only read.
+    (
+        re.compile(r"libcloudhsm_pkcs11"),
+        Quirks(read_only_sessions=False, unusable_mechanisms=frozenset({int(Mechanism.AES_GCM)}), verified=False),
+    ),
+    (re.compile(r"libCryptoki2"), Quirks(verified=False)),
+    (re.compile(r"libcknfast"), Quirks(verified=False)),
+    # A NetHSM lists keys that its operators made.
+    (re.compile(r"libnethsm_pkcs11"), Quirks(session_objects=False, verified=False)),
+)
+# By CK_TOKEN_INFO: the Nitrokey HSM and other SmartCard-HSMs behind OpenSC, which stores every key that it makes.
+_BY_TOKEN: tuple[tuple[re.Pattern[str], Quirks], ...] = (
+    (re.compile(r"CardContact"), Quirks(session_objects=False, verified=False)),
 )
 
 _NSS_SOFTOKN = re.compile(r"libsoftokn3")
@@ -146,15 +183,23 @@ def quirks_of(
     """
     quirks = _row(f"{manufacturer} {description} {library_version}")
     if quirks is None:
+        quirks = _first(_BY_FILE, os.path.basename(path)) or _first(_BY_TOKEN, f"{token_manufacturer} {token_model}")
+    if quirks is None:
         # Slots behind p11-kit can be of several libraries.
-        quirks = replace(_row(f"{token_manufacturer} {token_model}") or Quirks(), slots_share_mechanisms=False)
+        quirks = replace(
+            _row(f"{token_manufacturer} {token_model}") or Quirks(), slots_share_mechanisms=False, store_is_local=False
+        )
     if _P11_KIT_CLIENT.search(path):
         return replace(quirks, oaep_label=False, key_wrap_pad_is_rfc5649=False)
     return quirks
 
 
 def _row(described: str) -> Quirks | None:
-    return next((row for pattern, row in _BY_LIBRARY if pattern.search(described)), None)
+    return _first(_BY_LIBRARY, described)
+
+
+def _first(rows: Sequence[tuple[re.Pattern[str], Quirks]], described: str) -> Quirks | None:
+    return next((row for pattern, row in rows if pattern.search(described)), None)
 
 
 def logins_race(*described: str) -> bool:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, at_work, foreign_work_begins
+from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
-
-if TYPE_CHECKING:
-    from hwcng.providers.pkcs11.connection import Connection, Session
 
 __all__ = ["KeyStreams", "new_stream"]
 

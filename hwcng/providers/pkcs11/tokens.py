@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+from pkcs11.constants import SlotFlag, TokenFlag
 
 from hwcng.contract.capabilities import TokenInfo
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.module import Module, text
-from hwcng.providers.uri import Pkcs11Uri
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
 
-__all__ = ["FoundToken", "TokenIdentity", "find_token", "identity_in", "sessions_of_others"]
-
-CKF_REMOVABLE_DEVICE = 0x2
-CKF_HW_SLOT = 0x4
-CKF_RNG = 0x1
-CKF_TOKEN_INITIALIZED = 0x400
-UNAVAILABLE = 0xFFFFFFFFFFFFFFFF
+__all__ = ["FoundToken", "TokenIdentity", "every_token", "find_token", "identity_in", "sessions_of_others"]
 
 
 class TokenIdentity(NamedTuple):
@@ -42,7 +41,11 @@ class FoundToken:
 
     @property
     def has_rng(self) -> bool:
-        return bool(self.flags & CKF_RNG)
+        return bool(self.flags & TokenFlag.RNG)
+
+    @property
+    def flag_names(self) -> frozenset[str]:
+        return frozenset(flag.name for flag in TokenFlag if self.flags & flag and flag.name)
 
     @property
     def identity(self) -> TokenIdentity:
@@ -94,7 +97,10 @@ def sessions_of_others(module: Module) -> bool:
     """Whether a token says that sessions are open with it, where this process' own are dead or of a token that went."""
     raw = ffi.new("CK_TOKEN_INFO *")
     for slot in module.slots():
-        if module.cryptoki.C_GetTokenInfo(slot, raw) == CKR.OK and raw.ulSessionCount not in (0, UNAVAILABLE):
+        if module.cryptoki.C_GetTokenInfo(slot, raw) == CKR.OK and raw.ulSessionCount not in (
+            0,
+            CK_UNAVAILABLE_INFORMATION,
+        ):
             return True
     return False
 
@@ -110,7 +116,9 @@ def _with_kind(module: Module, found: FoundToken) -> FoundToken:
     """What its slot says of the hardware that it is, or is not."""
     slot = _slot_info(module, found.slot)
     flags = int(slot.flags)
-    info = replace(found.info, hardware=bool(flags & CKF_HW_SLOT), removable=bool(flags & CKF_REMOVABLE_DEVICE))
+    info = replace(
+        found.info, hardware=bool(flags & SlotFlag.HW_SLOT), removable=bool(flags & SlotFlag.REMOVABLE_DEVICE)
+    )
     description, manufacturer = text(slot.slotDescription), text(slot.manufacturerID)
     return replace(found, info=info, slot_description=description, slot_manufacturer=manufacturer)
 
@@ -124,9 +132,17 @@ def _present(module: Module, with_slot: bool) -> tuple[list[FoundToken], dict[in
         except CngError as error:
             silent[slot] = error
             continue
-        if token is not None and token.flags & CKF_TOKEN_INITIALIZED:
+        if token is not None and token.flags & TokenFlag.TOKEN_INITIALIZED:
             present.append(token)
     return present, silent
+
+
+def every_token(module: Module) -> Iterator[FoundToken]:
+    """What is in the slots, initialised or not; a slot that does not say is left out."""
+    for slot in module.slots():
+        with suppress(CngError):
+            if (found := _describe(module, slot, False)) is not None:
+                yield found
 
 
 def find_token(module: Module, uri: Pkcs11Uri, known: TokenIdentity | None = None) -> FoundToken:

@@ -1,21 +1,57 @@
-"""Makes statements about keys: TPM2_Certify and TPM2_CertifyCreation (TPM 2.0 Library, Part 3, section 18)."""
+"""Makes statements about keys and PCRs, and shows whose TPM it is: TPM2_Certify, TPM2_CertifyCreation, TPM2_Quote and
+TPM2_ActivateCredential (TPM 2.0 Library, Part 3, sections 18 and 12.5).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hwcng.arguments import octets
-from hwcng.contract.attestation import Attestation, Origin
+from hwcng.contract.attestation import Attestation, Credential, Origin, Quote
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.providers.tpm2.endorsement import Endorsements
 from hwcng.providers.tpm2.line.connection import Connection
 from hwcng.providers.tpm2.line.slots import TpmObject
+from hwcng.providers.tpm2.pcrs import read as read_pcrs
 from hwcng.providers.tpm2.pinned import Store
+from hwcng.providers.tpm2.quotes import quoted
 from hwcng.providers.tpm2.wire import commands, key_file_asn1
+from hwcng.providers.tpm2.wire.attest import read_statement
+from hwcng.providers.tpm2.wire.constants import CC, RC, ST
+from hwcng.providers.tpm2.wire.endorsement_commands import activate_credential
+from hwcng.providers.tpm2.wire.errors import TpmError
 from hwcng.providers.tpm2.wire.key_file_asn1 import TssKey
 from hwcng.providers.tpm2.wire.marshal import MalformedError
+from hwcng.providers.tpm2.wire.policies import composite
 from hwcng.providers.tpm2.wire.public_area import ATTESTATION_KEY, name_of
 
 __all__ = ["Attestor"]
 
 _MAX_NONCE = 32
+_ATTEMPTS = 3
+
+
+_UNFIT = frozenset({RC.INTEGRITY, RC.VALUE, RC.SIZE, RC.INSUFFICIENT, RC.ECC_POINT, RC.KEY, RC.TYPE})
+"""What a TPM says of a credential that is not for its endorsement key and this key; and FAILURE, of RSA's padding."""
+
+
+def _explained(connection: Connection, error: TpmError) -> TpmError | CngError:
+    """Of a credential that does not fit one and the same answer, and no TPM_RC, because that would tell why."""
+    if error.command != CC.ActivateCredential or error.code not in _UNFIT | {RC.FAILURE}:
+        return error
+    if error.code == RC.FAILURE and not commands.working(connection):
+        return error
+    return CngError(
+        NTSTATUS.STATUS_INVALID_PARAMETER,
+        "activating a credential: it is for another endorsement key or another key than this TPM's, or it was altered",
+    )
+
+
+def _checked(nonce: bytes) -> bytes:
+    nonce = octets(nonce, "nonce")
+    if len(nonce) > _MAX_NONCE:
+        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"a nonce has at most {_MAX_NONCE} bytes, not {len(nonce)}")
+    return nonce
 
 
 class Attestor:
@@ -30,11 +66,7 @@ class Attestor:
 
     def attest(self, key: TpmObject, origin: Origin | None, nonce: bytes) -> Attestation:
         """Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED for a key with a PIN."""
-        nonce = octets(nonce, "nonce")
-        if len(nonce) > _MAX_NONCE:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER, f"a nonce has at most {_MAX_NONCE} bytes, not {len(nonce)}"
-            )
+        nonce = _checked(nonce)
         if key.auth:
             raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, "keys with a PIN are not attested: it would show the PIN")
         signer = self._loadable_signer()
@@ -62,6 +94,65 @@ class Attestor:
             creation_statement,
             creation_signature,
         )
+
+    def quote(self, pcrs: Sequence[int], bank: str, nonce: bytes) -> Quote:
+        """What the PCRs of a bank are, and the TPM's statement of it; anew where one changed in between.
+
+        Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED for a PCR that the bank does not
+        have, STATUS_RETRY where PCRs never stay.
+        """
+        nonce = _checked(nonce)
+        signer = self._loadable_signer()
+
+        def work(connection: Connection) -> Quote:
+            by = connection.cache.acquire(connection, signer)
+            for _ in range(_ATTEMPTS):
+                values = read_pcrs(connection, bank, pcrs)
+                statement, signature = commands.quote(connection, by, nonce, bank, pcrs)
+                digest = quoted(read_statement(statement, ST.ATTEST_QUOTE, nonce))[1]
+                if digest == composite([values[pcr] for pcr in pcrs]):
+                    return Quote(signer.public, statement, signature, bank, values)
+            raise CngError(NTSTATUS.STATUS_RETRY, f"PCRs changed while they were quoted, {_ATTEMPTS} times in a row")
+
+        return self._connection.perform("quoting PCRs", work)
+
+    def signer_public(self) -> bytes:
+        """TPMT_PUBLIC of the attestation key."""
+        return self._loadable_signer().public
+
+    def activate(
+        self, credential: Credential, key: TpmObject | None, endorsements: Endorsements, public: bytes | None
+    ) -> bytes:
+        """The secret of a credential for the attestation key, or for another key without a PIN. public: of the
+        endorsement key, None for the one that comes first.
+
+        Raises STATUS_INVALID_PARAMETER for a credential that is not for this TPM and this key, STATUS_NOT_SUPPORTED for
+        a key with a PIN.
+        """
+        if key is not None and key.auth:
+            raise CngError(
+                NTSTATUS.STATUS_NOT_SUPPORTED, "credentials are not for keys with a PIN: it would show the PIN"
+            )
+        held = key or self._loadable_signer()
+
+        def work(connection: Connection) -> bytes:
+            by = connection.cache.acquire(connection, held)
+            # The endorsement key takes a slot too, and a third where it is made.
+            connection.cache.make_room(connection, 1)
+            with endorsements.of(connection, public) as endorsing:
+                try:
+                    return activate_credential(
+                        connection,
+                        by,
+                        endorsing.key,
+                        endorsing.hierarchy,
+                        credential.id_object,
+                        credential.encrypted_secret,
+                    )
+                except TpmError as error:
+                    raise _explained(connection, error) from None
+
+        return self._connection.perform("activating a credential", work)
 
     def _loadable_signer(self) -> TpmObject:
         """The attestation key; one that is of before a TPM2_Clear gives way to a new one."""

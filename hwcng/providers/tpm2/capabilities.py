@@ -15,7 +15,7 @@ from hwcng.providers.tpm2.wire.public_area import pair_parameters, secret_parame
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
 
-__all__ = ["Facts", "Offers", "probe"]
+__all__ = ["Facts", "Offers", "probe", "token_of"]
 
 _AES_BITS = (128, 192, 256)
 _RSA_BITS = (1024, 2048, 3072, 4096)
@@ -57,6 +57,11 @@ def _token(properties: Mapping[int, int]) -> TokenInfo:
     family = _text([properties.get(PT.FAMILY_INDICATOR, 0)])
     label = f"TPM {family} revision {revision // 100}.{revision % 100:02}"
     return TokenInfo(label, manufacturer, model, "", firmware, LIBRARY, hardware=not model.startswith(_SOFTWARE_MODEL))
+
+
+def token_of(esys: Esys) -> TokenInfo:
+    """What the TPM says of itself. Raises TpmError, TransportError."""
+    return _token(esys.properties(_FIRST_FIXED_PROPERTY))
 
 
 def probe(esys: Esys) -> Facts:
@@ -127,7 +132,10 @@ class Offers:
         self._put("AES", "CFB8", ecb, no_bulk, "one AES-ECB command per byte encrypted")
         self._put("AES", "GCM", False, "a TPM has no AES-GCM; composing it would put GHASH's key on the host")
         self._put("AES", "CCM", False, "a TPM has no AES-CCM, and it is not composed for one")
-        self._put("AES", "WRAP", False, "a TPM has no AES key wrap; unwrapping on the host would show the key")
+        for algorithm, operation in (("AES", "WRAP"), ("AES", "KWP"), ("RSA", "AES_KEY_WRAP")):
+            self._put(
+                algorithm, operation, False, "a TPM has no AES key wrap; unwrapping on the host would show the key"
+            )
         has_tdes = ALG.TDES in facts.algorithms
         tdes = "libtss2 does not marshal TDES, which this TPM has" if has_tdes else "the TPM has no TDES"
         for name, modes, reason in (

@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
 from weakref import WeakSet
 
-from hwcng.arguments import octets
-from hwcng.contract.attestation import Origin
+from hwcng.arguments import octets, string
+from hwcng.contract.attestation import Credential, Endorsement, Origin, Quote
 from hwcng.contract.capabilities import Capabilities, TokenInfo
 from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.making import KeyMaker, StoringMaker
 from hwcng.contract.material import (
-    EcPrivateKey,
-    EcPublicKey,
     PrivateKeyMaterial,
     PublicKeyMaterial,
-    RsaPrivateKey,
-    RsaPublicKey,
 )
 from hwcng.contract.openssl import OpensslProvider
+from hwcng.contract.pins import Pin, pin_value
+from hwcng.contract.protection import Protection
 from hwcng.contract.provider import KeyRecord, Provider
-from hwcng.contract.specs import PairSpec, SecretSpec
-from hwcng.contract.usage import SecretFamily, Support, Usage
-from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.tpm2 import openssl
+from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
+from hwcng.contract.usage import Support
+from hwcng.contract.watching import Statistics
+from hwcng.errors import HRESULT, NTSTATUS, CngError, not_supported
+from hwcng.providers.events import note
+from hwcng.providers.pin_sources import read_pin_source
+from hwcng.providers.timeouts import timeout_of
+from hwcng.providers.tpm2 import openssl, storage_root
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
-from hwcng.providers.tpm2.keys import importing
-from hwcng.providers.tpm2.keys.private import Realm, Tpm2PrivateKey, Tpm2SecretKey
+from hwcng.providers.tpm2.credentials import checked as checked_credential
+from hwcng.providers.tpm2.endorsement import Endorsements
+from hwcng.providers.tpm2.keys import reloading
+from hwcng.providers.tpm2.keys.base import Realm
+from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
+from hwcng.providers.tpm2.keys.secret import Tpm2SecretKey
 from hwcng.providers.tpm2.line.connection import Connection
+from hwcng.providers.tpm2.line.diagnosis import counted_failures
+from hwcng.providers.tpm2.line.parents import Place, places
 from hwcng.providers.tpm2.line.sharing import release, share
 from hwcng.providers.tpm2.line.slots import TpmObject
-from hwcng.providers.tpm2.line.transport import DEFAULT_TIMEOUT
+from hwcng.providers.tpm2.making import Maker
+from hwcng.providers.tpm2.pcrs import checked as checked_pcrs
+from hwcng.providers.tpm2.pcrs import read as read_pcrs
 from hwcng.providers.tpm2.pinned import Store, default_directory
-from hwcng.providers.tpm2.statements import parent_of
 from hwcng.providers.tpm2.store.named import KeyStore, authorization_value
+from hwcng.providers.tpm2.uri import Tpm2Uri
 from hwcng.providers.tpm2.wire import commands, key_file_asn1, public_area
-from hwcng.providers.tpm2.wire.commands import Created
-from hwcng.providers.tpm2.wire.constants import RC, RH
-from hwcng.providers.tpm2.wire.errors import TpmError, root_is_another
 from hwcng.providers.tpm2.wire.hmac_session import Parent
+from hwcng.providers.tpm2.wire.key_file_asn1 import TssKey
 from hwcng.providers.tpm2.wire.marshal import MalformedError
-from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_HANDLE, STORAGE_ROOT_KEY, name_of, parse_public, spec_of
-from hwcng.providers.uri import Pin, Tpm2Uri, pin_value, read_pin_source
-from hwcng.standards.curves import CURVES
-from hwcng.standards.hashes import HASHES
+from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_HANDLE
 
 __all__ = ["Tpm2Provider", "open_uri"]
 
 # Seconds that the TPM may take for a command; no RFC has a name for it.
-TIMEOUT_ATTRIBUTE = "x-timeout"
 
 _RSA_EXPONENT = 65537
 
@@ -60,25 +65,34 @@ def open_uri(uri: Tpm2Uri, *, pin: Pin | None = None, allow_raw_secret: bool = F
 
     pin: the owner's authorization value, before the URI's owner-auth-source; it is asked for only when the storage root
     key must be made, and tried once. A vendor attribute x-timeout is the number of seconds the TPM may take for a
-    command, 120 by default and 2.5 times that for making a key; it holds for swtpm: and device:, while libtss2's other
-    TCTIs cannot be interrupted.
+    command; without it swtpm: and device: may take 120, and 2.5 times that for making a key, libtss2's other TCTIs any.
 
     Raises CngError: STATUS_NOT_FOUND or STATUS_DEVICE_NOT_CONNECTED (no such TCTI, nothing answers),
     STATUS_INVALID_PARAMETER (malformed), STATUS_WRONG_PASSWORD, STATUS_INVALID_DEVICE_STATE (the storage root key
-    changed or is none), STATUS_DISK_FULL, and whatever else the TPM answers.
+    changed or is none), STATUS_DISK_FULL, STATUS_IO_TIMEOUT, and whatever else the TPM answers.
     """
-    return Tpm2Provider(uri, pin, allow_raw_secret)
+    provider = Tpm2Provider(uri, pin, allow_raw_secret)
+    token = provider.token
+    note(
+        "token.opened",
+        token=provider.connection.title,
+        model=f"{token.manufacturer} {token.model}",
+        serial=token.serial,
+    )
+    return provider
 
 
 class Tpm2Provider(Provider):
     """A TPM, open. Recovers by itself from a lost line and a reset; in a forked child it connects anew."""
+
+    protects_keys = True
 
     def __init__(self, uri: Tpm2Uri, pin: Pin | None, allow_raw_secret: bool) -> None:
         self.uri = uri.to_uri()
         self._requested = uri
         self.closed = False
         self._store = Store(Path(uri.store) if uri.store else default_directory(uri.tcti))
-        self.connection = share(uri.tcti, _timeout(uri))
+        self.connection = share(uri.tcti, timeout_of(uri))
         try:
             with self.connection.adopting():
                 self._offers = Offers(self.connection.perform("opening the TPM", _probe))
@@ -91,7 +105,9 @@ class Tpm2Provider(Provider):
         self._keys = KeyStore(self._store.directory, self.connection)
         self._opened: WeakSet[Tpm2SecretKey | Tpm2PrivateKey] = WeakSet()
         attestor = Attestor(self.connection, self._store)
-        self._realm = Realm(self.connection, self._offers, attestor, allow_raw_secret)
+        self._realm = Realm(self.connection, self._offers, attestor, allow_raw_secret, self._keys.rewrite)
+        self._endorsements = Endorsements(self.connection, self._endorsement_auth)
+        self._maker = Maker(self._realm)
         self.token: TokenInfo = self._offers.facts.token
 
     def __repr__(self) -> str:
@@ -101,14 +117,14 @@ class Tpm2Provider(Provider):
 
     def _adopt_storage_root(self, uri: Tpm2Uri, pin: Pin | None) -> None:
         connection = self.connection
-        found = connection.perform("looking for the storage root key", _read_storage_root)
+        found = connection.perform("looking for the storage root key", storage_root.read)
         if found is None:
             found = self._made_storage_root(_owner_auth(uri, pin), self._store.pinned_name())
         if found is None:
             raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, "the TPM did not keep its storage root key")
         parent = public_area.storage_parent(STORAGE_ROOT_HANDLE, found)
         self._store.pin(parent.handle, parent.name)
-        connection.adopt(parent)
+        connection.adopt(parent, read_pin_source(uri.root_auth_source) if uri.root_auth_source else b"")
 
     def _made_storage_root(self, owner_auth: bytes, pinned: bytes | None) -> bytes | None:
         """The public area of a new one. A TPM that was not cleared makes the one that it had, where only that was
@@ -116,13 +132,13 @@ class Tpm2Provider(Provider):
         """
         try:
             self.connection.perform(
-                "making the storage root key", lambda connection: _make_storage_root(connection, owner_auth, pinned)
+                "making the storage root key", lambda connection: storage_root.make(connection, owner_auth, pinned)
             )
         except CngError as error:
             if pinned is None or error.status is not NTSTATUS.STATUS_WRONG_PASSWORD:
                 raise
             raise self._forgotten(f"; whether it was only removed cannot be seen: {error.message}") from None
-        found = self.connection.perform("reading the storage root key", _read_storage_root)
+        found = self.connection.perform("reading the storage root key", storage_root.read)
         if found is None and pinned is not None:
             raise self._forgotten("")
         return found
@@ -137,8 +153,7 @@ class Tpm2Provider(Provider):
 
     @property
     def _parent(self) -> Parent:
-        if self.closed:
-            raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the provider is closed")
+        self._check_open()
         if self.connection.parent is None:
             raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, "the TPM has no storage root key")
         return self.connection.parent
@@ -151,45 +166,12 @@ class Tpm2Provider(Provider):
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
         return self._offers.offers(algorithm, operation)
 
-    def _require(self, algorithm: str, operation: str | None = None) -> None:
-        if self._offers.offers(algorithm, operation) is Support.REFUSED:
-            reason = self._offers.reason(algorithm, operation)
-            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{algorithm} {operation or ''}".rstrip() + f": {reason}")
-
-    def _require_secret(self, spec: SecretSpec) -> None:
-        if spec.family is SecretFamily.HMAC:
-            if spec.hash_name is not None:
-                self._require(f"HMAC-{spec.hash_name}")
-            return
-        self._require(spec.family.value)
-        if spec.family is SecretFamily.AES and not spec.usage & (Usage.ENCRYPT | Usage.DECRYPT):
-            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, "a TPM's AES keys encrypt or decrypt data, nothing else")
-        if spec.bits not in self._offers.facts.aes_bits:
-            lengths = ", ".join(map(str, self._offers.facts.aes_bits))
-            raise CngError(
-                NTSTATUS.STATUS_NOT_SUPPORTED, f"the TPM takes AES keys of {lengths} bits, not of {spec.bits}"
-            )
-
-    def _require_pair(self, spec: PairSpec) -> None:
-        if spec.kind not in ("EC", "RSA"):
-            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"a TPM has no {spec.kind} keys")
-        if not spec.usage & (Usage.DERIVE | Usage.SIGN if spec.kind == "EC" else Usage.DECRYPT | Usage.SIGN):
-            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{_pair_name(spec)} without a use that a TPM has")
-        if spec.kind == "EC":
-            self._require("ECDH" if spec.usage & Usage.DERIVE else "ECDSA", spec.curve)
-            return
-        self._require("RSA")
-        if spec.bits not in self._offers.facts.rsa_bits:
-            lengths = ", ".join(map(str, self._offers.facts.rsa_bits))
-            raise CngError(
-                NTSTATUS.STATUS_NOT_SUPPORTED, f"the TPM takes RSA keys of {lengths} bits, not of {spec.bits}"
-            )
-
     # Making keys.
 
     def random(self, length: int) -> bytes:
         """`length` bytes of the TPM, hidden on the bus, 64 bytes a command."""
-        self._require("RNG")
+        if self.offers("RNG") is Support.REFUSED:
+            raise not_supported(f"RNG: {self._offers.reason('RNG')}")
         self._check_open()
 
         def work(connection: Connection) -> bytes:
@@ -207,120 +189,43 @@ class Tpm2Provider(Provider):
         if self.closed:
             raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the provider is closed")
 
-    def _create(self, asked: str, template: bytes, value: bytes = b"") -> tuple[TpmObject, Origin]:
-        self._check_open()
-
-        def work(connection: Connection) -> Created:
-            # The parent at work takes a slot, and the new key one.
-            connection.cache.make_room(connection, 1)
-            made = commands.create(connection, connection.storage_root, template, value)
-            if parent_of(made.creation_data) != connection.storage_root.name:
-                raise CngError(
-                    NTSTATUS.STATUS_INVALID_DEVICE_STATE, f"{asked}: {root_is_another(connection.storage_root.handle)}"
-                )
-            return made
-
-        made = self.connection.perform(asked, work)
-        held = TpmObject(made.public, made.private, name_of(made.public))
-        return held, Origin(made.creation_data, made.creation_hash, made.ticket)
-
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
-        """Raises STATUS_NOT_SUPPORTED also for HMAC keys of another length than the hash's: a TPM makes only those."""
-        self._require_secret(spec)
-        if spec.family is SecretFamily.HMAC:
-            own = 8 * HASHES[spec.hash_name].digest_size if spec.hash_name else 0
-            if spec.bits != own:
-                raise CngError(
-                    NTSTATUS.STATUS_NOT_SUPPORTED,
-                    f"a TPM makes HMAC keys as long as the digest, {own} bits for {spec.hash_name}, not of {spec.bits}"
-                    if own
-                    else "a TPM makes HMAC keys only for one hash, which must be named",
-                )
-        asked = f"generating a {spec.bits}-bit {spec.family.value} key"
-        held, origin = self._create(asked, public_area.secret_template(spec, imported=False))
-        return Tpm2SecretKey(self._realm, held, spec, origin)
+        return self._maker.generate_secret(spec)
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
-        """The value goes hidden into TPM2_Create; from then on the key is fixed to the TPM."""
-        self._require_secret(spec)
-        value = octets(value, "the key")
-        if spec.family is SecretFamily.HMAC:
-            value = self._hmac_value(spec, value)
-        elif 8 * len(value) != spec.bits:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER,
-                f"{len(value)} bytes are no {spec.family.value} key of {spec.bits} bits",
-            )
-        asked = f"importing a {spec.bits}-bit {spec.family.value} key"
-        held, origin = self._create(asked, public_area.secret_template(spec, imported=True), value)
-        return Tpm2SecretKey(self._realm, held, spec, origin)
-
-    @staticmethod
-    def _hmac_value(spec: SecretSpec, value: bytes) -> bytes:
-        """The same HMAC key (RFC 2104, section 2) in a length that a TPM takes: 1 byte to a block."""
-        hash_function = HASHES[spec.hash_name] if spec.hash_name else None
-        longest = hash_function.block_size if hash_function else 64
-        if len(value) > longest:
-            if hash_function is None:
-                raise CngError(
-                    NTSTATUS.STATUS_NOT_SUPPORTED, f"an HMAC key for any hash has at most {longest} bytes in a TPM"
-                )
-            value = hash_function.digest(value)
-        # Without octets TPM2_Create would make a key of its own; HMAC pads with zeros anyway.
-        return value or b"\0"
-
-    def unwrap_secret(self, spec: SecretSpec, wrapping_key: SecretKey, wrapped: bytes) -> SecretKey:
-        """Raises STATUS_NOT_SUPPORTED: a TPM has no AES key wrap."""
-        raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, self._offers.reason("AES", "WRAP"))
+        return self._maker.import_secret(spec, value)
 
     def generate_pair(self, spec: PairSpec) -> Tpm2PrivateKey:
-        self._require_pair(spec)
-        held, origin = self._create(f"generating {_pair_name(spec)}", public_area.pair_template(spec))
-        public = parse_public(held.public).material
-        if public is None:
-            raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "the TPM made a key without a public half")
-        return self._private(held, spec, public, origin)
-
-    def _private(
-        self, held: TpmObject, spec: PairSpec, public: PublicKeyMaterial, origin: Origin | None = None
-    ) -> Tpm2PrivateKey:
-        return Tpm2PrivateKey(self._realm, held, spec, public, origin)
+        return self._maker.generate_pair(spec)
 
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Tpm2PrivateKey:
-        """The key goes encrypted to the storage root key into TPM2_Import; a TPM never calls such a key fixed to it."""
-        self._require_pair(spec)
-        parent, public = self._parent, material.public
-        if not isinstance(material, (EcPrivateKey, RsaPrivateKey)):
-            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"a TPM has no {spec.kind} keys")
-        if isinstance(material, EcPrivateKey):
-            fits = spec.kind == "EC" and material.public.curve == spec.curve
-            fits = fits and 0 < material.scalar < 1 << CURVES[spec.curve].bits
-        else:
-            fits = spec.kind == "RSA" and material.modulus.bit_length() == spec.bits
-            if material.public_exponent != _RSA_EXPONENT:
-                raise CngError(
-                    NTSTATUS.STATUS_NOT_SUPPORTED,
-                    f"the TPM takes RSA keys with exponent {_RSA_EXPONENT}, not {material.public_exponent}",
-                )
-            # A TPM keeps one prime of half the modulus' length and works the other out.
-            fits = fits and material.prime1.bit_length() == spec.bits // 2
-        if not fits:
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"the numbers are not those of {_pair_name(spec)}")
-        template = public_area.pair_template(spec, public)
-        name = name_of(template)
-        duplicate, seed = importing.duplicate(parent, name, material)
+        return self._maker.import_pair(spec, material)
 
-        def work(connection: Connection) -> bytes:
-            connection.cache.make_room(connection, 1)
-            return commands.import_duplicate(connection, connection.storage_root, template, duplicate, seed)
+    def unwrap_secret(
+        self,
+        spec: SecretSpec,
+        wrapping_key: SecretKey | PrivateKey,
+        wrapped: bytes,
+        wrap: WrapSpec = RFC_3394,
+    ) -> SecretKey:
+        return self._maker.unwrap_secret(spec, wrapping_key, wrapped, wrap)
 
-        private = self.connection.perform(f"importing {_pair_name(spec)}", work)
-        return self._private(TpmObject(template, private, name), spec, public)
+    def unwrap_pair(
+        self, spec: PairSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
+    ) -> Tpm2PrivateKey:
+        return self._maker.unwrap_pair(spec, wrapping_key, wrapped, wrap)
+
+    def protecting(self, protection: Protection, name: str | None = None, *, replace: bool = False) -> KeyMaker:
+        """The TPM counts wrong PINs, and locks such keys after some."""
+        maker = Maker(self._realm, protection)
+        return maker if name is None else StoringMaker(self, name, replace, maker)
 
     # Keys as files.
 
     def reload_opaque(self, blob: bytes | str, *, pin: str | bytes | None = None) -> SecretKey | Tpm2PrivateKey:
-        """A TSS2 PRIVATE KEY file (PEM or DER), of the store or of another maker, whose parent is the storage root key.
+        """A TSS2 PRIVATE KEY file (PEM or DER), of the store or of another maker, loadable or importable.
+
+        Its parent is a persistent storage key, or a primary key of the owner's hierarchy that is made for the call.
 
         pin: the key's authorization value, used whatever the file says of it; "" is an empty one. Needed where the file
         does not say that it is empty. A wrong one is noticed at the first use, and tried once.
@@ -329,26 +234,23 @@ class Tpm2Provider(Provider):
         """
         parent, file = self._parent, key_file_asn1.parse(blob)
         auth = authorization_value(file, pin, "this key needs a PIN: reload_opaque(blob, pin=...)")
-        if file.parent != parent.handle:
-            # The oldest files say 0 for the owner's hierarchy.
-            in_hierarchy = file.parent in (0, RH.OWNER)
-            hint = " (make it with openssl genpkey -pkeyopt parent:0x81000001)" if in_hierarchy else ""
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_PARAMETER,
-                f"the key's parent is {file.parent:#x}, not the storage root key at {parent.handle:#x}{hint}",
-            )
-        try:
-            public = parse_public(file.public)
-            spec, name = spec_of(public), name_of(file.public)
-        except (MalformedError, ValueError):
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the blob holds no key that is served") from None
-        held = TpmObject(file.public, file.private, name, auth)
-        self.connection.perform("loading the key", lambda connection: connection.cache.load(connection, held))
+        return self._key(*reloading.reloaded(self.connection, file, auth, self._places(file, parent)))
+
+    def _places(self, file: TssKey, parent: Parent) -> tuple[Place | None, ...]:
+        return places(file.parent, file.rsa_parent, parent.handle, self._owner_auth)
+
+    def _key(
+        self,
+        held: TpmObject,
+        spec: SecretSpec | PairSpec,
+        public: PublicKeyMaterial | None,
+        origin: Origin | None = None,
+    ) -> Tpm2SecretKey | Tpm2PrivateKey:
         if isinstance(spec, SecretSpec):
-            return Tpm2SecretKey(self._realm, held, spec)
-        if not isinstance(public.material, (RsaPublicKey, EcPublicKey)):
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the blob has no public key")
-        return self._private(held, spec, public.material)
+            return Tpm2SecretKey(self._realm, held, spec, origin)
+        if public is None:
+            raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "a pair without its public half")
+        return Tpm2PrivateKey(self._realm, held, spec, public, origin)
 
     # Named keys.
 
@@ -367,36 +269,53 @@ class Tpm2Provider(Provider):
         """pin: the key's authorization value, for keys that need one; "" is an empty one. A wrong one is noticed at the
         first use, and tried once.
 
-        An open key stays usable where another process deletes or replaces it.
+        An open key stays usable where another process deletes or replaces it. name "handle:0x81010005" means the object
+        at that persistent handle, whoever put it there, unless the store has a key of that name.
         """
-        opened = self._keys.open(name, self._parent, pin)
-        held, spec = opened.held, opened.spec
+        parent, handle = self._parent, self._handle(name)
+        if handle is not None:
+            auth = pin_value(pin) if pin is not None else b""
+            key = self._key(*reloading.at_handle(self.connection, handle, auth))
+        else:
+            key = self._stored_key(name, parent, pin)
+        key.name = name
+        self._opened.add(key)
+        return key
+
+    def _handle(self, name: str) -> int | None:
+        """The persistent handle that a name means which no key of the store has."""
+        handle = reloading.handle_in(name) if str(name).startswith(reloading.HANDLE) else None
+        return None if handle is None or self._keys.has(name) else handle
+
+    def _stored_key(self, name: str, parent: Parent, pin: str | bytes | None) -> Tpm2SecretKey | Tpm2PrivateKey:
+        opened = self._keys.open(name, parent, pin)
+        held = opened.held
         try:
-            self.connection.perform("loading the key", lambda connection: connection.cache.load(connection, held))
+            if not held.handle:
+                where = (held.place,) if held.place is not None else self._places(opened.file.key, parent)
+                reloading.load(self.connection, held, where)
         except CngError as error:
             if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
                 raise
             raise CngError(
                 HRESULT.NTE_KEYSET_ENTRY_BAD, f"the TPM does not load the key named {name!r}: its file is damaged"
             ) from error
-        key: Tpm2SecretKey | Tpm2PrivateKey
-        if isinstance(spec, SecretSpec):
-            key = Tpm2SecretKey(self._realm, held, spec, opened.file.origin)
-        elif opened.public is not None:
-            key = Tpm2PrivateKey(self._realm, held, spec, opened.public, opened.file.origin)
-        else:
-            raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "a pair without its public half")
-        key.name = name
-        self._opened.add(key)
-        return key
+        return self._key(held, opened.spec, opened.public, opened.file.origin)
 
     def list_keys(self) -> Iterator[KeyRecord]:
         """Costs no command. Files that are damaged or foreign are left out."""
-        return self._keys.list_keys()
+        self._check_open()
+        for record in self._keys.list_keys():
+            yield replaced(record, uri=self._uri_of(record.name))
 
     def delete_key(self, name: str) -> None:
         """Removes the file, even one that is damaged, and the object at a persistent handle; open keys of it end."""
         self._check_open()
+        if (handle := self._handle(name)) is not None:
+            raise not_supported(
+                f"the key at {handle:#x} is not of the store: who put it there removes it, by "
+                f"tpm2_evictcontrol -c {handle:#x}"
+            )
         self._keys.delete(name, self._owner_auth)
         for key in list(self._opened):
             if key.name == name:
@@ -414,16 +333,23 @@ class Tpm2Provider(Provider):
         return self._keys.make_persistent(name, opened, handle, self._owner_auth)
 
     def certificates(self, name: str) -> list[bytes]:
+        self._check_open()
         return self._keys.certificates(name)
 
     def store_certificates(self, name: str, certificates: Sequence[bytes]) -> None:
+        self._check_open()
         self._keys.store_certificates(name, certificates)
 
     def key_uri(self, name: str) -> str:
         """Names the store by its path. Raises NTE_BAD_KEYSET where there is no such key."""
+        if (handle := self._handle(name)) is not None:
+            return replaced(self._requested, object=None, handle=f"{handle:#x}").to_uri()
         self._keys.require(name)
+        return self._uri_of(name)
+
+    def _uri_of(self, name: str) -> str:
         store = str(self._store.directory.absolute())
-        return replaced(self._requested, store=store, object=name).to_uri()
+        return replaced(self._requested, store=store, object=name, handle=None).to_uri()
 
     def openssl(self) -> OpensslProvider:
         return openssl.provider_of(self._requested.tcti or "")
@@ -431,12 +357,67 @@ class Tpm2Provider(Provider):
     def openssl_key(self, key: PrivateKey, name: str | None) -> str:
         return key.opaque().decode("ascii")
 
+    # The platform.
+
+    def pcr_values(self, pcrs: Collection[int], bank: str = "SHA256") -> dict[int, bytes]:
+        self._check_open()
+        wanted, name = checked_pcrs(pcrs, bank)
+        return self.connection.perform("reading PCRs", lambda connection: read_pcrs(connection, name, wanted))
+
+    def quote(self, pcrs: Collection[int], nonce: bytes, bank: str = "SHA256") -> Quote:
+        """Two commands for up to eight PCRs, when the attestation key is at hand. Raises STATUS_RETRY where PCRs change
+        all the time.
+        """
+        self._check_open()
+        return self._realm.attestor.quote(*checked_pcrs(pcrs, bank), nonce)
+
+    def endorsement(self, kind: str | None = None) -> Endorsement:
+        """A key that is at no persistent handle is made for the while, with the endorsement hierarchy's
+        authorization.
+        """
+        self._check_open()
+        return self._endorsements.read(None if kind is None else string(kind, "kind"))
+
+    def attestation_key(self) -> bytes:
+        self._check_open()
+        return self._realm.attestor.signer_public()
+
+    def activate_credential(
+        self,
+        credential: Credential,
+        *,
+        key: PrivateKey | SecretKey | None = None,
+        endorsement: Endorsement | None = None,
+    ) -> bytes:
+        """The endorsement hierarchy's authorization value is sent where the endorsement key asks for it, once."""
+        self._check_open()
+        held = None
+        if key is not None:
+            if not isinstance(key, (Tpm2SecretKey, Tpm2PrivateKey)) or not key.of(self._realm):
+                raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another provider")
+            held = key.blob()[0]
+        public = None if endorsement is None else octets(endorsement.public, "public of the endorsement")
+        return self._realm.attestor.activate(checked_credential(credential), held, self._endorsements, public)
+
+    def _examine(self) -> tuple[str, ...]:
+        self.random(1)
+        counted = self.connection.perform("asking for the wrong PINs counted", counted_failures)
+        return (counted,) if counted else ()
+
+    def statistics(self) -> Statistics:
+        return self.connection.tally.statistics(len(self.connection.cache))
+
+    def _endorsement_auth(self) -> bytes:
+        source = self._requested.endorsement_auth_source
+        return read_pin_source(source) if source else b""
+
     def _owner_auth(self) -> bytes:
         return _owner_auth(self._requested, None)
 
     def close(self) -> None:
         """Frees slots and session where no other provider of this process uses the TPM. A second call does nothing."""
         if not self.closed:
+            note("token.closed", token=self.connection.title)
             self.closed = self._realm.closed = True
             release(self.connection)
 
@@ -456,39 +437,3 @@ def _probe(connection: Connection) -> Facts:
 def _start_session(connection: Connection) -> None:
     if connection.encrypted and connection.session is None:
         raise CngError(NTSTATUS.STATUS_INTERNAL_ERROR, "no session")
-
-
-def _read_storage_root(connection: Connection) -> bytes | None:
-    try:
-        return commands.read_public(connection, STORAGE_ROOT_HANDLE)[0]
-    except TpmError as error:
-        if error.code == RC.HANDLE:
-            return None
-        raise
-
-
-def _make_storage_root(connection: Connection, owner_auth: bytes, name: bytes | None) -> None:
-    """name: of the only one that is wanted."""
-    try:
-        connection.esys(lambda esys: esys.persist_primary(STORAGE_ROOT_KEY, STORAGE_ROOT_HANDLE, owner_auth, name))
-    except TpmError as error:
-        # Another process was faster, or we were before the line broke.
-        if error.code != RC.NV_DEFINED:
-            raise
-
-
-def _pair_name(spec: PairSpec) -> str:
-    return f"a {spec.bits}-bit RSA pair" if spec.kind == "RSA" else f"a pair on {spec.curve}"
-
-
-def _timeout(uri: Tpm2Uri) -> float:
-    text = uri.vendor_query.get(TIMEOUT_ATTRIBUTE)
-    if text is None:
-        return DEFAULT_TIMEOUT
-    try:
-        timeout = float(text)
-    except ValueError:
-        timeout = 0.0
-    if not 0 < timeout < 1e6:
-        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"attribute {TIMEOUT_ATTRIBUTE} is a number of seconds")
-    return timeout

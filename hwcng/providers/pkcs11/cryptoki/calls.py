@@ -1,17 +1,22 @@
 """The C_ functions of a PKCS#11 module, called directly (OASIS PKCS#11 Base Specification 3.2, sections 3 and 5).
 
-cffi in ABI mode: no compiler. Structures have the layout of Unix platforms: natural alignment, 8-byte CK_ULONG.
+cffi in ABI mode: no compiler, and `compiled` has the declarations without a parser. Structures have the layout of Unix
+platforms: natural alignment, 8-byte CK_ULONG.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
-import cffi
-
 from hwcng.forking import ProcessLock
+from hwcng.providers.events import note
+from hwcng.providers.instruments import enrol
+from hwcng.providers.pkcs11.cryptoki import compiled
 from hwcng.providers.pkcs11.cryptoki.function_lists import ADDED_IN_3_0, ADDED_IN_3_2, LIST_2_40
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
+from hwcng.providers.pkcs11.cryptoki.tracing import tracing
 
 __all__ = ["CData", "CFunction", "Cryptoki", "Instrument", "ffi"]
 
@@ -58,6 +63,7 @@ typedef struct { CK_ULONG hashAlg; CK_ULONG mgf; CK_ULONG sLen; } CK_RSA_PKCS_PS
 typedef struct {
     CK_ULONG hashAlg; CK_ULONG mgf; CK_ULONG source; const void *pSourceData; CK_ULONG ulSourceDataLen;
 } CK_RSA_PKCS_OAEP_PARAMS;
+typedef struct { CK_ULONG ulAESKeyBits; CK_RSA_PKCS_OAEP_PARAMS *pOAEPParams; } CK_RSA_AES_KEY_WRAP_PARAMS;
 typedef struct {
     CK_ULONG kdf; CK_ULONG ulSharedDataLen; const CK_BYTE *pSharedData;
     CK_ULONG ulPublicDataLen; const CK_BYTE *pPublicData;
@@ -155,17 +161,22 @@ CK_ULONG C_GetInterfaceList(CK_INTERFACE *, CK_ULONG *);
 """
 """The types and functions used here, in C."""
 
-ffi = cffi.FFI()
-ffi.cdef(DECLARATIONS)
+ffi: Any = compiled.ffi
+if hashlib.sha256(DECLARATIONS.encode()).hexdigest() != compiled.DIGEST:
+    # They were changed since: parsed now, which takes many times as long as all else here.
+    import cffi
 
-CKR_OK = 0
-CKR_FUNCTION_NOT_SUPPORTED = 0x54
-CKR_BUFFER_TOO_SMALL = 0x150
+    ffi = cffi.FFI()
+    ffi.cdef(DECLARATIONS)
+
+# Compiled declarations have an error of their own for it.
+_NO_SYMBOL = (AttributeError, getattr(ffi, "error", AttributeError))
+
 INTERFACES = 16
 
 
 def _not_supported(*_arguments: object) -> int:
-    return CKR_FUNCTION_NOT_SUPPORTED
+    return CKR.FUNCTION_NOT_SUPPORTED
 
 
 class Cryptoki:
@@ -227,20 +238,22 @@ class Cryptoki:
         self._instruments: list[Instrument] = []
         self._rebuilding = ProcessLock()
         self._bind()
+        note("module.loaded", path=path, version="{}.{}".format(*self.version))
+        enrol(self, tracing)
 
     def _newest_interface(self) -> CData | None:
         try:
             get_interface_list = self._library.C_GetInterfaceList
-        except AttributeError:
+        except _NO_SYMBOL:
             return None
         # OpenSC's pkcs11-spy crashes at the size query with a null pointer.
         count = ffi.new("CK_ULONG *", INTERFACES)
         interfaces = ffi.new("CK_INTERFACE[]", INTERFACES)
         rv = get_interface_list(interfaces, count)
-        if rv == CKR_BUFFER_TOO_SMALL:
+        if rv == CKR.BUFFER_TOO_SMALL:
             interfaces = ffi.new("CK_INTERFACE[]", count[0])
             rv = get_interface_list(interfaces, count)
-        if rv != CKR_OK:
+        if rv != CKR.OK:
             return None
         lists = {}
         for interface in interfaces[0 : count[0]]:
@@ -252,10 +265,10 @@ class Cryptoki:
     def _function_list(self, path: str) -> CData:
         try:
             get_function_list = self._library.C_GetFunctionList
-        except AttributeError:
+        except _NO_SYMBOL:
             raise OSError(f"{path} has no C_GetFunctionList: it is not a PKCS#11 module") from None
         pointer = ffi.new("CK_FUNCTION_LIST **")
-        if (rv := get_function_list(pointer)) != CKR_OK or not pointer[0]:
+        if (rv := get_function_list(pointer)) != CKR.OK or not pointer[0]:
             raise OSError(f"C_GetFunctionList of {path} failed with {rv:#x}")
         return pointer[0]
 

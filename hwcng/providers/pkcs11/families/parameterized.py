@@ -12,6 +12,8 @@ from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivat
 from hwcng.contract.specs import PairSpec
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.families.base import Attributes, PairKind, Reader
+from hwcng.providers.pkcs11.families.values import ULONG, Values, number, unserved
+from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.standards.parameter_sets import MlDsaSet, MlKemSet
 
 __all__ = ["PARAMETER_SET_NUMBERS", "ParameterizedKind"]
@@ -24,8 +26,9 @@ PARAMETER_SET_NUMBERS: Mapping[str, int] = MappingProxyType({"44": 1, "65": 2, "
 
 
 class ParameterizedKind(PairKind[Public, Private]):
+    known = ("parameter_set",)
+    stored = MappingProxyType({Attribute.PARAMETER_SET: ULONG})
     generation_mechanism: ClassVar[Mechanism]
-    material: type[Public]
     sets: ClassVar[Mapping[str, MlDsaSet] | Mapping[str, MlKemSet]]
 
     def generation(self, spec: PairSpec) -> Mechanism:
@@ -47,6 +50,16 @@ class ParameterizedKind(PairKind[Public, Private]):
         known = {Attribute.SEED: material.seed, Attribute.VALUE: material.value}
         given = {attribute: octets for attribute, octets in known.items() if octets is not None}
         return {Attribute.PARAMETER_SET: PARAMETER_SET_NUMBERS[material.public.parameter_set], **given}
+
+    def public_values(self, public: Public, quirks: Quirks | None = None) -> Attributes:
+        return {Attribute.PARAMETER_SET: PARAMETER_SET_NUMBERS[public.parameter_set], Attribute.VALUE: public.value}
+
+    def traits(self, values: Values) -> dict[str, Any]:
+        told = number(values, Attribute.PARAMETER_SET)
+        name = next((name for name in self.sets if PARAMETER_SET_NUMBERS[name] == told), None)
+        if name is None:
+            raise unserved("of an unknown parameter set")
+        return {"parameter_set": name}
 
     def read_public(self, read: Reader, spec: PairSpec, token_name: str) -> Public:
         size = self.sets[spec.parameter_set].public

@@ -8,8 +8,9 @@ sensitive key into sensitive ones only.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TypeAlias
 
 from pkcs11 import Attribute, Mechanism
 
@@ -23,14 +24,20 @@ from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Session
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.constants import CKM
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
+from hwcng.providers.pkcs11.families import derivations
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS
 from hwcng.providers.pkcs11.keys.base import HeldObject, TokenKey, not_supported
-from hwcng.providers.pkcs11.mechanisms import CKM, MechanismCall
+from hwcng.providers.pkcs11.mechanisms import MechanismCall
+from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.operations import Operation
 from hwcng.standards.hashes import HASHES
 
-__all__ = ["Pkcs11KeyingMaterial"]
+__all__ = ["KeyMaker", "Pkcs11KeyingMaterial"]
+
+KeyMaker: TypeAlias = Callable[[SessionObject, MechanismSet, SecretSpec], SecretKey]
+"""What makes a secret key of a derived object."""
 
 
 class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
@@ -38,8 +45,11 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
 
     noun = "a base key"
 
-    def __init__(self, held: HeldObject, offered: MechanismSet, length: int, readable: bool) -> None:
+    def __init__(
+        self, held: HeldObject, offered: MechanismSet, length: int, readable: bool, make_key: KeyMaker
+    ) -> None:
         super().__init__(held, offered)
+        self._make_key = make_key
         self.length = length
         self.readable = readable
 
@@ -94,7 +104,7 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
         """The value with a mask over it, in the token."""
         mechanism = int(Mechanism.XOR_BASE_AND_DATA)
         self._require(mechanism, f"CKM_XOR_BASE_AND_DATA, which masks {self.noun} for HMAC")
-        call = mechanisms.string_data(mechanism, mask)
+        call = derivations.string_data(mechanism, mask)
         template = templates.agreed_secret(self.length, self.readable)
         key = objects.derive(self.connection, call, self.held.handle, template, f"masking {self.noun}")
         try:
@@ -123,7 +133,7 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
         first = 0 if half == 0 else self.length - size
         part = objects.derive(
             self.connection,
-            mechanisms.extract(8 * first),
+            derivations.extract(8 * first),
             self.held.handle,
             templates.agreed_secret(size, self.readable),
             "halving the secret",
@@ -144,7 +154,7 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
             return
         size = HASHES[spec.hash_name].digest_size
         self._require(CKM.HKDF_DERIVE, "HKDF whose pseudorandom key stays inside (CKM_HKDF_DERIVE)")
-        call = mechanisms.hkdf(spec, expand=False)
+        call = derivations.hkdf(spec, expand=False)
         key = objects.derive(
             self.connection, call, self.held.handle, templates.agreed_secret(size, False), "HKDF's extraction"
         )
@@ -154,24 +164,22 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
             key.release()
 
     def derive_key(self, kdf: KdfSpec, spec: SecretSpec) -> SecretKey:
-        from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
-
         template = templates.secret(spec, length=SECRET_KINDS[spec.family].says_length)
         with ExitStack() as temporary:
             held, call = self._last_step(kdf, spec, temporary)
             asked = f"deriving a {spec.bits}-bit {spec.family.value} key"
             key = objects.derive(self.connection, call, held.handle, template, asked)
-        return Pkcs11SecretKey(key, self.offered, spec)
+        return self._make_key(key, self.offered, spec)
 
     def _last_step(self, kdf: KdfSpec, spec: SecretSpec, temporary: ExitStack) -> tuple[HeldObject, MechanismCall]:
         """The object that the key is derived from, and how. What is made on the way ends with `temporary`."""
         if isinstance(kdf, HkdfSpec):
             self._require(CKM.HKDF_DERIVE, "CKM_HKDF_DERIVE")
-            return self.held, mechanisms.hkdf(kdf, expand=True)
+            return self.held, derivations.hkdf(kdf, expand=True)
         if isinstance(kdf, CounterKdfSpec):
             self._require(CKM.SP800_108_COUNTER_KDF, "CKM_SP800_108_COUNTER_KDF")
-            return self.held, mechanisms.counter_kdf(kdf, spec.bits)
-        mechanism = mechanisms.KEY_DERIVATION_MECHANISMS.get(kdf.hash_name)
+            return self.held, derivations.counter_kdf(kdf, spec.bits)
+        mechanism = derivations.KEY_DERIVATION_MECHANISMS.get(kdf.hash_name)
         if mechanism is None or not self.offered.has(mechanism):
             raise not_supported(f"token {self.connection.token_name!r} derives no keys by {kdf.hash_name}")
         if spec.bits > 8 * HASHES[kdf.hash_name].digest_size:
@@ -191,7 +199,7 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
             self._require(int(mechanism), f"CKM_{mechanism.name}")
             length += len(data)
             template = templates.agreed_secret(length, False)
-            call = mechanisms.string_data(int(mechanism), data)
+            call = derivations.string_data(int(mechanism), data)
             held = objects.derive(self.connection, call, held.handle, template, "joining data to the secret")
             temporary.callback(held.release)
         return held

@@ -180,7 +180,7 @@ def _wrapping_call(
     for choice in choices:
         if offered.has(choice) and mechanism in (None, int(choice)):
             if choice is Mechanism.AES_CBC_PAD:
-                return mechanisms.with_iv(int(choice), iv)
+                return mechanisms.with_octets(int(choice), iv)
             return mechanisms.call(int(choice))
     raise CngError(
         NTSTATUS.STATUS_NOT_SUPPORTED,

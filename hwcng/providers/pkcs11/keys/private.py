@@ -12,16 +12,15 @@ from hwcng.contract.keys import NOT_EXPORTABLE
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
 from hwcng.contract.specs import (
     DecryptSpec,
-    MlDsaSpec,
     PairSpec,
     RsaOaepSpec,
     RsaPkcs1DecryptSpec,
     SecretSpec,
     SignSpec,
 )
-from hwcng.contract.usage import Support, Usage
+from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.pkcs11 import objects, templates
+from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import kind_of, secret
@@ -31,7 +30,7 @@ from hwcng.providers.pkcs11.keys.base import HeldObject, TokenKey, not_supported
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
-from hwcng.providers.pkcs11.operations import Operation
+from hwcng.providers.pkcs11.operations import OUTPUT_ROOM, Operation
 from hwcng.providers.pkcs11.prepared import PreparedSignature
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
@@ -48,6 +47,9 @@ _BAD_BLOCK: Mapping[int, NTSTATUS] = dict.fromkeys(
     ),
     NTSTATUS.STATUS_INVALID_PARAMETER,
 )
+
+_LONGEST_WRAPPED = 16384
+"""Bytes: more than PKCS #8 has of any key, RSA of 16,384 bits too."""
 
 
 class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
@@ -89,20 +91,24 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
         self._allow(Usage.SIGN, "sign")
         return self.kind.sign(self, spec, digest)
 
-    def sign_with(self, call: MechanismCall, data: bytes, room: int, asked: str) -> bytes:
-        """C_SignInit and C_Sign. room: bytes of the longest signature."""
-        operation = Operation("C_SignInit", "C_Sign", asked, authenticate=self.always_authenticate)
-        return self.connection.crypt(operation, call, self.held.handle, data, room)
+    def sign_with(self, call: MechanismCall, data: bytes, room: int, asked: str, *, exact: bool = False) -> bytes:
+        """C_SignInit and C_Sign. room: bytes of the longest signature. exact: whether the token is told of no more."""
+        return self.connection.crypt(self._signature(asked, room, exact), call, self.held.handle, data, room)
+
+    def _signature(self, asked: str, room: int, exact: bool) -> Operation:
+        told = room if exact else OUTPUT_ROOM
+        return Operation("C_SignInit", "C_Sign", asked, authenticate=self.always_authenticate, told=told)
 
     def signing(self, spec: SignSpec) -> Callable[[bytes], bytes]:
         self._allow(Usage.SIGN, "sign")
         ready = self.kind.signing(self, spec)
         return super().signing(spec) if ready is None else ready
 
-    def signing_with(self, call: MechanismCall, room: int, asked: str) -> Callable[[bytes], bytes]:
+    def signing_with(
+        self, call: MechanismCall, room: int, asked: str, *, exact: bool = False
+    ) -> Callable[[bytes], bytes]:
         """`sign_with` of any data."""
-        operation = Operation("C_SignInit", "C_Sign", asked, authenticate=self.always_authenticate)
-        return PreparedSignature(self.held, operation, call, room)
+        return PreparedSignature(self.held, self._signature(asked, room, exact), call, room)
 
     def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         self._allow(Usage.DECRYPT, "decrypt")
@@ -129,7 +135,8 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
 
     def session_copy(self) -> Pkcs11PrivateKey:
         connection = self.connection
-        with templates.packed({Attribute.TOKEN: False, Attribute.LABEL: ""}) as (attributes, count):
+        template: templates.Template = {Attribute.TOKEN: False, Attribute.LABEL: ""}
+        with templates.packed(template) as (attributes, count):
             held = objects.make(
                 connection,
                 "copying the private key",
@@ -137,6 +144,7 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
                     session.handle, self.held.handle, attributes, count, handle
                 ),
                 self.held.handle,
+                template=template,
             )
         return Pkcs11PrivateKey(
             held,
@@ -184,9 +192,9 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
             templates.agreed_secret(agreement.length, self._readable_secrets),
             agreement.asked,
         )
-        return Pkcs11AgreedSecret(held, self.offered, agreement.length, self._readable_secrets)
+        return Pkcs11AgreedSecret(held, self.offered, agreement.length, self._readable_secrets, Pkcs11SecretKey)
 
-    def sign_message(self, spec: MlDsaSpec, message: bytes) -> bytes:
+    def sign_message(self, spec: SignSpec, message: bytes) -> bytes:
         self._allow(Usage.SIGN, "sign")
         return self.kind.sign(self, spec, message)
 
@@ -208,6 +216,21 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
         call = self.kind.decapsulation(self)
         return objects.decapsulate(
             self.connection, call, self.held.handle, ciphertext, template, f"{self.kind.kind} decapsulation"
+        )
+
+    def wrapped_under(self, key: keys.SecretKey) -> bytes:
+        if not self.spec.exportable:
+            raise not_supported(NOT_EXPORTABLE)
+        mechanism = self.offered.padded_key_wrap()
+        if mechanism is None:
+            raise not_supported(self.offered.reasons.get(("AES", "KWP"), "the token has no AES key wrap of RFC 5649"))
+        if not isinstance(key, Pkcs11SecretKey) or key.connection is not self.connection:
+            raise errors.invalid_parameter("the key and the key that wraps it are not of the same provider")
+        if key.spec.family is not SecretFamily.AES or not key.spec.usage & Usage.WRAP:
+            raise not_supported("the key that wraps must be an AES key with the right to wrap")
+        self.connection.require_alive()
+        return opaque_blob.wrap(
+            self.connection, mechanisms.call(int(mechanism)), key.held.handle, self.held.handle, _LONGEST_WRAPPED
         )
 
     def opaque(self) -> bytes:

@@ -24,12 +24,15 @@ from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families.base import unsigned
+from hwcng.providers.pkcs11.families.ciphers import AES_BLOCK, CIPHER_MECHANISMS, cipher
+from hwcng.providers.pkcs11.families.derivations import string_data
+from hwcng.providers.pkcs11.families.rsa import oaep, oaep_is_native
 from hwcng.providers.pkcs11.keys import opaque_blob
 from hwcng.providers.pkcs11.keys.base import not_supported
-from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, CIPHER_MECHANISMS, MechanismCall
+from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 
-__all__ = ["followed_by", "unwrap", "wrapped_for"]
+__all__ = ["encrypts_a_block", "followed_by", "unwrap", "wrapped_for"]
 
 _CANNOT_UNWRAP = dict.fromkeys(opaque_blob.WRAPPED_KEY_REFUSED, NTSTATUS.STATUS_NOT_SUPPORTED)
 _MEASURING_KEY = SecretSpec(SecretFamily.AES, 256, Usage.WRAP)
@@ -43,9 +46,9 @@ def _encryption(
 ) -> MechanismCall:
     if isinstance(spec, RsaPkcs1DecryptSpec):
         return mechanisms.call(int(Mechanism.RSA_PKCS))
-    if not offered.native_oaep(spec):
+    if not oaep_is_native(offered, spec):
         raise not_supported(f"token {connection.token_name!r} has no OAEP with {spec.hash_name} to wrap keys with")
-    return mechanisms.oaep(spec)
+    return oaep(spec)
 
 
 def wrapped_for(
@@ -192,18 +195,20 @@ class _Ruler:
 
     def confirms(self, key: SessionObject) -> bool:
         """Whether the key encrypts a block, where its length was only measured: one of a few bytes less does not."""
-        if not self._measures:
-            return True
-        connection, cryptoki = self._connection, self._connection.cryptoki
-        block = bytes(AES_BLOCK if self._spec.family is SecretFamily.AES else _DES_BLOCK)
-        call = mechanisms.cipher(self._spec.family, CipherSpec(CipherMode.CBC, block))
-        # An owner session: a refusal leaves no trace in it that would have to be swept up by further calls.
-        with connection.owning(key.handle) as session:
-            rv = cryptoki.C_EncryptInit(session.handle, call.structure, key.handle)
-            output = session.output_of(len(block))
-            # Also after a refused C_EncryptInit, so that there are two calls either way.
-            then = cryptoki.C_Encrypt(session.handle, block, len(block), output, session.length)
-        return bool(rv == CKR.OK == then)
+        return not self._measures or encrypts_a_block(self._connection, key, self._spec.family)
+
+
+def encrypts_a_block(connection: Connection, key: SessionObject, family: SecretFamily) -> bool:
+    """Whether the key encrypts a block of its cipher: one of a wrong length does not."""
+    cryptoki, block = connection.cryptoki, bytes(AES_BLOCK if family is SecretFamily.AES else _DES_BLOCK)
+    call = cipher(family, CipherSpec(CipherMode.CBC, block))
+    # An owner session: a refusal leaves no trace in it that would have to be swept up by further calls.
+    with connection.owning(key.handle) as session:
+        rv = cryptoki.C_EncryptInit(session.handle, call.structure, key.handle)
+        output = session.output_of(len(block))
+        # Also after a refused C_EncryptInit, so that there are two calls either way.
+        then = cryptoki.C_Encrypt(session.handle, block, len(block), output, session.length)
+    return bool(rv == CKR.OK == then)
 
 
 def followed_by(
@@ -216,7 +221,7 @@ def followed_by(
         )
     return objects.derive(
         connection,
-        mechanisms.string_data(int(Mechanism.CONCATENATE_BASE_AND_DATA), data),
+        string_data(int(Mechanism.CONCATENATE_BASE_AND_DATA), data),
         key,
         templates.secret(spec, length=True),
         "joining a key and data",

@@ -34,11 +34,12 @@ from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
+from hwcng.providers.pkcs11.families.ciphers import AES_BLOCK, cipher
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS
 from hwcng.providers.pkcs11.keys import opaque_blob, rsa_wrapping
 from hwcng.providers.pkcs11.keys.base import HeldObject, TokenKey, not_supported
 from hwcng.providers.pkcs11.keys.derivation import Pkcs11KeyingMaterial
-from hwcng.providers.pkcs11.mechanisms import AES_BLOCK, MechanismCall
+from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.operations import Operation
 from hwcng.providers.pkcs11.prepared import PREPARED_MODES, PreparedGcm, PreparedSignature, prepared_cipher
@@ -116,8 +117,8 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
 
     def _call(self, spec: CipherSpec | AeadSpec) -> MechanismCall:
         if self.effective is None:
-            return mechanisms.cipher(self.spec.family, spec)
-        return mechanisms.cipher(
+            return cipher(self.spec.family, spec)
+        return cipher(
             self.spec.family,
             spec,
             effective_bits=self.effective.use(),
@@ -321,7 +322,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         any_hmac = self.spec.family in _HMAC_FAMILIES and self.spec.usage & Usage.SIGN and self.spec.hash_name is None
         if not any_hmac and self.spec.family is not SecretFamily.KDF:
             raise not_supported(f"a {self.spec.family.value} key derives no keys")
-        return Pkcs11KeyingMaterial(self.held, self.offered, self.spec.bits // 8, readable=False)
+        return Pkcs11KeyingMaterial(self.held, self.offered, self.spec.bits // 8, False, Pkcs11SecretKey)
 
     def opaque(self) -> bytes:
         if not self.spec.exportable:

@@ -1,6 +1,8 @@
 """Known answers: what fixed keys make of fixed data, computed independently of any token.
 
-Standards: FIPS 46-3, FIPS 197, RFC 2268, RFC 8439, SP 800-38A to D, IEEE 1619, RFC 3394. Keys are the octets 1, 2, 3
+Standards: FIPS 46-3, FIPS 197, RFC 2268, RFC 8439, SP 800-38A to D, IEEE 1619, RFC 3394, RFC 5649.
+
+Keys are the octets 1, 2, 3
 ..., the data is SAMPLE, IVs and nonces are zeros, additional data is "aad"; XTS-AES has the unit number 0.
 """
 
@@ -11,7 +13,7 @@ from types import MappingProxyType
 
 from hwcng.contract.usage import CipherMode, SecretFamily
 
-__all__ = ["CIPHERTEXTS", "CMAC", "GMAC", "WRAPPED", "WRAPPED_KEY", "key_value"]
+__all__ = ["CIPHERTEXTS", "CMAC", "GMAC", "WRAPPED", "WRAPPED_KEY", "WRAPPED_PADDED", "key_value"]
 
 
 def key_value(bits: int) -> bytes:
@@ -63,3 +65,5 @@ GMAC = bytes.fromhex("384ddb723c0c5ada0e1ffb9dba14fcba")
 WRAPPED_KEY = bytes(range(33, 65))
 WRAPPED = bytes.fromhex("b230efdf39555dcbe80f1c8889119a8817423ef68cf3f230b7a8c4999b7df7d95d439b401733cf18")
 """WRAPPED_KEY under AES-256."""
+WRAPPED_PADDED = bytes.fromhex("5850c0082a564f9007955769c0e9398f872f7902c0bf50d38403db1a084815f90ee1c095d09d1fa6")
+"""The same by RFC 5649."""

@@ -7,24 +7,25 @@ public object of hwcng's that no private one belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pkcs11 import Attribute, ObjectClass
 
+from hwcng.contract.specs import describe
+from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, CngError
-from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.return_values import CKR
+from hwcng.providers.pkcs11.families.values import Values, number
+from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.keys.opaque_blob import AUTHENTICATION_LABEL, WRAPPING_LABEL
+from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.ids import KeyId, parse_id, tag_of
 from hwcng.providers.pkcs11.store.place import type_of
-from hwcng.providers.pkcs11.store.specs import READ, Values, number
+from hwcng.providers.pkcs11.store.specs import READ, spec_of
 
 __all__ = [
-    "AttributeReader",
     "RESERVED_NAMES",
     "Shelf",
     "Stored",
@@ -42,7 +43,6 @@ _KEYS = frozenset({int(ObjectClass.PRIVATE_KEY), int(ObjectClass.SECRET_KEY)})
 _PUBLIC, _CERTIFICATE = int(ObjectClass.PUBLIC_KEY), int(ObjectClass.CERTIFICATE)
 _CLASSES = _KEYS | {_PUBLIC, _CERTIFICATE}
 _LIST_BATCH = 4096
-_TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE, CKR.BUFFER_TOO_SMALL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +75,6 @@ class Stored:
         return address is None or address.fits(self.name, self.identifier, type_of(self.object_class))
 
 
-class AttributeReader:
-    """Reads a set of attributes of one object after another into the same memory, one C_GetAttributeValue each."""
-
-    def __init__(self, rooms: Mapping[Attribute, int]) -> None:
-        self._rooms = rooms
-        self._attributes = ffi.new("CK_ATTRIBUTE[]", len(rooms))
-        self._memory = [ffi.new("unsigned char[]", room) for room in rooms.values()]
-
-    def read(self, connection: Connection, handle: int) -> dict[Attribute, bytes | None] | None:
-        """None where there is no such object. What the token does not say, or has no room here, is None."""
-        rv = self._call(connection, handle)
-        if rv == CKR.GENERAL_ERROR:
-            # SoftHSM's answer where somebody removes the object at this moment.
-            rv = self._call(connection, handle)
-        if rv == CKR.OBJECT_HANDLE_INVALID:
-            return None
-        if rv not in _TOLD:
-            raise connection.error(rv, "reading the attributes of a stored key failed")
-        return {
-            kind: bytes(ffi.buffer(memory, attribute.ulValueLen)) if attribute.ulValueLen <= room else None
-            for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True)
-        }
-
-    def _call(self, connection: Connection, handle: int) -> int:
-        for attribute, memory, (kind, room) in zip(self._attributes, self._memory, self._rooms.items(), strict=True):
-            attribute.type, attribute.pValue, attribute.ulValueLen = int(kind), memory, room
-        cryptoki, attributes, count = connection.cryptoki, self._attributes, len(self._rooms)
-        return connection.perform(
-            lambda session: cryptoki.C_GetAttributeValue(session.handle, handle, attributes, count), handle, sound=_TOLD
-        )
-
-
 @dataclass(slots=True)
 class Shelf:
     """What a token holds under one label, "" for none. keys: private and secret objects. elsewhere: the CKA_IDs that
@@ -134,6 +102,8 @@ class Shelf:
 
     def candidates(self, address: KeyAddress | None = None) -> list[Stored]:
         """The keys that no other one replaces; those that are meant, where an address is given."""
+        if len(self.keys) == 1:
+            return [key for key in self.keys if key.fits(address)]
         given_way = []
         for key in self.keys:
             replaced = [other for other in self.keys if key.own and other is not key and other.tag == key.own.replaces]
@@ -173,8 +143,7 @@ class Shelf:
             raise CngError(
                 HRESULT.NTE_KEYSET_ENTRY_BAD,
                 f"the token has {len(candidates)} keys named {(address or KeyAddress(self.name)).name!r}: "
-                f"{', '.join(key.address.name for key in candidates)}; open the one that is meant by one of these "
-                "names, or rename or remove all but one with the tool that made them",
+                f"{', '.join(map(_told, candidates))}; {_way_out(candidates)}",
             )
         return candidates[0] if candidates else None
 
@@ -197,12 +166,31 @@ class Shelf:
         return [other for other in (*self.publics, *self.certificates) if other.identifier == key.identifier]
 
 
-def _stored(handle: int, values: dict[Attribute, bytes | None]) -> Stored | None:
-    object_class, label = number(values, Attribute.CLASS), values[Attribute.LABEL]
-    name = (label or b"").decode("utf-8", "surrogateescape")
+def _told(key: Stored) -> str:
+    """Which key it is, for a person who has to choose."""
+    try:
+        spec = spec_of(key.values, key.own)
+    except CngError:
+        return f"{key.address.name} (not served)"
+    usage = ", ".join(flag.name for flag in Usage if flag & spec.usage and flag.name) or "no use"
+    return f"{key.address.name} ({describe(spec)}: {usage})"
+
+
+def _way_out(candidates: Sequence[Stored]) -> str:
+    if len({key.address for key in candidates}) == len(candidates):
+        return (
+            "open the one that is meant by one of these names, or rename or remove all but one with the tool that made "
+            "them"
+        )
+    return "nothing tells them apart: give each a CKA_ID of its own with the tool that made them, or remove all but one"
+
+
+def _stored(handle: int, values: dict[Attribute, bytes]) -> Stored | None:
+    object_class = number(values, Attribute.CLASS)
+    name = values.get(Attribute.LABEL, b"").decode("utf-8", "surrogateescape")
     if object_class not in _CLASSES or name in RESERVED_NAMES:
         return None
-    identifier = values[Attribute.ID] or b""
+    identifier = values.get(Attribute.ID, b"")
     return Stored(handle, object_class, name, identifier, values, parse_id(name, identifier))
 
 
@@ -215,9 +203,8 @@ class _Readings:
         self.unread = False
 
     def __iter__(self) -> Iterator[Stored]:
-        reader = AttributeReader(READ)
-        for handle in self._handles:
-            values = reader.read(self._connection, handle)
+        each = AttributeReader(READ).read_each(self._connection, self._handles)
+        for handle, values in zip(self._handles, each, strict=True):
             if values is None:
                 # It is gone, or not to be seen any more, or somebody writes it.
                 require_sight(self._connection)
@@ -279,7 +266,10 @@ def shelves(connection: Connection) -> list[Shelf]:
         require_sight(connection)
     elsewhere = _identifiers_of_named(everything)
     for stored in everything:
-        found.setdefault(stored.name, Shelf(stored.name, elsewhere=elsewhere)).add(stored)
+        shelf = found.get(stored.name)
+        if shelf is None:
+            shelf = found[stored.name] = Shelf(stored.name, elsewhere=elsewhere)
+        shelf.add(stored)
     return list(found.values())
 
 

@@ -6,8 +6,10 @@ SHA-1 of the public key and the subject's name. They are found by their subject,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from asn1crypto.core import Integer
 from cryptography import x509
@@ -17,15 +19,16 @@ from hwcng.contract.material import PublicKeyMaterial
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
 from hwcng.hostcrypto.certificates import chain_from, is_of, loaded
-from hwcng.providers.key_addresses import KeyAddress
 from hwcng.providers.pkcs11 import objects, templates
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
-from hwcng.providers.pkcs11.store.candidates import AttributeReader
+from hwcng.providers.pkcs11.key_addresses import KeyAddress
+from hwcng.providers.pkcs11.store.attributes import AttributeReader
+from hwcng.providers.pkcs11.store.making import CANNOT_STORE
 from hwcng.providers.pkcs11.store.place import Place
 from hwcng.providers.pkcs11.store.publics import LARGEST_CERTIFICATE
-from hwcng.providers.pkcs11.store.writing import CANNOT_STORE, destroy
+from hwcng.providers.pkcs11.store.writing import destroy
 from hwcng.providers.pkcs11.templates import Template
 
 __all__ = ["certificates_at", "certificates_of", "store_certificates"]
@@ -40,20 +43,30 @@ def _found(connection: Connection, sought: Template) -> Iterator[tuple[int, byte
     for handle in objects.find(connection, {**_CERTIFICATE, **sought}):
         values = reader.read(connection, handle) or {}
         if der := values.get(Attribute.VALUE):
-            yield handle, values[Attribute.LABEL] or b"", values[Attribute.ID] or b"", der
+            yield handle, values.get(Attribute.LABEL, b""), values.get(Attribute.ID, b""), der
 
 
-def _beside(connection: Connection, place: Place) -> list[tuple[int, bytes]]:
-    """Handle and DER of the certificates that belong to a key: by its CKA_ID, without one by its label. One for another
-    public key is another key's, whose CKA_ID is the same by chance.
+class _Beside(NamedTuple):
+    handle: int
+    label: bytes
+    der: bytes
+
+
+def _beside(connection: Connection, place: Place) -> list[_Beside]:
+    """The certificates that belong to a key: by its CKA_ID, without one by its label. One for another public key is
+    another key's, whose CKA_ID is the same by chance.
     """
-    label = place.label.encode("utf-8", "surrogateescape")
+    label = _label_of(place)
     sought = {Attribute.ID: place.identifier} if place.identifier else {Attribute.LABEL: label}
     return [
-        (handle, der)
+        _Beside(handle, its_label, der)
         for handle, its_label, its_id, der in _found(connection, sought)
         if its_id == place.identifier and (its_id or its_label == label) and _own([der], place.public)
     ]
+
+
+def _label_of(place: Place) -> bytes:
+    return place.label.encode("utf-8", "surrogateescape")
 
 
 def _own(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> list[x509.Certificate]:
@@ -79,7 +92,7 @@ def _chain(connection: Connection, own: x509.Certificate | None) -> list[bytes]:
 
 def certificates_of(connection: Connection, place: Place) -> list[bytes]:
     """The key's own and its issuers', as far as they are in the token."""
-    return _chain(connection, _newest([der for _, der in _beside(connection, place)], place.public))
+    return _chain(connection, _newest([one.der for one in _beside(connection, place)], place.public))
 
 
 def certificates_at(connection: Connection, address: KeyAddress) -> list[bytes]:
@@ -106,32 +119,41 @@ def store_certificates(connection: Connection, place: Place, ders: Sequence[byte
         if all(found[3] != der for found in _found(connection, {Attribute.SUBJECT: issuer.subject.public_bytes()})):
             _create(connection, der, *_of_issuer(issuer))
     own = ders[0] if ders else None
-    if own is not None and all(der != own for _, der in before):
+    if own is not None and all(one.der != own for one in before):
         _create_own(connection, place, own, before)
     # Where the token wrote the new one over the old, its handle is still there.
-    for handle, der in _beside(connection, place) if before else ():
-        if der != own:
-            destroy(connection, handle, place.label)
+    there = _beside(connection, place) if before else []
+    for one in there:
+        if one.der != own:
+            destroy(connection, one.handle, place.label)
+    for one in there:
+        if own is not None and one.der == own and one.label == _label_apart(place, own):
+            _set_label(connection, one.handle, _label_of(place))
 
 
-def _create_own(connection: Connection, place: Place, own: bytes, before: Sequence[tuple[int, bytes]]) -> None:
-    label = place.label.encode("utf-8", "surrogateescape")
+def _label_apart(place: Place, der: bytes) -> bytes:
+    """By which a new certificate is told from the one that it takes the place of, as long as both are there."""
+    return b"%s %s" % (_label_of(place), hashlib.sha256(der).hexdigest()[:16].encode())
+
+
+def _create_own(connection: Connection, place: Place, own: bytes, before: Sequence[_Beside]) -> None:
     try:
-        _create(connection, own, label, place.identifier)
+        _create(connection, own, _label_of(place), place.identifier)
     except CngError as error:
-        if not before or error.token_code != CKR.ATTRIBUTE_VALUE_INVALID:
+        # NSS has one subject for a label. What has a CKA_ID belongs to its key under any label.
+        if not before or not place.identifier or error.token_code != CKR.ATTRIBUTE_VALUE_INVALID:
             raise
     else:
         return
-    # NSS has one subject for a label: the old one goes first, and comes back where the new one is refused all the same.
-    for handle, _ in before:
-        destroy(connection, handle, place.label)
-    try:
-        _create(connection, own, label, place.identifier)
-    except CngError:
-        for _, der in before:
-            _create(connection, der, label, place.identifier)
-        raise
+    _create(connection, own, _label_apart(place, own), place.identifier)
+
+
+def _set_label(connection: Connection, handle: int, label: bytes) -> None:
+    """Where the token will not, the certificate keeps the label that it has."""
+    with templates.packed({Attribute.LABEL: label}) as (attributes, count):
+        connection.produce(
+            lambda session: connection.cryptoki.C_SetAttributeValue(session.handle, handle, attributes, count)
+        )
 
 
 @foreign_work()

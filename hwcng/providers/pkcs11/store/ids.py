@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -24,6 +25,8 @@ __all__ = ["ID_OCTETS", "KeyId", "make_id", "parse_id", "tag_of"]
 
 ID_OCTETS = 27
 _NAME, _TAG, _RANDOM = 8, 6, 4
+# Purpose, usage, bits, and the time in two parts.
+_DESCRIBED = struct.Struct(">BBHBI")
 _MASK_40 = (1 << 40) - 1
 _MOST_BITS = 0xFFFF
 
@@ -104,18 +107,20 @@ def _both_lengths(spec: SecretSpec) -> int:
     return spec.bits // 8 << 8 | spec.effective_bits // 8
 
 
+def _time(parts: Sequence[int]) -> int:
+    high, low = parts
+    return high << 32 | low
+
+
 def parse_id(name: str, identifier: bytes) -> KeyId | None:
     """What a CKA_ID says, None where hwcng did not make it for this name."""
     if len(identifier) != ID_OCTETS or not identifier.startswith(_name_hash(name)):
         return None
-    purpose, usage, bits, created = (
-        int.from_bytes(identifier[_NAME + start : _NAME + end], "big")
-        for start, end in ((0, 1), (1, 2), (2, 4), (4, 9))
-    )
+    purpose, usage, bits, *created = _DESCRIBED.unpack_from(identifier, _NAME)
     if usage not in _USAGES:
         return None
     if purpose == _SHORTENED_RC2:
         own, effective = divmod(bits, 256)
-        return KeyId(SecretFamily.RC2, None, Usage(usage), 8 * own, created, identifier[-_TAG:], 8 * effective)
+        return KeyId(SecretFamily.RC2, None, Usage(usage), 8 * own, _time(created), identifier[-_TAG:], 8 * effective)
     family, hash_name = _FAMILIES.get(purpose, (None, None))
-    return KeyId(family, hash_name, Usage(usage), bits, created, identifier[-_TAG:])
+    return KeyId(family, hash_name, Usage(usage), bits, _time(created), identifier[-_TAG:])

@@ -16,21 +16,22 @@ from typing import TypeAlias, TypeVar
 from pkcs11 import Attribute, ObjectClass
 
 from hwcng.contract.key_names import check_key_name, no_such_key
-from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.material import PublicKeyMaterial, Untold
 from hwcng.contract.provider import KeyRecord
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
-from hwcng.providers.key_addresses import KeyAddress, is_address
+from hwcng.providers.events import note
 from hwcng.providers.pkcs11.connection import Connection
+from hwcng.providers.pkcs11.families.values import number
+from hwcng.providers.pkcs11.key_addresses import KeyAddress, is_address
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
 from hwcng.providers.pkcs11.losses import of_sessions
+from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.candidates import (
     RESERVED_NAMES,
-    AttributeReader,
     Shelf,
-    Stored,
     require_sight,
     shelf_at,
     shelf_of,
@@ -38,9 +39,11 @@ from hwcng.providers.pkcs11.store.candidates import (
 )
 from hwcng.providers.pkcs11.store.certificates import certificates_at, certificates_of, store_certificates
 from hwcng.providers.pkcs11.store.ids import make_id
+from hwcng.providers.pkcs11.store.listing import UriMaker, records
+from hwcng.providers.pkcs11.store.making import Copied, Making
 from hwcng.providers.pkcs11.store.place import NamedObject, Place
 from hwcng.providers.pkcs11.store.publics import public_half
-from hwcng.providers.pkcs11.store.specs import number, spec_of
+from hwcng.providers.pkcs11.store.specs import spec_of
 from hwcng.providers.pkcs11.store.turns import in_turn
 from hwcng.providers.pkcs11.store.writing import TakenMeanwhileError, delete, write
 
@@ -57,11 +60,22 @@ _IDENTITY = {Attribute.CLASS: 8, Attribute.LABEL: 2048, Attribute.ID: 256}
 
 
 class KeyStore:
-    """connection: gives the provider's living connection. make: the key over a place in the token."""
+    """connection: gives the provider's living connection. make: the key over a place in the token. naming: gives
+    what makes URIs of keys, by object, id and type. is_local: whether only processes of this host write to the token,
+    which take turns.
+    """
 
-    def __init__(self, connection: Callable[[], Connection], make: MakeKey) -> None:
+    def __init__(
+        self,
+        connection: Callable[[], Connection],
+        make: MakeKey,
+        naming: Callable[[], UriMaker],
+        is_local: Callable[[], bool],
+    ) -> None:
         self._connection = connection
         self._make = make
+        self._naming = naming
+        self._is_local = is_local
         self._places: dict[str, Place] = {}
         self._placing = ProcessLock()
 
@@ -70,10 +84,12 @@ class KeyStore:
     def open_key(self, name: str) -> TokenKeys:
         """Costs one call where the name was opened before, else three and one for each object of that name.
 
-        Raises NTE_BAD_KEYSET, NTE_KEYSET_ENTRY_BAD (several keys, or no public half), NTE_NOT_SUPPORTED (a kind of key
+        Raises NTE_BAD_KEYSET, NTE_KEYSET_ENTRY_BAD (several keys, or public halves), NTE_NOT_SUPPORTED (a kind of key
         that is not served).
         """
-        return self._key_at(self.place_of(name))
+        place = self.place_of(name)
+        note("key.opened", key=name, token=place.connection.token_name)
+        return self._key_at(place)
 
     def _key_at(self, place: Place) -> TokenKeys:
         return self._make(NamedObject(place, self._find_again), place.spec, place.public)
@@ -93,6 +109,9 @@ class KeyStore:
         return None
 
     def _remember(self, place: Place, asked: KeyAddress | None = None) -> Place:
+        if isinstance(place.public, Untold):
+            # Its public half may be written beside it at any time.
+            return place
         with self._placing.held():
             if len(self._places) >= REMEMBERED:
                 self._places.clear()
@@ -116,8 +135,8 @@ class KeyStore:
         values = AttributeReader(_IDENTITY).read(connection, place.handle)
         if (
             values is None
-            or (values[Attribute.LABEL] or b"") != place.label.encode("utf-8", "surrogateescape")
-            or (values[Attribute.ID] or b"") != place.identifier
+            or values.get(Attribute.LABEL, b"") != place.label.encode("utf-8", "surrogateescape")
+            or values.get(Attribute.ID, b"") != place.identifier
             or number(values, Attribute.CLASS) != place.object_class
         ):
             return None
@@ -186,26 +205,31 @@ class KeyStore:
     # Storing.
 
     def persist_key(self, key: TokenKeys, name: str, replace: bool) -> TokenKeys:
-        """Raises STATUS_DEVICE_BUSY where other hosts keep storing keys of that name.
-
-        Hosts that store one name at the same time see each other's objects before either counts its own as stored:
-        both take theirs back then, and try again.
-        """
-        check_key_name(name)
-        if name in RESERVED_NAMES:
-            raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"{name!r} is what hwcng calls its own objects")
-        if is_address(name):
-            raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"{name!r} means a key by attributes that the token gives it")
+        """A copy of a key of this token's under that name, raises what `make` does."""
+        _check_new_name(name)
         connection = self._connection()
         if key.ended:
             raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the key is destroyed")
         key.connection.require_alive()
         if key.connection is not connection:
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another provider")
+        return self._made(connection, Copied(key), name, replace)
+
+    def make(self, making: Making, name: str, replace: bool) -> TokenKeys:
+        """The key under that name. Raises STATUS_DEVICE_BUSY where other hosts keep storing keys of that name.
+
+        Hosts that store one name at the same time see each other's objects before either counts its own as stored:
+        both take theirs back then, and try again.
+        """
+        _check_new_name(name)
+        return self._made(self._connection(), making, name, replace)
+
+    def _made(self, connection: Connection, making: Making, name: str, replace: bool) -> TokenKeys:
         for pause in _pauses():
             try:
                 with in_turn(connection.module.path):
-                    place = self._store(connection, key, name, replace)
+                    place = self._store(connection, making, name, replace)
+                note("key.created", key=name, token=connection.token_name)
                 return self._key_at(self._remember(place))
             except TakenMeanwhileError:
                 time.sleep(pause)
@@ -219,24 +243,21 @@ class KeyStore:
             NTSTATUS.STATUS_DEVICE_BUSY, f"others keep storing keys named {name!r} in token {connection.token_name!r}"
         )
 
-    def _store(self, connection: Connection, key: TokenKeys, name: str, replace: bool) -> Place:
+    def _store(self, connection: Connection, making: Making, name: str, replace: bool) -> Place:
         shelf = shelf_of(connection, name)
         if shelf.contested or shelf.unread:
             raise TakenMeanwhileError
         current = shelf.current()
         if current is not None and not replace:
             raise CngError(HRESULT.NTE_EXISTS, f"token {connection.token_name!r} has a key named {name!r} already")
-        if current is not None and key.held.handle == current.handle:
-            # It is the key that it is to replace.
+        if current is not None and making.is_at(current.handle):
             return self._find(KeyAddress(name))
-        spec = key.lasting_spec if isinstance(key, Pkcs11SecretKey) else key.spec
+        spec = making.spec
         identifier = make_id(name, spec, current.tag if current is not None else None)
         stale_handles = connection.stale_handles
-        handle = write(connection, key, shelf, current, identifier)
-        pair = isinstance(key, Pkcs11PrivateKey)
-        object_class = int(ObjectClass.PRIVATE_KEY if pair else ObjectClass.SECRET_KEY)
-        public = key.public if isinstance(key, Pkcs11PrivateKey) else None
-        address, always = KeyAddress(name), isinstance(key, Pkcs11PrivateKey) and key.always_authenticate
+        handle, public = write(connection, making, shelf, current, identifier, alone=self._is_local())
+        object_class = int(ObjectClass.PRIVATE_KEY if isinstance(spec, PairSpec) else ObjectClass.SECRET_KEY)
+        address, always = KeyAddress(name), making.always_authenticate
         return Place(connection, stale_handles, handle, object_class, name, identifier, address, spec, public, always)
 
     # Certificates.
@@ -258,22 +279,13 @@ class KeyStore:
         connection = self._connection()
         with in_turn(connection.module.path):
             store_certificates(connection, self.place_of(name), certificates)
+        note("certificates.stored", key=name, token=connection.token_name)
 
     # Listing and ending.
 
     def list_keys(self) -> Iterator[KeyRecord]:
         """One search, and one call for each token object. Kinds of keys that are not served are left out."""
-        found = self._reading(shelves)
-        certified = {other.identifier for shelf in found for other in shelf.certificates if other.identifier}
-        for shelf in found:
-            candidates = shelf.candidates()
-            for key in candidates:
-                try:
-                    spec = spec_of(key.values, key.own)
-                except CngError:
-                    continue
-                address = shelf.address_of(key, len(candidates)).name
-                yield _record(shelf, key, spec, address, key.identifier in certified)
+        return records(self._reading(shelves), self._naming())
 
     def delete_key(self, name: str) -> None:
         """The whole key or nothing: what belongs to it goes after it, and only where the token said that it went."""
@@ -298,6 +310,15 @@ class KeyStore:
             raise CngError(NTSTATUS.STATUS_DEVICE_BUSY, f"others keep changing keys named {address.name!r}")
         if not seen:
             raise no_such_key(address.name, f"token {connection.token_name!r}")
+        note("key.deleted", key=name, token=connection.token_name)
+
+
+def _check_new_name(name: str) -> None:
+    check_key_name(name)
+    if name in RESERVED_NAMES:
+        raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"{name!r} is what hwcng calls its own objects")
+    if is_address(name):
+        raise CngError(HRESULT.NTE_INVALID_PARAMETER, f"{name!r} means a key by attributes that the token gives it")
 
 
 def _replaced(place: Place) -> CngError:
@@ -323,13 +344,6 @@ def _what_has_the_label(shelf: Shelf) -> str:
     if identifier is None:
         return ""
     return f"; what has that label belongs to the key {KeyAddress(identifier=identifier).name!r}, if there is one"
-
-
-def _record(shelf: Shelf, key: Stored, spec: SecretSpec | PairSpec, address: str, certified: bool) -> KeyRecord:
-    name = KeyAddress(shelf.name).name if shelf.name else address
-    created = key.own.created if key.own is not None else None
-    beside = certified or any(other in shelf.certificates for other in shelf.companions(key))
-    return KeyRecord(name, spec, created, beside, address if address != name else None)
 
 
 def _pauses() -> Iterator[float]:

@@ -9,20 +9,19 @@ from functools import partial
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from pkcs11 import Attribute, ObjectClass
 
-from hwcng.contract.material import DsaDomain, DsaPublicKey, EcPublicKey, PublicKeyMaterial, RsaPublicKey
+from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import PairSpec
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
+from hwcng.hostcrypto.host_keys import public_material
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.families.base import Reader
-from hwcng.providers.pkcs11.store.candidates import AttributeReader, Shelf, Stored
-from hwcng.providers.pkcs11.store.specs import rsa_public
-from hwcng.standards.curves import CURVES
+from hwcng.providers.pkcs11.store.attributes import AttributeReader
+from hwcng.providers.pkcs11.store.candidates import Shelf, Stored
 
 __all__ = ["public_half"]
 
@@ -31,13 +30,15 @@ LARGEST_CERTIFICATE = 65536
 
 def public_half(connection: Connection, shelf: Shelf, stored: Stored, spec: PairSpec) -> PublicKeyMaterial:
     """From the private object itself (RSA), else its public object, else its certificate. These belong to it by their
-    CKA_ID, whatever their labels are; one search each where there is none of its label.
+    CKA_ID, whatever their labels are; one search each where there is none of its label. Where it is nowhere, what the
+    private object tells of it.
 
-    Raises NTE_KEYSET_ENTRY_BAD where it is nowhere or not clear.
+    Raises NTE_KEYSET_ENTRY_BAD where it is not clear.
     """
-    if spec.kind == "RSA" and (of_private := rsa_public(stored.values)):
-        return of_private
     kind = kind_of(spec)
+    of_private: PublicKeyMaterial | None = kind.of_private(stored.values)
+    if of_private is not None:
+        return of_private
     readers: list[Reader] = [
         partial(_read, connection, other) for other in shelf.publics if other.identifier == stored.identifier
     ]
@@ -50,11 +51,10 @@ def public_half(connection: Connection, shelf: Shelf, stored: Stored, spec: Pair
         certificates = beside or _of_its_id(connection, stored, ObjectClass.CERTIFICATE)
         found += _of_certificates(connection, certificates, spec)
     if not found:
-        raise _damaged(
-            shelf.name,
-            "there is neither a public object nor a certificate of its CKA_ID beside it; write one with the tool that "
-            "made it",
-        )
+        known: PublicKeyMaterial | None = kind.untold(stored.values, spec)
+        if known is None:
+            raise _damaged(shelf.name, "the token tells neither its modulus nor its public key")
+        return known
     if any(public != found[0] for public in found):
         raise _damaged(shelf.name, f"there are {len(found)} different public keys beside it")
     return found[0]
@@ -84,32 +84,15 @@ def _of_its_id(connection: Connection, stored: Stored, object_class: ObjectClass
 @foreign_work()
 def _of_certificates(connection: Connection, handles: Sequence[int], spec: PairSpec) -> list[PublicKeyMaterial]:
     """The public keys of those certificates that are of the private key's kind."""
+    kind = kind_of(spec)
     found: list[PublicKeyMaterial] = []
     reader = AttributeReader({Attribute.VALUE: LARGEST_CERTIFICATE})
     for handle in handles:
         values = reader.read(connection, handle) or {}
         try:
             key = x509.load_der_x509_certificate(values.get(Attribute.VALUE) or b"").public_key()
-        except (ValueError, UnsupportedAlgorithm):
+            public = public_material(key)
+        except (ValueError, UnsupportedAlgorithm, CngError):
             continue
-        material = _material(key, spec)
-        found += [material] if material is not None else []
+        found += [public] if kind.fits(public, spec) else []
     return found
-
-
-def _material(key: object, spec: PairSpec) -> PublicKeyMaterial | None:
-    """A certificate's key, None where it is none of the kind that is sought."""
-    if isinstance(key, rsa.RSAPublicKey) and spec.kind == "RSA" and key.key_size == spec.bits:
-        return RsaPublicKey(key.public_numbers().n, key.public_numbers().e)
-    if isinstance(key, dsa.DSAPublicKey) and spec.kind == "DSA":
-        numbers = key.public_numbers()
-        domain = DsaDomain(numbers.parameter_numbers.p, numbers.parameter_numbers.q, numbers.parameter_numbers.g)
-        return DsaPublicKey(domain, numbers.y) if domain == spec.domain else None
-    if spec.kind != "EC":
-        return None
-    curve = CURVES[spec.curve]
-    if isinstance(key, x25519.X25519PublicKey) and curve.montgomery:
-        return EcPublicKey(spec.curve, int.from_bytes(key.public_bytes_raw(), "little"), 0)
-    if isinstance(key, ec.EllipticCurvePublicKey) and not curve.montgomery and key.curve.name == curve.host().name:
-        return EcPublicKey(spec.curve, key.public_numbers().x, key.public_numbers().y)
-    return None

@@ -7,27 +7,19 @@ from collections.abc import Mapping
 
 from pkcs11 import Attribute, ObjectClass
 
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.pkcs11 import objects, templates
+from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.return_values import CKR
-from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
-from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
-from hwcng.providers.pkcs11.store.candidates import AttributeReader, Shelf, Stored, find_named, shelf_of
-from hwcng.providers.pkcs11.store.specs import number, public_values
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
+from hwcng.providers.pkcs11.families.values import number
+from hwcng.providers.pkcs11.store.attributes import AttributeReader
+from hwcng.providers.pkcs11.store.candidates import Shelf, Stored, find_named, shelf_of
+from hwcng.providers.pkcs11.store.making import Making, Spot
 
-__all__ = ["CANNOT_STORE", "TakenMeanwhileError", "delete", "destroy", "write"]
+__all__ = ["TakenMeanwhileError", "delete", "destroy", "write"]
 
-CANNOT_STORE: Mapping[int, NTSTATUS | HRESULT] = {
-    CKR.TOKEN_WRITE_PROTECTED: NTSTATUS.STATUS_NOT_SUPPORTED,
-    CKR.SESSION_READ_ONLY: NTSTATUS.STATUS_NOT_SUPPORTED,
-    CKR.ACTION_PROHIBITED: NTSTATUS.STATUS_NOT_SUPPORTED,
-    CKR.DEVICE_MEMORY: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL,
-    # The token made the key a moment ago, and cannot put it where it keeps keys.
-    CKR.GENERAL_ERROR: HRESULT.NTE_PERM,
-    CKR.FUNCTION_FAILED: HRESULT.NTE_PERM,
-}
 _CANNOT_DESTROY: Mapping[int, NTSTATUS | HRESULT] = dict.fromkeys(
     (CKR.TOKEN_WRITE_PROTECTED, CKR.SESSION_READ_ONLY, CKR.ACTION_PROHIBITED), HRESULT.NTE_PERM
 )
@@ -46,23 +38,25 @@ class TakenMeanwhileError(Exception):
 
 def write(
     connection: Connection,
-    key: Pkcs11SecretKey | Pkcs11PrivateKey,
+    making: Making,
     shelf: Shelf,
     current: Stored | None,
     identifier: bytes,
-) -> int:
-    """Stores `key` in the place of `current`; its handle. Raises TakenMeanwhileError with nothing changed.
+    *,
+    alone: bool,
+) -> tuple[int, PublicKeyMaterial | None]:
+    """Stores a key in the place of `current`; its handle and its public half. alone: whether nobody else can write at
+    this moment. Raises TakenMeanwhileError with nothing changed.
 
     The public object comes first, the private or secret one decides, what gave way goes last, the oldest first.
     """
     name = shelf.name
     made: list[int] = []
     try:
-        if isinstance(key, Pkcs11PrivateKey):
-            made.append(_create_public(connection, key, name, identifier))
-        made.append(_copy(connection, key, name, identifier))
-        _require_kept(connection, made[-1], key, name, identifier)
-        _require_alone(connection, shelf, made, identifier)
+        public = making.at(Spot(connection, name, identifier, made))
+        _require_kept(connection, made[-1], making.spec, name, identifier)
+        if not alone:
+            _require_alone(connection, shelf, made, identifier)
     except BaseException:
         _undo(connection, made, identifier)
         raise
@@ -70,6 +64,9 @@ def write(
         for old in (*shelf.leftovers(), current) if current is not None else ():
             destroy(connection, old.handle, name)
     except CngError as error:
+        if error.token_code == CKR.FUNCTION_NOT_SUPPORTED:
+            # What gave way is nobody's key, and goes with the first write after which it can.
+            return made[-1], public
         # After any other error the old key may be gone.
         if error.status is HRESULT.NTE_PERM and current is not None and _is_there(connection, current):
             _undo(connection, made, identifier)
@@ -78,7 +75,7 @@ def write(
     for other in (*shelf.publics, *shelf.certificates):
         if other.own is not None or other in given_way:
             destroy(connection, other.handle, name)
-    return made[-1]
+    return made[-1], public
 
 
 def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None:
@@ -100,36 +97,10 @@ def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None
         destroy(connection, handle, shelf.name)
 
 
-def _create_public(connection: Connection, key: Pkcs11PrivateKey, name: str, identifier: bytes) -> int:
-    template = templates.stored_public(key.spec, public_values(key.public), name, identifier)
-    handle = ffi.new("CK_ULONG *")
-    with templates.packed(template) as (attributes, count):
-        rv = connection.produce(
-            lambda session: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle)
-        )
-    if rv != CKR.OK:
-        raise connection.error(rv, f"storing the public half of {name!r} failed", CANNOT_STORE)
-    return int(handle[0])
-
-
-def _copy(connection: Connection, key: Pkcs11SecretKey | Pkcs11PrivateKey, name: str, identifier: bytes) -> int:
-    """C_CopyObject into a token object: the value never leaves the token."""
-    template = {Attribute.TOKEN: True, Attribute.LABEL: name, Attribute.ID: identifier}
-    handle = ffi.new("CK_ULONG *")
-    source = key.held.handle
-    with templates.packed(template) as (attributes, count):
-        rv = connection.produce(
-            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, attributes, count, handle), source
-        )
-    if rv != CKR.OK:
-        raise connection.error(rv, f"storing the key as {name!r} failed", CANNOT_STORE)
-    return int(handle[0])
-
-
 def _require_kept(
-    connection: Connection, handle: int, key: Pkcs11SecretKey | Pkcs11PrivateKey, name: str, identifier: bytes
+    connection: Connection, handle: int, spec: SecretSpec | PairSpec, name: str, identifier: bytes
 ) -> None:
-    """Makes sure that the stored key can be found by its name and is as protected as the key it was made of."""
+    """Makes sure that the stored key can be found by its name and is as protected as it was to be."""
     values = AttributeReader(_KEPT).read(connection, handle)
     if not values:
         # SoftHSM says so when the object's file could not be written.
@@ -144,7 +115,7 @@ def _require_kept(
         Attribute.ID: identifier,
         Attribute.SENSITIVE: b"\1",
     }
-    if not key.spec.exportable:
+    if not spec.exportable:
         wanted[Attribute.EXTRACTABLE] = b"\0"
     changed = [kind.name for kind, value in wanted.items() if values.get(kind) != value]
     if changed:
@@ -195,13 +166,18 @@ def _is_there(connection: Connection, stored: Stored) -> bool:
     """Whether the object can still be seen for sure."""
     with contextlib.suppress(CngError):
         values = AttributeReader({Attribute.ID: 256}).read(connection, stored.handle)
-        return values is not None and (values[Attribute.ID] or b"") == stored.identifier
+        return values is not None and values.get(Attribute.ID, b"") == stored.identifier
     return False
 
 
 def destroy(connection: Connection, handle: int, name: str) -> bool:
     """Whether there was an object of that handle."""
     rv = connection.produce(lambda session: connection.cryptoki.C_DestroyObject(session.handle, handle))
+    if rv == CKR.FUNCTION_NOT_SUPPORTED:
+        asked = (
+            f"token {connection.token_name!r} ends no keys, so what belongs to {name!r} stays: its own tools may do it"
+        )
+        raise token_error(rv, asked)
     if rv not in (CKR.OK, CKR.OBJECT_HANDLE_INVALID):
         raise connection.error(rv, f"removing what belongs to {name!r} failed", _CANNOT_DESTROY)
     return rv == CKR.OK

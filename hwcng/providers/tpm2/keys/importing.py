@@ -8,25 +8,21 @@ from __future__ import annotations
 
 from hwcng.contract.material import EcPrivateKey, RsaPrivateKey
 from hwcng.providers.tpm2.wire.constants import ALG
-from hwcng.providers.tpm2.wire.hmac_session import Parent, kdfa, protect, share_secret
+from hwcng.providers.tpm2.wire.hmac_session import Parent, wrapped
 from hwcng.providers.tpm2.wire.marshal import sized, u16
 from hwcng.standards.curves import CURVES
-from hwcng.standards.hashes import HASHES
 
 __all__ = ["duplicate"]
 
 
-def duplicate(parent: Parent, name: bytes, material: RsaPrivateKey | EcPrivateKey) -> tuple[bytes, bytes]:
-    """TPM2_Import's duplicate and inSymSeed for a private key. name: of its public area."""
+def duplicate(
+    parent: Parent, name: bytes, material: RsaPrivateKey | EcPrivateKey, auth: bytes = b""
+) -> tuple[bytes, bytes]:
+    """TPM2_Import's duplicate and inSymSeed for a private key. name: of its public area; auth: its own value."""
     if isinstance(material, EcPrivateKey):
         width = CURVES[material.public.curve].coordinate_size
         kind, value = ALG.ECC, material.scalar.to_bytes(width, "big")
     else:
         kind, value = ALG.RSA, material.prime1.to_bytes((material.modulus.bit_length() + 15) // 16, "big")
-    sensitive = sized(u16(kind) + sized(b"") + sized(b"") + sized(value))
-    seed, encrypted_seed = share_secret(parent, b"DUPLICATE")
-    hash_function = HASHES[parent.hash_name]
-    symmetric_key = kdfa(parent.hash_name, seed, b"STORAGE", name, b"", 128)
-    hidden = protect(symmetric_key, sensitive)
-    hmac_key = kdfa(parent.hash_name, seed, b"INTEGRITY", b"", b"", 8 * hash_function.digest_size)
-    return sized(hash_function.hmac(hmac_key, hidden + name)) + hidden, encrypted_seed
+    sensitive = sized(u16(kind) + sized(auth) + sized(b"") + sized(value))
+    return wrapped(parent, b"DUPLICATE", name, sensitive)

@@ -9,19 +9,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import perf_counter_ns
 from typing import TypeVar
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import entered, notice_fork, tell_after_fork
+from hwcng.providers.events import note
+from hwcng.providers.instruments import enrol
 from hwcng.providers.tpm2.keys.handles import Authorization, KeyHandle
 from hwcng.providers.tpm2.line import leftovers, processes
+from hwcng.providers.tpm2.line.diagnosis import explained, root_loss
 from hwcng.providers.tpm2.line.esys import Esys
 from hwcng.providers.tpm2.line.ledger import Ledger
 from hwcng.providers.tpm2.line.presence import Presence, meeting_place
 from hwcng.providers.tpm2.line.slots import ObjectCache, TpmObject
-from hwcng.providers.tpm2.line.transport import Exchange, Transport, check_response, open_transport
+from hwcng.providers.tpm2.line.tally import Tally
+from hwcng.providers.tpm2.line.tracing import tracing
+from hwcng.providers.tpm2.line.transport import Transport, check_response, open_transport
 from hwcng.providers.tpm2.wire import commands
-from hwcng.providers.tpm2.wire.constants import CC, PT, RC
+from hwcng.providers.tpm2.wire.constants import CC, RC
 from hwcng.providers.tpm2.wire.errors import (
     BUSY,
     NO_ROOM,
@@ -30,15 +36,10 @@ from hwcng.providers.tpm2.wire.errors import (
     STALE,
     TpmError,
     TransportError,
-    lockout,
-    refusal,
-    root_is_another,
-    root_is_gone,
     to_cng,
-    token_code,
 )
 from hwcng.providers.tpm2.wire.hmac_session import Parent, Session, start_session
-from hwcng.providers.tpm2.wire.marshal import MalformedError, command, u8
+from hwcng.providers.tpm2.wire.marshal import Exchange, MalformedError, command, u8, u32
 from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_AREA
 
 __all__ = ["Connection", "Instrument"]
@@ -50,10 +51,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.001, 0.25, 10.0
 _RECOVERIES = 6
 _OTHERS_PAUSE = 0.005
 _FORK_WAIT = 1.0
-_NOT_EXAMINED = "the TPM lost our session and did not get to see the PIN; nothing was tried again: repeat the call"
-_LOCKED_ROOT = "hwcng sends none to a storage root key: have the TPM's administrator put one without a password there"
-_NO_LOSS = BUSY | NO_ROOM | NO_SESSION_ROOM | {RC.LOCKOUT, RC.FAILURE, RC.CANCELED}
-"""Answers that a storage root key which is gone would not give."""
+_LOCKED_ROOT = (
+    "give its password by root-auth-source= in the URI, or have the TPM's administrator put a key without one there"
+)
+_SUCCESS = u32(RC.SUCCESS)
 _SELF_TEST = command(CC.SelfTest, (), b"", u8(1))
 
 
@@ -77,7 +78,7 @@ class Connection:
     generation: counts forks; a key belongs to the generation that made it.
     """
 
-    def __init__(self, tcti: str | None, timeout: float) -> None:
+    def __init__(self, tcti: str | None, timeout: float | None) -> None:
         self.tcti = tcti
         self.encrypted = True
         self._generation = 0
@@ -93,14 +94,22 @@ class Connection:
         self.cache = ObjectCache(self._parent_handle, self._alone, self._ledger.expect)
         self._session: Session | None = None
         self._open = False
+        self._lost = False
+        self.tally = Tally()
         self._closed = False
         self._lock = threading.RLock()
         self._owner = 0
         tell_after_fork(self)
         processes.living.add(self)
+        enrol(self, tracing)
 
     def __repr__(self) -> str:
-        return f"<Connection to {self.tcti or 'the default TPM'}>"
+        return f"<Connection to {self.title}>"
+
+    @property
+    def title(self) -> str:
+        """The TPM, for messages."""
+        return self.tcti or "the default TPM"
 
     @property
     def generation(self) -> int:
@@ -112,13 +121,14 @@ class Connection:
 
     def exchange(self, request: bytes) -> bytes:
         """One command, again and again for as long as the TPM asks for it, up to 10 seconds."""
+        response = check_response(self._exchange(request))
+        return response if response[6:10] == _SUCCESS else self._insist(request, response)
+
+    def _insist(self, request: bytes, response: bytes) -> bytes:
         pause, end = _FIRST_PAUSE, time.monotonic() + _PATIENCE
         tested = False
         while True:
-            response = check_response(self._exchange(request))
             code = int.from_bytes(response[6:10], "big") & 0xFFFF
-            if code == RC.SUCCESS:
-                return response
             if code == RC.NEEDS_TEST and not tested:
                 tested = True
                 self._exchange(_SELF_TEST)
@@ -127,6 +137,7 @@ class Connection:
             else:
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            response = check_response(self._exchange(request))
 
     @property
     def session(self) -> Session | None:
@@ -138,6 +149,12 @@ class Connection:
                 raise RuntimeError("no storage root key yet")
             self._session = start_session(self.exchange, self.parent)
         return self._session
+
+    def policy_session(self) -> Session:
+        """Salted as `session` is, so that it hides as well."""
+        if self.parent is None:
+            raise RuntimeError("no storage root key yet")
+        return start_session(self.exchange, self.parent, policy=True)
 
     @property
     def parent(self) -> Parent | None:
@@ -158,15 +175,21 @@ class Connection:
                     # The session was salted to the other one.
                     self._lose()
 
-    def adopt(self, parent: Parent) -> None:
-        """Takes a storage root key that was checked. The caller is inside `adopting`."""
+    def adopt(self, parent: Parent, auth: bytes) -> None:
+        """Takes a storage root key that was checked, and its authorization value. The caller is inside `adopting`."""
+        self._parent, root = parent, self._root
+        if root is not None and root.name == parent.name and auth in (b"", root.auth):
+            # Another provider of this TPM may know the value.
+            return
         title = f"the storage root key at {parent.handle:#x}"
-        authorization = Authorization(title, _LOCKED_ROOT, counted=parent.counted, fixed=True)
-        self._parent, self._root = parent, KeyHandle(parent.handle, parent.name, authorization=authorization)
+        authorization = Authorization(title, _LOCKED_ROOT, given=bool(auth), counted=parent.counted, fixed=True)
+        self._root = KeyHandle(parent.handle, parent.name, auth, authorization)
 
     def _parent_handle(self) -> KeyHandle:
         if self._root is None:
             raise RuntimeError("no storage root key yet")
+        if self._root.authorization.given:
+            self._root.authorization.check()
         return self._root
 
     @property
@@ -217,8 +240,21 @@ class Connection:
 
         asked: what it is, for messages. An authorization value that may be wrong is tried once. Raises CngError.
         """
-        with self._exclusive():
-            return self._persist(asked, work)
+        if not entered[0]:
+            notice_fork()
+        # As `_exclusive` does, without a generator's cost for every operation.
+        lock = self._lock
+        with lock:
+            previous, self._owner = self._owner, threading.get_ident()
+            began, tally = perf_counter_ns(), self.tally
+            try:
+                return self._persist(asked, work)
+            except BaseException:
+                tally.errors += 1
+                raise
+            finally:
+                tally.add(perf_counter_ns() - began)
+                self._owner = previous
 
     def use(self, asked: str, key: TpmObject, work: Callable[[Connection, KeyHandle], T]) -> T:
         """Runs `work` on a key, which is brought into a slot first."""
@@ -235,10 +271,11 @@ class Connection:
         while True:
             try:
                 repair()
-                self._ensure_open()
+                if not self._open:
+                    self._ensure_open()
                 return work(self)
             except (TransportError, MalformedError) as error:
-                self._lose()
+                self._lose(str(error))
                 lost = error if isinstance(error, TransportError) else TransportError("the TPM's answer is malformed")
                 # A silent TPM gets no second chance to stay silent for as long.
                 if reconnected or lost.timed_out or not _repeatable(lost):
@@ -292,36 +329,12 @@ class Connection:
         commands.startup(self)
 
     def _explain(self, error: TpmError, asked: str) -> CngError:
-        lost = None
-        with suppress(TransportError, MalformedError):
-            lost = self._parent_loss() if error.code not in _NO_LOSS else None
-        if lost is not None:
+        failure, lost = explained(self, self._parent, error, asked)
+        if lost:
             self._lose()
-            return CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, f"{asked}: {lost}", token_code(error))
-        if error.code not in (*REFUSED, RC.LOCKOUT):
-            return to_cng(error, asked)
-        properties: dict[int, int] = {}
-        with suppress(TpmError, TransportError):
-            properties = self.esys(lambda esys: esys.properties(PT.PERMANENT))
-        if error.code == RC.LOCKOUT:
-            return lockout(error, asked, properties)
-        if error.key is not None and not error.key.authorization.fixed and self._is_lost(error.key):
-            self._lose()
-            return CngError(NTSTATUS.STATUS_DEVICE_NOT_READY, f"{asked}: {_NOT_EXAMINED}", token_code(error))
-        return refusal(error, asked, properties)
-
-    def _is_lost(self, key: KeyHandle) -> bool:
-        """Whether slot or session are no more ours, as after a reset of the TPM; asked by commands that cost no try."""
-        try:
-            if commands.read_public(self, key.handle)[1] != key.name:
-                return True
-            commands.get_random(self, 1)
-        except TpmError:
-            return True
-        except (TransportError, MalformedError):
-            # What cannot be asked leaves the refusal as it was.
-            return False
-        return False
+        if error.key is not None and error.code in (*REFUSED, RC.LOCKOUT):
+            note("login.refused", failure, token=self.title)
+        return failure
 
     def esys(self, work: Callable[[Esys], T]) -> T:
         """Runs `work` on an ESAPI context of its own. The caller is inside `perform`."""
@@ -336,13 +349,15 @@ class Connection:
     def _ensure_open(self) -> None:
         if self._closed:
             raise CngError(NTSTATUS.STATUS_INVALID_HANDLE, "the provider is closed")
-        if self._open:
-            return
         self._presence.arrive()
         if not self._transport.shared:
             self._make_room()
         self._check_parent()
         self._open = True
+        if self._lost:
+            self._lost = False
+            self.tally.reconnections += 1
+            note("connection.recovered", token=self.title)
 
     def _make_room(self) -> None:
         """Takes out what we had before the line broke and what the dead left; and all, where nobody can work."""
@@ -364,25 +379,15 @@ class Connection:
             return commands.reset_counts(self)
 
     def _check_parent(self) -> None:
-        lost = self._parent_loss()
+        lost = root_loss(self, self._parent)
         if lost is not None:
             raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, lost)
 
-    def _parent_loss(self) -> str | None:
-        """What became of the storage root key, None where it is there: the TPM is asked."""
-        parent = self._parent
-        if parent is None:
-            return None
-        try:
-            name = commands.read_public(self, parent.handle)[1]
-        except TpmError as error:
-            if error.code == RC.HANDLE:
-                return root_is_gone(parent.handle)
-            return None
-        return None if name == parent.name else root_is_another(parent.handle)
-
-    def _lose(self) -> None:
+    def _lose(self, reason: str = "the TPM lost our objects or sessions") -> None:
         """Takes note that the line broke: nothing is known of slots and sessions."""
+        if self._open:
+            self._lost = True
+            note("connection.lost", token=self.title, reason=reason)
         self._forget()
         self._open = False
         self._transport.close()
@@ -461,5 +466,7 @@ class Connection:
         self.cache = ObjectCache(self._parent_handle, self._alone, self._ledger.expect)
         self._session = None
         self._open = False
+        self._lost = False
+        self.tally = Tally()
         self._transport.after_fork_in_child()
         self._presence.abandon()

@@ -18,10 +18,10 @@ import tpm2_pytss as tss
 from tpm2_pytss import TSS2_Exception
 
 from hwcng.errors import NTSTATUS, CngError, TokenCode
-from hwcng.providers.tpm2.keys.handles import Authorization, KeyHandle
-from hwcng.providers.tpm2.line.transport import Exchange
+from hwcng.providers.tpm2.keys.handles import KeyHandle, owner_authorization
 from hwcng.providers.tpm2.wire.constants import ALG, CAP, CC, RC, RH
 from hwcng.providers.tpm2.wire.errors import TpmError, TransportError, base_code
+from hwcng.providers.tpm2.wire.marshal import Exchange
 
 __all__ = ["Esys", "LIBRARY", "load_tcti"]
 
@@ -58,12 +58,6 @@ def load_tcti(tcti: str | None) -> tuple[Exchange, Callable[[], None]]:
             raise TransportError(f"TCTI {tcti or 'default'} failed with {int(error.rc):#x}") from None
 
     return exchange, loaded.close
-
-
-def _of_the_owner(given: bool) -> Authorization:
-    """No TPM counts wrong values of its owner."""
-    advice = "give the owner's value as pin=... or by owner-auth-source= in the URI"
-    return Authorization("the TPM's owner", advice, given=given, fixed=True)
 
 
 class _Tcti(tss.PyTCTI):  # type: ignore[misc]
@@ -190,7 +184,7 @@ class Esys:
             try:
                 yield session
             except TpmError as error:
-                error.key = KeyHandle(RH.OWNER, b"", authorization=_of_the_owner(bool(owner_auth)))
+                error.key = KeyHandle(RH.OWNER, b"", authorization=owner_authorization(bool(owner_auth)))
                 raise
 
     @contextmanager

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from hwcng.providers.tpm2.line.transport import Exchange
 from hwcng.providers.tpm2.wire.constants import CAP, CC, RC
 from hwcng.providers.tpm2.wire.errors import base_code
-from hwcng.providers.tpm2.wire.marshal import MalformedError, Reader, command, u32
+from hwcng.providers.tpm2.wire.marshal import Exchange, MalformedError, Reader, command, u32
 
 __all__ = ["Entry", "Ledger", "OBJECT", "SEQUENCE", "SESSION", "SESSIONS"]
 
@@ -151,7 +150,7 @@ class Ledger:
                     os.close(descriptor)
 
     def expect(self, identity: bytes) -> None:
-        """Says which object the next command loads, by its name."""
+        """Says which object the next command makes: by its name, or by how its public area begins."""
         self._expected = identity
 
     def recording(self, exchange: Exchange) -> Exchange:
@@ -177,7 +176,7 @@ class Ledger:
     def _making(self, exchange: Exchange, request: bytes, kind: str) -> bytes:
         identity, self._expected = self._expected, b""
         if request[6:10] == _CREATE_PRIMARY:
-            identity = self._primary
+            identity = identity or self._primary
         before = _sessions(exchange) if kind is SESSION else ()
         index = 0
         while index in self.entries:

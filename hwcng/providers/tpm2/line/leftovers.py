@@ -102,7 +102,8 @@ def _alike(entry: Entry, other: Entry) -> bool:
 
 
 def _may_be(entry: Entry, handle: int) -> bool:
-    is_session = handle < _SAVED_SESSIONS
+    # Sessions for policies are 0x03 handles in the list of loaded ones.
+    is_session = handle < _TRANSIENT
     return is_session == (entry.kind == SESSION) and handle not in entry.before
 
 
@@ -128,8 +129,8 @@ def is_short(link: Link) -> bool:
 
 def flush_everything(link: Link) -> None:
     """Also what other programs made: only for who is alone and has no room at all."""
-    for handle in [handle for first in _RANGES for handle in commands.handles(link, first)]:
-        with suppress(TpmError):
-            # Saved sessions are listed by 0x03 and flushed by 0x02 handles.
-            saved = handle & 0xFF000000 == _SAVED_SESSIONS
-            commands.flush(link, SESSIONS | handle & 0x00FFFFFF if saved else handle)
+    for first in _RANGES:
+        for handle in commands.handles(link, first):
+            with suppress(TpmError):
+                # Saved sessions are listed by 0x03 and flushed by 0x02 handles.
+                commands.flush(link, SESSIONS | handle & 0x00FFFFFF if first == _SAVED_SESSIONS else handle)

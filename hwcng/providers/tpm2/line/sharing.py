@@ -9,11 +9,14 @@ from hwcng.providers.tpm2.line.tcti import canonical
 __all__ = ["release", "share"]
 
 _sharing = ProcessLock()
-_shared: dict[tuple[str, float], tuple[Connection, int]] = {}
+_shared: dict[tuple[str, float | None], tuple[Connection, int]] = {}
 
 
-def share(tcti: str | None, timeout: float) -> Connection:
-    """The process' connection to this TPM: two would take each other's slots. Give it back with `release`."""
+def share(tcti: str | None, timeout: float | None) -> Connection:
+    """The process' connection to this TPM: two would take each other's slots. Give it back with `release`.
+
+    timeout: seconds that a command may take, None for the transport's own.
+    """
     with _sharing.held():
         key = canonical(tcti), timeout
         connection, users = _shared.get(key, (None, 0))

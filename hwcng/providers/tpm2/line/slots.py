@@ -7,16 +7,20 @@ Create, Import and Load. A key that must go is flushed; it comes back from its s
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from hwcng.providers.tpm2.keys.handles import Authorization, KeyHandle
+from hwcng.providers.tpm2.line.parents import Place, below, primary
 from hwcng.providers.tpm2.wire import commands
 from hwcng.providers.tpm2.wire.commands import Link
 from hwcng.providers.tpm2.wire.constants import RC, Attributes
 from hwcng.providers.tpm2.wire.errors import FOREIGN_BLOB, NO_ROOM, TpmError, TransportError
+from hwcng.providers.tpm2.wire.policies import Policy
+from hwcng.providers.tpm2.wire.public_area import Template
 
-__all__ = ["ObjectCache", "TpmObject", "is_counted"]
+__all__ = ["ObjectCache", "TpmObject", "blaming_the_blob", "is_counted"]
 
 _ALONE, _SHARED = 2, 1
 _FORMAT_ONE, _OF_A_PARAMETER, _OF_SOMETHING = 0x80, 0x40, 0xF00
@@ -31,7 +35,9 @@ def is_counted(public: bytes) -> bool:
 class TpmObject:
     """A key that its blob can always bring back. public: TPMT_PUBLIC; private: TPM2B_PRIVATE's content; name: its name.
 
-    handle: 0 while it is in no slot. context: a saved TPMS_CONTEXT, which a reset of the TPM makes worthless.
+    place: where it is loaded, None: below the storage root key. fixed: the persistent handle of a key that is never
+    loaded, 0 for none. policy: the steps by which it is used. handle: 0 while it is in no slot. context: a saved
+    TPMS_CONTEXT, which a reset of the TPM makes worthless.
     """
 
     public: bytes
@@ -41,10 +47,37 @@ class TpmObject:
     handle: int = 0
     context: bytes | None = field(default=None, repr=False)
     title: str = "the key"
+    place: Place | None = None
+    fixed: int = 0
+    policy: Policy = ()
     authorization: Authorization = field(init=False, repr=False)
+    shown: KeyHandle | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.authorization = Authorization(self.title, given=bool(self.auth), counted=is_counted(self.public))
+        self.authorization = Authorization(
+            self.title, given=bool(self.auth), counted=is_counted(self.public), fixed=bool(self.fixed)
+        )
+
+    def at_hand(self) -> KeyHandle:
+        """The key in its slot, for commands. Raises STATUS_WRONG_PASSWORD where its value was counted as wrong."""
+        if self.authorization.refused:
+            self.authorization.check()
+        shown, handle = self.shown, self.handle or self.fixed
+        if shown is None or shown.handle != handle:
+            shown = self.shown = KeyHandle(handle, self.name, self.auth, self.authorization, self.policy)
+        return shown
+
+
+@contextmanager
+def blaming_the_blob() -> Iterator[None]:
+    """Says of a parameter that the TPM refuses that the blob in it is not of this TPM, or not below this parent."""
+    try:
+        yield
+    except TpmError as error:
+        code = error.rc
+        if code & _FORMAT_ONE and not code & 0xFF0000 and (code & _OF_A_PARAMETER or not code & _OF_SOMETHING):
+            raise TpmError(code, error.command, FOREIGN_BLOB) from None
+        raise
 
 
 class ObjectCache:
@@ -76,31 +109,39 @@ class ObjectCache:
         """
         if key.handle:
             self._resident.move_to_end(key.handle)
-            return KeyHandle(key.handle, key.name, key.auth, key.authorization)
+            return key.at_hand()
+        if key.fixed:
+            return key.at_hand()
         limit = _ALONE if together or self._alone() else _SHARED
         flushed = self.make_room(link, limit - 1)
         handle = self._from_context(link, key) if key.context is not None else 0
         loaded = not handle
         if loaded:
-            self._expect(key.name)
-            handle, name = commands.load(link, self._parent(), key.private, key.public)
+            with self.parent_of(link, key.place) as parent:
+                self._expect(key.name)
+                handle, name = commands.load(link, parent, key.private, key.public)
             if name != key.name:
                 raise TransportError("the TPM loaded another key than it was given")
         self._arrived(handle, key)
         # A context loads faster than a blob, but saving one must not make this a fourth command.
         if loaded and not flushed and key.context is None:
             key.context = commands.context_save(link, handle)
-        return KeyHandle(handle, key.name, key.auth, key.authorization)
+        return key.at_hand()
+
+    def parent_of(self, link: Link, place: Place | None) -> AbstractContextManager[KeyHandle]:
+        """What keys of a place are loaded or imported below."""
+        return nullcontext(self._parent()) if place is None else below(link, place, self._expect)
+
+    def primary(
+        self, link: Link, hierarchy: KeyHandle, template: Template
+    ) -> AbstractContextManager[tuple[KeyHandle, bytes]]:
+        """A primary key that is made for the while, and its TPMT_PUBLIC."""
+        return primary(link, hierarchy, template, self._expect)
 
     def load(self, link: Link, key: TpmObject) -> KeyHandle:
         """`acquire`, for a blob that was not seen before: what is wrong with a parameter of TPM2_Load is its fault."""
-        try:
+        with blaming_the_blob():
             return self.acquire(link, key)
-        except TpmError as error:
-            code = error.rc
-            if code & _FORMAT_ONE and not code & 0xFF0000 and (code & _OF_A_PARAMETER or not code & _OF_SOMETHING):
-                raise TpmError(code, error.command, FOREIGN_BLOB) from None
-            raise
 
     def _from_context(self, link: Link, key: TpmObject) -> int:
         context, key.context = key.context or b"", None

@@ -1,7 +1,7 @@
 """How a command reaches the TPM and its response comes back: TCG TSS 2.0 TCTI; swtpm's data channel; Linux /dev/tpm*.
 
 swtpm and device nodes are spoken to directly, because libtss2's TCTIs wait for ever; every other TCTI string goes
-through libtss2's loader, which has no deadline.
+through libtss2's loader, in a thread of its own where it has a deadline.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import errno
 import os
 import select
 import socket
+import struct
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeAlias
 
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.lost_calls import Call, Deadlines
 from hwcng.providers.tpm2.wire.constants import CC, RC, ST
 from hwcng.providers.tpm2.wire.errors import TransportError
-from hwcng.providers.tpm2.wire.marshal import u16, u32
+from hwcng.providers.tpm2.wire.marshal import Exchange, u16, u32
 
-__all__ = ["DEFAULT_TIMEOUT", "Exchange", "Transport", "check_response", "open_transport"]
+__all__ = ["DEFAULT_TIMEOUT", "Transport", "check_response", "open_transport"]
 
-Exchange: TypeAlias = Callable[[bytes], bytes]
+_LOADED = Deadlines("libtss2's TCTIs")
 
 DEFAULT_TIMEOUT = 120.0
 """Seconds a TPM may take for a command, as in Linux' TPM driver; making a key may take `_LONG` times as long."""
@@ -43,12 +44,15 @@ class Transport(ABC):
 
     shared: bool
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float | None) -> None:
+        """timeout: seconds for any command, None for those of Linux' driver."""
         self._timeout = timeout
 
     def deadline(self, command: bytes) -> float:
+        if self._timeout is not None:
+            return time.monotonic() + self._timeout
         code = int.from_bytes(command[6:10], "big")
-        return time.monotonic() + self._timeout * (_LONG if code in _LONG_COMMANDS else 1)
+        return time.monotonic() + DEFAULT_TIMEOUT * (_LONG if code in _LONG_COMMANDS else 1)
 
     @abstractmethod
     def exchange(self, command: bytes) -> bytes:
@@ -67,7 +71,9 @@ class SwtpmTransport(Transport):
 
     shared = False
 
-    def __init__(self, timeout: float, *, path: str | None = None, host: str = "localhost", port: int = 2321) -> None:
+    def __init__(
+        self, timeout: float | None, *, path: str | None = None, host: str = "localhost", port: int = 2321
+    ) -> None:
         super().__init__(timeout)
         self._path, self._host, self._port = path, host, port
         self._where = f"swtpm at {path or f'{host}:{port}'}"
@@ -76,16 +82,20 @@ class SwtpmTransport(Transport):
             (socket.AF_UNIX, path) if path is not None else None
         )
 
-    def _connect(self, deadline: float) -> socket.socket:
+    def _connect(self, seconds: float) -> socket.SocketType:
         if self._address is None:
-            channel = socket.create_connection((self._host, self._port), timeout=_left(deadline))
-            self._address = channel.family, channel.getpeername()
-            return channel
+            found = socket.create_connection((self._host, self._port), timeout=seconds)
+            self._address = found.family, found.getpeername()
+            return found
         family, address = self._address
-        channel = socket.socket(family, socket.SOCK_STREAM)
+        # Not Python's class around it, which costs a third more: there is a connection for each command.
+        channel = socket.SocketType(family, socket.SOCK_STREAM)
         try:
-            channel.settimeout(_left(deadline))
-            channel.connect(address)
+            channel.settimeout(seconds)
+            try:
+                channel.connect(address)
+            except BlockingIOError:
+                _connect_in_turn(channel, address, seconds)
         except BaseException:
             channel.close()
             raise
@@ -95,18 +105,20 @@ class SwtpmTransport(Transport):
         where, deadline = self._where, self.deadline(command)
         sent = False
         try:
-            with self._connect(deadline) as channel:
+            channel = self._connect(_left(deadline))
+            try:
                 sent = True
                 channel.sendall(command)
-                response = b""
+                response = channel.recv(_MAX_RESPONSE)
                 while not _whole(response):
-                    if response:
-                        channel.settimeout(_left(deadline))
+                    channel.settimeout(_left(deadline))
                     piece = channel.recv(_MAX_RESPONSE)
                     if not piece:
                         raise TransportError(f"{where} hung up")
                     response += piece
                 return response
+            finally:
+                channel.close()
         except TimeoutError as error:
             raise TransportError(f"{where} did not answer in time", timed_out=True, sent=sent) from error
         except OSError as error:
@@ -121,10 +133,27 @@ class SwtpmTransport(Transport):
     after_fork_in_child = close
 
 
+def _connect_in_turn(channel: socket.SocketType, address: str | tuple[str | int, ...], seconds: float) -> None:
+    """Where as many clients wait as a Unix socket's server allows, a connect without a wait is refused at once."""
+    channel.setblocking(True)
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(seconds))
+    try:
+        channel.connect(address)
+    except BlockingIOError as error:
+        raise TimeoutError from error
+    channel.settimeout(seconds)
+
+
+def _timeval(seconds: float) -> bytes:
+    """A struct timeval; zero would be no limit."""
+    whole, part = divmod(max(1, round(seconds * 1e6)), 1_000_000)
+    return struct.pack("@ll", whole, part)
+
+
 class DeviceTransport(Transport):
     """A character device of the kernel; /dev/tpmrm* has a resource manager in it."""
 
-    def __init__(self, timeout: float, path: str) -> None:
+    def __init__(self, timeout: float | None, path: str) -> None:
         super().__init__(timeout)
         self._path = path
         self.shared = os.path.basename(path).startswith("tpmrm")
@@ -166,15 +195,11 @@ class DeviceTransport(Transport):
         self.close()
 
 
-class LoaderTransport(Transport):
-    """Any TCTI that libtss2's loader finds. No deadline: TCTI's `receive` is not interruptible in libtss2."""
+class _Loaded:
+    """A TCTI that libtss2's loader finds, opened at the first command. tcti: None for libtss2's default."""
 
-    def __init__(self, timeout: float, tcti: str | None) -> None:
-        super().__init__(timeout)
+    def __init__(self, tcti: str | None) -> None:
         self._tcti = tcti
-        name = (tcti or "").partition(":")[0]
-        # Unless it is known to reach a bare TPM, others may have objects in it.
-        self.shared = name not in ("mssim", "libtpms", "pcap")
         self._channel: Exchange | None = None
         self._close: Callable[[], None] | None = None
 
@@ -183,20 +208,57 @@ class LoaderTransport(Transport):
 
         if self._channel is None:
             self._channel, self._close = esys.load_tcti(self._tcti)
-        try:
-            return self._channel(command)
-        except TransportError:
-            self.close()
-            raise
+        return self._channel(command)
 
     def close(self) -> None:
         close, self._channel, self._close = self._close, None, None
         if close is not None:
             close()
 
+
+class LoaderTransport(Transport):
+    """Any TCTI that libtss2's loader finds. Its `receive` cannot be interrupted: with a deadline another thread waits
+    for it, which has the TCTI to itself from then on and closes it if it ever can.
+    """
+
+    def __init__(self, timeout: float | None, tcti: str | None) -> None:
+        super().__init__(timeout)
+        self._tcti = tcti
+        name = (tcti or "").partition(":")[0]
+        # Unless it is known to reach a bare TPM, others may have objects in it.
+        self.shared = name not in ("mssim", "libtpms", "pcap")
+        self._loaded = _Loaded(tcti)
+
+    def exchange(self, command: bytes) -> bytes:
+        loaded = self._loaded
+        try:
+            if self._timeout is None:
+                return loaded.exchange(command)
+            return _LOADED.call(
+                self._timeout,
+                f"a command to {self._tcti or 'the TPM'}",
+                loaded.exchange,
+                command,
+                when_lost=lambda lost: self._lose(lost, loaded),
+            )
+        except TransportError:
+            loaded.close()
+            raise
+        except CngError as error:
+            if error.status is not NTSTATUS.STATUS_IO_TIMEOUT:
+                raise
+            raise TransportError(error.message, timed_out=True) from error
+
+    def _lose(self, lost: Call, loaded: _Loaded) -> None:
+        self._loaded = _Loaded(self._tcti)
+        lost.then.append(lambda _response: loaded.close())
+
+    def close(self) -> None:
+        self._loaded.close()
+
     def after_fork_in_child(self) -> None:
         # Finalizing would talk to the parent's resource manager.
-        self._channel = self._close = None
+        self._loaded = _Loaded(self._tcti)
 
 
 def _whole(response: bytes) -> bool:
@@ -237,7 +299,7 @@ def _settings(tcti: str, conf: str, known: frozenset[str]) -> dict[str, str]:
     return settings
 
 
-def open_transport(tcti: str | None, timeout: float = DEFAULT_TIMEOUT) -> Transport:
+def open_transport(tcti: str | None, timeout: float | None = None) -> Transport:
     """The transport that a TCTI string means; None: libtss2's default. Nothing is sent yet. timeout: seconds.
 
     Raises CngError (STATUS_INVALID_PARAMETER) for a malformed string.

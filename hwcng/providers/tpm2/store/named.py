@@ -15,12 +15,16 @@ from typing import TypeAlias
 
 from hwcng.contract.key_names import check_key_name, no_such_key
 from hwcng.contract.material import PublicKeyMaterial
+from hwcng.contract.pins import pin_value
 from hwcng.contract.provider import KeyRecord
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
-from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.errors import HRESULT, NTSTATUS, CngError, not_supported
 from hwcng.forking import ProcessLock
-from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey, Tpm2SecretKey
+from hwcng.providers.events import note
+from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
+from hwcng.providers.tpm2.keys.reloading import file_of
+from hwcng.providers.tpm2.keys.secret import Tpm2SecretKey
 from hwcng.providers.tpm2.line.connection import Connection
 from hwcng.providers.tpm2.line.slots import TpmObject
 from hwcng.providers.tpm2.store.certificates import read_certificates, store_certificates
@@ -31,8 +35,8 @@ from hwcng.providers.tpm2.wire.errors import TpmError
 from hwcng.providers.tpm2.wire.hmac_session import Parent
 from hwcng.providers.tpm2.wire.key_file_asn1 import TssKey
 from hwcng.providers.tpm2.wire.marshal import MalformedError
+from hwcng.providers.tpm2.wire.policies import required
 from hwcng.providers.tpm2.wire.public_area import STORAGE_ROOT_KEY, name_of, parse_public, spec_of
-from hwcng.providers.uri import pin_value
 
 __all__ = ["FIRST_HANDLE", "KeyStore", "LAST_HANDLE", "Opened", "authorization_value"]
 
@@ -100,10 +104,12 @@ class KeyStore:
             if len(self._opened) >= REMEMBERED:
                 self._opened.clear()
             self._opened[name] = opened
+        note("key.opened", key=name, token=self._connection.title)
         return opened
 
     def _understood(self, file: KeyFile, stamp: Stamp, parent: Parent, pin: str | bytes | None) -> Opened:
-        if file.parent_name != parent.name or file.key.parent != parent.handle:
+        elsewhere = not file.parent_name and file.key.parent != parent.handle
+        if not elsewhere and (file.parent_name != parent.name or file.key.parent != parent.handle):
             raise CngError(
                 HRESULT.NTE_KEYSET_ENTRY_BAD,
                 f"the key named {file.name!r} is under another storage root key than this TPM's at {parent.handle:#x}: "
@@ -117,13 +123,17 @@ class KeyStore:
             raise CngError(
                 HRESULT.NTE_KEYSET_ENTRY_BAD, f"the file of the key named {file.name!r} holds no key that is served"
             ) from None
-        held = TpmObject(file.key.public, file.key.private, object_name, auth, title=f"the key named {file.name!r}")
+        policy, title = required(file.key.policy, public), f"the key named {file.name!r}"
+        held = TpmObject(file.key.public, file.key.private, object_name, auth, title=title, policy=policy)
         spec = replaced(spec, exportable=file.exportable)
         return Opened(file, stamp, self._connection.generation, held, spec, public.material)
 
+    def has(self, name: str) -> bool:
+        return self.files.stamp(check_key_name(name)) is not None
+
     def require(self, name: str) -> None:
         """Raises NTE_BAD_KEYSET where there is no key of that name."""
-        if self.files.stamp(check_key_name(name)) is None:
+        if not self.has(name):
             raise no_such_key(name, str(self.files.directory))
 
     # Storing.
@@ -134,8 +144,9 @@ class KeyStore:
         held, origin = key.blob()
         file = KeyFile(
             name,
-            TssKey(parent.handle, held.public, held.private, not held.auth),
-            parent.name,
+            file_of(held, parent.handle),
+            # Below another parent: the TPM itself tells whether a key is of that one.
+            parent.name if held.place is None else b"",
             _algorithm(key.spec),
             _usage(key.spec.usage),
             int(time.time()),
@@ -150,6 +161,7 @@ class KeyStore:
             # What was beside another key of that name is not this one's.
             self.files.remove_beside(name)
         self.forget(name)
+        note("key.created", key=name, token=self._connection.title)
         return [file] if file.left else []
 
     def _sound(self, name: str) -> KeyFile | None:
@@ -159,6 +171,21 @@ class KeyStore:
         except CngError:
             return None
         return found[0] if found is not None else None
+
+    def rewrite(self, name: str, before: TpmObject, after: TpmObject) -> None:
+        """Puts the key's new blob in the place of the one before. Raises NTE_BAD_KEYSET where that is there no more."""
+        with self.files.writing():
+            found = self.files.read(name)
+            if found is None or found[0].key.private != before.private:
+                raise CngError(HRESULT.NTE_BAD_KEYSET, f"the key named {name!r} was removed or replaced meanwhile")
+            file = found[0]
+            if file.handle:
+                raise not_supported(
+                    f"the key named {name!r} is at {file.handle:#x} in the TPM too, and has its PIN there for good"
+                )
+            key = replaced(file.key, private=after.private, empty_auth=not after.auth)
+            self.files.write(replaced(file, key=key), replace=True)
+        self.forget(name)
 
     def forget(self, name: str) -> None:
         with self._remembering.held():
@@ -185,6 +212,7 @@ class KeyStore:
         with self.files.writing():
             self.require(name)
             store_certificates(self.files, name, certificates)
+        note("certificates.stored", key=name, token=self._connection.title)
 
     def delete(self, name: str, owner_auth: OwnerAuth) -> None:
         """Objects in the TPM go first: the file is what remembers them. A file that is damaged goes too."""
@@ -197,6 +225,7 @@ class KeyStore:
             self.forget(name)
             if not self.files.remove(name):
                 raise no_such_key(name, str(self.files.directory))
+        note("key.deleted", key=name, token=self._connection.title)
 
     # Persistent handles.
 

@@ -6,15 +6,17 @@ session; handles of persistent and transient objects are raw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from hwcng.errors import NTSTATUS
 from hwcng.providers.tpm2.keys.handles import Authorization, KeyHandle
 from hwcng.providers.tpm2.wire.constants import ALG, CAP, CC, RC, RH, ST
 from hwcng.providers.tpm2.wire.errors import TpmError, TransportError
 from hwcng.providers.tpm2.wire.hmac_session import Session
-from hwcng.providers.tpm2.wire.marshal import Reader, command, sized, u8, u16, u32
+from hwcng.providers.tpm2.wire.marshal import MalformedError, Reader, command, sized, u8, u16, u32
+from hwcng.providers.tpm2.wire.policies import AUTH_VALUE, Step, pcr_selection, read_selection
 
 __all__ = [
     "Created",
@@ -23,9 +25,11 @@ __all__ = [
     "MAX_RANDOM",
     "certify",
     "certify_creation",
+    "change_auth",
     "context_load",
     "context_save",
     "create",
+    "create_primary",
     "ecdh_zgen",
     "encrypt_decrypt",
     "flush",
@@ -35,7 +39,9 @@ __all__ = [
     "load",
     "mac",
     "mac_start",
+    "pcr_read",
     "properties",
+    "quote",
     "read_public",
     "reset_counts",
     "rsa_decrypt",
@@ -54,6 +60,7 @@ _NO_HASHCHECK = u16(ST.HASHCHECK) + u32(RH.NULL) + sized(b"")
 _STARTUP_CLEAR = 0
 _OF_A_SESSION = 0x880
 _PAGE = 64
+_PCR_ATTEMPTS = 3
 
 
 class Link(Protocol):
@@ -64,6 +71,9 @@ class Link(Protocol):
     @property
     def session(self) -> Session | None:
         """The session that hides secrets; None: sessions are switched off."""
+
+    def policy_session(self) -> Session:
+        """A new session for one use of a key by its policy, which its user flushes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,8 @@ def _run_hidden(
     answers_handle: bool = False,
 ) -> tuple[int, bytes]:
     """A command in the session. request, response: whether its first parameter is hidden."""
+    if key is not None and key.policy:
+        return _run_by_policy(link, code, key, parameters, request, response, answers_handle)
     session = link.session
     if session is None:
         return run(link, code, (), parameters, keys=(key,) if key else (), answers_handle=answers_handle)
@@ -137,10 +149,10 @@ def _run_hidden(
         answer = session.run(
             link.exchange,
             code,
-            (key.handle,) if key else (),
-            (key.name,) if key else (),
+            key.handle if key else 0,
+            key.name if key else b"",
             parameters,
-            auth=key.auth if key else None,
+            auth=key.auth if key else b"",
             hide_request=request,
             hide_response=response,
             answers_handle=answers_handle,
@@ -151,6 +163,81 @@ def _run_hidden(
     if key is not None:
         key.authorization.proved = True
     return answer
+
+
+def _run_by_policy(
+    link: Link, code: int, key: KeyHandle, parameters: bytes, request: bool, response: bool, answers_handle: bool
+) -> tuple[int, bytes]:
+    """In a session in which the key's policy is satisfied; anew where PCRs changed meanwhile, which any PCR does."""
+    for attempt in range(_PCR_ATTEMPTS):
+        session = link.policy_session()
+        try:
+            for step in key.policy:
+                _satisfy(link, session, step)
+            answer = session.run(
+                link.exchange,
+                code,
+                key.handle,
+                key.name,
+                parameters,
+                auth=key.auth if AUTH_VALUE in key.policy else b"",
+                hide_request=request,
+                hide_response=response,
+                answers_handle=answers_handle,
+            )
+        except TpmError as error:
+            flush(link, session.handle)
+            error.key = key
+            if error.code == RC.PCR_CHANGED and attempt < _PCR_ATTEMPTS - 1:
+                continue
+            raise
+        except TransportError as error:
+            error.key = key
+            raise
+        key.authorization.proved = True
+        flush(link, session.handle)
+        return answer
+    raise AssertionError("unreachable")
+
+
+def _satisfy(link: Link, session: Session, step: Step) -> None:
+    if step.code != CC.PolicyPCR:
+        run(link, step.code, (session.handle,))
+        return
+    reader = Reader(step.body)
+    banks = read_selection(reader)
+    selection, digest = step.body[: reader.position], reader.rest()
+    try:
+        run(link, CC.PolicyPCR, (session.handle,), sized(digest) + selection)
+    except TpmError as error:
+        if error.code != RC.VALUE:
+            raise
+        told = ", ".join(f"{bank} {' '.join(map(str, pcrs))}" for bank, pcrs in banks)
+        raise TpmError(
+            error.rc,
+            error.command,
+            (
+                NTSTATUS.STATUS_ACCESS_DENIED,
+                f"the key is bound to other values of the PCRs {told} than they have now; nothing was tried",
+            ),
+        ) from None
+
+
+def _run_below(
+    link: Link, code: int, parent: KeyHandle, parameters: bytes, *, request: bool = False, answers_handle: bool = False
+) -> tuple[int, bytes]:
+    """A command on a storage key: in the session where there is something to hide, its authorization value included."""
+    if request or parent.auth:
+        return _run_hidden(link, code, parent, parameters, request=request, answers_handle=answers_handle)
+    return run(link, code, (), parameters, keys=(parent,), answers_handle=answers_handle)
+
+
+def _first(answer: bytes) -> bytes:
+    """The octets of the TPM2B that an answer begins with. Raises MalformedError."""
+    end = 2 + int.from_bytes(answer[:2], "big")
+    if not 2 <= end <= len(answer):
+        raise MalformedError("an answer that ends too early")
+    return answer[2:end]
 
 
 def startup(link: Link) -> None:
@@ -173,7 +260,7 @@ def working(link: Link) -> bool:
 
 def get_random(link: Link, length: int) -> bytes:
     """At most MAX_RANDOM octets, perhaps fewer."""
-    return Reader(_run_hidden(link, CC.GetRandom, None, u16(length), response=True)[1]).sized()
+    return _first(_run_hidden(link, CC.GetRandom, None, u16(length), response=True)[1])
 
 
 def handles(link: Link, first: int) -> list[int]:
@@ -211,30 +298,85 @@ def read_public(link: Link, handle: int) -> tuple[bytes, bytes]:
     return reader.sized(), reader.sized()
 
 
-def create(link: Link, parent: KeyHandle, public: bytes, value: bytes = b"") -> Created:
-    """public: TPMT_PUBLIC. value: the key that the caller brings (symmetric keys only), else the TPM makes one."""
-    sensitive = sized(sized(b"") + sized(value))
+def create(link: Link, parent: KeyHandle, public: bytes, value: bytes = b"", auth: bytes = b"") -> Created:
+    """public: TPMT_PUBLIC. value: the key that the caller brings (symmetric keys only), else the TPM makes one. auth:
+    the new key's authorization value.
+    """
+    sensitive = sized(sized(auth) + sized(value))
     parameters = sensitive + sized(public) + sized(b"") + u32(0)
-    if value:
-        answer = _run_hidden(link, CC.Create, parent, parameters, request=True)[1]
-    else:
-        answer = run(link, CC.Create, (), parameters, keys=(parent,))[1]
-    reader = Reader(answer)
+    reader = Reader(_run_below(link, CC.Create, parent, parameters, request=bool(value or auth))[1])
     private, made, creation_data, creation_hash = (reader.sized() for _ in range(4))
     return Created(private, made, creation_data, creation_hash, reader.rest())
+
+
+def create_primary(link: Link, hierarchy: KeyHandle, public: bytes) -> tuple[int, bytes, bytes]:
+    """A primary key without an authorization value, in a slot: its handle, its name and its TPMT_PUBLIC. public: its
+    template.
+    """
+    parameters = sized(sized(b"") + sized(b"")) + sized(public) + sized(b"") + u32(0)
+    handle, answer = _run_hidden(link, CC.CreatePrimary, hierarchy, parameters, request=True, answers_handle=True)
+    reader = Reader(answer)
+    made = reader.sized()
+    for _ in range(2):
+        reader.sized()
+    # TPMT_TK_CREATION.
+    reader.take(6)
+    reader.sized()
+    return handle, reader.sized(), made
 
 
 def import_duplicate(link: Link, parent: KeyHandle, public: bytes, duplicate: bytes, seed: bytes) -> bytes:
     """TPM2_Import of an object without inner wrapper; returns its private part under `parent`."""
     parameters = sized(b"") + sized(public) + sized(duplicate) + sized(seed) + u16(ALG.NULL)
-    return Reader(run(link, CC.Import, (), parameters, keys=(parent,))[1]).sized()
+    return _first(_run_below(link, CC.Import, parent, parameters)[1])
 
 
 def load(link: Link, parent: KeyHandle, private: bytes, public: bytes) -> tuple[int, bytes]:
     """The handle, and the name by which the TPM knows what it loaded."""
     parameters = sized(private) + sized(public)
-    handle, answer = run(link, CC.Load, (), parameters, keys=(parent,), answers_handle=True)
-    return handle, Reader(answer).sized()
+    handle, answer = _run_below(link, CC.Load, parent, parameters, answers_handle=True)
+    return handle, _first(answer)
+
+
+def change_auth(link: Link, key: KeyHandle, parent: KeyHandle, auth: bytes) -> bytes:
+    """TPM2_ObjectChangeAuth: the key's private part with another authorization value, which is hidden on the way.
+
+    A policy is no hindrance: our keys' administration is by their value.
+    """
+    session = link.session
+    if session is None:
+        raise RuntimeError("a new authorization value is sent in no session")
+    try:
+        answer = session.run(
+            link.exchange,
+            CC.ObjectChangeAuth,
+            key.handle,
+            key.name,
+            sized(auth),
+            auth=key.auth,
+            hide_request=True,
+            hide_response=False,
+            beside=((parent.handle, parent.name),),
+        )
+    except (TpmError, TransportError) as error:
+        error.key = key
+        raise
+    key.authorization.proved = True
+    return _first(answer[1])
+
+
+def pcr_read(link: Link, bank: str, pcrs: Sequence[int]) -> dict[int, bytes]:
+    """The values of PCRs of a bank; those that the bank does not have are left out."""
+    values: dict[int, bytes] = {}
+    left = list(pcrs)
+    while left:
+        reader = Reader(run(link, CC.PCR_Read, parameters=pcr_selection(bank, left))[1])
+        reader.u32()
+        told = [pcr for _, told in read_selection(reader) for pcr in told]
+        values.update(zip(told, [reader.sized() for _ in range(reader.u32())], strict=True))
+        # The TPM tells a few at a time.
+        left = [pcr for pcr in left if pcr not in told] if told else []
+    return values
 
 
 def context_save(link: Link, handle: int) -> bytes:
@@ -258,7 +400,7 @@ def sign(link: Link, key: KeyHandle, digest: bytes, scheme: bytes) -> bytes:
 def rsa_decrypt(link: Link, key: KeyHandle, ciphertext: bytes, scheme: bytes) -> bytes:
     """scheme: TPMT_RSA_DECRYPT."""
     parameters = sized(ciphertext) + scheme + sized(b"")
-    return Reader(_run_hidden(link, CC.RSA_Decrypt, key, parameters, response=True)[1]).sized()
+    return _first(_run_hidden(link, CC.RSA_Decrypt, key, parameters, response=True)[1])
 
 
 def ecdh_zgen(link: Link, key: KeyHandle, x: bytes, y: bytes) -> bytes:
@@ -272,15 +414,16 @@ def encrypt_decrypt(
     link: Link, key: KeyHandle, decrypt: bool, mode: int, iv: bytes, data: bytes
 ) -> tuple[bytes, bytes]:
     """TPM2_EncryptDecrypt2, whose data comes first so that a session can hide it. Returns output and next IV."""
-    parameters = sized(data) + u8(decrypt) + u16(mode) + sized(iv)
-    reader = Reader(_run_hidden(link, CC.EncryptDecrypt2, key, parameters, request=True, response=True)[1])
-    return reader.sized(), reader.sized()
+    parameters = b"".join((sized(data), u8(decrypt), u16(mode), sized(iv)))
+    answer = _run_hidden(link, CC.EncryptDecrypt2, key, parameters, request=True, response=True)[1]
+    output = _first(answer)
+    return output, _first(answer[2 + len(output) :])
 
 
 def mac(link: Link, key: KeyHandle, data: bytes, algorithm: int) -> bytes:
     """TPM2_HMAC, or TPM2_MAC with algorithm NULL for a CMAC key: one command code."""
     parameters = sized(data) + u16(algorithm)
-    return Reader(_run_hidden(link, CC.HMAC, key, parameters, request=True, response=True)[1]).sized()
+    return _first(_run_hidden(link, CC.HMAC, key, parameters, request=True, response=True)[1])
 
 
 def mac_start(link: Link, key: KeyHandle, algorithm: int) -> KeyHandle:
@@ -312,4 +455,11 @@ def certify_creation(
     """TPMS_ATTEST and TPMT_SIGNATURE by `signer`: that this TPM made `key` with the creation data of that hash."""
     parameters = sized(nonce) + sized(creation_hash) + u16(ALG.NULL) + ticket
     reader = Reader(run(link, CC.CertifyCreation, (key.handle,), parameters, keys=(signer,))[1])
+    return reader.sized(), reader.rest()
+
+
+def quote(link: Link, signer: KeyHandle, nonce: bytes, bank: str, pcrs: Collection[int]) -> tuple[bytes, bytes]:
+    """TPMS_ATTEST and TPMT_SIGNATURE by `signer`, whose scheme is fixed: what the PCRs of a bank are."""
+    parameters = sized(nonce) + u16(ALG.NULL) + pcr_selection(bank, pcrs)
+    reader = Reader(run(link, CC.Quote, (), parameters, keys=(signer,))[1])
     return reader.sized(), reader.rest()

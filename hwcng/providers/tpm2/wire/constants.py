@@ -65,13 +65,18 @@ class CC(enum.IntEnum):
     SelfTest = 0x143
     Startup = 0x144
     Shutdown = 0x145
+    ActivateCredential = 0x147
     Certify = 0x148
     CertifyCreation = 0x14A
+    NV_Read = 0x14E
+    ObjectChangeAuth = 0x150
+    PolicySecret = 0x151
     Create = 0x153
     ECDH_ZGen = 0x154
     HMAC = 0x155
     Import = 0x156
     Load = 0x157
+    Quote = 0x158
     RSA_Decrypt = 0x159
     HMAC_Start = 0x15B
     SequenceUpdate = 0x15C
@@ -81,11 +86,16 @@ class CC(enum.IntEnum):
     EncryptDecrypt = 0x164
     FlushContext = 0x165
     LoadExternal = 0x167
+    NV_ReadPublic = 0x169
+    PolicyAuthorize = 0x16A
+    PolicyAuthValue = 0x16B
     ReadPublic = 0x173
     StartAuthSession = 0x176
     GetCapability = 0x17A
     GetRandom = 0x17B
     GetTestResult = 0x17C
+    PCR_Read = 0x17E
+    PolicyPCR = 0x17F
     ReadClock = 0x181
     TestParms = 0x18A
     EncryptDecrypt2 = 0x193
@@ -142,6 +152,7 @@ class RC(enum.IntEnum):
     AUTH_MISSING = 0x125
     POLICY = 0x126
     UPGRADE = 0x12D
+    PCR_CHANGED = 0x128
     AUTH_UNAVAILABLE = 0x12F
     REBOOT = 0x130
     COMMAND_SIZE = 0x142
@@ -177,6 +188,7 @@ class ST(enum.IntEnum):
     NO_SESSIONS = 0x8001
     SESSIONS = 0x8002
     ATTEST_CERTIFY = 0x8017
+    ATTEST_QUOTE = 0x8018
     ATTEST_CREATION = 0x801A
     CREATION = 0x8021
     HASHCHECK = 0x8024
@@ -189,6 +201,7 @@ class RH(enum.IntEnum):
     NULL = 0x40000007
     PW = 0x40000009
     LOCKOUT = 0x4000000A
+    ENDORSEMENT = 0x4000000B
 
 
 class CAP(enum.IntEnum):
@@ -197,6 +210,7 @@ class CAP(enum.IntEnum):
     ALGS = 0
     HANDLES = 1
     COMMANDS = 2
+    PCRS = 5
     TPM_PROPERTIES = 6
     ECC_CURVES = 8
 
@@ -212,6 +226,7 @@ class PT(enum.IntEnum):
     FIRMWARE_VERSION_2 = 0x10C
     INPUT_BUFFER = 0x10D
     HR_TRANSIENT_MIN = 0x10E
+    NV_BUFFER_MAX = 0x12C
     PERMANENT = 0x200
     HR_LOADED_AVAIL = 0x204
     HR_ACTIVE_AVAIL = 0x206

@@ -21,6 +21,7 @@ __all__ = [
     "TransportError",
     "base_code",
     "decryption_error",
+    "failures",
     "lockout",
     "rc_name",
     "refusal",
@@ -157,6 +158,10 @@ _TABLE: Mapping[int, tuple[NTSTATUS, str]] = MappingProxyType(
         RC.KEY: (_S.STATUS_INVALID_HANDLE, "the key was not made for this use"),
         RC.ECC_POINT: (_S.STATUS_INVALID_PARAMETER, "the peer's point is not on the curve"),
         RC.POLICY_FAIL: (_S.STATUS_ACCESS_DENIED, "the key's policy is not satisfied"),
+        RC.PCR_CHANGED: (
+            _S.STATUS_ACCESS_DENIED,
+            "the PCRs keep changing; try again later",
+        ),
         RC.POLICY: (_S.STATUS_ACCESS_DENIED, "the key's policy is not satisfied"),
         RC.POLICY_CC: (_S.STATUS_ACCESS_DENIED, "the key's policy does not allow this command"),
         RC.EXPIRED: (_S.STATUS_ACCESS_DENIED, "the authorization has expired"),
@@ -199,7 +204,7 @@ def refusal(error: TpmError, asked: str, properties: Mapping[int, int]) -> CngEr
         return to_cng(error, asked)
     authorization = error.key.authorization
     value = "the authorization value (PIN) that was given for" if authorization.given else "an empty authorization for"
-    cost = _failures(properties) or "more failures lock the TPM"
+    cost = failures(properties) or "more failures lock the TPM"
     if not authorization.counted:
         cost = "this does not count against its lockout"
     return CngError(
@@ -209,7 +214,8 @@ def refusal(error: TpmError, asked: str, properties: Mapping[int, int]) -> CngEr
     )
 
 
-def _failures(properties: Mapping[int, int]) -> str:
+def failures(properties: Mapping[int, int]) -> str:
+    """How many wrong values the TPM counts, "" where it does not say. properties: TPM_PT, as far as known."""
     counted, most = properties.get(PT.LOCKOUT_COUNTER), properties.get(PT.MAX_AUTH_FAIL)
     return "" if counted is None or not most else f"{counted} of the {most} failures that lock the TPM are counted"
 
@@ -225,7 +231,7 @@ def root_is_another(handle: int) -> str:
 def lockout(error: TpmError, asked: str, properties: Mapping[int, int]) -> TpmLockoutError:
     title = f"{asked} with {error.key.authorization.title}" if error.key is not None else asked
     wait = properties.get(PT.LOCKOUT_INTERVAL, 0)
-    return TpmLockoutError(title, wait, token_code(error), _failures(properties))
+    return TpmLockoutError(title, wait, token_code(error), failures(properties))
 
 
 class TpmLockoutError(CngError):

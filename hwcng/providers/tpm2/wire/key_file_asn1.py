@@ -20,25 +20,29 @@ from asn1crypto import core
 from hwcng.arguments import octets
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.tpm2.wire.marshal import sized
+from hwcng.providers.tpm2.wire.other_files import described
+from hwcng.providers.tpm2.wire.policies import Policy, Step
 
 __all__ = ["PEM_LABEL", "TssKey", "build", "der_of", "parse"]
 
 PEM_LABEL = "TSS2 PRIVATE KEY"
 
 _LOADABLE = "2.23.133.10.1.3"
-_TYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "2.23.133.10.1.4": "an importable key, which tpm2_import turns into one of this TPM",
-        "2.23.133.10.1.5": "sealed data, not a key",
-    }
-)
+_IMPORTABLE = "2.23.133.10.1.4"
+_TYPES: Mapping[str, str] = MappingProxyType({"2.23.133.10.1.5": "sealed data, not a key"})
 
 
 def _optional(tag: int) -> dict[str, object]:
     return {"explicit": tag, "optional": True}
 
 
-_Policies: Any = type("Policies", (core.SequenceOf,), {"_child_spec": core.Any})
+_Policy: Any = type(
+    "TPMPolicy",
+    (core.Sequence,),
+    {"_fields": [("code", core.Integer, {"explicit": 0}), ("body", core.OctetString, {"explicit": 1})]},
+)
+_Policies: Any = type("Policies", (core.SequenceOf,), {"_child_spec": _Policy})
+_AuthPolicies: Any = type("AuthPolicies", (core.SequenceOf,), {"_child_spec": core.Any})
 _TPMKey: Any = type(
     "TPMKey",
     (core.Sequence,),
@@ -48,7 +52,7 @@ _TPMKey: Any = type(
             ("emptyAuth", core.Boolean, _optional(0)),
             ("policy", _Policies, _optional(1)),
             ("secret", core.OctetString, _optional(2)),
-            ("authPolicy", _Policies, _optional(3)),
+            ("authPolicy", _AuthPolicies, _optional(3)),
             ("description", core.UTF8String, _optional(4)),
             ("rsaParent", core.Boolean, _optional(5)),
             ("parent", core.Integer),
@@ -57,18 +61,17 @@ _TPMKey: Any = type(
         ]
     },
 )
-_READ = ("emptyAuth", "description", "rsaParent", "parent", "pubkey", "privkey")
-"""Fields that a loadable key may have; description and rsaParent mean nothing to the TPM."""
+_READ = ("type", "emptyAuth", "policy", "secret", "description", "rsaParent", "parent", "pubkey", "privkey")
+"""Fields that a key may have; description means nothing to the TPM."""
 _REFUSED: Mapping[str, str] = MappingProxyType(
     {
-        "policy": "it is used by a policy (field policy), which is not served here",
-        "secret": "it is wrapped for import (field secret): tpm2_import turns it into a key of this TPM",
         "authPolicy": "it is used by signed policies (field authPolicy), which are not served here",
     }
 )
 _TRUE = {"emptyAuth": bytes.fromhex("a0030101ff"), "rsaParent": bytes.fromhex("a5030101ff")}
 
 _LINE = 64
+_PERSISTENT = 0x80000000
 _SEQUENCE, _LONG_LENGTH = 0x30, 0x80
 _PEM = re.compile(
     rb"(?:\A|(?<=[\r\n])|(?<=\A\xef\xbb\xbf))[ \t]*-----BEGIN TSS2 PRIVATE KEY-----[ \t]*[\r\n]"
@@ -80,6 +83,11 @@ _PEM = re.compile(
 class TssKey:
     """parent: a persistent handle or a hierarchy; public: TPMT_PUBLIC; private: TPM2B_PRIVATE's content.
 
+    rsa_parent: whether the primary key of that hierarchy is an RSA key. secret: TPM2B_ENCRYPTED_SECRET's content, of a
+    key that must be imported first, whose private part is TPM2_Import's duplicate; empty for all others.
+
+    policy: the steps by which the key is used, in their order.
+
     empty_auth: whether the key is used without an authorization value; None: not said, which means that it is not.
     """
 
@@ -87,15 +95,28 @@ class TssKey:
     public: bytes
     private: bytes = field(repr=False)
     empty_auth: bool | None = True
+    rsa_parent: bool = False
+    secret: bytes = b""
+    policy: Policy = ()
 
 
 def der_of(key: TssKey) -> bytes:
-    return _der({"emptyAuth": key.empty_auth, "parent": key.parent}, key.public, key.private)
+    fields = {
+        "type": _IMPORTABLE if key.secret else _LOADABLE,
+        "emptyAuth": key.empty_auth,
+        "policy": key.policy or None,
+        "secret": sized(key.secret) if key.secret else None,
+        "rsaParent": key.rsa_parent or None,
+        "parent": key.parent,
+    }
+    return _der(fields, key.public, key.private)
 
 
 def _der(fields: Mapping[str, object], public: bytes, private: bytes) -> bytes:
     given = {name: value for name, value in fields.items() if value is not None}
-    der: bytes = _TPMKey({"type": _LOADABLE, **given, "pubkey": sized(public), "privkey": sized(private)}).dump()
+    if "policy" in given:
+        given["policy"] = [{"code": step.code, "body": step.body} for step in fields["policy"]]  # type: ignore[attr-defined]
+    der: bytes = _TPMKey({**given, "pubkey": sized(public), "privkey": sized(private)}).dump()
     return der
 
 
@@ -112,7 +133,7 @@ def _foreign(reason: str) -> CngError:
 
 
 def parse(blob: bytes | str) -> TssKey:
-    """DER or PEM. Raises STATUS_INVALID_PARAMETER for anything else, and for keys with a policy or a secret."""
+    """DER or PEM. Raises STATUS_INVALID_PARAMETER for anything else, and for keys with signed policies."""
     content = blob.encode(errors="replace") if isinstance(blob, str) else octets(blob, "a key file")
     der = content if _is_der(content) else _unarmoured(content)
     try:
@@ -122,7 +143,10 @@ def parse(blob: bytes | str) -> TssKey:
     public, private = fields.pop("pubkey"), fields.pop("privkey")
     if max(len(public), len(private)) > len(sized(b"")) + 0xFFFF or not _is_canonical(der, fields, public, private):
         raise _foreign("damaged or not canonical DER")
-    return TssKey(_handle(fields["parent"]), public[2:], private[2:], fields["emptyAuth"])
+    parent, secret = _handle(fields["parent"]), fields["secret"] or sized(b"")
+    # Of a persistent parent the TPM says itself what it is.
+    rsa = bool(fields["rsaParent"]) and not parent & _PERSISTENT
+    return TssKey(parent, public[2:], private[2:], fields["emptyAuth"], rsa, secret[2:], fields["policy"] or ())
 
 
 def _is_canonical(der: bytes, fields: Mapping[str, Any], public: bytes, private: bytes) -> bool:
@@ -138,13 +162,30 @@ def _is_canonical(der: bytes, fields: Mapping[str, Any], public: bytes, private:
 def _fields(der: bytes) -> dict[str, Any]:
     """The values of a loadable key's fields, None for those that are absent. Raises ValueError, TypeError."""
     key = _TPMKey.load(der, strict=True)
-    kind = key["type"].native
-    if kind != _LOADABLE:
+    kind, secret = key["type"].native, key["secret"].native
+    if kind not in (_LOADABLE, _IMPORTABLE):
         raise _foreign(_TYPES.get(kind, "another type of key"))
+    if kind == _LOADABLE and secret is not None:
+        raise _foreign("it says to be loadable, and has a field secret, as importable keys have")
+    if kind == _IMPORTABLE and (len(secret or b"") <= 2 or secret != sized(secret[2:])):
+        raise _foreign("an importable key whose field secret is missing or damaged")
     for name, reason in _REFUSED.items():
         if not isinstance(key[name], core.Void):
             raise _foreign(reason)
-    return {name: key[name].native for name in _READ}
+    return {**{name: key[name].native for name in _READ if name != "policy"}, "policy": _steps(key["policy"])}
+
+
+def _steps(policy: Any) -> Policy | None:
+    """The steps of a policy, None where the field is absent."""
+    if isinstance(policy, core.Void):
+        return None
+    try:
+        steps = tuple(Step(step["code"].native, step["body"].native) for step in policy)
+    except (ValueError, TypeError):
+        raise _foreign("its field policy is damaged") from None
+    if not steps:
+        raise _foreign("its field policy has no step")
+    return steps
 
 
 def _handle(parent: int) -> int:
@@ -166,7 +207,9 @@ def _is_der(blob: bytes) -> bool:
 def _unarmoured(blob: bytes) -> bytes:
     found = _PEM.search(blob)
     if found is None:
-        raise _foreign("damaged PEM" if PEM_LABEL.encode() in blob else "neither DER nor PEM of that kind")
+        if PEM_LABEL.encode() in blob:
+            raise _foreign("damaged PEM")
+        raise _foreign(described(blob) or "neither DER nor PEM of that kind")
     text = b"".join(found[1].split())
     try:
         der = base64.b64decode(text, validate=True)

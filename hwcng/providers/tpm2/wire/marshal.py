@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from hwcng.providers.tpm2.wire.constants import ST
 
-__all__ = ["MalformedError", "Reader", "command", "sized", "u8", "u16", "u32"]
+__all__ = ["Exchange", "MalformedError", "Reader", "command", "sized", "u8", "u16", "u32"]
+
+Exchange: TypeAlias = Callable[[bytes], bytes]
+"""A command to the TPM, and its response."""
 
 
 class MalformedError(ValueError):

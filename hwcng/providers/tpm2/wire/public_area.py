@@ -12,7 +12,7 @@ from types import MappingProxyType
 from hwcng.contract.material import EcPublicKey, PublicKeyMaterial, RsaPublicKey
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.errors import NTSTATUS, CngError, not_supported
 from hwcng.providers.tpm2.wire.constants import AES_128_CFB, ALG, CURVE_IDS, HASH_IDS, HASH_NAMES, Attributes
 from hwcng.providers.tpm2.wire.hmac_session import Parent
 from hwcng.providers.tpm2.wire.marshal import MalformedError, Reader, sized, u16, u32
@@ -21,11 +21,17 @@ from hwcng.standards.hashes import HASHES
 
 __all__ = [
     "ATTESTATION_KEY",
+    "ECC_PRIMARIES",
+    "Guard",
     "HMAC_BITS_MARK",
     "Public",
+    "RSA_PRIMARIES",
     "STORAGE_ROOT_AREA",
+    "UNGUARDED",
     "STORAGE_ROOT_KEY",
     "STORAGE_ROOT_HANDLE",
+    "Template",
+    "marshal_public",
     "name_of",
     "pair_parameters",
     "pair_template",
@@ -33,6 +39,7 @@ __all__ = [
     "secret_parameters",
     "secret_template",
     "spec_of",
+    "split_template",
     "storage_parent",
 ]
 
@@ -44,6 +51,24 @@ _A = Attributes
 _OURS = _A.USERWITHAUTH | _A.NODA
 _FIXED = _A.FIXEDTPM | _A.FIXEDPARENT
 _NULL = u16(ALG.NULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """How a new key is used. counted: whether the TPM counts wrong authorization values. policy: the digest of the
+    policy that its use needs, empty where its authorization value is enough.
+    """
+
+    counted: bool = False
+    policy: bytes = b""
+
+    @property
+    def attributes(self) -> Attributes:
+        by_value = Attributes(0) if self.policy else Attributes.USERWITHAUTH
+        return by_value | (Attributes(0) if self.counted else Attributes.NODA)
+
+
+UNGUARDED = Guard()
 _DEFAULT_EXPONENT = 65537
 
 HMAC_BITS_MARK = hashlib.sha256(b"hwcng: length of an HMAC key").digest()[:28]
@@ -54,13 +79,16 @@ protects it like the rest of the public area.
 """
 
 
-def _public(kind: int, attributes: int, policy: bytes, parameters: bytes, unique: bytes) -> bytes:
-    return u16(kind) + u16(ALG.SHA256) + u32(attributes) + sized(policy) + parameters + unique
+def marshal_public(
+    kind: int, attributes: int, policy: bytes, parameters: bytes, unique: bytes, *, name_hash: int = ALG.SHA256
+) -> bytes:
+    """TPMT_PUBLIC."""
+    return u16(kind) + u16(name_hash) + u32(attributes) + sized(policy) + parameters + unique
 
 
 _SRK_ATTRIBUTES = _OURS | _FIXED | _A.SENSITIVEDATAORIGIN | _A.RESTRICTED | _A.DECRYPT
 
-STORAGE_ROOT_KEY = _public(
+STORAGE_ROOT_KEY = marshal_public(
     ALG.ECC,
     _SRK_ATTRIBUTES,
     b"",
@@ -69,10 +97,31 @@ STORAGE_ROOT_KEY = _public(
 )
 """TPMT_PUBLIC of the TCG's ECC P-256 template, whose unique field is zeros."""
 
+_STORAGE_CIPHERS = frozenset((ALG.AES, bits, ALG.CFB) for bits in (128, 192, 256))
+
 STORAGE_ROOT_AREA = STORAGE_ROOT_KEY[: -2 * len(sized(bytes(32)))]
 """How the public area of a primary key of that template begins: all but its point."""
 
-ATTESTATION_KEY = _public(
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """TPMT_PUBLIC of a primary key. area: how its public area begins: all but its unique field."""
+
+    area: bytes
+    unique: bytes
+
+    @property
+    def public(self) -> bytes:
+        return self.area + self.unique
+
+
+_RSA_AREA = marshal_public(ALG.RSA, _SRK_ATTRIBUTES, b"", AES_128_CFB + _NULL + u16(2048) + u32(0), b"")
+
+ECC_PRIMARIES = tuple(Template(STORAGE_ROOT_AREA, sized(octets) * 2) for octets in (b"", bytes(32)))
+RSA_PRIMARIES = tuple(Template(_RSA_AREA, sized(octets)) for octets in (b"", bytes(256)))
+"""Storage keys on P-256 and of RSA-2048 that programs make for each call: with an empty unique field, or with zeros."""
+
+ATTESTATION_KEY = marshal_public(
     ALG.ECC,
     _OURS | _FIXED | _A.SENSITIVEDATAORIGIN | _A.RESTRICTED | _A.SIGN,
     b"",
@@ -91,13 +140,17 @@ def secret_parameters(spec: SecretSpec) -> bytes:
     return u16(ALG.SYMCIPHER) + u16(ALG.AES) + u16(spec.bits) + u16(mode)
 
 
-def secret_template(spec: SecretSpec, *, imported: bool) -> bytes:
-    """TPMT_PUBLIC. imported: whether the caller brings the value."""
-    attributes = _OURS | _FIXED | (_A(0) if imported else _A.SENSITIVEDATAORIGIN)
-    policy = b""
+def secret_template(spec: SecretSpec, *, imported: bool, guard: Guard = UNGUARDED) -> bytes:
+    """TPMT_PUBLIC. imported: whether the caller brings the value. Raises STATUS_NOT_SUPPORTED for an HMAC key with a
+    policy.
+    """
+    attributes = guard.attributes | _FIXED | (_A(0) if imported else _A.SENSITIVEDATAORIGIN)
+    policy = guard.policy
     if spec.family is SecretFamily.HMAC:
         # Without a scheme of its own a key must be able to do everything (Part 3, TPM2_Create).
         attributes |= _A.SIGN if spec.hash_name is not None else _A.SIGN | _A.DECRYPT
+        if policy:
+            raise not_supported("HMAC keys are not bound to PCRs: their public area has the key's length in that place")
         policy = HMAC_BITS_MARK + u32(spec.bits)
     elif spec.family is SecretFamily.CMAC:
         attributes |= _A.SIGN
@@ -106,7 +159,7 @@ def secret_template(spec: SecretSpec, *, imported: bool) -> bytes:
         attributes |= _A.SIGN if spec.usage & Usage.ENCRYPT else _A(0)
         attributes |= _A.DECRYPT if spec.usage & Usage.DECRYPT else _A(0)
     parameters = secret_parameters(spec)
-    return _public(int.from_bytes(parameters[:2], "big"), attributes, policy, parameters[2:], sized(b""))
+    return marshal_public(int.from_bytes(parameters[:2], "big"), attributes, policy, parameters[2:], sized(b""))
 
 
 def pair_parameters(spec: PairSpec) -> bytes:
@@ -116,9 +169,9 @@ def pair_parameters(spec: PairSpec) -> bytes:
     return u16(ALG.ECC) + _NULL + _NULL + u16(CURVE_IDS[spec.curve]) + _NULL
 
 
-def pair_template(spec: PairSpec, material: PublicKeyMaterial | None = None) -> bytes:
+def pair_template(spec: PairSpec, material: PublicKeyMaterial | None = None, guard: Guard = UNGUARDED) -> bytes:
     """TPMT_PUBLIC. material: the public half of a key that is imported; None: the TPM makes one."""
-    attributes = _OURS
+    attributes = guard.attributes
     if material is None:
         attributes |= _FIXED | _A.SENSITIVEDATAORIGIN
     if spec.usage & Usage.SIGN:
@@ -133,7 +186,7 @@ def pair_template(spec: PairSpec, material: PublicKeyMaterial | None = None) -> 
         unique = sized(material.x.to_bytes(width, "big")) + sized(material.y.to_bytes(width, "big"))
     else:
         unique = sized(b"") if spec.kind == "RSA" else sized(b"") + sized(b"")
-    return _public(int.from_bytes(parameters[:2], "big"), attributes, b"", parameters[2:], unique)
+    return marshal_public(int.from_bytes(parameters[:2], "big"), attributes, guard.policy, parameters[2:], unique)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +249,21 @@ def parse_public(data: bytes) -> Public:
     return Public(kind, name_hash, attributes, policy, symmetric, scheme, bits, material)
 
 
+def split_template(data: bytes) -> Template:
+    """A TPMT_PUBLIC of an RSA or ECC key as a template. Raises MalformedError."""
+    reader = Reader(data)
+    kind = reader.u16()
+    reader.take(6)
+    reader.sized()
+    _symmetric(reader)
+    _scheme(reader)
+    if kind not in (ALG.RSA, ALG.ECC):
+        raise MalformedError("not a template of an RSA or ECC key")
+    # Key size and exponent, or curve and derivation: none is known that has parameters.
+    reader.take(6 if kind == ALG.RSA else 4)
+    return Template(data[: reader.position], data[reader.position :])
+
+
 def spec_of(public: Public) -> SecretSpec | PairSpec:
     """The spec that a loaded key serves. Raises MalformedError for a key that none describes, such as a storage key."""
     sign, decrypt = _A.SIGN in public.attributes, _A.DECRYPT in public.attributes
@@ -231,7 +299,7 @@ def name_of(public: bytes) -> bytes:
 
 
 def storage_parent(handle: int, data: bytes) -> Parent:
-    """A storage key that was found in the TPM, checked: restricted, decrypting, never leaving, AES-128-CFB inside.
+    """A storage key that was found in the TPM, checked: restricted, decrypting, never leaving, AES-CFB inside.
 
     Raises CngError (STATUS_INVALID_DEVICE_STATE) for any other object.
     """
@@ -246,12 +314,13 @@ def storage_parent(handle: int, data: bytes) -> Parent:
         or not isinstance(public.material, (RsaPublicKey, EcPublicKey))
         or public.attributes & needed != needed
         or _A.SIGN in public.attributes
-        or public.symmetric != (ALG.AES, 128, ALG.CFB)
+        or public.symmetric is None
+        or public.symmetric not in _STORAGE_CIPHERS
     ):
         raise CngError(
             NTSTATUS.STATUS_INVALID_DEVICE_STATE,
             f"the object at {handle:#x} is no storage root key (fixed to the TPM, restricted, decrypting, "
-            f"AES-128-CFB); remove it with tpm2_evictcontrol -c {handle:#x} if nothing needs it",
+            f"AES-CFB); remove it with tpm2_evictcontrol -c {handle:#x} if nothing needs it",
         )
     counted = _A.NODA not in public.attributes
-    return Parent(handle, name, public.material, HASH_NAMES[public.name_hash], counted)
+    return Parent(handle, name, public.material, HASH_NAMES[public.name_hash], counted, public.symmetric[1])

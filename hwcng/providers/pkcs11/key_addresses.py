@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from hwcng.contract.key_names import check_key_name, is_key_name
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.uri import Pkcs11Uri, parse_uri
+from hwcng.providers.pkcs11.uri import Pkcs11Uri, parse
 
 __all__ = ["KeyAddress", "is_address"]
 
-_PREFIX = "pkcs11:"
+_PREFIX = f"{Pkcs11Uri.scheme}:"
 _OPENED = ("private", "secret-key")
 
 
@@ -23,10 +23,10 @@ def _parsed(name: str) -> Pkcs11Uri | None:
     if not name.startswith(_PREFIX):
         return None
     try:
-        uri = parse_uri(name)
+        uri = parse(name.removeprefix(_PREFIX))
     except CngError:
         return None
-    if not isinstance(uri, Pkcs11Uri) or uri == Pkcs11Uri():
+    if uri == Pkcs11Uri():
         return None
     return uri if uri == Pkcs11Uri(object=uri.object, id=uri.id, type=uri.type) else None
 

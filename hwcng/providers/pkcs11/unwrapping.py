@@ -1,0 +1,256 @@
+"""Keys that come wrapped from elsewhere, and are unwrapped inside the token: no byte of them is ever on the host.
+
+Standards: RFC 3394 and RFC 5649 (AES key wrap), RFC 5958 (PKCS #8, the form of a wrapped private key), PKCS#11 3.2,
+sections 6.13 (CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_KWP) and 6.1.22 (CKM_RSA_AES_KEY_WRAP).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+from pkcs11 import Attribute, Mechanism
+
+from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
+from hwcng.contract.specs import AesKeyWrapSpec, PairSpec, RsaAesKeyWrapSpec, SecretSpec, WrapSpec, describe
+from hwcng.contract.usage import SecretFamily, Support, Usage
+from hwcng.errors import CngError, invalid_parameter, not_supported
+from hwcng.providers.pkcs11 import mechanisms, objects, templates
+from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.connection import Connection
+from hwcng.providers.pkcs11.cryptoki.constants import CKM
+from hwcng.providers.pkcs11.families import PAIR_KINDS, kind_of
+from hwcng.providers.pkcs11.families.ciphers import CIPHER_MECHANISMS
+from hwcng.providers.pkcs11.families.rsa import oaep_is_native, rsa_aes_key_wrap
+from hwcng.providers.pkcs11.families.values import Values
+from hwcng.providers.pkcs11.keys import rsa_wrapping
+from hwcng.providers.pkcs11.keys.opaque_blob import WRAPPED_KEY_REFUSED
+from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
+from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
+from hwcng.providers.pkcs11.mechanisms import MechanismCall
+from hwcng.providers.pkcs11.objects import SessionObject, Verdicts
+from hwcng.providers.pkcs11.store.attributes import AttributeReader
+from hwcng.providers.pkcs11.store.specs import READ, spec_of
+from hwcng.providers.pkcs11.templates import Template
+
+__all__ = ["Unwrapping", "unwrapping"]
+
+_Into: TypeAlias = Callable[[Template, str, Verdicts], SessionObject]
+
+BLOCK = 8
+SMALLEST = {False: 3 * BLOCK, True: 2 * BLOCK}
+"""Bytes of what AES key wrap makes of the shortest key, by whether it is padded."""
+AES_BITS = (128, 192, 256)
+NATIVE_AES_BITS = 256
+"""What CKM_RSA_AES_KEY_WRAP is told of the AES key between the two, whose length the blob does not show."""
+_BETWEEN = SecretSpec(SecretFamily.AES, 0, Usage.ENCRYPT | Usage.UNWRAP)
+
+
+class Unwrapping:
+    """A wrapped key and what unwraps it, as often as it is needed. padded: whether its length is not the blob's."""
+
+    def __init__(self, connection: Connection, offered: MechanismSet, into: _Into, padded: bool) -> None:
+        self._connection = connection
+        self._offered = offered
+        self._into = into
+        self._padded = padded
+
+    def into(
+        self, spec: SecretSpec | PairSpec, place: Callable[[Template], Template], verdicts: Verdicts, asked: str
+    ) -> SessionObject:
+        """An object of `spec`. place: says whose it is; verdicts: what refusals mean beside the usual.
+
+        Raises STATUS_INVALID_PARAMETER for a blob that is damaged or of another kind of key.
+        """
+        template = place(templates.unwrapped(spec, self._offered.quirks))
+        return self._into(template, asked, {**WRAPPED_KEY_REFUSED, **verdicts})
+
+    def _here(self, spec: SecretSpec | PairSpec) -> SessionObject:
+        return self.into(spec, lambda template: template, {}, f"unwrapping a key as {describe(spec)}")
+
+    def secret(self, spec: SecretSpec) -> SessionObject:
+        """The secret key, of this process. Raises STATUS_INVALID_PARAMETER for one of another length than `spec` says.
+
+        SoftHSM 2.6.1 takes any length for any type, and tells 0 of it: a key that encrypts has the right one.
+        """
+        held = self._here(spec)
+        try:
+            fits = not self._padded or self._has_its_length(held, spec)
+        except BaseException:
+            held.release()
+            raise
+        if not fits:
+            held.release()
+            raise invalid_parameter(f"the wrapped key is not one of {describe(spec)}")
+        return held
+
+    def _has_its_length(self, key: SessionObject, spec: SecretSpec) -> bool:
+        said = objects.read_attributes(self._connection, key.handle, [Attribute.VALUE_LEN], 8)[Attribute.VALUE_LEN]
+        if said is not None and (octets := int.from_bytes(said, sys.byteorder)):
+            return 8 * octets == spec.bits
+        any_length = spec.family not in CIPHER_MECHANISMS
+        if any_length or (said is None and self._offered.quirks.types_have_their_length):
+            return True
+        return rsa_wrapping.encrypts_a_block(self._connection, key, spec.family)
+
+    def pair(self, spec: PairSpec) -> tuple[PairSpec, PublicKeyMaterial]:
+        """What the private key is, with the usage and protection of `spec`, and its public half."""
+        telling = PAIR_KINDS[spec.kind].telling
+        held = self._here(replace(spec, usage=telling, exportable=False) if telling else spec)
+        try:
+            values: Values = AttributeReader(READ).read(self._connection, held.handle) or {}
+            found = spec_of(values, None)
+            if not isinstance(found, PairSpec) or found.kind != spec.kind or spec.curve not in ("", found.curve):
+                raise invalid_parameter(f"the wrapped key is {describe(found)}, not {describe(spec)}")
+            found = replace(found, usage=spec.usage, exportable=spec.exportable)
+            return found, self._public(held, values, found)
+        finally:
+            held.release()
+
+    def _public(self, held: SessionObject, values: Values, spec: PairSpec) -> PublicKeyMaterial:
+        kind = kind_of(spec)
+        of_private: PublicKeyMaterial | None = kind.of_private(values)
+        if of_private is not None:
+            return of_private
+        known: PublicKeyMaterial | None = kind.untold(values, spec)
+        if known is None:
+            raise not_supported("the token tells neither the modulus nor the public key of what it unwrapped")
+        if not kind.telling:
+            return known
+        key = Pkcs11PrivateKey(held, self._offered, replace(spec, usage=kind.telling), known, None, False)
+        told: PublicKeyMaterial | None = kind.told_by_use(key)
+        return known if told is None else told
+
+
+@contextmanager
+def unwrapping(
+    connection: Connection,
+    offered: MechanismSet,
+    wrapping_key: SecretKey | PrivateKey,
+    wrapped: bytes,
+    wrap: WrapSpec,
+) -> Iterator[Unwrapping]:
+    """What unwraps `wrapped`, for as long as the block lasts.
+
+    Raises STATUS_INVALID_PARAMETER for a key of another provider or that does not go with `wrap`, and for a blob that
+    is none; STATUS_NOT_SUPPORTED for a key without the right to unwrap, and for what the token does not do.
+    """
+    with ExitStack() as used:
+        if isinstance(wrap, AesKeyWrapSpec):
+            into, padded = _by_aes(connection, offered, wrapping_key, wrapped, wrap), wrap.padded
+        else:
+            into, padded = _by_rsa(connection, offered, wrapping_key, wrapped, wrap, used), True
+        yield Unwrapping(connection, offered, into, padded)
+
+
+def _require_own(connection: Connection, key: Pkcs11SecretKey | Pkcs11PrivateKey) -> None:
+    key.connection.require_alive()
+    if key.connection is not connection:
+        raise invalid_parameter("the key that unwraps is of another provider")
+    if not key.spec.usage & Usage.UNWRAP:
+        raise not_supported(
+            "the key that unwraps was made without the right to unwrap; a pair gets it by the property Key Usage with "
+            "NCRYPT_ALLOW_KEY_IMPORT_FLAG, set before it is finalized"
+        )
+
+
+def _refused(connection: Connection, offered: MechanismSet, algorithm: str, operation: str) -> CngError:
+    reason = offered.reasons.get((algorithm, operation), "")
+    return not_supported(f"token {connection.token_name!r} does not do {algorithm} {operation}: {reason}")
+
+
+def _aes_call(connection: Connection, offered: MechanismSet, padded: bool) -> MechanismCall:
+    if not padded:
+        if not offered.has(Mechanism.AES_KEY_WRAP):
+            raise _refused(connection, offered, "AES", "WRAP")
+        return mechanisms.call(int(Mechanism.AES_KEY_WRAP))
+    mechanism = offered.padded_key_wrap()
+    if mechanism is None:
+        raise _refused(connection, offered, "AES", "KWP")
+    return mechanisms.call(int(mechanism))
+
+
+def _require_blocks(wrapped: bytes, padded: bool) -> None:
+    smallest = SMALLEST[padded]
+    if len(wrapped) < smallest or len(wrapped) % BLOCK:
+        raise invalid_parameter(
+            f"a wrapped key has whole {BLOCK}-byte blocks, {smallest} bytes at least; {len(wrapped)} bytes given"
+        )
+
+
+def _by_aes(
+    connection: Connection,
+    offered: MechanismSet,
+    key: SecretKey | PrivateKey,
+    wrapped: bytes,
+    wrap: AesKeyWrapSpec,
+) -> _Into:
+    call = _aes_call(connection, offered, wrap.padded)
+    if not isinstance(key, Pkcs11SecretKey) or key.spec.family is not SecretFamily.AES:
+        raise invalid_parameter("the key that unwraps must be an AES key of this token")
+    _require_own(connection, key)
+    _require_blocks(wrapped, wrap.padded)
+    return partial(_unwrap, connection, call, key.held.handle, wrapped)
+
+
+def _unwrap(
+    connection: Connection,
+    call: MechanismCall,
+    key: int,
+    wrapped: bytes,
+    template: Template,
+    asked: str,
+    verdicts: Verdicts,
+) -> SessionObject:
+    return objects.unwrap(connection, call, key, wrapped, template, asked, verdicts)
+
+
+def _by_rsa(
+    connection: Connection,
+    offered: MechanismSet,
+    key: SecretKey | PrivateKey,
+    wrapped: bytes,
+    wrap: RsaAesKeyWrapSpec,
+    used: ExitStack,
+) -> _Into:
+    """used: what ends with the block."""
+    if offered.offers("RSA", "AES_KEY_WRAP") is Support.REFUSED:
+        raise _refused(connection, offered, "RSA", "AES_KEY_WRAP")
+    if not isinstance(key, Pkcs11PrivateKey) or not isinstance(key.public, RsaPublicKey):
+        raise invalid_parameter("the key that unwraps must be an RSA pair of this token")
+    _require_own(connection, key)
+    size = (key.public.modulus.bit_length() + 7) // 8
+    encrypted, rest = wrapped[:size], wrapped[size:]
+    _require_blocks(rest, padded=True)
+    private, handle = key, key.held.handle
+
+    def composed() -> _Into:
+        between = private.unwrap_secret(_BETWEEN, encrypted, wrap.oaep, AES_BITS)
+        used.callback(between.destroy)
+        return partial(_unwrap, connection, _aes_call(connection, offered, True), between.held.handle, rest)
+
+    composable = offered.padded_key_wrap() is not None and oaep_is_native(offered, wrap.oaep)
+    if not offered.has(CKM.RSA_AES_KEY_WRAP):
+        if not composable:
+            raise not_supported(
+                f"token {connection.token_name!r} does not undo OAEP with {wrap.oaep.hash_name}"
+                f"{' and a label' if wrap.oaep.label else ''} into a key; SHA1 and no label is what every token has"
+            )
+        return composed()
+    native = partial(_unwrap, connection, rsa_aes_key_wrap(wrap.oaep, NATIVE_AES_BITS), handle, encrypted + rest)
+
+    def either(template: Template, asked: str, verdicts: Verdicts) -> SessionObject:
+        """The two steps take an AES key of any length."""
+        try:
+            return native(template, asked, verdicts)
+        except CngError as error:
+            if not composable or error.token_code is None or not connection.alive:
+                raise
+        return composed()(template, asked, verdicts)
+
+    return either
