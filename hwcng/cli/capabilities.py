@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.registry import open_provider, resolve_implementation
-from hwcng.providers.uri import scheme_of
+import click
+
+from hwcng.cli.outcome import json_option, print_json, print_table
+from hwcng.cli.targets import of_provider, pin_options
 
 if TYPE_CHECKING:
     from hwcng.contract.capabilities import Capabilities
-    from hwcng.providers.uri import Pin
+    from hwcng.contract.pins import Pin
 
-__all__ = ["add_to", "as_data"]
-
-
-def add_to(commands: Any, asking: argparse.ArgumentParser) -> None:
-    """Adds the command to argparse's subparsers. asking: the arguments that every command has."""
-    parser = commands.add_parser("capabilities", parents=[asking], help="what a token really does")
-    parser.add_argument("--json", action="store_true", help="JSON on standard output instead of a table")
-    parser.set_defaults(run=run)
+__all__ = ["as_data", "capabilities"]
 
 
 def as_data(capabilities: Capabilities) -> dict[str, Any]:
@@ -44,34 +35,30 @@ def as_data(capabilities: Capabilities) -> dict[str, Any]:
     }
 
 
-def run(options: argparse.Namespace, pin: Pin | None) -> None:
-    if scheme_of(options.uri) in ("pkcs11", "tpm2"):
-        with open_provider(options.uri, pin=pin) as provider:
-            capabilities = provider.capabilities()
-    else:
-        capabilities = resolve_implementation(options.uri).capabilities()
-    data = as_data(capabilities)
-    if options.json:
-        json.dump(data, sys.stdout, indent=1)
-        print()
-    else:
-        _show(data)
-
-
-def _show(data: dict[str, Any]) -> None:
-    try:
-        from rich.console import Console
-        from rich.table import Table
-    except ModuleNotFoundError:
-        raise CngError(
-            NTSTATUS.STATUS_NOT_FOUND,
-            "tables need the package rich, which is not installed: pip install 'hwcng[cli]', or use --json",
-        ) from None
+@click.command()
+@click.argument("uri")
+@click.option("--algorithm", multiple=True, help="Only this algorithm. Repeat it for more.")
+@json_option
+@pin_options
+def capabilities(uri: str, algorithm: tuple[str, ...], as_json: bool, pin: Pin | None) -> None:
+    """What a token really does: each operation is tried now, with keys that end with the command."""
+    data = as_data(of_provider(uri, pin).provider().capabilities())
+    if algorithm:
+        data["operations"] = [row for row in data["operations"] if row["algorithm"] in algorithm]
+    if as_json:
+        print_json(data)
+        return
     token = data["token"]
-    table = Table(title=f"{token['label']}: {token['manufacturer']} {token['model']}", title_justify="left")
-    for heading in ("algorithm", "operation", "support", "why"):
-        table.add_column(heading)
-    for row in data["operations"]:
-        weak = " (weak)" if row["algorithm"] in data["weak"] else ""
-        table.add_row(row["algorithm"] + weak, row["operation"], row["support"], row["reason"])
-    Console().print(table)
+    print_table(
+        ("algorithm", "operation", "support", "why"),
+        [
+            (
+                row["algorithm"] + (" (weak)" if row["algorithm"] in data["weak"] else ""),
+                row["operation"],
+                row["support"],
+                row["reason"],
+            )
+            for row in data["operations"]
+        ],
+        f"{token['label']}: {token['manufacturer']} {token['model']}",
+    )

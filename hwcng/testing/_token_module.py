@@ -1,11 +1,13 @@
-"""PKCS#11 v2.40, sections 3 and 5: the few C_ calls that make a token, by ctypes. For child processes of this package.
+"""PKCS#11 v2.40, sections 3 and 5: the few C_ calls that make a token, by ctypes.
 
-A module can be initialised once in a process, with one configuration, so the caller's own process must not do it.
+A module can be initialised once in a process, with one configuration: `initialize` is for child processes of this
+package, and `in_use` for a module that others have initialised.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from typing import Any
 
 from hwcng.providers.pkcs11.cryptoki.function_lists import LIST_2_40
@@ -24,6 +26,11 @@ CKF_SERIAL_SESSION = 0x4
 CKF_USER_PIN_INITIALIZED = 0x8
 CKF_TOKEN_INITIALIZED = 0x400
 CKU_SO = 0
+CKR_OK = 0
+
+
+_INFO_BYTES = 256
+"""More than CK_INFO has (section 3.1)."""
 
 
 class TokenInfo(ctypes.Structure):
@@ -79,8 +86,23 @@ class TokenModule:
             raise TokenInitError(f"{path} cannot be loaded: {error}") from None
         self._functions = functions.contents
 
+    @classmethod
+    def in_use(cls, path: str) -> TokenModule | None:
+        """The module as this process has it loaded and initialised, None where it has not. Loads nothing."""
+        try:
+            ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+        except OSError:
+            return None
+        module = cls(path)
+        info = ctypes.create_string_buffer(_INFO_BYTES)
+        return module if module._returned("C_GetInfo", info) == CKR_OK else None
+
+    def _returned(self, name: str, *args: Any) -> int:
+        rv: int = ctypes.CFUNCTYPE(ctypes.c_ulong)(getattr(self._functions, name))(*args)
+        return rv
+
     def call(self, name: str, *args: Any) -> None:
-        rv = ctypes.CFUNCTYPE(ctypes.c_ulong)(getattr(self._functions, name))(*args)
+        rv = self._returned(name, *args)
         if rv:
             raise TokenInitError(f"{name} failed with CKR {rv:#x}")
 

@@ -38,6 +38,8 @@ _SECOND_ARGUMENT_IS_MECHANISM = frozenset(
     }
 )
 
+_OF_THE_POOL = frozenset({"C_CloseSession", "C_OpenSession"})
+
 
 class Instrumentable(Protocol):
     """The raw calls of a PKCS#11 module, round which a test can put something of its own."""
@@ -56,13 +58,19 @@ class InstrumentedProvider(Protocol):
 class CallCounter(RecordsNames):
     """A context manager that records every C_ call of a provider's module, of all threads, in the order of their start.
 
-    names: the functions; mechanisms: the CKM values that were handed over. Both stay readable after the context's end.
+    names: the functions; asked: those beside the opening and closing of sessions; mechanisms: the CKM values that were
+    handed over. All stay readable after the context's end.
     """
 
     def __init__(self, provider: InstrumentedProvider) -> None:
         super().__init__()
         self._provider = provider
         self._mechanisms: list[int] = []
+
+    @property
+    def asked(self) -> list[str]:
+        """A session is opened where none is free, which depends on what was done before and by whom."""
+        return [name for name in self.names if name not in _OF_THE_POOL]
 
     @property
     def mechanisms(self) -> list[int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from hwcng.providers.tpm2.line.transport import Exchange
 from hwcng.providers.tpm2.wire.constants import command_name
+from hwcng.providers.tpm2.wire.marshal import Exchange
 from hwcng.testing.instrumenting import RecordsNames
 
 __all__ = ["CommandCounter", "InstrumentedTpm"]

@@ -3,7 +3,8 @@
 The module shows two tokens. The first, of crypto services, asks for no PIN and keeps nothing; the second is the
 database, where keys stay. A process initialises the module once, so it has one database, and its first URI names it.
 
-`python -m hwcng.testing.nss` prints the path of a current NSS, with ML-DSA and ML-KEM, and fetches it where need be.
+`python -m hwcng.testing.nss` prints the path of a current NSS, with ML-DSA and ML-KEM, and fetches it where need be;
+with --database or a command it makes a database, and prints its settings or runs the command with them.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ import argparse
 import glob
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwcng.providers.uri import Pkcs11Uri
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
 from hwcng.testing._debian_package import cache_directory
 from hwcng.testing._nss_from_debian import CURRENT_NSS_VARIABLE, fetch
 from hwcng.testing._nss_module import NssError, look_at
+from hwcng.testing._packages import how_to_install
+from hwcng.testing._pins import read_pin, write_new_pin
 from hwcng.testing._provisioning import ask_child, only_one
+from hwcng.testing._running import add_output, run_command, show, split_command
 
-__all__ = ["NssDatabase", "NssError", "current_nss", "find_module", "look_at", "provision", "services_uri"]
+__all__ = ["NssDatabase", "NssError", "current_nss", "find_module", "look_at", "main", "provision", "services_uri"]
 
 _USUAL_PLACES = (
     "/usr/lib/*/libsoftokn3.so",
@@ -58,9 +63,15 @@ class NssDatabase:
         """The token of crypto services beside it, which asks for no PIN."""
         return self._uri(slot_id=_SERVICES_SLOT)
 
-    def _uri(self, token: str | None = None, slot_id: int | None = None) -> str:
+    def uri_with(self, pin_source: str | None) -> str:
+        """The database's token with where its PIN is, such as "file:/path"."""
+        return self._uri(token=self.label, pin_source=pin_source)
+
+    def _uri(self, token: str | None = None, slot_id: int | None = None, pin_source: str | None = None) -> str:
         reserved = {"x-initialize-reserved": _reserved(self.directory, self.label)}
-        return Pkcs11Uri(token=token, slot_id=slot_id, module_path=str(self.module), vendor_query=reserved).to_uri()
+        return Pkcs11Uri(
+            token=token, slot_id=slot_id, module_path=str(self.module), pin_source=pin_source, vendor_query=reserved
+        ).to_uri()
 
 
 def services_uri(module: Path) -> str:
@@ -77,10 +88,7 @@ def find_module() -> Path:
     for place in _USUAL_PLACES:
         for found in sorted(glob.glob(place)):
             return Path(found)
-    raise NssError(
-        "NSS softokn (libsoftokn3.so) is not installed. Debian, Ubuntu: apt-get install libnss3; "
-        "Fedora: dnf install nss-softokn; Homebrew: brew install nss; elsewhere: set NSS_SOFTOKN to its path"
-    )
+    raise NssError(how_to_install("NSS softokn (libsoftokn3.so)", "set NSS_SOFTOKN to its path"))
 
 
 def current_nss(directory: str | os.PathLike[str] | None = None, *, seconds: float = 180) -> Path:
@@ -137,17 +145,49 @@ def _reserved(directory: Path, label: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status, 1 after one line of error on standard error."""
+    own, command = split_command(arguments)
     parser = argparse.ArgumentParser(
-        prog="python -m hwcng.testing.nss", description="Prints the path of a current NSS."
+        prog="python -m hwcng.testing.nss",
+        description="Prints the path of a current NSS; with --database or a command, makes a database.",
+        allow_abbrev=False,
     )
-    parser.add_argument("--directory", help="where to keep it; hwcng/nss in the user's cache folder if not given")
+    parser.add_argument(
+        "--directory", help="where a current NSS is kept; hwcng/nss in the user's cache folder if not given"
+    )
     parser.add_argument("--seconds", type=float, default=180, help="how long fetching may take (%(default)s)")
-    asked = parser.parse_args(arguments)
+    parser.add_argument(
+        "--database", type=Path, help="the folder of a database of the system's NSS; made where missing"
+    )
+    parser.add_argument("--pin-source", help="the database's PIN, file:PATH or env:NAME; one is made if not given")
+    parser.add_argument("--current", action="store_true", help="make the database with a current NSS")
+    add_output(parser)
+    asked = parser.parse_args(own)
     try:
+        if asked.database is not None:
+            return _serve(asked, asked.database, command)
+        if command:
+            with tempfile.TemporaryDirectory(prefix="nss-") as name:
+                return _serve(asked, Path(name), command)
         print(current_nss(asked.directory, seconds=asked.seconds))
-    except NssError as error:
+    except (OSError, ValueError, NssError) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _serve(asked: argparse.Namespace, directory: Path, command: Sequence[str]) -> int:
+    module = current_nss(asked.directory, seconds=asked.seconds) if asked.current else None
+    pin_file = directory.resolve() / "pin"
+    if asked.pin_source is None:
+        write_new_pin(pin_file)
+    source = asked.pin_source or f"file:{pin_file}"
+    database = provision(directory, read_pin(source), module=module)
+    kind, _, name = source.partition(":")
+    settings = {"HWCNG_PROVIDER": database.uri_with(f"file:{Path(name).resolve()}" if kind == "file" else None)}
+    if command:
+        return run_command(command, settings)
+    show(settings, export=asked.export)
     return 0
 
 

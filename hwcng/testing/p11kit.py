@@ -16,7 +16,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwcng.providers.uri import Pkcs11Uri
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
+from hwcng.testing._packages import how_to_install
 from hwcng.testing._server import Server
 
 __all__ = ["P11KitError", "P11KitServer", "find_client"]
@@ -28,7 +29,6 @@ _CLIENT_PLACES = (
     "/usr/lib/pkcs11/p11-kit-client.so",
     "/usr/local/lib/pkcs11/p11-kit-client.so",
 )
-_PACKAGES = "Debian, Ubuntu: apt-get install p11-kit p11-kit-modules; Fedora: dnf install p11-kit-server"
 
 
 class P11KitError(RuntimeError):
@@ -44,7 +44,7 @@ def find_client() -> Path:
     for place in _CLIENT_PLACES:
         for found in sorted(glob.glob(place)):
             return Path(found)
-    raise P11KitError(f"p11-kit-client.so is not installed. {_PACKAGES}")
+    raise P11KitError(how_to_install("p11-kit-client.so"))
 
 
 class P11KitServer(Server):
@@ -87,7 +87,7 @@ class P11KitServer(Server):
     def start(self) -> P11KitServer:
         """Starts the server and waits until it answers. Raises P11KitError."""
         if shutil.which("p11-kit") is None:
-            raise P11KitError(f"p11-kit is not installed. {_PACKAGES}")
+            raise P11KitError(how_to_install("p11-kit"))
         find_client()
         self._socket.unlink(missing_ok=True)
         with open(self.directory / "log", "wb") as log:

@@ -1,15 +1,25 @@
-"""SoftHSM 2 tokens in any directory, provisioned through PKCS#11 by a child process; URIs by RFC 7512."""
+"""SoftHSM 2 tokens in any directory, provisioned through PKCS#11 by a child process; URIs by RFC 7512.
+
+`python -m hwcng.testing.softhsm` makes one and prints its settings, or runs a command that has them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import glob
 import os
-from collections.abc import Sequence
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from hwcng.testing._packages import how_to_install
+from hwcng.testing._pins import read_pin, write_new_pin
 from hwcng.testing._provisioning import ask_child, only_one
+from hwcng.testing._running import add_output, run_command, show, split_command
 
 __all__ = [
     "SoftHsm",
@@ -18,7 +28,10 @@ __all__ = [
     "TokenRequest",
     "check_directory",
     "find_module",
+    "main",
     "provision",
+    "provisioned_here",
+    "token_in",
     "token_uri",
 ]
 
@@ -97,10 +110,7 @@ def find_module() -> Path:
     for place in _USUAL_PLACES:
         for found in sorted(glob.glob(place)):
             return Path(found)
-    raise SoftHsmError(
-        "SoftHSM 2 (libsofthsm2.so) is not installed. Debian, Ubuntu: apt-get install softhsm2; "
-        "Fedora: dnf install softhsm; Homebrew: brew install softhsm; elsewhere: set SOFTHSM2_MODULE to its path"
-    )
+    raise SoftHsmError(how_to_install("SoftHSM 2 (libsofthsm2.so)", "set SOFTHSM2_MODULE to its path"))
 
 
 def provision(directory: str | os.PathLike[str], tokens: Sequence[TokenRequest], so_pin: str) -> SoftHsm:
@@ -116,7 +126,16 @@ def provision(directory: str | os.PathLike[str], tokens: Sequence[TokenRequest],
         (home / TOKEN_DIR_NAME).mkdir(mode=0o700, exist_ok=True)
         conf = _write_conf(home)
         made = _run_child(conf, module, tokens, so_pin)
-    return SoftHsm(conf, module, made)
+    softhsm = _provisioned[str(conf)] = SoftHsm(conf, module, made)
+    return softhsm
+
+
+_provisioned: dict[str, SoftHsm] = {}
+
+
+def provisioned_here(conf: str | None) -> SoftHsm | None:
+    """What `provision` last made in this process with this softhsm2.conf."""
+    return _provisioned.get(conf) if conf is not None else None
 
 
 def _check(tokens: Sequence[TokenRequest], so_pin: str) -> None:
@@ -159,3 +178,114 @@ def _run_child(conf: Path, module: Path, tokens: Sequence[TokenRequest], so_pin:
     if "error" in answer:
         raise SoftHsmError(f"SoftHSM made no token in {conf.parent}: {answer['error']}")
     return tuple(Token(made["label"], made["serial"], made["created"]) for made in answer["tokens"])
+
+
+@dataclass(slots=True)
+class _Sources:
+    """Where a new token's PINs come from. written: the files that were made for it."""
+
+    pin: str
+    so_pin: str
+    written: list[Path]
+
+    @property
+    def pin_source(self) -> str | None:
+        """For a URI. None where the PIN is in this environment, which the URI's reader may not have."""
+        kind, _, name = self.pin.partition(":")
+        return f"file:{Path(name).resolve()}" if kind == "file" and Path(name).exists() else None
+
+    def take_back(self) -> None:
+        for path in self.written:
+            path.unlink()
+
+
+def _sources(home: Path, label: str, pin: str | None, so_pin: str | None) -> _Sources:
+    # A "%" in a path would meet the URI's own percent-encoding.
+    stem = quote(label, safe=" ").replace("%", "=")
+    written: list[Path] = []
+    named = []
+    for given, suffix in ((pin, "pin"), (so_pin, "so-pin")):
+        path = home / f"{stem}.{suffix}"
+        if given is None and write_new_pin(path):
+            written.append(path)
+        named.append(f"file:{path}" if given is None else given)
+    return _Sources(named[0], named[1], written)
+
+
+def token_in(
+    directory: str | os.PathLike[str],
+    label: str,
+    *,
+    pin_source: str | None = None,
+    so_pin_source: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> tuple[SoftHsm, str]:
+    """The directory's tokens, and the URI of the one with this label, made where it is missing.
+
+    pin_source, so_pin_source: "file:PATH" or "env:NAME"; None: a PIN is made and written into the directory, mode 0600.
+    say: is told what was written or kept. Raises OSError, ValueError, SoftHsmError.
+    """
+    home = check_directory(directory)
+    sources = _sources(home, label, pin_source, so_pin_source)
+    try:
+        softhsm = provision(home, [TokenRequest(label, read_pin(sources.pin))], read_pin(sources.so_pin))
+    except BaseException:
+        sources.take_back()
+        raise
+    if softhsm.tokens[0].created:
+        for path in sources.written:
+            say(f"wrote a PIN to {path}")
+    else:
+        say(f"token {label!r} is already there and was kept, its PINs with it")
+        sources.take_back()
+    return softhsm, token_uri(label, softhsm.module, sources.pin_source)
+
+
+def _say(text: str) -> None:
+    print(f"provision: {text}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status, 1 after one line of error on standard error."""
+    own, command = split_command(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m hwcng.testing.softhsm",
+        description="Makes a SoftHSM token in any directory: prints its SOFTHSM2_CONF=... line and its pkcs11: URI.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("directory", type=Path, nargs="?", help="holds softhsm2.conf and the token; made where missing")
+    parser.add_argument("--label", default="hwcng", help="the token's label, at most 32 bytes (%(default)s)")
+    source = "file:PATH or env:NAME; where missing, one is made and written, mode 0600, into the directory"
+    parser.add_argument("--pin-source", help=f"the user PIN: {source}")
+    parser.add_argument("--so-pin-source", help=f"the security officer's PIN: {source}")
+    add_output(parser)
+    options = parser.parse_args(own)
+    if options.directory is None and not command:
+        parser.error("a token without a DIRECTORY is thrown away at the end of a command: -- COMMAND")
+    try:
+        if options.directory is None:
+            with tempfile.TemporaryDirectory(prefix="softhsm-") as name:
+                return _serve(options, Path(name), command)
+        return _serve(options, options.directory, command)
+    except (OSError, ValueError, SoftHsmError) as error:
+        _say(str(error))
+        return 1
+
+
+def _serve(options: argparse.Namespace, directory: Path, command: Sequence[str]) -> int:
+    softhsm, uri = token_in(
+        directory, options.label, pin_source=options.pin_source, so_pin_source=options.so_pin_source, say=_say
+    )
+    settings = {**softhsm.environ(), "HWCNG_PROVIDER": uri}
+    if command:
+        return run_command(command, settings)
+    if options.export:
+        show(settings, export=True)
+    else:
+        print(f"SOFTHSM2_CONF={shlex.quote(str(softhsm.conf))}")
+        print(uri)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

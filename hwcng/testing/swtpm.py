@@ -1,19 +1,32 @@
-"""A throw-away software TPM (swtpm, TPM 2.0): its state in a temporary directory, its socket beside it."""
+"""A throw-away software TPM (swtpm, TPM 2.0): its state in a temporary directory, its socket beside it.
+
+`python -m hwcng.testing.swtpm` runs one and prints its settings, or runs a command that has them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hwcng.providers.uri import Tpm2Uri
+from hwcng.providers.registry import open_provider
+from hwcng.providers.tpm2.uri import Tpm2Uri
+from hwcng.testing._packages import how_to_install
+from hwcng.testing._running import add_output, run_command, show, split_command
 from hwcng.testing._server import Server
 
-__all__ = ["Swtpm", "SwtpmError"]
+if TYPE_CHECKING:
+    from hwcng.contract.provider import Provider
+
+__all__ = ["Swtpm", "SwtpmError", "find_program", "main"]
 
 _READY_SECONDS = 15.0
 _ATTEMPTS = 8
@@ -22,6 +35,14 @@ _FLAGS = "not-need-init,startup-clear"
 
 class SwtpmError(RuntimeError):
     """swtpm is not there or did not start; the message says what it said."""
+
+
+def find_program() -> Path:
+    """swtpm on PATH. Raises SwtpmError, which says how to install it."""
+    found = shutil.which("swtpm")
+    if found is None:
+        raise SwtpmError(how_to_install("swtpm"))
+    return Path(found)
 
 
 class Swtpm(Server):
@@ -50,6 +71,14 @@ class Swtpm(Server):
     def uri(self) -> str:
         return Tpm2Uri(self.tcti, store=str(self.directory / "store")).to_uri()
 
+    def open(self) -> Provider:
+        """A provider on the TPM, to be closed by the caller: a context manager."""
+        return open_provider(self.uri)
+
+    def environ(self) -> dict[str, str]:
+        """What programs need in their environment to find this TPM: hwcng, and tpm2-tools."""
+        return {"HWCNG_PROVIDER": self.uri, "TPM2TOOLS_TCTI": self.tcti}
+
     @property
     def _socket(self) -> Path:
         return self.directory / "tpm.sock"
@@ -66,8 +95,7 @@ class Swtpm(Server):
 
         Raises SwtpmError.
         """
-        if shutil.which("swtpm") is None:
-            raise SwtpmError("swtpm is not installed. Debian, Ubuntu: apt-get install swtpm; Fedora: dnf install swtpm")
+        find_program()
         for attempt in range(_ATTEMPTS):
             if self._tcp and (self._port == 0 or (attempt and not self._answered)):
                 self._port = _free_port()
@@ -150,3 +178,38 @@ def _free_port() -> int:
                 continue
             return port
     raise SwtpmError("no two free TCP ports in a row")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status, 1 after one line of error on standard error."""
+    own, command = split_command(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m hwcng.testing.swtpm",
+        description="Runs a software TPM until it is interrupted: prints its settings first.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("directory", type=Path, nargs="?", help="keeps the TPM's state; a temporary one if not given")
+    parser.add_argument("--tcp", action="store_true", help="on a free TCP port instead of a unix socket")
+    add_output(parser)
+    options = parser.parse_args(own)
+    # An end by SIGTERM takes the TPM along, as Ctrl-C does.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with Swtpm(options.directory, tcp=options.tcp) as tpm:
+            if command:
+                return run_command(command, tpm.environ())
+            show(tpm.environ(), export=options.export)
+            sys.stdout.flush()
+            os.waitid(os.P_PID, tpm.pid, os.WEXITED | os.WNOWAIT)
+            raise SwtpmError("swtpm has ended")
+    except KeyboardInterrupt:
+        return 0
+    except (OSError, SwtpmError) as error:
+        print(f"swtpm: {error}", file=sys.stderr)
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The group of commands: which there are, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from hwcng import __version__
+from hwcng.cli.outcome import Exit
+from hwcng.errors import CngError
+
+__all__ = ["application", "run"]
+
+_COMMANDS = {
+    "attest": "hwcng.cli.attesting:attest",
+    "capabilities": "hwcng.cli.capabilities:capabilities",
+    "completion": "hwcng.cli.completion:completion",
+    "config": "hwcng.cli.configuration:config",
+    "csr": "hwcng.cli.signing:csr",
+    "decrypt": "hwcng.cli.encryption:decrypt",
+    "doctor": "hwcng.cli.doctor:doctor",
+    "encrypt": "hwcng.cli.encryption:encrypt",
+    "keys": "hwcng.cli.keys:keys",
+    "move": "hwcng.cli.moving:move",
+    "openssl-conf": "hwcng.cli.openssl:openssl_conf",
+    "random": "hwcng.cli.tokens:random",
+    "sign": "hwcng.cli.signing:sign",
+    "test": "hwcng.cli.trying:test",
+    "token": "hwcng.cli.tokens:token",
+    "tokens": "hwcng.cli.tokens:tokens",
+    "verify": "hwcng.cli.signing:verify",
+}
+"""Name -> "module:command", loaded when it is asked for."""
+
+
+class _LazyGroup(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read has had enough. click would take it for a failure.
+            _drop_output()
+            return Exit.OK
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(
+    name="hwcng",
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="URI is a provider's (pkcs11:..., tpm2:...) or a configured name. Where it names a key itself, NAME is left "
+    "out. A PIN comes from the URI's pin-source, from --pin-file, --ask-pin or the variable HWCNG_PIN, never from the "
+    "command line.",
+)
+@click.version_option(__version__, "--version", "-V", prog_name="hwcng", message="%(prog)s %(version)s")
+def application() -> None:
+    """CNG's key interface over keys that live in PKCS#11 tokens and TPMs."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """What a command returns is its exit status; None is `Exit.OK`."""
+    try:
+        status = application.main(
+            args=None if arguments is None else list(arguments), prog_name="hwcng", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        return _refused("given up")
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except BrokenPipeError:
+        _drop_output()
+        return Exit.OK
+    except CngError as error:
+        return _refused(str(error))
+    except OSError as error:
+        _drop_output()
+        return _refused(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    return status if isinstance(status, int) else Exit.OK
+
+
+def _refused(reason: str) -> int:
+    click.echo(f"hwcng: {' '.join(reason.splitlines())}", err=True)
+    return Exit.REFUSED
+
+
+def _drop_output() -> None:
+    """What is buffered for an output that takes nothing would raise once more when the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,93 @@
+"""How the command ends and what it writes: exit statuses, JSON, tables, files that appear only when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Exit", "json_option", "new_file", "print_json", "print_table", "readable"]
+
+
+class Exit(enum.IntEnum):
+    """Exit statuses of every command."""
+
+    OK = 0
+    REFUSED = 1
+    """The token, the file or the configuration said no: one line on standard error says why."""
+    USAGE = 2
+    """The command line is wrong; nothing was done."""
+    NOT_INSTALLED = 3
+    """A package that the command itself needs is not installed."""
+    NOT_VALID = 4
+    """A signature is not that of the key, an encrypted file was changed, a test or a check found a fault."""
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+
+
+def print_json(data: object) -> None:
+    """Keys in the order that they were built in: the schema is docs/command.md's."""
+    json.dump(data, sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """Columns that fold where the terminal is narrow. Nothing is cut off."""
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    Console().print(table)
+
+
+def _plain(cell: str) -> Text:
+    """A cell as it is: a key's name may look like markup."""
+    return Text(readable(cell))
+
+
+def readable(text: str) -> str:
+    """Without control characters, which a key's name may have and a terminal would obey."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+@contextlib.contextmanager
+def new_file(path: Path | None, *, secret: bool = False) -> Iterator[IO[bytes]]:
+    """A file that takes `path`'s place when the block ends well, and is not there otherwise. None: standard output.
+
+    secret: whether its owner alone may read it. Raises OSError.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if path.exists() and not path.is_file():
+        # A terminal, a pipe or /dev/null is written as it is.
+        with open(path, "wb") as file:
+            yield file
+        return
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if secret else 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
