@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# As typing's, whose import would take longer than all of this one.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hwcng import aio as aio
     from hwcng import attestation as attestation
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hwcng import ncrypt as ncrypt
     from hwcng import pyca as pyca
     from hwcng import wincrypt as wincrypt
+    from hwcng.cng.blobs.wrapped import AES_KWP_KEY_BLOB
     from hwcng.cng.keys import AlgorithmHandle, HashObject, KeyPair, Secret, SymmetricKey
     from hwcng.contract.provider import KeyRecord, Provider
     from hwcng.contract.specs import PairSpec, SecretSpec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hwcng.providers.registry import open_provider, set_default_provider
 
 __all__ = [
+    "AES_KWP_KEY_BLOB",
     "AlgorithmHandle",
     "CngError",
     "HRESULT",
@@ -52,6 +54,7 @@ __version__ = "0.1.0"
 _HOMES = {
     name: home
     for home, names in {
+        "hwcng.cng.blobs.wrapped": ("AES_KWP_KEY_BLOB",),
         "hwcng.cng.keys": ("AlgorithmHandle", "HashObject", "KeyPair", "Secret", "SymmetricKey"),
         "hwcng.contract.provider": ("KeyRecord", "Provider"),
         "hwcng.contract.specs": ("PairSpec", "SecretSpec"),

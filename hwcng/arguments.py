@@ -18,6 +18,7 @@ __all__ = [
     "LARGEST_RANDOM",
     "LONGEST_STRING",
     "Octets",
+    "authorization",
     "dword",
     "flags",
     "holding",
@@ -68,6 +69,8 @@ def octets(value: object, name: str) -> bytes:
 
 def optional_octets(value: object, name: str) -> bytes:
     """As `octets`, b"" for None."""
+    if type(value) is bytes and len(value) <= LARGEST_DWORD:
+        return value
     return b"" if value is None else octets(value, name)
 
 
@@ -127,6 +130,14 @@ def text(value: object, name: str) -> str:
     if isinstance(value, _BUFFERS):
         value = octets(value, name).decode("utf-16-le", "replace")
     return string(value, name).split("\0")[0]
+
+
+def authorization(value: object, name: str) -> bytes:
+    """A PIN: text as UTF-8, without the NUL that ends a string of Windows, or octets as they are.
+
+    Raises STATUS_INVALID_PARAMETER, which shows nothing of it, for anything else and for half a surrogate pair.
+    """
+    return string(value, name).rstrip("\0").encode() if isinstance(value, str) else octets(value, name)
 
 
 def pairs(value: object, name: str = "pParameterList") -> list[tuple[int, object]]:

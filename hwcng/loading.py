@@ -17,7 +17,6 @@ _LATE = (
     "hwcng.named_keys",
     "hwcng.capi.translation",
     "hwcng.cng.certificates",
-    "hwcng.cng.making",
     "hwcng.cng.first_uses",
     "hwcng.ksp.importing",
     "hwcng.pyca.opening",

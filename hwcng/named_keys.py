@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hwcng.arguments import string
 from hwcng.cng import naming
 from hwcng.cng.keys import KeyPair, SymmetricKey
+from hwcng.cng.storable_key import StorableKey
+from hwcng.contract.pins import checked_pin
 from hwcng.errors import HRESULT, CngError, told
 from hwcng.hostcrypto.certificates import loaded
-from hwcng.providers.key_addresses import KeyAddress
+from hwcng.providers.backends import backend_of, parse_uri
 from hwcng.providers.locating import provider_of_key
-from hwcng.providers.uri import Pkcs11Uri, checked_pin, parse_uri, scheme_of
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-    from hwcng.providers.uri import Pin
+    from hwcng.contract.pins import Pin
 
 __all__ = ["open_certificate", "open_key", "unopened_key"]
-
-CERTIFICATE_TYPE = "cert"
-"""RFC 7512's type of a certificate."""
 
 _KINDS: Mapping[str, type[KeyPair | SymmetricKey]] = MappingProxyType(
     {kind.__name__: kind for kind in (KeyPair, SymmetricKey)}
@@ -45,10 +42,11 @@ def open_key(uri: str, *, pin: Pin | None = None) -> KeyPair | SymmetricKey:
     token has no such key, NTE_KEYSET_ENTRY_BAD where it has several, and what `open_provider` raises.
     """
     uri, pin = string(uri, "the URI of a key"), checked_pin(pin)
-    if scheme_of(uri) == "pkcs11":
-        provider, name = provider_of_key(uri, pin=pin)
+    parsed = parse_uri(uri)
+    if not backend_of(parsed).pin_is_the_keys(parsed):
+        provider, name = provider_of_key(parsed, pin=pin)
         return naming.open_named(provider, name)
-    provider, name = provider_of_key(uri)
+    provider, name = provider_of_key(parsed)
     return naming.open_named(provider, name, pin=pin() if callable(pin) else pin)
 
 
@@ -62,9 +60,8 @@ def open_certificate(uri: str, *, pin: Pin | None = None) -> Certificate:
     where there are several, and what `open_key` raises.
     """
     parsed = parse_uri(string(uri, "the URI of a certificate"))
-    if isinstance(parsed, Pkcs11Uri) and parsed.type == CERTIFICATE_TYPE:
-        parsed = replace(parsed, type=None)
-    provider, name = provider_of_key(parsed, pin=checked_pin(pin))
+    key = backend_of(parsed).key_of_certificate(parsed)
+    provider, name = provider_of_key(key, pin=checked_pin(pin))
     found = provider.certificates(name)
     if not found:
         raise CngError(HRESULT.NTE_NOT_FOUND, f"no certificate is stored for the key named {told(name)}")
@@ -83,9 +80,9 @@ def unopened_key(kind: str, uri: str) -> KeyPair | SymmetricKey:
 def _name_in(uri: str) -> str:
     with suppress(CngError):
         parsed = parse_uri(uri)
-        if not isinstance(parsed, Pkcs11Uri):
-            return parsed.object or uri
-        # Every URI of a key has its type, which seldom belongs to the name.
-        return replace(KeyAddress.of_uri(parsed), type=None).name
+        return backend_of(parsed).shown_name(parsed)
     # What is wrong with it, the first use says.
     return uri
+
+
+StorableKey.reopen = staticmethod(unopened_key)
