@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support import PLUGIN_NAME, Ledger, missing, require
+from hypothesis import HealthCheck, settings
+from support import LIBRARIES_THAT_RAN, PLUGIN_NAME, TOOLS_THAT_RAN, Ledger, missing, require
 
 if TYPE_CHECKING:
     from hwcng.contract.provider import Provider
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from hwcng.testing.nss import NssDatabase
     from hwcng.testing.p11kit import P11KitServer
     from hwcng.testing.softhsm import SoftHsm
+
+# A machine that is busy is no fault of an example.
+settings.register_profile("no clocks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clocks")
 
 TOKEN = "hwcng-test"
 TOKEN_PIN = "1234-user"
@@ -31,10 +36,15 @@ NSS_PIN = "1234-nss"
 REMOTE_TOKEN = "hwcng-remote"
 CURRENT_NSS_SECONDS = 120
 
+# A project of its own, which tests/unit/test_plugin.py runs.
+collect_ignore = ["downstream"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--wine", action="store_true", help="also run tests/wine, against the DLLs of Wine")
-    parser.addoption("--write-docs", action="store_true", help="make docs/conformance.md anew from what runs")
+    parser.addoption(
+        "--write-docs", action="store_true", help="make docs/{conformance,ecosystem,tools}.md from what runs"
+    )
     parser.addoption(
         "--beside", action="store_true", help="with --write-docs: tokens of other versions get columns of their own"
     )
@@ -44,7 +54,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if session.config.getoption("--write-docs") and exitstatus == pytest.ExitCode.OK:
         from conformance import report
 
-        report.save(session.config.stash[report.RESULTS], session.config.getoption("--beside"))
+        if seen := session.config.stash[report.RESULTS]:
+            report.save(seen, session.config.getoption("--beside"))
+        if ran := session.config.stash[LIBRARIES_THAT_RAN]:
+            from ecosystem.report import save
+
+            save(ran)
+        if used := session.config.stash[TOOLS_THAT_RAN]:
+            from tools.report import save as save_tools
+
+            save_tools(used)
 
 
 def pytest_collection_finish() -> None:
@@ -58,6 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(Ledger(), PLUGIN_NAME)
     config.stash[report.RESULTS] = {}
+    config.stash[LIBRARIES_THAT_RAN] = {}
+    config.stash[TOOLS_THAT_RAN] = {}
 
 
 @pytest.fixture(scope="session", autouse=True)

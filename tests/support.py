@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 PLUGIN_NAME = "hwcng-ledger"
 MISSING = "capability missing: "
+LIBRARIES_THAT_RAN = pytest.StashKey[dict[str, Any]]()
+"""What `--write-docs` has seen so far of the libraries of tests/ecosystem."""
+TOOLS_THAT_RAN = pytest.StashKey[dict[str, Any]]()
+"""The same of the tools of tests/tools."""
 
 
 def missing(capability: str) -> NoReturn:
@@ -27,7 +31,7 @@ def missing(capability: str) -> NoReturn:
 def programs_of(page: str) -> list[str]:
     """The programs in Python of a page in Markdown, by its path from the project's folder."""
     text = (Path(__file__).parents[1] / page).read_text("utf-8")
-    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```python(?: [^\n]*)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def needs_module(name: str) -> None:

@@ -43,6 +43,12 @@ def _module() -> str:
     return found[0]
 
 
+def _without_polkit() -> list[str]:
+    """Which would ask the machine's message bus who may use a card, where pcscd is new enough to know the word."""
+    told = subprocess.run(["pcscd", "--help"], capture_output=True, text=True, check=False)
+    return ["--disable-polkit"] if "--disable-polkit" in told.stdout + told.stderr else []
+
+
 @contextlib.contextmanager
 def _daemon() -> Iterator[None]:
     """pcscd of our own. A machine has one, so test runs take turns at it, and a person's own is left alone."""
@@ -55,7 +61,10 @@ def _daemon() -> Iterator[None]:
         if _answers(socket.AF_UNIX, DAEMON_SOCKET):
             missing("pcscd of the tests' own (one is running)")
         daemon = subprocess.Popen(
-            ["pcscd", "--foreground"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["pcscd", "--foreground", *_without_polkit()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             deadline = time.monotonic() + PATIENCE_SECONDS

@@ -6,6 +6,7 @@ on ISO/IEC 7816-4; vpcd, the reader, speaks frames of two octets of length and t
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import socket
@@ -96,7 +97,8 @@ class PivCard:
         self._verified = self._just_verified = False
 
     def _serve(self, line: socket.socket) -> None:
-        with line, line.makefile("rb") as incoming:
+        # Reset: it was taken out while the reader asked for something.
+        with contextlib.suppress(ConnectionError), line, line.makefile("rb") as incoming:
             while len(header := incoming.read(2)) == 2:
                 message = incoming.read(int.from_bytes(header, "big"))
                 if len(message) > 1:

@@ -29,7 +29,7 @@ from hwcng.bcrypt import (
 )
 from hwcng.cng.keys import KeyPair
 from hwcng.contract.specs import PairSpec, RsaPkcs1SignSpec, SecretSpec
-from hwcng.contract.usage import SecretFamily, Usage
+from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.ncrypt import NCryptEnumKeys, NCryptOpenKey, NCryptOpenStorageProvider, NCryptSignHash
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
@@ -111,12 +111,12 @@ def test_the_key_that_asks_at_every_use(key: Callable[[str], Any], card: PivCard
         before = card.verifications
         with CallCounter(card_token) as calls:
             signature = sign(always)
-        assert [name for name in calls.names if name != "C_GetTokenInfo"] == ["C_SignInit", "C_Login", "C_Sign"]
+        assert [name for name in calls.asked if name != "C_GetTokenInfo"] == ["C_SignInit", "C_Login", "C_Sign"]
         assert card.verifications == before + 1
         verify(always, signature, card)
     with CallCounter(card_token) as calls:
         verify(once, sign(once), card)
-    assert calls.names == ["C_SignInit", "C_Sign"]
+    assert calls.asked == ["C_SignInit", "C_Sign"]
     # By the other interface too.
     opened = NCryptOpenKey(NCryptOpenStorageProvider(card_token), "SIGN key")
     assert NCryptSignHash(opened, PKCS1, DIGEST, BCRYPT_PAD_PKCS1)
@@ -207,3 +207,16 @@ def test_it_is_asked_for_nothing_that_it_has_not(
     # And nothing of that ended its keys.
     pair = key("object=PIV%20AUTH%20key")
     verify(pair, sign(pair), card)
+
+
+def test_what_it_does_with_the_keys_that_it_holds(card: PivCard, card_token: Pkcs11Provider) -> None:
+    """The card makes no keys, and is no worse a token for that: it signs and decrypts."""
+    before = card.verifications
+    told = card_token.capabilities()
+    for operation, named in (("PKCS1 SHA256", SIGNS), ("PSS SHA256", SIGNS), ("PKCS1 decrypt", DECRYPTS)):
+        assert told.operations["RSA", operation] is not Support.REFUSED, told.reasons
+        assert told.held["RSA", operation] in named
+    assert "SIGN key" not in told.held.values()
+    assert told.operations["ECDSA", "nistP256"] is Support.REFUSED
+    # No key was asked for its PIN for that.
+    assert card.verifications == before

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 from support import needs_module
@@ -27,9 +25,12 @@ def test_json(token_uri: str, token_pin: str, provider: Provider, capsys: pytest
     assert rows == {key: support.value for key, support in capabilities.operations.items()}
 
 
-def test_table(token_uri: str, token_pin: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table(
+    token_uri: str, token_pin: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     needs_module("rich")
     configure({"our token": f"{token_uri}&pin-value={token_pin}"})
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["capabilities", "our token"]) == 0
     shown = capsys.readouterr().out
     for word in ("algorithm", "AES", "native", "composed", "refused", "(weak)"):
@@ -55,19 +56,14 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.err.count("\n") == 1
 
 
-def test_without_rich_the_mending_line_is_told(
-    token_uri: str, token_pin: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    real = builtins.__import__
-
-    def without_rich(name: str, *arguments: Any, **keywords: Any) -> Any:
-        if name.split(".")[0] == "rich":
-            raise ModuleNotFoundError(name="rich")
-        return real(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", without_rich)
-    assert main(["capabilities", f"{token_uri}&pin-value={token_pin}"]) == 1
-    assert "pip install 'hwcng[cli]'" in capsys.readouterr().err
+@pytest.mark.parametrize("package", ["click", "rich"])
+def test_without_a_package_the_mending_line_is_told(package: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; from hwcng.cli import main; sys.exit(main(['doctor']))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert f"needs the package {package}" in done.stderr
+    assert "pip install 'hwcng[cli]'" in done.stderr
 
 
 def test_the_module_is_the_command() -> None:

@@ -67,6 +67,7 @@ ASYMMETRIC = (
     "ECDH",
     "DH",
     "DSA",
+    "ED25519",
 )
 KDFS = {"PBKDF2", "SP800_108_CTR_HMAC", "SP800_56A_CONCAT", "CAPI_KDF", "TLS1_2_KDF", "HKDF"}
 CIPHERS = {"AES", "3DES", "3DES_112", "XTS-AES"}
@@ -316,7 +317,7 @@ def test_enumeration_lists_each_algorithm_once_per_class(default_provider, calls
         (0x02, {*HASHES, *HOST_HASHES, "AES-CMAC", "AES-GMAC"}),
         (0x04, {"RSA"}),
         (0x08, {"ECDH_P256", "ECDH_P384", "ECDH_P521", "ECDH", "DH"}),
-        (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA", "DSA"}),
+        (0x10, {"RSA", "RSA_SIGN", "ECDSA_P256", "ECDSA_P384", "ECDSA_P521", "ECDSA", "DSA", "ED25519"}),
         (0x20, RNGS),
         (0x21, CIPHERS | RNGS),
         (0x40, KDFS),

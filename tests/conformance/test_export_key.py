@@ -208,7 +208,7 @@ def test_a_wrapped_key_is_rfc_3394_and_nothing_else(exporting_aes, aes, calls, s
     ):
         with calls() as counter:
             blob = BCryptExportKey(key, kek, BCRYPT_AES_WRAP_KEY_BLOB)
-        assert counter.names == ["C_WrapKey"]
+        assert counter.asked == ["C_WrapKey"]
     assert len(blob) == size + 8
     assert aes_key_unwrap(KEK[:kek_size], blob) == SECRET[:size]
 

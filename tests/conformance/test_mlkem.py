@@ -105,11 +105,11 @@ def test_where_the_work_is_done(nss_current_provider: Provider, algorithm: Algor
         _, ciphertext = bcrypt.BCryptEncapsulate(pair)
         reading = ["C_GetAttributeValue", "C_DestroyObject"]
         encapsulating = ["C_CreateObject", "C_EncapsulateKey", "C_DestroyObject", *reading]
-        assert calls.names == ([] if name in ON_THE_HOST else encapsulating)
+        assert calls.asked == ([] if name in ON_THE_HOST else encapsulating)
         calls.clear()
         bcrypt.BCryptDecapsulate(pair, ciphertext)
         # The first reading checks that the object is what the template said.
-        assert calls.names == ["C_DecapsulateKey", "C_GetAttributeValue", *reading]
+        assert calls.asked == ["C_DecapsulateKey", "C_GetAttributeValue", *reading]
 
 
 @pytest.mark.row("KEM-07")
@@ -342,7 +342,11 @@ def test_a_secret_that_stays_in_the_token(
             CallCounter(nss_current_provider) as calls,
             pair.decapsulate_to_key(aes, ciphertext) as key,
         ):
-            assert calls.names == ["C_DecapsulateKey", "C_GetAttributeValue"]
+            # A pool that has no second session at hand opens one.
+            assert calls.asked == [
+                "C_DecapsulateKey",
+                "C_GetAttributeValue",
+            ]
             assert bcrypt.BCryptGetProperty(key, bcrypt.BCRYPT_KEY_LENGTH) == 256
             bcrypt.BCryptSetProperty(key, bcrypt.BCRYPT_CHAINING_MODE, bcrypt.BCRYPT_CHAIN_MODE_ECB)
             assert bcrypt.BCryptEncrypt(key, bytes(16)) == host_ecb(secret, bytes(16))

@@ -211,9 +211,8 @@ def test_what_a_call_costs(nss_provider: Provider) -> None:
         for _ in range(3):
             bcrypt.BCryptEncrypt(key, DATA)
     # A session is opened for the stream, and the one of another stream may be closed.
-    calls = [name for name in first.names if name not in ("C_OpenSession", "C_CloseSession")]
-    assert calls == ["C_EncryptInit", "C_EncryptUpdate"]
-    assert later.names == ["C_EncryptUpdate"] * 3
+    assert first.asked == ["C_EncryptInit", "C_EncryptUpdate"]
+    assert later.asked == ["C_EncryptUpdate"] * 3
     with CallCounter(nss_provider) as end:
         bcrypt.BCryptDestroyKey(key)
     assert sorted(name for name in end.names if name != "C_OpenSession") == ["C_CloseSession", "C_DestroyObject"]

@@ -28,21 +28,22 @@ from hwcng.bcrypt import (
 )
 from hwcng.cng import registrations
 from hwcng.errors import NTSTATUS
+from hwcng.providers import registry
 
 
 @pytest.fixture
 def configured(default_provider: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The names that the configuration gives: one that opens, and one whose token is not there."""
     names = {"Held": default_provider.uri, "Gone": "pkcs11:token=nowhere?module-path=/nonexistent.so"}
-    monkeypatch.setattr(registrations, "configured_names", lambda: names)
-    resolve = registrations.resolve_implementation
+    monkeypatch.setattr(registry, "configured_names", lambda: names)
+    resolve = registry.resolve_implementation
 
     def resolved(name: Any) -> Any:
         if name == "Held":
             return default_provider
         return hwcng.open_provider(names[name]) if name in names else resolve(name)
 
-    monkeypatch.setattr(registrations, "resolve_implementation", resolved)
+    monkeypatch.setattr(registry, "resolve_implementation", resolved)
     return default_provider
 
 

@@ -369,5 +369,5 @@ def test_pss_of_a_modulus_of_one_bit_over_whole_bytes_is_raw_rsa(token: Provider
     with CallCounter(token) as counter:
         signature = bcrypt.BCryptSignHash(key, info, value, PSS)
     assert counter.mechanisms == [int(Mechanism.RSA_X_509)]
-    assert len(counter.names) == 2 and len(signature) == 129
+    assert len(counter.asked) == 2 and len(signature) == 129
     bcrypt.BCryptVerifySignature(public_of(key), info, value, signature, PSS)

@@ -398,7 +398,7 @@ def test_the_status_of_a_wrong_handle_comes_before_all_else():
         lambda: BCryptCreateHash(None, bytes(1), "x", 0xFFFFFFFF),
         lambda: BCryptHashData(None, "x", 0xFFFFFFFF),
         lambda: BCryptFinishHash(None, 0xFFFFFFFF),
-        lambda: BCryptDuplicateHash(None, bytes(1), 0xFFFFFFFF),
+        lambda: BCryptDuplicateHash(None, bytes(1), 0xFFFFFFFF),  # type: ignore[type-var]
         lambda: BCryptCloseAlgorithmProvider(None, 0xFFFFFFFF),
         lambda: BCryptGetProperty(None, None, 0xFFFFFFFF),
         lambda: BCryptSetProperty(None, None, None, 0xFFFFFFFF),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import opencryptoki
 import pytest
 from support import missing, missing_on, name_token
 
@@ -20,6 +21,7 @@ __all__ = [
     "nss_current_provider",
     "nss_db_provider",
     "nss_provider",
+    "opencryptoki_provider",
     "p11_kit_provider",
     "pkcs11_token",
     "raw_secret_token",
@@ -40,6 +42,10 @@ PROVIDERS = {
 EXTRA_TOKEN = "HWCNG_TEST_TOKEN"
 if os.environ.get(EXTRA_TOKEN):
     PROVIDERS["extra"] = "extra_provider"
+if opencryptoki.is_wanted():
+    PROVIDERS["opencryptoki"] = "opencryptoki_provider"
+LESS = frozenset({"extra", "opencryptoki"})
+"""Of these tokens not everything is expected that all others have."""
 FULL = ("softhsm", "nss")
 """The tokens on which everything works that is compared on them."""
 
@@ -99,6 +105,16 @@ def swtpm_provider() -> Iterator[Provider]:
             yield opened
     finally:
         running.close()
+
+
+@pytest.fixture(scope="session")
+def opencryptoki_provider() -> Iterator[Provider]:
+    """opencryptoki's software token."""
+    import hwcng
+
+    token = opencryptoki.running()
+    with hwcng.open_provider(token.uri, pin=token.pin) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

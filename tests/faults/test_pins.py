@@ -16,9 +16,9 @@ from hwcng.contract.provider import Provider
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.providers import registry
+from hwcng.providers.pin_sources import read_pin_source
 from hwcng.providers.pkcs11 import logins
 from hwcng.providers.pkcs11.cryptoki.calls import CFunction
-from hwcng.providers.uri import read_pin_source
 from hwcng.testing.faults import FaultInjector
 from hwcng.testing.softhsm import SoftHsm
 

@@ -14,6 +14,7 @@ from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.cryptoki.calls import CFunction, ffi
+from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 
@@ -102,8 +103,8 @@ def test_what_the_token_forgot_is_ratcheted(
     with forgetful(fresh_provider, function, *forgets), CallCounter(fresh_provider) as counter:
         made, handle = case.make()
     assert counter.names.count("C_SetAttributeValue") == len(forgets)
-    assert protection(fresh_provider, handle) == SAFE
-    assert made is not None
+    assert protection(fresh_provider, handle) == SAFE  # type: ignore[has-type]
+    assert made is not None  # type: ignore[has-type]
 
 
 @pytest.mark.parametrize("rv", [CKR_ACTION_PROHIBITED, 0])
@@ -138,7 +139,7 @@ def test_a_key_of_which_the_token_says_nothing_is_destroyed(case: Case, fresh_pr
     def silent(name: str, real: CFunction) -> CFunction:
         def call(_session: int, _key: int, attributes: object, count: int) -> int:
             for attribute in attributes[0:count]:  # type: ignore[index]
-                attribute.ulValueLen = objects.UNAVAILABLE
+                attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION
             return 0x12
 
         return call if name == "C_GetAttributeValue" else real

@@ -34,6 +34,7 @@ from hwcng.headers import records
 SIZES = {
     "BCRYPT_KEY_BLOB": 4,
     "BCRYPT_KEY_DATA_BLOB_HEADER": 12,
+    "BCRYPT_PKCS11_RSA_AES_WRAP_BLOB": 16,
     "BCRYPT_RSAKEY_BLOB": 24,
     "BCRYPT_ECCKEY_BLOB": 8,
     "BCRYPT_ECCFULLKEY_BLOB": 32,

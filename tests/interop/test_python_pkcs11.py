@@ -25,7 +25,7 @@ import pkcs11
 from hwcng.interop.python_pkcs11 import adopt
 
 provider = open_token()
-path = hwcng.providers.uri.parse_uri(URI).module_path
+path = hwcng.providers.backends.parse_uri(URI).module_path
 
 def session_of(library):
     token = next(token for token in library.get_tokens() if token.label == provider.token.label)
@@ -160,7 +160,7 @@ import gc
 import pkcs11
 from hwcng.interop.python_pkcs11 import adopt
 
-path = hwcng.providers.uri.parse_uri(URI).module_path
+path = hwcng.providers.backends.parse_uri(URI).module_path
 library = pkcs11.lib(path)
 assert library.initialized
 provider = open_token()

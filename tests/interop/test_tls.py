@@ -1,22 +1,20 @@
-"""TLS 1.3 with keys in a token: Python's ssl, requests, httpx, uvicorn and openssl, by OpenSSL's providers."""
+"""TLS 1.3 with keys in a token: Python's ssl, uvicorn and openssl, by OpenSSL's providers."""
 
 from __future__ import annotations
 
 import base64
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from interop.tls_identity import OPENSSL, SECONDS, Identity, make_identity
+from interop.tls_identity import OPENSSL, Identity, make_identity
+from interop.uvicorn_server import uvicorn_serves
 from support import missing, needs_module
 
 import hwcng
@@ -73,54 +71,11 @@ def test_python_serves_and_calls_while_hwcng_signs(identity: Identity) -> None:
     assert told.splitlines() == ["TLSv1.3 to client"] * 5
 
 
-APPLICATION = """
-async def app(scope, receive, send):
-    assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"served"})
-"""
-CLIENTS = {
-    "requests": ("import requests; print(requests.get(URL, cert=('client.crt', 'client.pem'), verify='ca.crt').text)"),
-    "httpx": (
-        "import httpx, ssl; c = ssl.create_default_context(cafile='ca.crt'); "
-        "c.load_cert_chain('client.crt', 'client.pem'); print(httpx.get(URL, verify=c).text)"
-    ),
-}
-
-
 @pytest.fixture
 def served(identity: Identity) -> Iterator[str]:
     needs_module("uvicorn")
-    (identity.home / "application.py").write_text(APPLICATION)
-    keys = ["--ssl-keyfile", "server.pem", "--ssl-certfile", "server.crt", "--ssl-ca-certs", "ca.crt"]
-    command = [sys.executable, "-m", "uvicorn", "--port", "0", "--lifespan", "off", *keys, "--ssl-cert-reqs", "2"]
-    log = identity.home / "log"
-    with log.open("w") as output:
-        child = subprocess.Popen(
-            [*command, "application:app"], cwd=identity.home, env=identity.environ, stdout=output, stderr=output
-        )
-    try:
-        yield _address(child, log)
-        child.send_signal(signal.SIGINT)
-        child.wait(SECONDS)
-    finally:
-        child.kill()
-        child.wait()
-
-
-def _address(child: subprocess.Popen[Any], log: Path) -> str:
-    deadline = time.monotonic() + SECONDS
-    while child.poll() is None and time.monotonic() < deadline:
-        if told := re.search(r"running on (https://[\d.]+:\d+)", log.read_text()):
-            return told[1]
-        time.sleep(0.02)
-    raise AssertionError(f"the server did not start:\n{log.read_text()}")
-
-
-@pytest.mark.parametrize("client", CLIENTS)
-def test_uvicorn_serves_clients_with_keys_in_the_token(identity: Identity, served: str, client: str) -> None:
-    needs_module(client)
-    assert identity.run(sys.executable, "-c", CLIENTS[client].replace("URL", repr(served))) == "served\n"
+    with uvicorn_serves(identity) as address:
+        yield address
 
 
 def test_openssl_calls_uvicorn(identity: Identity, served: str) -> None:

@@ -1,4 +1,4 @@
-"""fork: the child starts clean, the parent goes on unharmed (DESIGN.md, decision 10)."""
+"""fork: the child starts clean, the parent goes on unharmed."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def softhsm(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def nss(folder: Path) -> Iterator[str]:
-    from hwcng.providers.uri import Pkcs11Uri
+    from hwcng.providers.pkcs11.uri import Pkcs11Uri
     from hwcng.testing import nss
 
     nss.provision(folder, PIN, label="hwcng-kept")

@@ -13,6 +13,7 @@ from hwcng import ncrypt
 from hwcng.bcrypt import BCryptSignHash
 from hwcng.cng import naming
 from hwcng.cng.algorithm_table import ALGORITHMS
+from hwcng.cng.stored_algorithm import algorithm_name
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
@@ -46,7 +47,7 @@ DIGEST = bytes(range(32))
     ],
 )
 def test_the_name_of_the_algorithm(spec: PairSpec | SecretSpec, algorithm: str) -> None:
-    assert naming.algorithm_name(spec) == algorithm
+    assert algorithm_name(spec) == algorithm
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_calls(soft_storage: StorageProvider, calls: Callable[..., Any], made: M
     pair: Any = NCryptOpenKey(soft_storage, name).key
     with calls() as counter:
         BCryptSignHash(pair, None, DIGEST)
-    assert counter.names == ["C_SignInit", "C_Sign"]
+    assert counter.asked == ["C_SignInit", "C_Sign"]
     pickle.dumps(key)
     with calls() as counter:
         pickle.dumps(key)
@@ -106,7 +107,7 @@ def test_calls(soft_storage: StorageProvider, calls: Callable[..., Any], made: M
     assert counter.names == []
     with calls() as counter:
         NCryptOpenKey(soft_storage, name)
-    assert len(counter.names) == 1
+    assert len(counter.asked) == 1
 
 
 def test_a_draft_costs_nothing_but_the_look_for_its_name(
@@ -119,8 +120,8 @@ def test_a_draft_costs_nothing_but_the_look_for_its_name(
         draft = NCryptCreatePersistedKey(soft_storage, "ECDSA_P256", name)
     # That there is no such key is believed where the session is logged in, to the token that was opened.
     searching = {"C_FindObjectsInit", "C_FindObjects", "C_FindObjectsFinal"}
-    assert set(counter.names) <= searching | {"C_GetSessionInfo", "C_GetTokenInfo"}
-    assert len(counter.names) == len(set(counter.names))
+    assert set(counter.asked) <= searching | {"C_GetSessionInfo", "C_GetTokenInfo"}
+    assert len(counter.asked) == len(set(counter.asked))
     NCryptFinalizeKey(draft)
 
 
@@ -128,4 +129,4 @@ def test_listing_says_what_opening_finds(storage: StorageProvider, made: Make, n
     made(storage, "ECDH_P256", name)
     record = next(record for record in storage.provider.list_keys() if record.name == name)
     assert isinstance(record, KeyRecord)
-    assert naming.algorithm_name(record.spec) == NCryptGetProperty(NCryptOpenKey(storage, name), "Algorithm Name")
+    assert algorithm_name(record.spec) == NCryptGetProperty(NCryptOpenKey(storage, name), "Algorithm Name")

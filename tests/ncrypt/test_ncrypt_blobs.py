@@ -17,7 +17,7 @@ from conformance.helpers import (
     rsa_public_blob,
 )
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils, x448
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, utils, x448
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -371,10 +371,24 @@ def test_the_algorithm_of_a_pkcs8_key(
     assert NCryptGetProperty(key, "Algorithm Name") == algorithm
 
 
+def test_a_pkcs8_key_of_ed25519(soft_storage: StorageProvider, name: str) -> None:
+    own = ed25519.Ed25519PrivateKey.generate()
+    encoded = own.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    NCryptImportKey(soft_storage, None, NCRYPT_PKCS8_PRIVATE_KEY_BLOB, named(name), encoded)
+    key = NCryptOpenKey(soft_storage, name)
+    assert NCryptGetProperty(key, "Algorithm Name") == "ED25519"
+    assert NCryptSignHash(key, None, b"the message") == own.sign(b"the message")
+    again = NCryptImportKey(soft_storage, None, "ED25519PUBLICBLOB", None, NCryptExportKey(key, None, "PUBLICBLOB"))
+    NCryptVerifySignature(again, None, b"the message", own.sign(b"the message"))
+    with refused(HRESULT.NTE_INVALID_PARAMETER):
+        parameters = [(NCRYPTBUFFER_PKCS_ALG_ID, "ECDSA_P256")]
+        NCryptImportKey(soft_storage, None, NCRYPT_PKCS8_PRIVATE_KEY_BLOB, parameters, encoded)
+
+
 def test_pkcs8_that_is_refused(
     soft_storage: StorageProvider, ec_key: ec.EllipticCurvePrivateKey, rsa_key: rsa.RSAPrivateKey
 ) -> None:
-    edwards = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    edwards = ed448.Ed448PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     unknown = x448.X448PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     for blob, algorithm, status in (
         (b"", None, HRESULT.NTE_BAD_DATA),

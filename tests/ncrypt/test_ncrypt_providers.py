@@ -28,7 +28,7 @@ from hwcng.ncrypt import (
     NCryptOpenStorageProvider,
     NCryptSetProperty,
 )
-from hwcng.providers import registry
+from hwcng.providers import config_file, registry
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token_pin: st
     """configuration(lines): the file of providers, and a registry as a new process has it."""
     monkeypatch.setattr(registry, "_shared", {})
     monkeypatch.setattr(registry, "_names", {})
-    monkeypatch.setattr(registry, "_file_names", None)
+    monkeypatch.setattr(config_file, "_read", None)
     monkeypatch.setattr(registry, "_default", None)
     monkeypatch.delenv("HWCNG_PROVIDER", raising=False)
     file = tmp_path / "providers.ini"

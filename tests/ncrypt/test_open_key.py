@@ -21,9 +21,10 @@ from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.ksp.handles import NCryptKey, StorageProvider
-from hwcng.providers import registry
+from hwcng.providers import config_file, registry
+from hwcng.providers.backends import parse_uri
 from hwcng.providers.locating import same_token
-from hwcng.providers.uri import Pkcs11Uri, parse_uri
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
 
 Make = Callable[..., NCryptKey]
 DIGEST = bytes(range(32))
@@ -34,7 +35,7 @@ def empty_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     """The registry as a new process has it; the file that HWCNG_CONFIG names, empty."""
     monkeypatch.setattr(registry, "_shared", {})
     monkeypatch.setattr(registry, "_names", {})
-    monkeypatch.setattr(registry, "_file_names", None)
+    monkeypatch.setattr(config_file, "_read", None)
     monkeypatch.setattr(registry, "_default", None)
     monkeypatch.delenv("HWCNG_PROVIDER", raising=False)
     configuration = tmp_path / "providers.ini"
@@ -194,7 +195,7 @@ def twins(provider: Provider) -> Iterator[str]:
         foreign.create(provider, foreign.public_key(label, identifier, scalar))
     yield label
     for identifier in ("%01%FF", "%02"):
-        provider.delete_key(f"pkcs11:object={quote(label)};id={identifier}")
+        provider.delete_key(f"pkcs11:object={quote(label)};id={identifier}")  # type: ignore[str-bytes-safe]
 
 
 @pytest.mark.usefixtures("empty_registry")
@@ -334,7 +335,8 @@ def test_a_session_key_has_no_uri(soft_storage: StorageProvider, made: Make) -> 
         ("pkcs11:token=a?x-initialize-reserved=db1", "pkcs11:token=a?x-initialize-reserved=db2", False),
         ("pkcs11:token=a?x-initialize-reserved=db1", "pkcs11:token=a?x-other=1", True),
         ("pkcs11:token=a", "tpm2:", False),
-        ("tpm2:", "tpm2:", False),
+        ("tpm2:", "tpm2:", True),
+        ("tpm2:", "tpm2:tabrmd", False),
     ],
 )
 def test_which_uris_mean_one_token(one: str, other: str, same: bool) -> None:

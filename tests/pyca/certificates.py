@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
-__all__ = ["NOW", "certificate", "name", "ocsp_response", "request", "revocation_list", "written"]
+__all__ = ["NOW", "certificate", "hash_for", "name", "ocsp_response", "request", "revocation_list", "written"]
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hwcng.contract.provider import Provider
 
 
-@pytest.fixture(scope="session", params=["softhsm", "nss", "swtpm"])
+@pytest.fixture(scope="session", params=["softhsm", "nss", "swtpm"])  # type: ignore[no-redef]
 def raw_secret_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
     """Each token in turn, opened so that agreed secrets may be read."""
     import hwcng

@@ -302,7 +302,8 @@ def test_a_tpms_file_that_holds_something_else(tampered: bytes, swtpm_provider: 
 def test_pkcs11_tool_reads_and_writes_them(
     softhsm: SoftHsm, provider: Provider, token_pin: str, host: Host, tmp_path: Path
 ) -> None:
-    from hwcng.providers.uri import Pkcs11Uri, parse_uri
+    from hwcng.providers.backends import parse_uri
+    from hwcng.providers.pkcs11.uri import Pkcs11Uri
 
     key = make_named(provider)
     environ = {**os.environ, **softhsm.environ(), "TOOL_PIN": token_pin}

@@ -13,7 +13,7 @@ import pytest
 from conformance.finite_fields import DSA_DOMAINS, dsa_parameters
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, mldsa, mlkem, padding, rsa, utils, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, mldsa, mlkem, padding, rsa, utils, x25519
 from pyca.pairs import make_pair, needs_host
 from support import MISSING, missing_on, needs
 
@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "X25519": ("ECDH", 0, {"ECCCurveName": "curve25519"}),
     "DH": ("DH", 2048, {}),
     "DSA": ("DSA", 1024, {"DSAParameters": DSA_1024}),
+    "Ed25519": ("ED25519", 0, {}),
     "ML-DSA": ("ML-DSA", 0, {"ParameterSetName": "65"}),
     "ML-KEM": ("ML-KEM", 0, {"ParameterSetName": "768"}),
 }
@@ -47,6 +48,7 @@ CLASSES: dict[str, type[Any]] = {
     "X25519": x25519.X25519PrivateKey,
     "DH": host_class("dh", "DHPrivateKey") or object,
     "DSA": dsa.DSAPrivateKey,
+    "Ed25519": ed25519.Ed25519PrivateKey,
     "ML-DSA": mldsa.MLDSA65PrivateKey,
     "ML-KEM": mlkem.MLKEM768PrivateKey,
 }
@@ -163,6 +165,8 @@ def test_rsa_signatures(kind_of_hash: type[hashes.HashAlgorithm], pair: MakePair
         key.public_key().verify(signature, MESSAGE, scheme, algorithm)
         again = key.sign(data=hashed, padding=scheme, algorithm=utils.Prehashed(algorithm))
         key.public_key().verify(again, MESSAGE, scheme, algorithm)
+        # securesystemslib hands on copies.
+        key.public_key().verify(key.sign(MESSAGE, copy.deepcopy(scheme), algorithm), MESSAGE, scheme, algorithm)
 
 
 def test_what_rsa_refuses(pair: MakePair) -> None:
@@ -418,10 +422,16 @@ SOFTWARE: dict[str, Callable[[], Any]] = {
     "EC": lambda: ec.generate_private_key(ec.SECP384R1()),
     "X25519": x25519.X25519PrivateKey.generate,
     "DSA": lambda: dsa_domain().generate_private_key(),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
     "ML-DSA": mldsa.MLDSA65PrivateKey.generate,
     "ML-KEM": mlkem.MLKEM768PrivateKey.generate,
 }
-OFFERED = {"EC": ("ECDSA", "nistP384"), "X25519": ("ECDH", "curve25519"), "ML-DSA": ("ML-DSA", "65")}
+OFFERED = {
+    "EC": ("ECDSA", "nistP384"),
+    "X25519": ("ECDH", "curve25519"),
+    "Ed25519": ("ED25519",),
+    "ML-DSA": ("ML-DSA", "65"),
+}
 
 
 @pytest.mark.parametrize("imported_kind", SOFTWARE)
@@ -440,6 +450,8 @@ def test_a_private_key_goes_into_the_token(imported_kind: str, token: Provider) 
         if imported_kind == "RSA":
             signature = key.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
             software.public_key().verify(signature, MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+        if imported_kind == "Ed25519":
+            assert key.sign(MESSAGE) == software.sign(MESSAGE)
         if imported_kind == "ML-KEM":
             secret, ciphertext = software.public_key().encapsulate()
             assert key.decapsulate(ciphertext) == secret

@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "P-256": ("ECDSA", 0, {"ECCCurveName": "nistP256"}),
     "P-521": ("ECDSA", 0, {"ECCCurveName": "nistP521"}),
     "DSA": ("DSA", 1024, {"DSAParameters": dsa_parameters(DSA_DOMAINS[1024])}),
+    "Ed25519": ("ED25519", 0, {}),
 }
 
 
@@ -190,7 +191,7 @@ def test_keys_that_openssl_made_in_a_tpm(algorithm: str, tmp_path: Path) -> None
         running.close()
 
 
-@pytest.mark.parametrize("kind", ["RSA", "P-256"])
+@pytest.mark.parametrize("kind", ["RSA", "P-256", "Ed25519"])
 def test_an_authority_of_ssh(kind: str, pair: MakePair, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives.serialization import ssh
 

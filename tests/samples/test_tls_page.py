@@ -1,4 +1,4 @@
-"""The program of docs/tls.md runs as it stands there."""
+"""The first program of docs/tls.md runs as it stands there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = "docs/tls.md"
 def test_the_page_runs(
     token_uri: str, token_pin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (program,) = programs_of(PAGE)
+    program = programs_of(PAGE)[0]
     pin = tmp_path / "pin"
     pin.touch(mode=0o600)
     pin.write_text(token_pin + "\n")

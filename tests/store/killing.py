@@ -36,6 +36,15 @@ def made(provider: Pkcs11Provider, kind: str, which: int) -> Any:
     return provider.import_pair(ECDSA, EcPrivateKey(EcPublicKey("nistP256", numbers.x, numbers.y), which))
 
 
+def taken(provider: Pkcs11Provider, kind: str, which: int) -> Any:
+    """A named key of such a value, taken in where it stays."""
+    maker = provider.named(NAME, replace=True)
+    if kind == "secret":
+        return maker.import_secret(AES, bytes([which]) * 32)
+    numbers = ec.derive_private_key(which, ec.SECP256R1()).public_key().public_numbers()
+    return maker.import_pair(ECDSA, EcPrivateKey(EcPublicKey("nistP256", numbers.x, numbers.y), which))
+
+
 def which_key(provider: Pkcs11Provider, name: str = NAME) -> int:
     """Which of the three a name means, by a use of it; 0 for none."""
     try:

@@ -24,7 +24,7 @@ from hwcng.ncrypt import (
     NCryptOpenKey,
     NCryptOpenStorageProvider,
 )
-from hwcng.providers.uri import parse_uri
+from hwcng.providers.backends import parse_uri
 from hwcng.testing.faults import FaultInjector
 
 FULL_DISK = """
@@ -73,20 +73,27 @@ def test_a_full_disk_under_softhsm(token_uri: str) -> None:
     assert run(FULL_DISK, token_uri) == "done\n"
 
 
-@pytest.mark.parametrize("function", ["C_CreateObject", "C_CopyObject"])
-@pytest.mark.parametrize("rv", [0x05, 0x06])
-def test_a_store_that_cannot_be_written(token_uri: str, token_pin: str, function: str, rv: int) -> None:
-    """SoftHSM without permission to write its folder answers so; the key itself it has made a moment before."""
+@pytest.mark.parametrize(("function", "algorithm"), [("C_GenerateKeyPair", "ECDSA_P256"), ("C_GenerateKey", "AES")])
+@pytest.mark.parametrize(("rv", "status"), [(0x05, HRESULT.NTE_PERM), (0x06, HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL)])
+def test_a_store_that_cannot_be_written(
+    token_uri: str, token_pin: str, function: str, algorithm: str, rv: int, status: HRESULT
+) -> None:
+    """SoftHSM without permission to write its folder, or room in it, answers so, and makes keys of the process."""
     from hwcng.providers.registry import open_provider
 
     with open_provider(token_uri, pin=token_pin) as token:
         storage = NCryptOpenStorageProvider(token)
-        key = NCryptCreatePersistedKey(storage, "ECDSA_P256", f"room {function} {rv}")
+        key = NCryptCreatePersistedKey(storage, algorithm, f"room {function} {rv}")
+        with FaultInjector(token) as faults, pytest.raises(CngError) as error:  # type: ignore[arg-type]
+            faults.fail(function, rv, nth=1)
+            NCryptFinalizeKey(key)
+        assert error.value.status is status
+        assert error.value.token_code == rv
+        # What is refused in any place is refused for what it is.
         with FaultInjector(token) as faults, pytest.raises(CngError) as error:  # type: ignore[arg-type]
             faults.fail(function, rv)
             NCryptFinalizeKey(key)
-        assert error.value.status is HRESULT.NTE_PERM
-        assert error.value.token_code == rv
+        assert error.value.status is HRESULT.NTE_INTERNAL_ERROR
         NCryptFinalizeKey(key)
         NCryptDeleteKey(key)
 

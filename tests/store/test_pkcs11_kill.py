@@ -17,6 +17,8 @@ OPERATIONS = {
     "create": (0, OLD, lambda: made(provider, kind, OLD), lambda key: store(key, False)),
     "import": (0, OLD, nothing, lambda _: store(made(provider, kind, OLD), False)),
     "replace": (OLD, NEW, lambda: made(provider, kind, NEW), lambda key: store(key, True)),
+    "in place": (0, OLD, nothing, lambda _: taken(provider, kind, OLD)),
+    "replace in place": (OLD, NEW, nothing, lambda _: taken(provider, kind, NEW)),
     "delete": (OLD, 0, nothing, lambda _: provider.delete_key(NAME)),
 }
 print(at_each_step(provider, kind, *OPERATIONS[what]))
@@ -25,10 +27,54 @@ clear(provider)
 
 
 @pytest.mark.parametrize("kind", ["secret", "pair"])
-@pytest.mark.parametrize("what", ["create", "import", "replace", "delete"])
+@pytest.mark.parametrize("what", ["create", "import", "replace", "in place", "replace in place", "delete"])
 def test_killed_before_each_call(what: str, kind: str, keeping_token: KeepingToken) -> None:
     steps = int(run(SCRIPT, keeping_token.uri, keeping_token.pin, kind, what, seconds=120))
     assert steps >= 5
+
+
+CERTIFICATES = """
+from store.killing import *
+from pyca.certificates import certificate
+from cryptography.hazmat.primitives import serialization
+
+provider = hwcng.open_provider(URI, pin=sys.argv[2])
+host = ec.generate_private_key(ec.SECP256R1())
+public = ec.derive_private_key(OLD, ec.SECP256R1()).public_key()
+root = certificate(host, "root")
+one, other = (
+    certificate(host, name, public, root).public_bytes(serialization.Encoding.DER) for name in ("one", "other")
+)
+steps = 0
+while True:
+    clear(provider)
+    provider.persist_key(made(provider, "pair", OLD), NAME)
+    provider.store_certificates(NAME, [one])
+    replace = lambda _: provider.store_certificates(NAME, [other])
+    killed = killed_at(provider, steps, lambda: provider.random(1), replace)
+
+    def look():
+        (found,) = provider.certificates(NAME)
+        assert found in (one, other)
+        provider.store_certificates(NAME, [other])
+        assert provider.certificates(NAME) == [other]
+        # The pair, and the certificate of its label.
+        assert count(provider) == 3, count(provider)
+        provider.delete_key(NAME)
+        assert not objects.find(provider._connection, {Attribute.TOKEN: True, Attribute.LABEL: NAME})
+
+    in_child(look)
+    if not killed:
+        break
+    steps += 1
+print(steps)
+clear(provider)
+"""
+
+
+def test_a_certificate_is_replaced_and_never_lost(keeping_token: KeepingToken) -> None:
+    """NSS keeps one subject for a label, and refuses the new one beside the old."""
+    assert int(run(CERTIFICATES, keeping_token.uri, keeping_token.pin, seconds=120)) >= 6
 
 
 REPEATED = """
@@ -118,11 +164,13 @@ HOSTS = """
 from store.killing import *
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from hwcng.providers.pkcs11 import store
+from hwcng.providers.pkcs11.store import key_store
 
 # Hosts that share a network HSM have no lock in common; it does one call at a time, and shows what it did at once.
-store.in_turn = lambda path: contextlib.nullcontext()
+key_store.in_turn = lambda path: contextlib.nullcontext()
 providers = [hwcng.open_provider(URI, pin=sys.argv[2]) for _ in range(3)]
+for provider in providers:
+    provider._store._is_local = lambda: False
 lock = threading.Lock()
 
 def one_at_a_time(name, function):

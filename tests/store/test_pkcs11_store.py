@@ -20,11 +20,23 @@ from hwcng.contract.material import EcPrivateKey, EcPublicKey, RsaPublicKey
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.specs import CipherSpec, CmacSpec, EcdsaSpec, HmacSpec, PairSpec, RsaPkcs1SignSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
+from hwcng.ncrypt import (
+    NCRYPT_OVERWRITE_KEY_FLAG,
+    NCryptCreatePersistedKey,
+    NCryptFinalizeKey,
+    NCryptOpenStorageProvider,
+)
+from hwcng.providers.backends import parse_uri
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
-from hwcng.providers.uri import Pkcs11Uri, parse_uri
+from hwcng.providers.pkcs11.store.attributes import AttributeReader
+from hwcng.providers.pkcs11.store.specs import READ as READ_ATTRIBUTES
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 
+VALUES = frozenset({Attribute.LABEL, Attribute.ID, Attribute.MODULUS, Attribute.EC_POINT})
+NAMED = ("copied", "in place")
+SIGHT = ("C_GetSessionInfo", "C_GetSlotInfo", "C_GetTokenInfo")
 FIND = ["C_FindObjectsInit", "C_FindObjects", "C_FindObjectsFinal"]
 READ = "C_GetAttributeValue"
 DIGEST = bytes(range(32))
@@ -129,35 +141,94 @@ def test_the_calls_that_it_takes(keeper: Pkcs11Provider, another: Callable[[], P
     pair, secret = keeper.generate_pair(ECDSA), keeper.generate_secret(AES)
     with CallCounter(keeper) as calls:
         keeper.persist_key(secret, "secret")
-        assert calls.names == [*FIND, "C_CopyObject", READ, *FIND]
+        assert calls.asked == [*FIND, "C_CopyObject", READ]
         calls.clear()
         keeper.persist_key(pair, "pair")
-        assert calls.names == [*FIND, "C_CreateObject", "C_CopyObject", READ, *FIND]
+        assert calls.asked == [*FIND, "C_CreateObject", "C_CopyObject", READ]
         calls.clear()
         keeper.open_key("pair")
         keeper.key_uri("pair")
-        assert calls.names == [READ, READ]
+        assert calls.asked == [READ, READ]
     reader = another()
     reader.random(1)
     with CallCounter(reader) as calls:
         key = reader.open_key("pair")
-        assert calls.names == [*FIND, READ, READ]
+        assert calls.asked == [*FIND, READ, READ]
         calls.clear()
         reader.open_key("secret")
-        assert calls.names == [*FIND, READ]
+        assert calls.asked == [*FIND, READ]
         calls.clear()
         key.sign_digest(EcdsaSpec(), DIGEST)
-        assert calls.names == ["C_SignInit", "C_Sign"]
+        assert calls.asked == ["C_SignInit", "C_Sign"]
         calls.clear()
         list(reader.list_keys())
-        assert calls.names == [*FIND, READ, READ, READ]
+        assert calls.asked == [*FIND, READ, READ, READ]
         calls.clear()
         reader.delete_key("pair")
-        assert calls.names == [*FIND, READ, READ, "C_DestroyObject", "C_DestroyObject"]
+        assert calls.asked == [*FIND, READ, READ, "C_DestroyObject", "C_DestroyObject"]
         calls.clear()
         reader.delete_key("secret")
-        assert calls.names == [*FIND, READ, "C_DestroyObject"]
+        assert calls.asked == [*FIND, READ, "C_DestroyObject"]
     assert objects_of(keeper) == []
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["of this host", "of several hosts"])
+def test_a_named_key_is_made_in_its_place(
+    shared: bool, keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shared:
+        monkeypatch.setattr(keeper._store, "_is_local", lambda: False)
+    again = FIND if shared else []
+    storage = NCryptOpenStorageProvider(keeper)
+    with CallCounter(keeper) as calls:
+        keeper.named("secret").generate_secret(AES)
+        assert calls.asked == [*FIND, "C_GenerateKey", READ, *again]
+        calls.clear()
+        keeper.named("pair").generate_pair(ECDSA)
+        assert calls.asked == [*FIND, "C_GenerateKeyPair", READ, READ, *again]
+        calls.clear()
+        keeper.named("given").import_secret(AES, DIGEST)
+        assert calls.asked == [*FIND, "C_CreateObject", READ, *again]
+        calls.clear()
+        keeper.named("given pair").import_pair(ECDSA, EcPrivateKey(material(77), 77))
+        assert calls.asked == [*FIND, "C_CreateObject", "C_CreateObject", READ, *again]
+        calls.clear()
+        NCryptFinalizeKey(NCryptCreatePersistedKey(storage, "ECDSA_P256", "finalized"))
+        # The first search is NCryptCreatePersistedKey's, which makes sure that what it does not find is not there.
+        assert [name for name in calls.asked if name not in SIGHT] == [
+            *(*FIND, *FIND, "C_GenerateKeyPair", READ, READ, *again)
+        ]
+        calls.clear()
+        NCryptFinalizeKey(NCryptCreatePersistedKey(storage, "AES", "pair", 0, NCRYPT_OVERWRITE_KEY_FLAG))
+        replaced = [*FIND, READ, READ, "C_GenerateKey", READ, *again, "C_DestroyObject", "C_DestroyObject"]
+        assert calls.asked == replaced
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_a_key_made_in_its_place_is_as_one_that_was_stored(
+    spec: SecretSpec | PairSpec, keeper: Pkcs11Provider, another: Callable[[], Pkcs11Provider]
+) -> None:
+    keeper.persist_key(make(keeper, spec), "copied")
+    maker = keeper.named("in place")
+    made = maker.generate_pair(spec) if isinstance(spec, PairSpec) else maker.generate_secret(spec)
+    opened = another().open_key("in place")
+    assert (made.spec, made.name) == (opened.spec, opened.name) == (spec, "in place")
+    if isinstance(spec, PairSpec):
+        assert made.public == opened.public
+    kinds = [kind for kind in READ_ATTRIBUTES if kind not in VALUES]
+    copied, in_place = ([told(keeper, handle, kinds) for handle in sorted(objects_of(keeper, name))] for name in NAMED)
+    assert sorted(map(str, copied)) == sorted(map(str, in_place))
+    for call in (
+        lambda: maker.generate_secret(AES),
+        lambda: maker.import_secret(AES, DIGEST),
+        lambda: maker.generate_pair(ECDSA),
+        lambda: maker.import_pair(ECDSA, EcPrivateKey(material(77), 77)),
+    ):
+        assert status_of(call) == HRESULT.NTE_EXISTS
+
+
+def told(keeper: Pkcs11Provider, handle: int, kinds: list[Attribute]) -> dict[Attribute, bytes | None]:
+    return AttributeReader(dict.fromkeys(kinds, 2048)).read(keeper._connection, handle) or {}
 
 
 def test_a_thousand_names(keeper: Pkcs11Provider, another: Callable[[], Pkcs11Provider]) -> None:
@@ -175,10 +246,10 @@ def test_a_thousand_names(keeper: Pkcs11Provider, another: Callable[[], Pkcs11Pr
     reader.random(1)
     with CallCounter(reader) as calls:
         records = list(reader.list_keys())
-        assert calls.names == [*FIND, *[READ] * 1000]
+        assert calls.asked == [*FIND, *[READ] * 1000]
         calls.clear()
         reader.open_key("name 777")
-        assert calls.names == [*FIND, READ]
+        assert calls.asked == [*FIND, READ]
     assert {record.name for record in records} == {f"name {number}" for number in range(1000)}
     assert {record.spec for record in records} == {AES}
 
@@ -332,13 +403,19 @@ def test_keys_of_softhsm2_util(key_type: str, softhsm_keeper: Pkcs11Provider, to
 
 def test_a_private_key_without_its_public_half(keeper: Pkcs11Provider) -> None:
     create(keeper, private_key("alone", b"\1\2", 77))
-    with pytest.raises(CngError, match="neither a public object nor a certificate") as caught:
-        keeper.open_key("alone")
-    assert caught.value.status == HRESULT.NTE_KEYSET_ENTRY_BAD
+    alone = keeper.open_key("alone")
+    verify_ecdsa(material(77), alone.sign_digest(EcdsaSpec(), DIGEST))
+    assert repr(alone.public) == "UntoldEcPublicKey(curve='nistP256', rest=unknown)"
+    with pytest.raises(CngError, match="does not tell the public half") as caught:
+        alone.public.x  # noqa: B018
+    assert caught.value.status == NTSTATUS.STATUS_NOT_FOUND
     assert [record.spec for record in keeper.list_keys()] == [ECDSA]
     # A public object of another label is its half all the same.
     create(keeper, public_key("elsewhere", b"\1\2", 77))
     assert keeper.open_key("alone").public == material(77)
+    # The one that was opened before is still the same key.
+    keeper._connection.stale_handles += 1
+    verify_ecdsa(material(77), alone.sign_digest(EcdsaSpec(), DIGEST))
     verify_ecdsa(material(77), keeper.open_key("alone").sign_digest(EcdsaSpec(), DIGEST))
     assert [record.name for record in keeper.list_keys()] == ["alone"]
 
@@ -405,7 +482,11 @@ def test_what_is_no_key_of_anybodys(keeper: Pkcs11Provider) -> None:
 
 @pytest.mark.parametrize("function", ["C_CreateObject", "C_CopyObject", "C_GetAttributeValue", "C_FindObjectsInit"])
 @pytest.mark.parametrize("after", [False, True], ids=["refused", "answer lost"])
-def test_storing_that_fails_leaves_what_was(function: str, after: bool, keeper: Pkcs11Provider) -> None:
+def test_storing_that_fails_leaves_what_was(
+    function: str, after: bool, keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The second search is for tokens that other hosts write to.
+    monkeypatch.setattr(keeper._store, "_is_local", lambda: False)
     old, new = keeper.generate_pair(ECDSA), keeper.generate_pair(ECDSA)
     for stored in (False, True):
         if stored:
@@ -420,6 +501,38 @@ def test_storing_that_fails_leaves_what_was(function: str, after: bool, keeper: 
         assert sorted(objects_of(keeper)) == sorted(before)
         keeper._store._places.clear()
         if stored:
+            assert keeper.open_key("kept").public == old.public
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["C_GenerateKeyPair", "C_GenerateKey", "C_CreateObject", "C_GetAttributeValue", "C_FindObjectsInit"],
+)
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "answer lost"])
+def test_making_in_place_that_fails_leaves_what_was(
+    function: str, after: bool, keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper._store, "_is_local", lambda: False)
+    maker = keeper.named("kept", replace=True)
+    work = {
+        "C_GenerateKey": lambda: maker.generate_secret(AES),
+        "C_CreateObject": lambda: maker.import_pair(ECDSA, EcPrivateKey(material(77), 77)),
+    }.get(function, lambda: maker.generate_pair(ECDSA))
+    old = None
+    for stored in (False, True):
+        if stored:
+            old = keeper.named("kept").generate_pair(ECDSA)
+        before = objects_of(keeper)
+        reads = 2 if stored else 0
+        for nth in {"C_FindObjectsInit": (2,), "C_GetAttributeValue": (1 + reads, 2 + reads)}.get(function, (1,)):
+            with FaultInjector(keeper) as faults:
+                faults.fail(function, 0x06, nth=nth, after=after)
+                with pytest.raises(CngError, match="CKR_FUNCTION_FAILED"):
+                    work()
+                assert faults.injected == 1
+            assert sorted(objects_of(keeper)) == sorted(before)
+        keeper._store._places.clear()
+        if old is not None:
             assert keeper.open_key("kept").public == old.public
 
 
@@ -528,7 +641,7 @@ def test_no_value_in_what_is_read(keeper: Pkcs11Provider) -> None:
     def watching(name: str, function: Callable[..., int]) -> Callable[..., int]:
         def watched(*arguments: object) -> int:
             if name == READ:
-                asked.extend(int(attribute.type) for attribute in arguments[2][0 : arguments[3]])
+                asked.extend(int(attribute.type) for attribute in arguments[2][0 : arguments[3]])  # type: ignore[index]
             return function(*arguments)
 
         return watched

@@ -14,10 +14,12 @@ from hwcng import HRESULT, CngError
 from hwcng.contract.material import DhDomain, DhPublicKey, DsaDomain, DsaPublicKey, MlDsaPublicKey, MlKemPublicKey
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
+from hwcng.providers.pkcs11.families import PAIR_KINDS
+from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.providers.pkcs11.store import turns
 from hwcng.providers.pkcs11.store.candidates import Shelf, Stored
 from hwcng.providers.pkcs11.store.ids import ID_OCTETS, make_id, parse_id, tag_of
-from hwcng.providers.pkcs11.store.specs import public_values, spec_of
+from hwcng.providers.pkcs11.store.specs import spec_of
 from hwcng.providers.pkcs11.templates import packed
 
 PRIME, SUBPRIME, GENERATOR = 2**521 - 1, 2**127 - 1, 5
@@ -56,6 +58,10 @@ DOMAIN = {"PRIME": octets(PRIME), "BASE": octets(GENERATOR)}
             attributes(PRIVATE, KeyType.ML_DSA, SIGN=YES, PARAMETER_SET=ulong(2)),
             PairSpec("ML-DSA", Usage.SIGN, parameter_set="65"),
         ),
+        *(
+            (attributes(PRIVATE, KeyType.EC_EDWARDS, SIGN=YES, EC_PARAMS=named), PairSpec("ED25519", Usage.SIGN))
+            for named in (b"\x06\x03\x2b\x65\x70", b"\x13\x0cedwards25519")
+        ),
         (
             attributes(PRIVATE, KeyType.ML_KEM, DECAPSULATE=YES, PARAMETER_SET=ulong(3)),
             PairSpec("ML-KEM", Usage.DECAPSULATE, parameter_set="1024"),
@@ -91,6 +97,8 @@ def test_specs_of_keys_of_other_software(values: dict[Attribute, bytes | None], 
     "values",
     [
         attributes(PRIVATE, KeyType.EC_EDWARDS, SIGN=YES),
+        attributes(PRIVATE, KeyType.EC_EDWARDS, SIGN=YES, EC_PARAMS=b"\x06\x03\x2b\x65\x71"),
+        attributes(PRIVATE, KeyType.EC_EDWARDS, SIGN=YES, EC_PARAMS=b"\x13\x0aedwards448"),
         attributes(PRIVATE, KeyType.EC, SIGN=YES, EC_PARAMS=b"\x06\x03\x2b\x65\x70"),
         attributes(PRIVATE, KeyType.ML_DSA, SIGN=YES, PARAMETER_SET=ulong(4)),
         attributes(PRIVATE, KeyType.ML_KEM, PARAMETER_SET=ulong(0)),
@@ -104,17 +112,17 @@ def test_keys_that_no_spec_describes(values: dict[Attribute, bytes | None]) -> N
 
 
 @pytest.mark.parametrize(
-    "public",
+    ("kind", "public"),
     [
-        DhPublicKey(DhDomain(PRIME, GENERATOR), 77),
-        DsaPublicKey(DsaDomain(PRIME, SUBPRIME, GENERATOR), 77),
-        MlDsaPublicKey("44", bytes(1312)),
-        MlKemPublicKey("768", bytes(1184)),
+        ("DH", DhPublicKey(DhDomain(PRIME, GENERATOR), 77)),
+        ("DSA", DsaPublicKey(DsaDomain(PRIME, SUBPRIME, GENERATOR), 77)),
+        ("ML-DSA", MlDsaPublicKey("44", bytes(1312))),
+        ("ML-KEM", MlKemPublicKey("768", bytes(1184))),
     ],
-    ids=lambda public: type(public).__name__,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_public_objects(public: DhPublicKey | DsaPublicKey | MlDsaPublicKey | MlKemPublicKey) -> None:
-    values = public_values(public)
+def test_public_objects(kind: str, public: DhPublicKey | DsaPublicKey | MlDsaPublicKey | MlKemPublicKey) -> None:
+    values = PAIR_KINDS[kind].public_values(public, Quirks())
     with packed(values) as (_, count):
         assert count == len(values)
     if isinstance(public, (MlDsaPublicKey, MlKemPublicKey)):

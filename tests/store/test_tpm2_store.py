@@ -24,11 +24,12 @@ from hwcng.contract.material import EcPublicKey
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import CipherSpec, CmacSpec, EcdsaSpec, HmacSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
+from hwcng.providers.backends import parse_uri
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.providers.tpm2.store.named import FIRST_HANDLE
+from hwcng.providers.tpm2.uri import Tpm2Uri
 from hwcng.providers.tpm2.wire import commands, key_file_asn1
 from hwcng.providers.tpm2.wire.constants import CAP
-from hwcng.providers.uri import Tpm2Uri, parse_uri
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
 
@@ -118,7 +119,9 @@ def test_any_name(name: str, tpm_keeper: Tpm2Provider, tpm_uri: str) -> None:
     made = tpm_keeper.generate_secret(AES)
     for other in NAMES:
         tpm_keeper.persist_key(made, other)
-    assert sorted(record.name for record in tpm_keeper.list_keys()) == sorted(NAMES)
+    records = list(tpm_keeper.list_keys())
+    assert sorted(record.name for record in records) == sorted(NAMES)
+    assert all(record.uri == tpm_keeper.key_uri(record.name) for record in records)
     directory = tpm_keeper._keys.files.directory
     assert all(len(entry) == 68 and entry.endswith(".pem") for entry in entries(tpm_keeper))
     uri = parse_uri(tpm_keeper.key_uri(name))
@@ -177,7 +180,7 @@ def test_a_thousand_names(tpm_keeper: Tpm2Provider) -> None:
     made = tpm_keeper.generate_secret(AES)
     tpm_keeper.persist_key(made, "name 0")
     files = tpm_keeper._keys.files
-    first = files.read("name 0")[0]
+    first = files.read("name 0")[0]  # type: ignore[index]
     from dataclasses import replace
 
     with files.writing():

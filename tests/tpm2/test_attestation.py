@@ -11,13 +11,13 @@ from collections.abc import Callable
 import pytest
 from tpm2.helpers import ec_material
 
+from hwcng.attestation import verify_attestation
 from hwcng.contract.attestation import Attestation, AttestedKey
 from hwcng.contract.specs import EcdsaSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
-from hwcng.providers.tpm2.statements import verify_attestation
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
 
@@ -141,7 +141,7 @@ def test_an_ordinary_key_cannot_sign_statements(tpm_provider: Tpm2Provider, reco
 def test_a_verifier_needs_no_tpm_software() -> None:
     script = (
         "import sys; sys.modules['tpm2_pytss'] = None\n"
-        "from hwcng.providers.tpm2.statements import verify_attestation\n"
+        "from hwcng.attestation import verify_attestation\n"
         "assert verify_attestation"
     )
     search_path = os.pathsep.join(sys.path)

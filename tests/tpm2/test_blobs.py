@@ -25,7 +25,8 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey, Tpm2SecretKey
+from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
+from hwcng.providers.tpm2.keys.secret import Tpm2SecretKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.standards.curves import CURVES
@@ -197,10 +198,10 @@ def test_objects_that_are_no_keys_are_refused(tpm_provider: Tpm2Provider) -> Non
         invalid(lambda blob=blob: tpm_provider.reload_opaque(blob))
     failure = invalid(
         lambda: tpm_provider.reload_opaque(
-            key_file_asn1.build(key_file_asn1.TssKey(0x40000001, key.public, key.private))
+            key_file_asn1.build(key_file_asn1.TssKey(0x4000000B, key.public, key.private))
         )
     )
-    assert "parent:0x81000001" in failure.message
+    assert "below a persistent handle" in failure.message
     with pytest.raises(CngError) as error:
         tpm_provider.reload_opaque(key_file_asn1.build(key_file_asn1.TssKey(key.parent, key.public, key.private, None)))
     assert error.value.status is NTSTATUS.STATUS_WRONG_PASSWORD

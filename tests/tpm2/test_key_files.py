@@ -113,6 +113,8 @@ def test_optional_fields_are_read_past(tpm_provider: Tpm2Provider, key: TssKey, 
         (empty_auth(TRUE) + tlv(0xA2, tlv(4, b"\0\0")), "3", "field secret"),
         (empty_auth(TRUE) + tlv(0xA3, tlv(0x30, tlv(0x30, b""))), "3", "field authPolicy"),
         (empty_auth(TRUE) + tlv(0xA2, tlv(4, b"\0\0")), "4", "importable"),
+        (empty_auth(TRUE) + tlv(0xA2, tlv(4, b"\0\5abc")), "4", "importable"),
+        (empty_auth(TRUE), "4", "importable"),
         (empty_auth(TRUE), "5", "sealed"),
         (empty_auth(TRUE), "6", "another type"),
     ],
@@ -151,13 +153,28 @@ def test_a_parent_as_programs_of_32_bits_write_it(tpm_provider: Tpm2Provider, ke
     assert signs(tpm_provider, der) and signs(tpm_provider, pem_of(der))
 
 
-@pytest.mark.parametrize("parent", ["020100", "020440000001", "02044000000b", "02050081000002", "020481000002"])
-def test_other_parents_are_told(tpm_provider: Tpm2Provider, key: TssKey, parent: str) -> None:
+@pytest.mark.parametrize(
+    ("parent", "told"),
+    [
+        ("02044000000b", "the key's parent is 0x4000000b"),
+        ("020440000007", "below a primary key of the owner's hierarchy"),
+        ("02050081000002", "nothing is there in this TPM"),
+        ("020481000002", "nothing is there in this TPM"),
+    ],
+)
+def test_parents_that_are_none_are_told(tpm_provider: Tpm2Provider, key: TssKey, parent: str, told: str) -> None:
     with pytest.raises(CngError) as error:
         tpm_provider.reload_opaque(der_of(key, empty_auth(TRUE), parent=bytes.fromhex(parent)))
     assert error.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
-    assert ("parent:0x81000001" in error.value.message) == (parent in ("020100", "020440000001"))
-    assert "the storage root key at 0x81000001" in error.value.message
+    assert told in error.value.message
+
+
+@pytest.mark.parametrize("parent", ["020100", "020440000001"])
+def test_the_tcgs_primary_key_is_made_where_a_file_names_the_owner(
+    tpm_provider: Tpm2Provider, key: TssKey, parent: str
+) -> None:
+    # That of the storage root key's template is the storage root key.
+    assert signs(tpm_provider, der_of(key, empty_auth(TRUE), parent=bytes.fromhex(parent)))
 
 
 @pytest.mark.parametrize("parent", ["02050100000000", "0205ff7fffffff", "02060000000000001"[:16], "0200"])

@@ -35,7 +35,8 @@ from hwcng.contract.specs import (
 from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.hostcrypto import rsa_encodings
-from hwcng.providers.tpm2.keys.private import HostSecret, Tpm2PrivateKey
+from hwcng.providers.tpm2.keys.host_secret import HostSecret
+from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES

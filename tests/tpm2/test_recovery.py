@@ -396,7 +396,7 @@ def test_another_process_uses_the_tpm_at_the_same_time(fresh_tpm: Swtpm, open_tp
         import hashlib, hmac, sys
         from hwcng.contract import *
         from hwcng.providers.tpm2.provider import open_uri
-        from hwcng.providers.uri import parse_uri
+        from hwcng.providers.backends import parse_uri
         spec = SecretSpec(SecretFamily.HMAC, 256, Usage.SIGN, hash_name="SHA256")
         with open_uri(parse_uri(sys.argv[1])) as provider:
             keys = [provider.import_secret(spec, bytes([n + 100] * 32)) for n in range(4)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from isolation.child import run
+from tpm2.test_foreign_keys import made_below
 
 from hwcng.contract.specs import EcdsaSpec, PairSpec
 from hwcng.contract.usage import Usage
@@ -18,6 +19,7 @@ from hwcng.errors import CngError
 from hwcng.providers.tpm2.line import leftovers
 from hwcng.providers.tpm2.line.ledger import OBJECT, SESSION, Entry, Ledger
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.testing.swtpm import Swtpm
 
 Open = Callable[..., Tpm2Provider]
@@ -34,7 +36,7 @@ SIGNING = PairSpec("EC", Usage.SIGN, curve="nistP256")
 HMAC_KEY = SecretSpec(SecretFamily.HMAC, 256, Usage.SIGN, hash_name="SHA256")
 provider = hwcng.open_provider(URI)
 resident = provider.persist_key(provider.generate_pair(SIGNING), "resident")
-what, moment = sys.argv[2:]
+what, moment, *files = sys.argv[2:]
 
 def fails(call):
     try:
@@ -57,6 +59,10 @@ def work():
             resident.sign_digest(EcdsaSpec(), bytes(32))
     elif what == "mac":
         provider.generate_secret(HMAC_KEY).mac(HmacSpec("SHA256"), bytes(5000))
+    elif what == "foreign":
+        for path in files:
+            key = provider.reload_opaque(open(path, "rb").read())
+            key.sign_digest(EcdsaSpec(), bytes(32))
     else:
         # What makes a storage root key, with and without the owner's authorization: it is there already.
         for auth in (b"", b"wrong"):
@@ -104,10 +110,14 @@ print(step)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("what", ["keys", "mac", "primary"])
-def test_killed_at_each_command(fresh_tpm: Swtpm, what: str, moment: str) -> None:
+@pytest.mark.parametrize("what", ["keys", "mac", "primary", "foreign"])
+def test_killed_at_each_command(fresh_tpm: Swtpm, tmp_path: Path, what: str, moment: str) -> None:
     """Whether the TPM carried the last command out or not, what the dead held is gone, and nothing else is."""
-    assert int(run(KILLED, fresh_tpm.uri, what, moment)) > 3
+    files = []
+    for kind in ("ecc256", "rsa2048") if what == "foreign" else ():
+        files.append(tmp_path / kind)
+        files[-1].write_bytes(key_file_asn1.build(made_below(fresh_tpm, f"{kind}:null:aes128cfb", 0)))
+    assert int(run(KILLED, fresh_tpm.uri, what, moment, *map(str, files))) > 3
 
 
 HOLDER = """

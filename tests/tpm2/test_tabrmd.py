@@ -1,4 +1,4 @@
-"""A TPM behind tpm2-abrmd, the resource manager in user space, on a D-Bus of this test's own.
+"""A TPM behind tpm2-abrmd, the resource manager in user space.
 
 The client is a process of its own (this file as a program): GDBus may end a process whose bus goes away.
 """
@@ -6,52 +6,30 @@ The client is a process of its own (this file as a program): GDBus may end a pro
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 KEYS = 40
 """More than the 27 objects that tpm2-abrmd keeps for one connection."""
 
 
-@contextmanager
-def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_many_keys_behind_tpm2_abrmd() -> None:
     from support import missing
+    from tpm2.abrmd import resource_manager
 
     from hwcng.testing.swtpm import Swtpm
 
-    for name in ("tpm2-abrmd", "dbus-daemon"):
-        if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
-            missing(f"command:{name}")
-    with ExitStack() as stack:
-        tpm = stack.enter_context(Swtpm())
-        # A unix socket's path has 107 bytes at most, and pytest's directories are long.
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="tabrmd-"))
-        address = f"unix:path={directory}/bus"
-        bus = ("--session", "--nofork", "--nopidfile", f"--address={address}", "--print-address=1")
-        assert stack.enter_context(running("dbus-daemon", *bus)).stdout.readline()  # type: ignore[union-attr]
-        path = f"{os.environ.get('PATH', '')}:/usr/sbin"
-        daemon = ("env", f"PATH={path}", "tpm2-abrmd", "--session", "--allow-root", f"--tcti={tpm.tcti}")
-        stack.enter_context(running(*daemon, DBUS_SESSION_BUS_ADDRESS=address))
+    with (
+        Swtpm() as tpm,
+        resource_manager(tpm) as environment,
+        tempfile.TemporaryDirectory(prefix="tabrmd-store-") as store,
+    ):
         client = subprocess.run(
-            [sys.executable, __file__, f"{directory}/store"],
-            env=os.environ | {"DBUS_SESSION_BUS_ADDRESS": address},
+            [sys.executable, __file__, store],
+            env=os.environ | environment,
             capture_output=True,
             timeout=120,
             check=False,
@@ -70,8 +48,8 @@ def _client(store: str) -> None:
     import hwcng
     from hwcng import bcrypt
     from hwcng.providers.tpm2.provider import Tpm2Provider
+    from hwcng.providers.tpm2.uri import Tpm2Uri
     from hwcng.providers.tpm2.wire import constants
-    from hwcng.providers.uri import Tpm2Uri
     from hwcng.testing.commands import CommandCounter
 
     if ctypes.util.find_library("tss2-tcti-tabrmd") is None:

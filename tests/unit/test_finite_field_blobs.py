@@ -1,4 +1,4 @@
-"""hwcng.cng.dh_blobs, dsa_blobs and legacy_blobs: whatever comes, a number or STATUS_INVALID_PARAMETER."""
+"""hwcng.cng.families.dh and dsa: whatever comes, a number or STATUS_INVALID_PARAMETER."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwcng import NTSTATUS, CngError
-from hwcng.cng import dh_blobs, dsa_blobs
+from hwcng.cng.families import dh, dsa
 from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
 
 P = DH_PRIMES[512]
 V1, V2 = DSA_DOMAINS[512], DSA_DOMAINS[2048]
 READERS: dict[str, tuple[Callable[[bytes], object], tuple[bytes, ...]]] = {
-    "DH public": (lambda blob: dh_blobs.parse_dh(blob, False), (dh_blob(P, 2, 5),)),
-    "DH private": (lambda blob: dh_blobs.parse_dh(blob, True), (dh_blob(P, 2, 5, 7),)),
-    "DHParameters": (dh_blobs.parse_dh_parameters, (dh_parameters(P, 2),)),
-    "DH legacy": (dh_blobs.parse_capi_dh_private, (dh_capi_2(7, P, 2), dh_capi_3(7, P, 2))),
-    "DSA public": (lambda blob: dsa_blobs.parse_dsa(blob, False), (dsa_blob(V1, 5), dsa_blob(V2, 5))),
-    "DSA private": (lambda blob: dsa_blobs.parse_dsa(blob, True), (dsa_blob(V1, 5, 7), dsa_blob(V2, 5, 7))),
-    "DSAParameters": (dsa_blobs.parse_dsa_parameters, (dsa_parameters(V1), dsa_parameters(V2))),
-    "DSA legacy": (dsa_blobs.parse_capi_dsa_private, (dsa_capi_2(V1, 7), dsa_capi_3(V1, 7), dsa_capi_3(V2, 7))),
+    "DH public": (lambda blob: dh.parse_dh(blob, False), (dh_blob(P, 2, 5),)),
+    "DH private": (lambda blob: dh.parse_dh(blob, True), (dh_blob(P, 2, 5, 7),)),
+    "DHParameters": (dh.parse_dh_parameters, (dh_parameters(P, 2),)),
+    "DH legacy": (dh.parse_capi_dh_private, (dh_capi_2(7, P, 2), dh_capi_3(7, P, 2))),
+    "DSA public": (lambda blob: dsa.parse_dsa(blob, False), (dsa_blob(V1, 5), dsa_blob(V2, 5))),
+    "DSA private": (lambda blob: dsa.parse_dsa(blob, True), (dsa_blob(V1, 5, 7), dsa_blob(V2, 5, 7))),
+    "DSAParameters": (dsa.parse_dsa_parameters, (dsa_parameters(V1), dsa_parameters(V2))),
+    "DSA legacy": (dsa.parse_capi_dsa_private, (dsa_capi_2(V1, 7), dsa_capi_3(V1, 7), dsa_capi_3(V2, 7))),
 }
 KINDS = (DhDomain, DhPublicKey, DhPrivateKey, DsaDomain, DsaPublicKey, DsaPrivateKey)
 
@@ -79,8 +79,8 @@ def test_whatever_comes(name: str) -> None:
 def test_private_numbers_are_not_shown() -> None:
     secret = 0x1234567890ABCDEF
     for shown in (
-        repr(dh_blobs.parse_dh(dh_blob(P, 2, 5, secret), True)),
-        repr(dsa_blobs.parse_dsa(dsa_blob(V1, 5, secret), True)),
+        repr(dh.parse_dh(dh_blob(P, 2, 5, secret), True)),
+        repr(dsa.parse_dsa(dsa_blob(V1, 5, secret), True)),
     ):
         assert str(secret) not in shown
         assert hex(secret) not in shown
@@ -91,4 +91,4 @@ def test_a_domain_without_a_hash_gets_that_of_its_subprime() -> None:
     for bits, hash_number in ((1024, None), (2048, 1)):
         p, q, g, *_ = DSA_DOMAINS[bits]
         expected = dsa_parameters(DSA_DOMAINS[bits], seeded=False, hash_number=hash_number or 0)
-        assert dsa_blobs.build_dsa_parameters(DsaDomain(p, q, g)) == expected
+        assert dsa.build_dsa_parameters(DsaDomain(p, q, g)) == expected

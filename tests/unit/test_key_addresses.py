@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.key_addresses import KeyAddress, is_address
-from hwcng.providers.uri import Pkcs11Uri, parse_uri
+from hwcng.providers.backends import parse_uri
+from hwcng.providers.pkcs11.key_addresses import KeyAddress, is_address
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
 
 
 @pytest.mark.parametrize(

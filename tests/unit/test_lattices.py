@@ -26,9 +26,9 @@ from hwcng.hostcrypto.lattice_expand import (
     ml_kem_expanded,
     ml_kem_public,
 )
-from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.families import kind_of
+from hwcng.providers.pkcs11.families.mldsa import ml_dsa
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS
 
 KEM_KEYS: dict[str, Any] = {"768": mlkem.MLKEM768PrivateKey, "1024": mlkem.MLKEM1024PrivateKey}
@@ -171,12 +171,12 @@ def test_no_secret_in_a_repr(name: str) -> None:
 @pytest.mark.parametrize(("deterministic", "variant"), [(False, 0), (True, 2)])
 def test_the_parameter_of_hash_ml_dsa(deterministic: bool, variant: int) -> None:
     """CK_HASH_SIGN_ADDITIONAL_CONTEXT (PKCS#11 3.2): no token that is tested has the mechanism."""
-    call = mechanisms.ml_dsa(MlDsaSpec(b"context", deterministic, prehash="SHA512"))
+    call = ml_dsa(MlDsaSpec(b"context", deterministic, prehash="SHA512"))
     parameter = call.parameter
     assert (call.structure.mechanism, call.structure.ulParameterLen) == (0x1F, 32)
     assert (parameter.hedgeVariant, parameter.ulContextLen, parameter.hash) == (variant, 7, 0x270)
     assert ffi.buffer(parameter.pContext, 7)[:] == b"context"
-    pure = mechanisms.ml_dsa(MlDsaSpec(deterministic=deterministic))
+    pure = ml_dsa(MlDsaSpec(deterministic=deterministic))
     mechanism = pure.structure
     assert (mechanism.mechanism, mechanism.ulParameterLen, pure.parameter.hedgeVariant) == (0x1D, 24, variant)
     assert (pure.parameter.pContext, pure.parameter.ulContextLen) == (ffi.NULL, 0)

@@ -14,14 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwcng.cng.padding import (
-    BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG,
-    BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG,
     BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     BCRYPT_OAEP_PADDING_INFO,
     BCRYPT_PKCS1_PADDING_INFO,
     BCRYPT_PSS_PADDING_INFO,
 )
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.headers.bcrypt_h import BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG, BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
 from hwcng.hostcrypto.modes import pad, unpad
 
 

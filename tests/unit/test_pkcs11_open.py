@@ -18,8 +18,8 @@ import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
+from hwcng.providers.backends import parse_uri
 from hwcng.providers.pkcs11 import logins
-from hwcng.providers.uri import parse_uri
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
 from hwcng.testing.calls import CallCounter
@@ -569,14 +569,14 @@ def test_refused_is_refused_at_open(token: Provider, calls: Callable[..., CallCo
 def test_the_probe_leaves_nothing(provider: Provider, token_uri: str, token_pin: str, sessions: OpenSessions) -> None:
     from isolation.ledger import session_objects
 
-    from hwcng.providers.pkcs11 import probes
+    from hwcng.providers.pkcs11 import probing
 
     before = session_objects(provider)
     with hwcng.open_provider(token_uri, pin=token_pin) as opened:
-        kept = dict(probes._probed)
-        probes._probed.clear()
+        kept = dict(probing._probed)
+        probing._probed.clear()
         probed = opened.capabilities().operations
-        assert all(known.operations == probed for key, known in kept.items() if key in probes._probed)
+        assert all(known.operations == probed for key, known in kept.items() if key in probing._probed)
         bcrypt.BCryptDestroyKey(bcrypt.BCryptOpenAlgorithmProvider("AES", opened).generate_key(128))
         assert session_objects(provider) == before
-        probes._probed.update(kept)
+        probing._probed.update(kept)

@@ -14,9 +14,9 @@ import hwcng
 from hwcng.contract.material import EcPublicKey
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
-from hwcng.providers.pkcs11 import probes
+from hwcng.providers.pkcs11 import probing
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.mechanisms import CKM
+from hwcng.providers.pkcs11.cryptoki.constants import CKM
 from hwcng.providers.pkcs11.probes import arithmetic
 from hwcng.standards.curves import CURVES
 
@@ -30,8 +30,8 @@ CFunction = Callable[..., int]
 @contextmanager
 def wrong(provider: Provider, name: str, replacement: Callable[[CFunction], CFunction]) -> Iterator[None]:
     """The token with another `name`, and nothing remembered of it."""
-    remembered = dict(probes._probed)
-    probes._probed.clear()
+    remembered = dict(probing._probed)
+    probing._probed.clear()
     undo = provider.cryptoki.instrument(  # type: ignore[attr-defined]
         lambda called, function: replacement(function) if called == name else function
     )
@@ -39,8 +39,8 @@ def wrong(provider: Provider, name: str, replacement: Callable[[CFunction], CFun
         yield
     finally:
         undo()
-        probes._probed.clear()
-        probes._probed.update(remembered)
+        probing._probed.clear()
+        probing._probed.update(remembered)
 
 
 def refused_as_wrong(provider: Provider) -> set[tuple[str, str]]:

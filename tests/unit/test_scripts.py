@@ -1,4 +1,6 @@
-"""scripts/setup: what it says where it cannot go on. It runs in a copy and never reaches this checkout's .venv."""
+"""scripts/setup and scripts/test-debian: what they say where they cannot go on. They run in a copy and never reach this
+checkout's .venv.
+"""
 
 from __future__ import annotations
 
@@ -126,6 +128,49 @@ def test_an_unknown_argument_is_refused(checkout):
     assert "unknown argument --fast" in done.stderr
 
 
-@pytest.mark.parametrize("script", ["scripts/setup", "scripts/test", ".ci/run", "softhsm/provision"])
+@pytest.fixture
+def other_release(checkout):
+    """Runs `scripts/test --debian` in the checkout with no programs but those named."""
+    for script in ("test", "test-debian"):
+        shutil.copy(ROOT / "scripts" / script, checkout / "scripts")
+
+    def run(*arguments, programs):
+        path = checkout / "programs"
+        path.mkdir()
+        for program in ("bash", "dirname", *programs):
+            (path / program).symlink_to(shutil.which(program))
+        shutil.copy(checkout / "bin" / "id", path)
+        environ = {"PATH": str(path), "HOME": str(checkout / "home")}
+        command = [checkout / "scripts" / "test", "--debian", *arguments]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    yield run
+    assert not (checkout / "home").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("11",), ("tests/unit",)])
+def test_another_release_is_one_that_there_is(other_release, arguments):
+    done = other_release(*arguments, programs=())
+    assert (done.returncode, done.stderr) == (1, "test-debian: which release of Debian? There are 12 and 13\n")
+
+
+def test_another_release_is_for_root_alone(other_release):
+    done = other_release("13", programs=())
+    assert done.returncode == 1
+    assert done.stderr == "test-debian: a root of another release is made and entered by root alone\n"
+
+
+def test_another_release_names_the_programs_that_it_needs(checkout, other_release):
+    command(checkout / "bin" / "id", "echo 0")
+    done = other_release("13", programs=("unshare", "flock"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "test-debian: not on PATH: debootstrap chroot git. Debian and Ubuntu: apt-get install "
+    )
+
+
+@pytest.mark.parametrize(
+    "script", ["scripts/setup", "scripts/test", "scripts/test-debian", ".ci/run", "softhsm/provision"]
+)
 def test_scripts_are_executable(script):
     assert os.access(ROOT / script, os.X_OK)

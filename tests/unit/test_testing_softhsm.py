@@ -271,6 +271,14 @@ def test_counter_records_names_and_mechanisms(fake):
     assert counter.names == counter.mechanisms == []
 
 
+def test_the_counter_tells_an_operation_from_the_sessions_it_needs(fake):
+    with CallCounter(fake) as counter:
+        for name in ("C_OpenSession", "C_GetSessionInfo", "C_GenerateKey", "C_CloseSession"):
+            fake.cryptoki.call(name, 1)
+    assert counter.asked == ["C_GetSessionInfo", "C_GenerateKey"]
+    assert len(counter.names) == 4
+
+
 def test_counter_counts_every_thread(fake):
     def work():
         for _ in range(500):

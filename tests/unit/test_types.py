@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import needs_module
+from support import needs_module, programs_of
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt, ncrypt
@@ -17,11 +18,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SAMPLE = """
 import hwcng
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from hwcng.bcrypt import BCryptDecrypt, BCryptSecretAgreement, BCryptSignHash, BCryptVerifySignature
-from hwcng.ncrypt import NCryptOpenStorageProvider, NCryptOpenKey, NCryptSignHash
+from hwcng.bcrypt import BCRYPT_AES_ALGORITHM, BCRYPT_RSAKEY_BLOB, STATUS_SUCCESS
+from hwcng.interop.acme import account_key
+from hwcng.interop.asyncssh import TokenKeyPair
+from hwcng.interop.joserfc import jwk
+from hwcng.interop.paramiko import pkey
+from hwcng.interop.pyhanko import TokenSigner
+from hwcng.ncrypt import NCRYPT_LENGTH_PROPERTY, NCryptOpenStorageProvider, NCryptOpenKey, NCryptSignHash
+from hwcng.wincrypt import BCRYPT_BLOCK_PADDING, CALG_AES_256, NTE_BAD_KEY
 
+names: list[str] = [BCRYPT_AES_ALGORITHM, NCRYPT_LENGTH_PROPERTY]
+numbers: list[int] = [STATUS_SUCCESS, BCRYPT_BLOCK_PADDING, CALG_AES_256, NTE_BAD_KEY]
 key = hwcng.open_key("pkcs11:token=a;object=b")
 digest: bytes = bytes(32)
 signature: bytes = BCryptSignHash(key, None, digest)
@@ -35,6 +46,10 @@ private = key.as_cryptography()
 if isinstance(private, ec.EllipticCurvePrivateKey):
     der: bytes = private.sign(digest, ec.ECDSA(SHA256()))
 other = hwcng.pyca.private_key("pkcs11:token=a;object=b", pin="1234")
+certificates: list[x509.Certificate] = []
+signer = TokenSigner(private, certificates)
+pairs = [TokenKeyPair(private), TokenKeyPair(named), TokenKeyPair("pkcs11:token=a;object=b", "comment")]
+others = [account_key(key), jwk(named, {"kid": "c"}), pkey(other)]
 what: hwcng.Usage = hwcng.Usage.SIGN | hwcng.Usage.DECRYPT
 spec = hwcng.PairSpec("EC", what, curve="nistP256")
 with hwcng.open_provider("pkcs11:token=a") as provider:
@@ -45,6 +60,7 @@ with hwcng.open_provider("pkcs11:token=a") as provider:
 WRONG = {
     "BCryptSignHash(hwcng.bcrypt, None, b'')": "Argument 1",
     "hwcng.open_key(1)": "Argument 1",
+    "hwcng.pyca.private_key(b'')": "Argument 1",
     "hwcng.open_kye('')": "has no attribute",
     "hwcng.pyca.privat_key('')": "has no attribute",
     "signature = BCryptSignHash(hwcng.open_key(''), None, 'text')": "Argument 3",
@@ -61,6 +77,22 @@ def checked(tmp_path: Path, sample: str) -> subprocess.CompletedProcess[str]:
 def test_keys_flow_into_the_functions(tmp_path: Path) -> None:
     needs_module("mypy")
     done = checked(tmp_path, SAMPLE)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_program_of_the_readme_has_types(tmp_path: Path) -> None:
+    """By `from hwcng.bcrypt import *`, as the header is included."""
+    needs_module("mypy")
+    (program,) = [program for program in programs_of("README.md") if "import *" in program]
+    done = checked(tmp_path, program)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("face", ["bcrypt", "ncrypt", "wincrypt"])
+def test_every_name_of_a_face_is_found(tmp_path: Path, face: str) -> None:
+    needs_module("mypy")
+    names = importlib.import_module(f"hwcng.{face}").__all__
+    done = checked(tmp_path, f"from hwcng.{face} import *\n" + "\n".join(f"{name}" for name in names) + "\n")
     assert done.returncode == 0, done.stdout
 
 

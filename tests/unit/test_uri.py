@@ -1,4 +1,4 @@
-"""hwcng.providers.uri: RFC 7512 URIs, tpm2: URIs and PIN sources."""
+"""RFC 7512 URIs, tpm2: URIs and PIN sources, as the backends of hwcng.providers read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 
 from hwcng.contract.capabilities import TokenInfo
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.uri import Pkcs11Uri, Tpm2Uri, parse_uri, pin_of, read_pin_source, scheme_of
+from hwcng.providers.backends import parse_uri
+from hwcng.providers.pin_sources import read_pin_source
+from hwcng.providers.pkcs11.uri import Pkcs11Uri, pin_of
+from hwcng.providers.tpm2.uri import Tpm2Uri
+from hwcng.providers.uri_syntax import scheme_of
 
 PIN = "s3kr1t&+?"
 PIN_ENCODED = "s3kr1t%26+?"
@@ -212,6 +216,8 @@ REFUSED_WITH_PIN = [
     "tpm2:?owner-auth=1234abcd",
     "1234abcd",
 ]
+
+NOBODY = 65534
 
 
 def refusal(uri: str) -> CngError:
@@ -581,13 +587,18 @@ def test_pin_source_that_is_refused(monkeypatch: pytest.MonkeyPatch, source: str
     assert said in caught.value.message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
 def test_pin_file_that_may_not_be_read(tmp_path: Path) -> None:
     path = tmp_path / "pin"
     path.write_bytes(b"1234")
     path.chmod(0)
-    with pytest.raises(CngError, match="Permission denied"):
-        read_pin_source(str(path))
+    before = os.geteuid()
+    # Root reads every file.
+    os.seteuid(before or NOBODY)
+    try:
+        with pytest.raises(CngError, match="Permission denied"):
+            read_pin_source(str(path))
+    finally:
+        os.seteuid(before)
 
 
 @pytest.mark.parametrize("source", ["1234abcd", "hunter2:1234abcd", "|echo 1234abcd", "env:1234abcd!"])

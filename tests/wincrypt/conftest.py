@@ -21,7 +21,7 @@ TOKENS = ("softhsm", "nss", "nss-db", "swtpm")
 KEEPERS = ("softhsm", "nss-db", "swtpm")
 
 
-@pytest.fixture(scope="session", params=TOKENS)
+@pytest.fixture(scope="session", params=TOKENS)  # type: ignore[no-redef]
 def token(request: pytest.FixtureRequest) -> Provider:
     opened: Provider = request.getfixturevalue(PROVIDERS[request.param])
     return name_token(opened, request.param)

@@ -10,7 +10,7 @@ from conformance.helpers import token_attributes
 from wincrypt.helpers import EXPORTABLE, INVALID_HANDLE, INVALID_PARAMETER, RSA_BITS, hashed, needs_algid, refused
 
 from hwcng import wincrypt as w
-from hwcng.capi import constants
+from hwcng.headers import wincrypt_h
 
 if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
@@ -132,7 +132,7 @@ def test_every_function_and_constant_is_in_all() -> None:
         "CryptSetProviderEx",
     }
     assert set(functions) == {*WRONG, *without_handle}
-    assert set(functions) <= set(w.__all__) and set(constants.__all__) <= set(w.__all__)
+    assert set(functions) <= set(w.__all__) and set(wincrypt_h.__all__) <= set(w.__all__)
     assert len(w.__all__) == len(set(w.__all__)) and all(hasattr(w, name) for name in w.__all__)
 
 

@@ -1,0 +1,70 @@
+"""Where the command's PIN comes from, and that nobody is told it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def hwcng(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, which is not logged in."""
+    return subprocess.run(
+        [sys.executable, "-m", "hwcng", *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_a_file_and_a_variable(token_uri, token_pin, tmp_path) -> None:
+    pin = tmp_path / "pin"
+    pin.write_text(f"{token_pin}\n")
+    assert hwcng("test", token_uri, "--pin-file", pin).returncode == 0
+    assert hwcng("test", token_uri, HWCNG_PIN=token_pin).returncode == 0
+    refused = hwcng("test", token_uri)
+    assert refused.returncode == 1
+    assert "STATUS_SMARTCARD_CARD_NOT_AUTHENTICATED" in refused.stderr
+
+
+def test_two_sources_exclude_each_other(token_uri, tmp_path) -> None:
+    pin = tmp_path / "pin"
+    pin.write_text("1234")
+    refused = hwcng("test", token_uri, "--pin-file", pin, "--ask-pin")
+    assert refused.returncode == 2
+    assert "exclude" in refused.stderr
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_wrong_pin_is_one_line_without_it(token_uri, verbose) -> None:
+    trace = {"HWCNG_TRACE": "stderr"} if verbose else {}
+    refused = hwcng("keys", "list", token_uri, HWCNG_PIN="a-wrong-pin-of-mine", **trace)
+    assert refused.returncode == 1
+    assert "STATUS_SMARTCARD_WRONG_PIN" in refused.stderr
+    assert "a-wrong-pin-of-mine" not in refused.stderr + refused.stdout
+
+
+def test_no_option_takes_a_pin(run) -> None:
+    for command in (("keys", "list"), ("sign",), ("test",)):
+        assert run(*command, "pkcs11:", "--pin", "1234").status == 2
+
+
+def test_the_pin_of_a_tpms_key(run, command_swtpm, new_name, tmp_path) -> None:
+    from hwcng import ncrypt
+
+    storage = ncrypt.NCryptOpenStorageProvider(command_swtpm.provider)
+    key = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", new_name)
+    ncrypt.NCryptSetProperty(key, ncrypt.NCRYPT_PIN_PROPERTY, "pin of a key")
+    ncrypt.NCryptFinalizeKey(key)
+    pin, out = tmp_path / "pin", tmp_path / "signature"
+    pin.write_text("pin of a key")
+    assert run("sign", command_swtpm.uri, new_name, __file__, "-o", out, "--pin-file", pin).status == 0
+    assert run("verify", command_swtpm.uri, new_name, __file__, "--signature", out, "--pin-file", pin).status == 0
+    wrong = run("sign", command_swtpm.uri, new_name, __file__, "-o", tmp_path / "other")
+    assert wrong.status == 1
+    assert not (tmp_path / "other").exists()
+    command_swtpm.provider.delete_key(new_name)

@@ -1,0 +1,3 @@
+from pathlib import Path
+
+Path("Makefile").write_text('test:\n\ttest -n "$$HWCNG_PROVIDER"\n')

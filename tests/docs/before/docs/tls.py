@@ -1,0 +1,3 @@
+import os
+
+TOKEN_URI = os.environ["HWCNG_PROVIDER"]

@@ -1,0 +1,25 @@
+"""docs/ecosystem.md says what the table of libraries says, and is made from what ran."""
+
+from __future__ import annotations
+
+from ecosystem import report
+from ecosystem.libraries import LIBRARIES
+
+
+def test_the_page_has_every_library() -> None:
+    told = {name: (row["by"], row["what it does"]) for name, row in report.claimed().items()}
+    assert told == {row.name: (row.way, row.does) for row in LIBRARIES.values()}
+
+
+def test_the_page_says_what_ran() -> None:
+    """Every cell that is filled stands for a test: a kind of key that no test uses is not there."""
+    for name, row in report.claimed().items():
+        for token in report.TOKENS:
+            assert set(filter(None, row[token].split(", "))) <= set(LIBRARIES[name].kinds), (name, token)
+
+
+def test_a_table_of_what_ran() -> None:
+    ran = {"PyJWT": report.Ran("9.9", {"swtpm": {"P-256", "RSA"}}), "paramiko": report.Ran("8", {"SoftHSM": {"P-256"}})}
+    lines = list(report.table(ran))
+    assert [line.split(" | ")[1] for line in lines[2:]] == ["9.9", "8"]
+    assert lines[2].endswith("|  | RSA, P-256 |") and lines[3].endswith("| P-256 |  |")

@@ -1,0 +1,354 @@
+"""Tokens that do less than SoftHSM: no session objects, no copies, no end of objects, one session, nothing written, a
+PIN pad (PKCS#11 3.2, sections 4.4, 5.5, 5.6 and 5.7). A SoftHSM whose calls are refused as such tokens refuse them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pkcs11 import Attribute
+from pkcs11.constants import TokenFlag
+from store import foreign
+from store.conftest import objects_of
+from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, ECDSA, status_of, verify_ecdsa
+
+import hwcng
+from hwcng import HRESULT, NTSTATUS, CngError, wincrypt
+from hwcng.contract.material import EcPrivateKey
+from hwcng.contract.specs import EcdsaSpec, PairSpec
+from hwcng.contract.usage import Support, Usage
+from hwcng.ncrypt import (
+    NCRYPT_OVERWRITE_KEY_FLAG,
+    NCryptCreatePersistedKey,
+    NCryptDeleteKey,
+    NCryptFinalizeKey,
+    NCryptOpenKey,
+    NCryptOpenStorageProvider,
+    NCryptSignHash,
+)
+from hwcng.providers.pkcs11 import logins, probing
+from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.testing.calls import CallCounter
+from hwcng.testing.faults import FaultInjector
+
+if TYPE_CHECKING:
+    from hwcng.providers.pkcs11.provider import Pkcs11Provider
+    from hwcng.testing.calls import CFunction
+
+NOT_SUPPORTED, INCONSISTENT, SESSION_COUNT, WRITE_PROTECTED = 0x54, 0xD1, 0xB1, 0xE2
+MAKERS = {"C_GenerateKey": (2,), "C_GenerateKeyPair": (2, 4), "C_CreateObject": (1,), "C_CopyObject": (2,)}
+MAKERS |= {"C_DeriveKey": (3,), "C_UnwrapKey": (5,)}
+RW_SESSION = 2
+
+
+def of_token(template: Any, count: int) -> bool:
+    """Whether a template says CKA_TOKEN true."""
+    found = (one for one in template[0:count] if one.type == int(Attribute.TOKEN))
+    return any(bytes(ffi.buffer(one.pValue, one.ulValueLen)) == b"\1" for one in found)
+
+
+class Limits:
+    """What the token refuses from now on. functions: those that it does not have. session_objects: whether it has such.
+    sessions: how many it has room for, None for any number. written: whether it may be written to.
+    """
+
+    def __init__(self) -> None:
+        self.functions: set[str] = set()
+        self.session_objects = True
+        self.sessions: int | None = None
+        self.written = True
+        self.flags = 0
+        self.opened: set[int] = set()
+
+    def instrument(self, name: str, function: CFunction) -> CFunction:
+        def limited(*arguments: Any) -> int:
+            if name in self.functions:
+                return NOT_SUPPORTED
+            if name in MAKERS:
+                made = {of_token(arguments[place], arguments[place + 1]) for place in MAKERS[name]}
+                if True in made and not self.written:
+                    return WRITE_PROTECTED
+                if False in made and not self.session_objects:
+                    return INCONSISTENT
+            return function(*arguments)
+
+        def open_session(slot: int, flags: int, application: Any, notify: Any, handle: Any) -> int:
+            if flags & RW_SESSION and not self.written:
+                return WRITE_PROTECTED
+            if self.sessions is not None and len(self.opened) >= self.sessions:
+                return SESSION_COUNT
+            rv = function(slot, flags, application, notify, handle)
+            if rv == 0:
+                self.opened.add(int(handle[0]))
+            return rv
+
+        def close_session(session: int) -> int:
+            self.opened.discard(session)
+            return function(session)
+
+        def token_info(slot: int, info: Any) -> int:
+            rv = function(slot, info)
+            info.flags |= self.flags
+            return rv
+
+        named = {"C_OpenSession": open_session, "C_CloseSession": close_session, "C_GetTokenInfo": token_info}
+        return named.get(name, limited)
+
+
+@pytest.fixture
+def limits(softhsm_keeper: Pkcs11Provider) -> Iterator[Limits]:
+    """Those of the module, for every provider on it."""
+    found = Limits()
+    undo = softhsm_keeper.cryptoki.instrument(found.instrument)
+    yield found
+    undo()
+
+
+@pytest.fixture
+def opened(limits: Limits, token_uri: str, token_pin: str) -> Iterator[Callable[[], Pkcs11Provider]]:
+    with contextlib.ExitStack() as stack:
+
+        def open_another(pin: Any = token_pin) -> Pkcs11Provider:
+            return stack.enter_context(hwcng.open_provider(token_uri, pin=pin))  # type: ignore[return-value]
+
+        yield open_another
+        limits.__init__()  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("session_objects", [False, True], ids=["no session objects", "no copies"])
+def test_a_container_without_session_objects_or_copies(
+    session_objects: bool, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    limits.session_objects, limits.functions = session_objects, {"C_CopyObject", "C_CreateObject"}
+    token = opened()
+    with wincrypt.CryptAcquireContext("made here", token, wincrypt.PROV_RSA_AES, wincrypt.CRYPT_NEWKEYSET) as context:
+        publics = set()
+        for _ in range(2):
+            pair = wincrypt.CryptGenKey(context, wincrypt.AT_KEYEXCHANGE, 1024 << 16)
+            publics.add(wincrypt.CryptExportKey(pair, None, wincrypt.PUBLICKEYBLOB))
+            ciphertext = wincrypt.CryptEncrypt(pair, None, True, 0, BLOCK)
+            assert wincrypt.CryptDecrypt(pair, None, True, 0, ciphertext) == BLOCK
+            stored = wincrypt.CryptGetUserKey(context, wincrypt.AT_KEYEXCHANGE)
+            assert wincrypt.CryptDecrypt(stored, None, True, 0, ciphertext) == BLOCK
+        assert len(publics) == 2
+    wincrypt.CryptAcquireContext("made here", token, wincrypt.PROV_RSA_AES, wincrypt.CRYPT_DELETEKEYSET)
+    assert objects_of(softhsm_keeper) == []
+
+
+def test_named_keys_without_session_objects_and_copies(
+    limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    limits.session_objects, limits.functions = False, {"C_CopyObject", "C_CreateObject"}
+    token = opened()
+    storage = NCryptOpenStorageProvider(token)
+    for algorithm in ("ECDSA_P256", "AES"):
+        for flags in (0, NCRYPT_OVERWRITE_KEY_FLAG):
+            key = NCryptCreatePersistedKey(storage, algorithm, "made here", 0, flags)
+            NCryptFinalizeKey(key)
+        if algorithm == "ECDSA_P256":
+            public = token.open_key("made here").public
+            verify_ecdsa(public, NCryptSignHash(NCryptOpenKey(storage, "made here"), None, DIGEST))
+        else:
+            stored = token.open_key("made here")
+            assert stored.decrypt(ECB, stored.encrypt(ECB, BLOCK)) == BLOCK
+        NCryptDeleteKey(NCryptOpenKey(storage, "made here"))
+    assert objects_of(softhsm_keeper) == []
+    # All else is refused, with what would do.
+    for make in (lambda: token.generate_pair(ECDSA), lambda: token.generate_secret(AES)):
+        with pytest.raises(CngError, match=r"keeps no keys of a process.*Provider\.named") as caught:
+            make()
+        assert caught.value.status == NTSTATUS.STATUS_NOT_SUPPORTED
+    limits.session_objects = True
+    key = token.generate_secret(AES)
+    with pytest.raises(CngError, match=r"copies no keys.*NCryptCreatePersistedKey") as caught:
+        token.persist_key(key, "copied")
+    assert caught.value.status == NTSTATUS.STATUS_NOT_SUPPORTED
+    assert objects_of(softhsm_keeper) == []
+
+
+def test_replacing_where_nothing_can_be_ended(
+    limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    """The new key has the name; what gave way stays behind, and is nobody's key."""
+    token = opened()
+    old = token.named("kept").generate_pair(ECDSA)
+    limits.functions = {"C_DestroyObject"}
+    new = token.named("kept", replace=True).generate_pair(ECDSA)
+    assert new.public != old.public
+    newest = token.named("kept", replace=True).generate_pair(ECDSA)
+    token._store._places.clear()
+    assert token.open_key("kept").public == newest.public
+    assert [record.name for record in token.list_keys()] == ["kept"]
+    assert len(objects_of(softhsm_keeper)) == 6
+    with pytest.raises(CngError, match="ends no keys") as caught:
+        token.delete_key("kept")
+    assert caught.value.status == NTSTATUS.STATUS_NOT_SUPPORTED
+    assert token.open_key("kept").public == newest.public
+    # Once it can, the next write takes all of it along.
+    limits.functions = set()
+    token.named("kept", replace=True).generate_secret(AES)
+    assert len(objects_of(softhsm_keeper)) == 1
+
+
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_as_few_sessions_as_there_can_be(
+    sessions: int, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    limits.sessions = sessions
+    token = opened()
+    pair, secret = token.named("pair").generate_pair(ECDSA), token.generate_secret(AES)
+    assert token.random(8) != token.random(8)
+    copy = token.persist_key(secret, "secret")
+    expected = copy.encrypt(ECB, BLOCK)
+
+    def work(number: int) -> None:
+        for _ in range(10):
+            verify_ecdsa(pair.public, pair.sign_digest(EcdsaSpec(), DIGEST))
+            assert secret.encrypt(ECB, BLOCK) == expected
+            token.generate_secret(AES).destroy()
+        # A failure leaves the session to the others.
+        assert status_of(lambda: pair.agree(pair.public)) == NTSTATUS.STATUS_NOT_SUPPORTED
+        assert status_of(lambda: token.open_key(f"none {number}")) == HRESULT.NTE_BAD_KEYSET
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+    for function in ("C_SignInit", "C_Sign"):
+        with FaultInjector(token) as faults:
+            faults.fail(function, 0x06, nth=1)
+            assert status_of(lambda: pair.sign_digest(EcdsaSpec(), DIGEST)) == NTSTATUS.STATUS_INTERNAL_ERROR
+    # What may be left of an operation ends with the session; named keys come back by themselves.
+    for _ in range(3):
+        with contextlib.suppress(CngError):
+            verify_ecdsa(pair.public, pair.sign_digest(EcdsaSpec(), DIGEST))
+    verify_ecdsa(pair.public, pair.sign_digest(EcdsaSpec(), DIGEST))
+    assert {record.name for record in token.list_keys()} == {"pair", "secret"}
+    assert len(limits.opened) <= sessions
+    token.close()
+    assert not limits.opened
+
+
+def test_a_token_that_may_not_be_written(
+    limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    before = softhsm_keeper.named("there").generate_pair(ECDSA)
+    limits.written = False
+    token = opened()
+    verify_ecdsa(before.public, token.open_key("there").sign_digest(EcdsaSpec(), DIGEST))
+    secret = token.generate_secret(AES)
+    assert secret.decrypt(ECB, secret.encrypt(ECB, BLOCK)) == BLOCK
+    for call in (
+        lambda: token.persist_key(secret, "new"),
+        lambda: token.named("new").generate_secret(AES),
+        lambda: token.named("new").generate_pair(ECDSA),
+        lambda: token.named("there", replace=True).import_pair(ECDSA, EcPrivateKey(foreign.material(7), 7)),
+    ):
+        with pytest.raises(CngError, match="CKR_TOKEN_WRITE_PROTECTED") as caught:
+            call()
+        assert caught.value.status == NTSTATUS.STATUS_NOT_SUPPORTED
+    assert token.open_key("there").public == before.public
+
+
+def test_a_pin_pad(
+    limits: Limits, opened: Callable[[Any], Pkcs11Provider], token_pin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The PIN is the pad's: C_Login gets none, at the login and at each use of a key that asks for it."""
+    monkeypatch.setattr(logins, "_tries", {})
+    limits.flags = TokenFlag.PROTECTED_AUTHENTICATION_PATH
+    given = []
+
+    def pad(name: str, function: CFunction) -> CFunction:
+        def login(session: int, user: int, pin: Any, length: int) -> int:
+            given.append((user, pin == ffi.NULL, length))
+            return function(session, user, token_pin.encode(), len(token_pin))
+
+        return login if name == "C_Login" else function
+
+    # Fully logged out, so that the pad is asked.
+    token = opened(token_pin)
+    undo = token.cryptoki.instrument(pad)
+    try:
+        padded = opened(None)
+        template = foreign.private_key("always", b"\x01", 7) | {Attribute.ALWAYS_AUTHENTICATE: True}
+        foreign.create(token, template)
+        foreign.create(token, foreign.public_key("always", b"\x01", 7))
+        key = padded.open_key("always")
+        given.clear()
+        verify_ecdsa(foreign.material(7), key.sign_digest(EcdsaSpec(), DIGEST))
+        assert given == [(2, True, 0)]
+    finally:
+        undo()
+
+
+def test_capabilities_of_keys_that_are_there(
+    limits: Limits,
+    opened: Callable[[], Pkcs11Provider],
+    softhsm_keeper: Pkcs11Provider,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probing, "_probed", {})
+    monkeypatch.setattr(probing, "_of_held_keys", set())
+    softhsm_keeper.named("signer").generate_pair(PairSpec("RSA", Usage.SIGN, bits=1024))
+    softhsm_keeper.named("ec").generate_pair(ECDSA)
+    softhsm_keeper.named("aes").generate_secret(AES)
+    limits.session_objects = False
+    limits.functions = {"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject"}
+    token = opened()
+    told = token.capabilities()
+    expected = {
+        ("RSA", "PKCS1 SHA256"): "signer",
+        ("RSA", "PSS SHA1"): "signer",
+        ("ECDSA", "nistP256"): "ec",
+        ("AES", "CBC"): "aes",
+    }
+    assert {key: told.held[key] for key in expected} == expected
+    assert all(told.operations[key] is not Support.REFUSED for key in told.held)
+    # It has no key that decrypts, and none on other curves.
+    for key in (("RSA", "PKCS1 decrypt"), ("ECDSA", "nistP384"), ("AES", "generate 256")):
+        assert told.operations[key] is Support.REFUSED and "CKR_FUNCTION_NOT_SUPPORTED" in told.reasons[key]
+    # What it does hangs on its keys.
+    limits.functions, limits.session_objects = set(), True
+    softhsm_keeper.named("decrypter").generate_pair(PairSpec("RSA", Usage.DECRYPT, bits=1024))
+    limits.functions, limits.session_objects = {"C_GenerateKey", "C_GenerateKeyPair", "C_CreateObject"}, False
+    assert token.capabilities().held["RSA", "PKCS1 decrypt"] == "decrypter"
+
+
+def test_quirks_in_the_uri(softhsm_keeper: Pkcs11Provider, token_uri: str, token_pin: str) -> None:
+    """What a token would do wrong it is not asked for; what it keeps is found by a URI that says so too."""
+    with pytest.raises(CngError, match="there is no quirk 'no-nonsense'") as caught:
+        hwcng.open_provider(f"{token_uri}&x-quirks=no-nonsense", pin=token_pin)
+    assert caught.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
+    said = "no-session-objects,no-read-only-sessions,unusable-mechanisms=CKM_AES_GCM"
+    flags: list[int] = []
+
+    def noted(name: str, function: CFunction) -> CFunction:
+        def open_session(slot: int, asked: int, *rest: Any) -> int:
+            flags.append(asked)
+            return function(slot, asked, *rest)
+
+        return open_session if name == "C_OpenSession" else function
+
+    undo = softhsm_keeper.cryptoki.instrument(noted)
+    try:
+        with hwcng.open_provider(f"{token_uri}&x-quirks={said}", pin=token_pin) as token:
+            secret = token.named("named").generate_secret(AES)
+            assert secret.decrypt(ECB, secret.encrypt(ECB, BLOCK)) == BLOCK
+            assert f"x-quirks={said}" in token.key_uri("named")
+            assert token.offers("AES", "GCM") is Support.REFUSED
+            with CallCounter(token) as calls:  # type: ignore[arg-type]
+                for make in (
+                    lambda: token.generate_pair(ECDSA),
+                    lambda: token.generate_secret(AES),
+                    lambda: token.import_secret(AES, DIGEST),
+                    lambda: token.import_pair(ECDSA, EcPrivateKey(foreign.material(7), 7)),
+                ):
+                    with pytest.raises(CngError, match=r"keeps no keys of a process.*Provider\.named") as caught:
+                        make()
+                    assert caught.value.status is NTSTATUS.STATUS_NOT_SUPPORTED
+            assert calls.names == []
+    finally:
+        undo()
+    assert flags and all(asked & RW_SESSION for asked in flags)

@@ -1,0 +1,62 @@
+"""hwcng.loading: what is imported at first use is there once a token is open, so that no fork finds it half loaded."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from hwcng import loading
+
+PACKAGE = Path(loading.__file__).parent
+ELSEWHERE = ("hwcng.cli", "hwcng.testing", "hwcng.interop")
+"""What no program reaches by using an open token."""
+LOOKED_FOR = ("hwcng.providers.pkcs11.survey", "hwcng.providers.tpm2", "hwcng.tracing")
+"""What looks for tokens in a process of its own, what is of the other backend, and what is loaded before any token."""
+
+
+def imported_late() -> Iterator[tuple[str, str]]:
+    """Modules of hwcng that functions import, and who does."""
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if module.startswith((*ELSEWHERE, *LOOKED_FOR)):
+            continue
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hwcng"):
+                    inner = [f"{node.module}.{alias.name}" for alias in node.names]
+                    found = [
+                        name for name in inner if (PACKAGE.parent / name.replace(".", "/")).with_suffix(".py").exists()
+                    ]
+                    yield from ((module, name) for name in found or [str(node.module)])
+
+
+def source_of(module: str) -> str:
+    return (PACKAGE.parent / module.replace(".", "/")).with_suffix(".py").read_text("utf-8")
+
+
+def test_what_is_loaded_is_there() -> None:
+    named = [name for name in loading._LATE if name.startswith("hwcng.")]
+    assert named
+    assert not [name for name in named if importlib.util.find_spec(name) is None]
+
+
+def test_nothing_is_left_for_the_first_use(token_uri: str, token_pin: str) -> None:
+    program = (
+        "import json, sys, hwcng, hwcng.bcrypt, hwcng.ncrypt, hwcng.wincrypt\n"
+        f"with hwcng.open_provider({token_uri!r}, pin={token_pin!r}): print(json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    late = {(user, name) for user, name in imported_late() if not name.startswith((*ELSEWHERE, *LOOKED_FOR))}
+    assert late
+    left = [(user, name) for user, name in sorted(late) if name not in loaded]
+    # Whoever loads it by `load` waits for a fork that is under way.
+    assert not [f"{user} -> {name}" for user, name in left if f'load("{name}")' not in source_of(user)]
