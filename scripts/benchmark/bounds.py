@@ -115,6 +115,14 @@ def _milliseconds(what: str, limit: float, whole: tuple[str, str, str], apart: t
     return Bound(f"{what}, ms", limit, value)
 
 
+def _alone(what: str, limit: float, row: str) -> Bound:
+    def value(run: Run) -> float | None:
+        measured = run.find(HOST, row, OURS)
+        return measured.cpu.minimum / 1e3 if measured else None
+
+    return Bound(f"{what}, ms of CPU", limit, value)
+
+
 def _calls(row: str, limit: int) -> Bound:
     def value(run: Run) -> float | None:
         ours = run.find(P11KIT, row, OURS)
@@ -166,6 +174,8 @@ def _bounds() -> Iterator[Bound]:
     yield _milliseconds(
         "import hwcng beyond the interpreter", 20, (HOST, "import-hwcng", OURS), (HOST, "import-hwcng", "interpreter")
     )
+    yield _alone("a fresh SoftHSM token", 50, "fresh-softhsm-token")
+    yield _alone("a fresh swtpm", 300, "fresh-swtpm")
     yield _milliseconds(
         "open a provider and a key and sign, without the login",
         20,

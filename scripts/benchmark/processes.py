@@ -27,7 +27,10 @@ class DeadWorkerError(RuntimeError):
 
 
 class Process:
-    """A context manager around a worker or the floor, which live until its end. server: as `Place.server`."""
+    """A context manager around a worker or the floor, which live until its end. server: as `Place.server`.
+
+    Python keeps bytecode of everybody in a folder of the bench's, as an installed library has it beside its source.
+    """
 
     def __init__(self, command: Sequence[str], first_line: str, environ: dict[str, str], server: int = 0) -> None:
         self._server = server
@@ -38,7 +41,7 @@ class Process:
             text=True,
             bufsize=1,
             cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": str(_ROOT), **environ},
+            env={**_inherited(), "PYTHONPATH": str(_ROOT), **environ},
             # Ctrl-C at a terminal is for the bench, which ends its contenders in good order.
             start_new_session=True,
         )
@@ -116,10 +119,15 @@ class Process:
         self.end()
 
 
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def started(known: Known, place: Place, folder: Path) -> Process:
-    """folder: where the floor is compiled. Raises UnsupportedError, DeadWorkerError, FloorError."""
+    """folder: where the floor is compiled and bytecode kept. Raises UnsupportedError, DeadWorkerError, FloorError."""
     if known.module:
         command = [sys.executable, "-m", "scripts.benchmark.worker", known.module]
-        return Process(command, place.to_json(), place.environ, place.server)
+        environ = {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), **place.environ}
+        return Process(command, place.to_json(), environ, place.server)
     command = [str(floor.compiled(folder)), *floor.arguments(place)]
     return Process(command, place.pin or "", place.environ, place.server)

@@ -75,4 +75,6 @@ ROWS = (
     Row("login", "C_Login alone", (SOFTHSM,), keys=10, fresh=True),
     Row("open-and-sign", "open provider and key, sign", (SOFTHSM,), keys=10, fresh=True),
     Row("import-hwcng", "import hwcng", (HOST,), most=1),
+    Row("fresh-softhsm-token", "a fresh SoftHSM token for a test", (HOST,), most=1, rounds=30),
+    Row("fresh-swtpm", "a fresh swtpm for a test", (HOST,), most=1, rounds=30),
 )

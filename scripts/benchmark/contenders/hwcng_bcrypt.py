@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import cached_property, partial
 from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import hwcng
 from hwcng import bcrypt, ncrypt
+from hwcng.testing import softhsm
+from hwcng.testing.swtpm import Swtpm
 
 from .. import rows
 from ..measuring import Operation, Undone, in_child
@@ -189,6 +194,24 @@ def _import_hwcng(_contender: Contender) -> Operation:
     return partial(subprocess.run, [sys.executable, "-c", "import hwcng"], check=True)
 
 
+def _fresh_softhsm_token(_contender: Contender) -> Operation:
+    def make() -> Path:
+        folder = Path(mkdtemp(prefix="bench-softhsm-"))
+        softhsm.provision(folder, [softhsm.TokenRequest("fresh", "user-pin")], "officer-pin")
+        return folder
+
+    return Undone(make, shutil.rmtree)
+
+
+def _fresh_swtpm(_contender: Contender) -> Operation:
+    def make() -> None:
+        # Its CPU time counts when it has ended.
+        with Swtpm():
+            pass
+
+    return make
+
+
 Contender.OPERATIONS = {
     "ecdsa-p256-sign": _ecdsa,
     "rsa-2048-sign": partial(_rsa_sign, 2048),
@@ -212,4 +235,6 @@ Contender.OPERATIONS = {
     "first-after-fork": _first_after_fork,
     "open-and-sign": _open_and_sign,
     "import-hwcng": _import_hwcng,
+    "fresh-softhsm-token": _fresh_softhsm_token,
+    "fresh-swtpm": _fresh_swtpm,
 }
