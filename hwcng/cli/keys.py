@@ -288,9 +288,17 @@ def rename(uri: str, name: str, new_name: str, pin: Pin | None) -> None:
     with naming.open_named(provider, name) as key:
         stored = provider.persist_key(key.in_token(), new_name)
         stored.destroy()
-    if certificates:
-        provider.store_certificates(new_name, certificates)
-    provider.delete_key(name)
+    try:
+        if certificates:
+            provider.store_certificates(new_name, certificates)
+    except CngError:
+        provider.delete_key(new_name)
+        raise
+    try:
+        provider.delete_key(name)
+    except CngError as error:
+        now = f"the key is stored as {told(new_name)}; delete {told(name)} if it is still there"
+        raise CngError(error.status, f"{error.message}; {now}", error.token_code) from error
 
 
 @keys.command()

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hwcng import CngError
 from hwcng.cng import naming
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 
 LISTED = {
     "name": str,
@@ -178,21 +179,25 @@ def test_what_is_no_pem_is_told(run, token, new_name, tmp_path, content) -> None
     assert str(pem) in refused.errors
 
 
+def self_signed(key) -> x509.Certificate:
+    private = key.as_cryptography()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "command")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(private, hashes.SHA256())
+    )
+
+
 def test_a_key_gets_another_name_with_its_certificates(run, token, new_name, made, tmp_path) -> None:
     with naming.open_named(token.provider, new_name) as key:
-        private = key.as_cryptography()
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "command")])
-        now = datetime.datetime.now(datetime.timezone.utc)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(private.public_key())
-            .serial_number(1)
-            .not_valid_before(now)
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .sign(private, hashes.SHA256())
-        )
+        certificate = self_signed(key)
     pem = tmp_path / "certificate.pem"
     pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     assert "NTE_NOT_FOUND" in run("keys", "certificate", token.uri, new_name).errors
@@ -205,6 +210,53 @@ def test_a_key_gets_another_name_with_its_certificates(run, token, new_name, mad
     assert run("keys", "show", token.uri, other, "--json").data["public_key"] == made["public_key"]
     assert run("keys", "certificate", token.uri, other).output == pem.read_text()
     assert run("keys", "delete", token.uri, other, "--yes").status == 0
+
+
+@pytest.mark.parametrize("function", ["C_CreateObject", "C_CopyObject", "C_DestroyObject"])
+def test_a_rename_that_fails_can_be_tried_again(
+    function, run, command_softhsm, new_name, tmp_path, monkeypatch
+) -> None:
+    """The old name is there with its certificate, and the new one is not, unless the error says that it is."""
+    from hwcng.cli import targets
+    from hwcng.testing.faults import FaultInjector
+
+    uri, other, pem = command_softhsm.uri, f"{new_name} renamed", tmp_path / "certificate.pem"
+    assert run("keys", "generate", uri, "--name", new_name, "--algorithm", "ECDSA_P256").status == 0
+    with naming.open_named(command_softhsm.provider, new_name) as key:
+        pem.write_bytes(self_signed(key).public_bytes(serialization.Encoding.PEM))
+    assert run("keys", "certificate", uri, new_name, "--store", pem).status == 0
+    open_provider = targets.open_provider
+    for nth in range(1, 20):
+        with contextlib.ExitStack() as stack:
+            injectors = []
+
+            def opened(place, stack=stack, injectors=injectors, nth=nth, **values):
+                provider = open_provider(place, **values)
+                injectors.append(
+                    stack.enter_context(FaultInjector(provider)).fail(function, CKR.FUNCTION_FAILED, nth=nth)
+                )
+                return provider
+
+            monkeypatch.setattr(targets, "open_provider", opened)
+            ran = run("keys", "rename", uri, new_name, other)
+            failed = any(injector.injected for injector in injectors)
+        monkeypatch.setattr(targets, "open_provider", open_provider)
+        names = {key["name"] for key in run("keys", "list", uri, "--json").data["keys"]} & {new_name, other}
+        if ran.status == 0:
+            assert names == {other}
+            break
+        assert failed
+        assert ran.status == 1
+        assert (other in names) == ("stored as" in ran.errors)
+        kept = new_name if new_name in names else other
+        assert run("keys", "certificate", uri, kept).output == pem.read_text()
+        if kept == other:
+            assert run("keys", "rename", uri, other, new_name).status == 0
+        elif other in names:
+            assert run("keys", "delete", uri, other).status == 0
+    assert nth > 1
+    assert run("keys", "certificate", uri, other).output == pem.read_text()
+    assert run("keys", "delete", uri, other).status == 0
 
 
 def test_a_name_that_is_taken_is_no_new_name(run, token, new_name, made) -> None:
