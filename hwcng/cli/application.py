@@ -72,6 +72,7 @@ def application() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """What a command returns is its exit status; None is `Exit.OK`."""
+    _stand_in_for_closed_streams()
     try:
         status = application.main(
             args=None if arguments is None else list(arguments), prog_name="hwcng", standalone_mode=False
@@ -91,6 +92,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return _refused(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
     return status if isinstance(status, int) else Exit.OK
+
+
+def _stand_in_for_closed_streams() -> None:
+    """A file that is opened would get the number of a standard stream that is closed, and what is printed.
+
+    Standard input then is at its end, standard error takes all, and standard output refuses as a closed one does.
+    """
+    for descriptor, name, access, mode in (
+        (0, "stdin", os.O_RDONLY, "r"),
+        (1, "stdout", os.O_RDONLY, "w"),
+        (2, "stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is not None:
+            continue
+        there = os.open(os.devnull, access)
+        if there != descriptor:
+            os.dup2(there, descriptor)
+            os.close(there)
+        setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as long as the process
 
 
 def _refused(reason: str) -> int:

@@ -192,6 +192,47 @@ def test_a_reader_that_stops_is_no_error(command_softhsm) -> None:
     assert process.wait() == 0
 
 
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status", "said"),
+    [
+        (">&-", ("completion", "bash"), 1, "hwcng: Bad file descriptor\n"),
+        (">&-", ("config", "check", "--json"), 1, "hwcng: Bad file descriptor\n"),
+        ("2>&-", ("keys", "show", GONE, "NAME"), 1, ""),
+        ("<&-", ("completion", "bash"), 0, ""),
+    ],
+)
+def test_a_standard_stream_that_is_closed(closed, arguments, status, said, tmp_path) -> None:
+    (tmp_path / "config").touch()
+    ran = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m hwcng "$@" {closed}', sys.executable, *arguments],
+        env={**os.environ, "HWCNG_CONFIG": str(tmp_path / "config")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (status, said)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_file_does_not_get_the_number_of_a_closed_stream(closed, tmp_path) -> None:
+    program = "import os, sys; from hwcng.cli import main; main(['--version']); sys.exit(os.open('.', os.O_RDONLY) < 3)"
+    ran = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program], cwd=tmp_path, check=False
+    )
+    assert ran.returncode == 0
+
+
+def test_a_key_is_deleted_where_nobody_can_be_asked(run, command_softhsm, new_name) -> None:
+    uri = command_softhsm.uri
+    assert run("keys", "generate", uri, "--name", new_name, "--algorithm", "ECDSA_P256").status == 0
+    command = ("keys", "delete", uri, new_name)
+    ran = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m hwcng "$@" <&-', sys.executable, *command], capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert run("keys", "show", uri, new_name).status == 1
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(run, shell) -> None:
     ran = run("completion", shell)
