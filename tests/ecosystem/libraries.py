@@ -32,14 +32,14 @@ class Library:
 
 _ROWS = (
     Library("cryptography", "X.509 requests and certificates", signatures.cryptography),
-    Library("PyJWT", "JWT: RS256, PS256, ES256", tokens_of_json.pyjwt),
+    Library("PyJWT", "JWT: RS256, PS256, ES256, EdDSA", tokens_of_json.pyjwt),
     Library("python-jose", "JWS: RS256, ES256", tokens_of_json.python_jose, kinds=_OLD),
     Library("josepy", "JWS: RS256, PS256, ES256", tokens_of_json.josepy, kinds=_OLD),
     Library("google-auth", "assertions of a service account", tokens_of_json.google_auth, kinds=_OLD),
     Library("msal", "assertions of a confidential client", tokens_of_json.msal, kinds=_OLD),
     Library("scitokens", "SciTokens: RS256, ES256", tokens_of_json.scitokens, kinds=_OLD),
     Library("securesystemslib", "metadata of TUF and in-toto", signatures.securesystemslib),
-    Library("dnspython", "DNSSEC: RSASHA256, ECDSAP256SHA256", signatures.dnspython),
+    Library("dnspython", "DNSSEC: RSASHA256, ECDSAP256SHA256, ED25519", signatures.dnspython),
     Library("signxml", "XML signatures", signatures.signxml, kinds=_OLD),
     Library("http-message-signatures", "HTTP messages (RFC 9421)", signatures.http_message_signatures),
     Library("aioquic", "a QUIC server: TLS 1.3", transport.aioquic),
