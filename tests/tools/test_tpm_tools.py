@@ -19,8 +19,10 @@ from tools.report import MADE as THEIRS
 from tools.report import USED as OURS
 
 import hwcng
+from hwcng import NTSTATUS, CngError
 from hwcng.bcrypt import BCryptEncrypt
 from hwcng.cng.naming import open_named
+from hwcng.contract.protection import Protection
 from hwcng.contract.specs import PairSpec, SecretFamily, SecretSpec
 from hwcng.contract.usage import Usage
 
@@ -149,6 +151,25 @@ def test_openssl(tpm: Swtpm, openssl: Run, tmp_path: Path, ran: Ran) -> None:
         used = stored_and_used(provider, {kind: tmp_path / f"{kind}.pem" for kind in kinds})
     assert used == {kind: serialization.load_pem_public_key(pem) for kind, pem in written.items()}
     ran("openssl, tpm2-openssl", THEIRS, *kinds)
+
+
+@pytest.mark.parametrize("pin", ["", "a PIN"])
+@pytest.mark.requires("command:openssl")
+def test_openssl_takes_the_name_of_a_key_at_a_handle(tpm: Swtpm, openssl: Run, tmp_path: Path, pin: str) -> None:
+    """Which has no file: the refusal says what OpenSSL takes in its place, and it does."""
+    with hwcng.open_provider(tpm.uri) as provider:
+        provider.protecting(Protection(pin.encode()), "EC").generate_pair(EC)
+        handle = provider.make_persistent("EC")  # type: ignore[attr-defined]
+        with hwcng.open_key(f"{tpm.uri}&handle={handle:#x}", pin=pin) as key:
+            public = key.public_key()
+            with pytest.raises(CngError, match="no file stands for it") as error:
+                key.to_provider_pem()
+    assert error.value.status is NTSTATUS.STATUS_NOT_SUPPORTED
+    name = str(error.value).split('"')[3 if pin else 1]
+    (tmp_path / "data").write_bytes(DATA)
+    asked = ("-passin", f"pass:{pin}") if pin else ()
+    signature = openssl("dgst", "-sha256", "-sign", name, *asked, tmp_path / "data")
+    public.verify(signature, DATA, ec.ECDSA(hashes.SHA256()))
 
 
 @pytest.mark.requires("command:openssl")

@@ -355,6 +355,8 @@ class Tpm2Provider(Provider):
         return openssl.provider_of(self._requested.tcti or "")
 
     def openssl_key(self, key: PrivateKey, name: str | None) -> str:
+        if isinstance(key, Tpm2PrivateKey) and (handle := key.blob()[0].fixed):
+            raise openssl.no_file_of(handle)
         return key.opaque().decode("ascii")
 
     # The platform.
