@@ -467,7 +467,8 @@ class KeyPair(StorableKey, of=PrivateKey):
         """What stands for this pair in a file that OpenSSL's provider for its token loads (`hwcng.interop.openssl`):
         the URI of a key in a PKCS#11 token, a TSS2 PRIVATE KEY of a TPM. No private material, no PIN.
 
-        Raises STATUS_NOT_SUPPORTED for a key without a name in a PKCS#11 token, and for one at a TPM's persistent handle.
+        Raises STATUS_NOT_SUPPORTED for a key without a name in a PKCS#11 token, and for a key at a TPM's
+        persistent handle.
         """
         return self.algorithm_handle.provider.openssl_key(self.private, self.name)
 

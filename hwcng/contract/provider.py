@@ -211,8 +211,8 @@ class Provider(OfThisProcess, abc.ABC):
     def openssl_key(self, key: PrivateKey, name: str | None) -> str:
         """What stands for `key` in a file that OpenSSL loads, in PEM. name: under which it is stored, if it is.
 
-        Raises STATUS_NOT_SUPPORTED for a key without a name where the file says where the key is, and for a key of which
-        the token gives no blob where the file is one.
+        Raises STATUS_NOT_SUPPORTED for a key without a name where the file says where the key is, and for a key of
+        which the token gives no blob where the file is one.
         """
         raise unserved("be used by OpenSSL")
 

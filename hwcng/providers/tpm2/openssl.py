@@ -20,6 +20,6 @@ def provider_of(tcti: str) -> OpensslProvider:
 def no_file_of(handle: int) -> CngError:
     """A TSS2 PRIVATE KEY is a blob, and a TPM gives none of what is at a persistent handle."""
     return not_supported(
-        f"the key at {handle:#x} is in the TPM's own memory, and no file stands for it: where OpenSSL takes a URI, it is "
-        f'"handle:{handle:#x}", and "handle:{handle:#x}?pass" with a PIN; what takes a file alone needs a key of the store'
+        f"the key at {handle:#x} is in the TPM's own memory, and no file stands for it: where OpenSSL takes URIs it is "
+        f'"handle:{handle:#x}", with a PIN "handle:{handle:#x}?pass"; what takes files alone needs a key of the store'
     )
