@@ -52,14 +52,21 @@ _NAMES: Mapping[int, str] = MappingProxyType(
         _POLICY_OR: "PolicyOR",
         0x172: "PolicyTicket",
         CC.PolicyPCR: "PolicyPCR",
+        0x180: "PolicyRestart",
         0x187: "PolicyPhysicalPresence",
         0x188: "PolicyDuplicationSelect",
+        0x189: "PolicyGetDigest",
         0x18C: "PolicyPassword",
         0x18F: "PolicyNvWritten",
         0x190: "PolicyTemplate",
         0x192: "PolicyAuthorizeNV",
+        0x196: "Policy_AC_SendSelect",
+        0x19B: "PolicyCapability",
+        0x19C: "PolicyParameters",
+        0x1A1: "PolicyTransportSPDM",
     }
 )
+"""Every policy command of Part 3, sections 11.2 and 23, by its TPM_CC."""
 
 
 @dataclass(frozen=True, slots=True)
