@@ -160,7 +160,8 @@ def _after_colon(problem: str) -> str:
 
 
 def _places(places: Sequence[Place]) -> Iterator[Finding]:
-    if not any(place.kind.startswith("PKCS#11") for place in places):
+    schemes = {place.scheme for place in places}
+    if "pkcs11" not in schemes:
         yield Finding("PKCS#11 module", "any", "missing", "no module is here", install_line("softhsm2-util"))
     managed, bare = glob.glob(_MANAGED_DEVICES), glob.glob(_TPM_DEVICES)
     devices = managed or bare
@@ -176,7 +177,7 @@ def _places(places: Sequence[Place]) -> Iterator[Finding]:
             )
     if bare and not managed:
         yield Finding("TPM", bare[0], "problem", "no resource manager: one process at a time", "modprobe tpm")
-    if not devices and not any(place.kind == "TPM" for place in places):
+    if not devices and "tpm2" not in schemes:
         mend = "python -m hwcng.testing.swtpm -- COMMAND" if shutil.which("swtpm") else install_line("swtpm")
         yield Finding("TPM", "any", "missing", "no /dev/tpmrm0 here, and no TPM is configured", mend)
 

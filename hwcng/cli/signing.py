@@ -201,10 +201,10 @@ def csr(
         private: Any = key.as_cryptography()
         public = private.public_key()
         hashed = isinstance(public, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, dsa.DSAPublicKey))
-        algorithm = _HASHES[hash_name] if hashed else None
+        algorithm: Any = _HASHES[hash_name] if hashed else None
         chosen = _rsa_padding(padding_name, _HASHES[hash_name]) if isinstance(public, rsa.RSAPublicKey) else None
         try:
-            request = builder.sign(private, algorithm, rsa_padding=chosen)  # type: ignore[arg-type]
+            request = builder.sign(private, algorithm, rsa_padding=chosen)
         except TypeError:
             raise not_supported(f"the key {told(key.name)} signs no requests") from None
     if not request.is_signature_valid:

@@ -25,10 +25,12 @@ class FoundToken:
 
 @dataclass(frozen=True)
 class Place:
-    """Where tokens are reached. kind: "PKCS#11 module" or "TPM". where: the module's file, or the TCTI. description: as
-    it says of itself. problem: why nothing answered, "" where something did. told: by whom it is known.
+    """Where tokens are reached. scheme: of its backend. kind: for people, such as "PKCS#11 module".
+    where: the module's file, or the TCTI. description: as it says of itself. problem: why nothing answered, "" where
+    something did. told: by whom it is known.
     """
 
+    scheme: str
     kind: str
     where: str
     told: str

@@ -37,12 +37,12 @@ def surveyed(named: Sequence[str] = ()) -> list[Place]:
     if default is not None and not isinstance(default, Provider):
         known.append(default)
     candidates = [
-        (backend.scheme, place)
+        place
         for backend in backends()
         for place in backend.places([uri for uri in known if uri.scheme == backend.scheme], named)
     ]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
-        return list(workers.map(lambda candidate: _asked(*candidate), candidates))
+        return list(workers.map(_asked, candidates))
 
 
 def visible_keys(uri: str) -> list[KeyRecord]:
@@ -53,8 +53,8 @@ def visible_keys(uri: str) -> list[KeyRecord]:
     return backend_of(parsed).visible_keys(parsed)
 
 
-def _asked(scheme: str, place: Place) -> Place:
-    command = [sys.executable, "-m", _PROGRAM, scheme, place.where]
+def _asked(place: Place) -> Place:
+    command = [sys.executable, "-m", _PROGRAM, place.scheme, place.where]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import click
 import pytest
@@ -116,10 +117,10 @@ def test_a_token_that_goes_while_the_command_works(command, run, command_softhsm
     assert not Path("out").exists()
 
 
-def in_a_process(*arguments: str, stdout: object) -> subprocess.CompletedProcess[str]:
+def in_a_process(*arguments: str, stdout: IO[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "hwcng", *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
-    )  # type: ignore[call-overload,no-any-return]
+    )
 
 
 @pytest.mark.parametrize(

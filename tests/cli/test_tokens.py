@@ -25,7 +25,7 @@ def test_tokens_are_found_without_a_pin(run, token, monkeypatch) -> None:
     # Another test may have tried a wrong PIN.
     assert (mine["model"], mine["state"]) in ((here.model, "ready"), (here.model, "PIN was wrong last"))
     place = next(place for place in told["places"] if not place["problem"])
-    assert list(place) == ["kind", "where", "told", "description", "problem", "tokens"]
+    assert list(place) == ["scheme", "kind", "where", "told", "description", "problem", "tokens"]
     assert told["configured"]["command token"]
     monkeypatch.setenv("COLUMNS", "200")
     assert here.label in run("tokens").output

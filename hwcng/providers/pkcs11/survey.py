@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["candidates", "look", "visible_keys"]
 
-KIND = "PKCS#11 module"
+_KIND = "PKCS#11 module"
 _MODULE_FILES = ("~/.config/pkcs11/modules", "/etc/pkcs11/modules", "/usr/share/p11-kit/modules")
 _LIBRARIES = ("/usr/lib/{multiarch}", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 _USUAL = (
@@ -53,7 +53,7 @@ def candidates(known: Sequence[Pkcs11Uri], named: Sequence[str]) -> list[Place]:
     found: dict[str, Place] = {}
     for path, told in _told(known, named):
         if os.path.exists(path) or told != "usual place":
-            found.setdefault(os.path.realpath(path), Place(KIND, path, told))
+            found.setdefault(os.path.realpath(path), Place(Pkcs11Uri.scheme, _KIND, path, told))
     return list(found.values())
 
 

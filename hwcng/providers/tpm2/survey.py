@@ -11,7 +11,7 @@ from hwcng.providers.tpm2.uri import Tpm2Uri
 
 __all__ = ["candidates", "look"]
 
-KIND = "TPM"
+_KIND = "TPM"
 _VARIABLES = ("TPM2TOOLS_TCTI", "TPM2OPENSSL_TCTI", "TPM2_PKCS11_TCTI")
 _MANAGED, _BARE = "/dev/tpmrm*", "/dev/tpm[0-9]*"
 
@@ -24,7 +24,7 @@ def candidates(known: Sequence[Tpm2Uri]) -> list[Place]:
 
     found: dict[str, Place] = {}
     for tcti, told in _told(known):
-        found.setdefault(canonical(tcti), Place(KIND, tcti, told))
+        found.setdefault(canonical(tcti), Place(Tpm2Uri.scheme, _KIND, tcti, told))
     return list(found.values())
 
 
