@@ -76,16 +76,18 @@ def optional_octets(value: object, name: str) -> bytes:
 
 def number(value: object, name: str, *, largest: int = LARGEST_DWORD, refused: Status = _INVALID) -> int:
     """An unsigned number, a DWORD unless `largest` says otherwise. Raises `refused` for anything else."""
-    if isinstance(value, int):
-        # Of a subclass, which may have operators of its own, the plain number.
-        plain = value if type(value) is int else int.__index__(value)
-        if 0 <= plain <= largest:
-            return plain
+    if type(value) is int and 0 <= value <= largest:
+        return value
+    # Of a subclass, which may have operators of its own, the plain number.
+    if isinstance(value, int) and 0 <= (plain := int.__index__(value)) <= largest:
+        return plain
     raise CngError(refused, f"{name} is a number of 0 to {largest:#x}, not {told(value)}")
 
 
 def random_length(value: object, name: str) -> int:
     """Bytes of random numbers. Raises STATUS_INVALID_PARAMETER for more than LARGEST_RANDOM, before any are made."""
+    if type(value) is int and 0 <= value <= LARGEST_RANDOM:
+        return value
     return number(value, name, largest=LARGEST_RANDOM)
 
 

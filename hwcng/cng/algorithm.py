@@ -14,9 +14,19 @@ from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["AGREEMENT", "SIGNATURE", "Algorithm"]
 
-SIGNATURE = (Interface.BCRYPT_SIGNATURE_INTERFACE,)
-AGREEMENT = (Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE,)
 _NO_PADDING_SCHEMES = PaddingScheme(0)
+
+# A member of an enumeration is looked up at some cost where Python is older than 3.12.
+_CIPHER = Interface.BCRYPT_CIPHER_INTERFACE
+_HASH = Interface.BCRYPT_HASH_INTERFACE
+_ENCRYPTION = Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE
+_RNG = Interface.BCRYPT_RNG_INTERFACE
+_SIGNATURE = Interface.BCRYPT_SIGNATURE_INTERFACE
+_AGREEMENT = Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE
+_DERIVATION = Interface.BCRYPT_KEY_DERIVATION_INTERFACE
+_ENCAPSULATION = Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE
+
+SIGNATURE, AGREEMENT = (_SIGNATURE,), (_AGREEMENT,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +54,43 @@ class Algorithm:
     family: str = ""
     parameter_sets: tuple[str, ...] = ()
 
-    def is_a(self, interface: Interface) -> bool:
-        return interface in self.interfaces
-
     @property
     def asymmetric(self) -> bool:
         return bool(self.family)
 
     @property
     def derives(self) -> bool:
-        return self.is_a(Interface.BCRYPT_KEY_DERIVATION_INTERFACE)
+        return _DERIVATION in self.interfaces
 
     @property
     def symmetric(self) -> bool:
         """Whether BCryptGenerateSymmetricKey makes its keys: ciphers and derivation functions."""
-        return self.derives or self.is_a(Interface.BCRYPT_CIPHER_INTERFACE)
+        return self.derives or _CIPHER in self.interfaces
 
     @property
     def agrees(self) -> bool:
-        return self.is_a(Interface.BCRYPT_SECRET_AGREEMENT_INTERFACE)
+        return _AGREEMENT in self.interfaces
 
     @property
     def signs(self) -> bool:
-        return self.is_a(Interface.BCRYPT_SIGNATURE_INTERFACE)
+        return _SIGNATURE in self.interfaces
+
+    @property
+    def hashes(self) -> bool:
+        return _HASH in self.interfaces
+
+    @property
+    def makes_random_numbers(self) -> bool:
+        return _RNG in self.interfaces
 
     @property
     def encrypts(self) -> bool:
-        return self.is_a(Interface.BCRYPT_ASYMMETRIC_ENCRYPTION_INTERFACE)
+        return _ENCRYPTION in self.interfaces
 
     @property
     def shared_secret_length(self) -> int | None:
         """Bytes of what is encapsulated, None where nothing is."""
-        return SHARED_SECRET_SIZE if self.is_a(Interface.BCRYPT_KEY_ENCAPSULATION_INTERFACE) else None
+        return SHARED_SECRET_SIZE if _ENCAPSULATION in self.interfaces else None
 
     @property
     def elliptic(self) -> bool:

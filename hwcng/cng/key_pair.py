@@ -268,13 +268,16 @@ class KeyPair(StorableKey, of=PrivateKey):
 
     def sign(self, padding_info: object, data: bytes, flags: int) -> bytes:
         """BCryptSignHash: RSA big-endian of modulus length; ECDSA and DSA r || s; ML-DSA as FIPS 204 has it."""
-        self.public  # noqa: B018
-        return self.sign_as(self.family.sign_spec(self.algorithm, padding_info, flags), data)
+        public = self._public or self.public
+        return self._signed(public, self.family.sign_spec(self.algorithm, padding_info, flags), data)
 
     def sign_as(self, spec: SignSpec, data: bytes) -> bytes:
-        """`sign` in the words of the contract. A spec that is used again is prepared once."""
-        public, family = self.public, self.family
-        ready = self._ready_to_sign
+        """`sign` in the words of the contract."""
+        return self._signed(self.public, spec, data)
+
+    def _signed(self, public: PublicKeyMaterial, spec: SignSpec, data: bytes) -> bytes:
+        """A spec that is used again is prepared once."""
+        family, ready = self.family, self._ready_to_sign
         if ready is None or ready[0] is not spec or ready[1] is not self._private:
             ready = None
             private = self.private

@@ -11,7 +11,7 @@ from hwcng.cng.handles import Handle
 from hwcng.cng.hashing import HashObject
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.errors import CngError, invalid_handle, invalid_parameter, not_supported
-from hwcng.headers.bcrypt_h import BCRYPT_HASH_OPERATION_FINISH_HASH, BCRYPT_HASH_OPERATION_HASH_DATA, Interface
+from hwcng.headers.bcrypt_h import BCRYPT_HASH_OPERATION_FINISH_HASH, BCRYPT_HASH_OPERATION_HASH_DATA
 from hwcng.headers.records import BCRYPT_MULTI_HASH_OPERATION, BCRYPT_MULTI_OBJECT_LENGTH_STRUCT
 
 __all__ = ["MultiHash", "create", "object_lengths"]
@@ -117,7 +117,7 @@ def create(
     Raises STATUS_NOT_SUPPORTED for an algorithm that is no hash, STATUS_INVALID_PARAMETER for no hashes or more than
     65,536.
     """
-    if not handle.algorithm.is_a(Interface.BCRYPT_HASH_INTERFACE):
+    if not handle.algorithm.hashes:
         raise not_supported(f"{handle.name} is not a hash")
     if not 0 < count <= MOST_HASHES:
         raise invalid_parameter(f"nHashes is 1 to {MOST_HASHES}, not {count}")

@@ -141,13 +141,11 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | NoHandle, cbBuf
     Raises STATUS_INVALID_HANDLE for None without that flag and for a handle of another algorithm,
     STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
     """
-    given = number(dwFlags, "dwFlags")
-    system = bool(given & bcrypt_h.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
-    if system and no_handle(hAlgorithm):
-        handle = None
-    else:
+    given, handle = number(dwFlags, "dwFlags"), None
+    system = given & bcrypt_h.BCRYPT_USE_SYSTEM_PREFERRED_RNG
+    if not (system and no_handle(hAlgorithm)):
         handle = algorithm_of(hAlgorithm)
-        if not handle.algorithm.is_a(Interface.BCRYPT_RNG_INTERFACE):
+        if not handle.algorithm.makes_random_numbers:
             raise invalid_handle(f"{handle.name} is not a random number generator")
         if system:
             raise invalid_parameter("BCRYPT_USE_SYSTEM_PREFERRED_RNG goes with hAlgorithm None")

@@ -14,7 +14,7 @@ from hwcng.cng.multi_hash import MultiHash
 from hwcng.errors import invalid_handle, invalid_parameter, not_supported, told
 from hwcng.faces.bcrypt_handles import algorithm_of, alive_handle
 from hwcng.headers import bcrypt_h
-from hwcng.headers.bcrypt_h import Interface, PseudoHandle
+from hwcng.headers.bcrypt_h import PseudoHandle
 from hwcng.headers.records import BCRYPT_MULTI_HASH_OPERATION
 
 __all__ = [
@@ -46,7 +46,7 @@ def BCryptCreateHash(
     (pbHashObject), STATUS_INVALID_PARAMETER (a secret where none is taken, a wrong length, flags).
     """
     handle = algorithm_of(hAlgorithm)
-    if not handle.algorithm.is_a(Interface.BCRYPT_HASH_INTERFACE):
+    if not handle.algorithm.hashes:
         raise not_supported(f"{handle.name} is not a hash")
     return hashing.create(handle, pbHashObject, _hash_secret(pbSecret), dwFlags)
 

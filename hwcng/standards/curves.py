@@ -7,7 +7,7 @@ Curves" of the Windows documentation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,17 @@ __all__ = ["CURVES", "CURVE_ALIASES", "DOMAINS", "Curve", "Domain", "canonical_c
 class Curve:
     """A short Weierstrass curve over a prime field, or curve25519. bits: of the field, which is also the length of the
     order, save for curve25519. class_name: `cryptography`'s, none for curve25519, whose keys have a class of their own.
+    coordinate_size: bytes of one coordinate, of the scalar, and of half an ECDSA signature.
     """
 
     name: str
     bits: int
     oid: str
     class_name: str
+    coordinate_size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "coordinate_size", (self.bits + 7) // 8)
 
     @property
     def montgomery(self) -> bool:
@@ -37,11 +42,6 @@ class Curve:
     def order_bits(self) -> int:
         """Length of the base point's order: of curve25519 2^252 and a little more (RFC 7748, section 4.1)."""
         return 253 if self.montgomery else self.bits
-
-    @property
-    def coordinate_size(self) -> int:
-        """Bytes of one coordinate, of the scalar, and of half an ECDSA signature."""
-        return (self.bits + 7) // 8
 
     def host(self) -> ec.EllipticCurve:
         """The curve object of the `cryptography` package."""

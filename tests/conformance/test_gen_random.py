@@ -119,3 +119,14 @@ def test_more_than_a_call_serves_is_refused_before_any_is_made(algorithm, refuse
     for handle, flags in ((algorithm("RNG"), 0), (None, BCRYPT_USE_SYSTEM_PREFERRED_RNG)):
         with refuses(NTSTATUS.STATUS_INVALID_PARAMETER):
             BCryptGenRandom(handle, length, flags)
+
+
+@pytest.mark.row("RND-04")
+@pytest.mark.parametrize("length", [1, 2, 32, 65_536])
+def test_what_the_token_writes_is_nobody_elses(algorithm, length):
+    """The token writes into the object that is returned; Python shares some short ones."""
+    zeros = bytes(length)
+    found = [BCryptGenRandom(algorithm("RNG"), length) for _ in range(20)]
+    assert len({id(octets) for octets in found}) == 20
+    assert zeros == bytes(length) == b"\0" * length
+    assert all(bytes([octet])[0] == octet for octet in range(256))

@@ -39,7 +39,7 @@ from hwcng.providers.pkcs11.losses import of_sessions
 from hwcng.providers.pkcs11.mechanism_lists import read_mechanisms
 from hwcng.providers.pkcs11.module import Module, module_search
 from hwcng.providers.pkcs11.quirks import logins_race
-from hwcng.providers.pkcs11.random_octets import RANDOM_PART, RandomOctets
+from hwcng.providers.pkcs11.random_octets import RANDOM_PART, random_octets
 from hwcng.providers.pkcs11.store.in_place import InPlace
 from hwcng.providers.pkcs11.store.key_store import KeyStore
 from hwcng.providers.pkcs11.store.listing import UriMaker
@@ -230,11 +230,7 @@ class Pkcs11Provider(Provider):
             return b"".join(parts)
         if not length:
             return b""
-        connection = self._connection
-        generated = RandomOctets(connection.cryptoki, length)
-        if rv := connection.perform(generated):
-            raise connection.error(rv, "C_GenerateRandom failed")
-        octets = generated.octets
+        octets = random_octets(self._connection, length)
         if len(octets) == length:
             return octets
         # The token refuses so many in one call, which is kept in mind.
