@@ -7,7 +7,7 @@ is an NTSTATUS unless a function says another; the faces of ncrypt.h and wincryp
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TypeAlias, cast
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, invalid_parameter, told
@@ -22,6 +22,7 @@ __all__ = [
     "dword",
     "flags",
     "holding",
+    "message",
     "number",
     "octets",
     "optional_octets",
@@ -45,6 +46,7 @@ LONGEST_STRING = 32767
 """UTF-16 units of a UNICODE_STRING (ntdef.h)."""
 
 _BUFFERS = (bytes, bytearray, memoryview)
+_LARGE = 1 << 16
 _INVALID = NTSTATUS.STATUS_INVALID_PARAMETER
 
 
@@ -72,6 +74,16 @@ def optional_octets(value: object, name: str) -> bytes:
     if type(value) is bytes and len(value) <= LARGEST_DWORD:
         return value
     return b"" if value is None else octets(value, name)
+
+
+def message(value: object, name: str) -> bytes | memoryview:
+    """As `optional_octets`; a large buffer in one piece is a view of bytes, which its user releases, and no copy."""
+    if type(value) is not bytes and isinstance(value, _BUFFERS):
+        with suppress(ValueError):
+            view = memoryview(value)
+            if view.c_contiguous and _LARGE <= view.nbytes <= LARGEST_DWORD:
+                return view.cast("B")
+    return optional_octets(value, name)
 
 
 def number(value: object, name: str, *, largest: int = LARGEST_DWORD, refused: Status = _INVALID) -> int:

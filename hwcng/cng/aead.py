@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hwcng.arguments import flags
 from hwcng.cng.modes import KeyMode
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
+from hwcng.contract.keys import Message
 from hwcng.contract.specs import CipherSpec
 from hwcng.contract.usage import CipherMode
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported, told
@@ -47,7 +48,7 @@ class _Chain:
 
 def crypt(
     way: KeyMode,
-    data: bytes,
+    data: Message,
     info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     *,
     encrypting: bool,
@@ -84,12 +85,12 @@ def crypt(
         else:
             room[: len(tag)] = tag
         return sealed[: len(data)]
-    return way.open(nonce, aad, tag_length, data + info.expected_tag())
+    return way.open(nonce, aad, tag_length, b"".join((data, info.expected_tag())))
 
 
 def _chained(
     way: KeyMode,
-    data: bytes,
+    data: Message,
     info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     nonce: bytes,
     aad: bytes,
@@ -120,7 +121,7 @@ def _chained(
         info._chain = chain
         info.dwFlags |= BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
         info.cbAAD, info.cbData = len(chain.aad), len(chain.data)
-        return xor(data, keystream)
+        return xor(bytes(data), keystream)
     start = len(chain.data)
     whole_aad, tag_length = bytes(chain.aad + aad), info.tag_length
     message = bytes(chain.data + data)

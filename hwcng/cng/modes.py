@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hwcng.cng.algorithm import Algorithm
-from hwcng.contract.keys import AeadVerb, CipherVerb, SecretKey
+from hwcng.contract.keys import AeadVerb, CipherVerb, Message, SecretKey
 from hwcng.contract.usage import CipherMode
 from hwcng.errors import CngError, invalid_parameter
 from hwcng.headers.bcrypt_h import (
@@ -126,7 +126,7 @@ class KeyMode:
             return invalid_parameter(f"{algorithm} takes no pbIV in {mode}")
         return invalid_parameter(f"{algorithm} takes no BCRYPT_BLOCK_PADDING")
 
-    def apply(self, encrypting: bool, iv: bytes, data: bytes) -> bytes:
+    def apply(self, encrypting: bool, iv: bytes, data: Message) -> bytes:
         """`data` under the key, in a mode of whole units. iv: one block, empty for ECB."""
         verb = self._encipher if encrypting else self._decipher
         return (verb or self._cipher(encrypting))(iv, data)
@@ -139,7 +139,7 @@ class KeyMode:
             verb = self._decipher = key.deciphering(mode)
         return verb
 
-    def seal(self, nonce: bytes, aad: bytes, tag_length: int, data: bytes) -> bytes:
+    def seal(self, nonce: bytes, aad: bytes, tag_length: int, data: Message) -> bytes:
         """The ciphertext and the tag, in one string."""
         verb = self._sealings.get(tag_length)
         if verb is None:

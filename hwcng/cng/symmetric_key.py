@@ -23,7 +23,7 @@ from hwcng.cng.modes import CFB8_UNIT, KeyMode, cfb_mode, cipher_mode
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
 from hwcng.cng.storable_key import StorableKey
 from hwcng.cng.wrapped_key import Wrapped
-from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.keys import Message, PrivateKey, SecretKey
 from hwcng.contract.making import KeyMaker
 from hwcng.contract.specs import CipherSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
@@ -197,7 +197,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
 
     def encrypt(
         self,
-        plaintext: bytes,
+        plaintext: Message,
         *,
         iv: Octets | None = None,
         padding: bool = False,
@@ -218,7 +218,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
 
     def decrypt(
         self,
-        ciphertext: bytes,
+        ciphertext: Message,
         *,
         iv: Octets | None = None,
         padding: bool = False,
@@ -235,7 +235,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
 
     def _crypt(
         self,
-        data: bytes,
+        data: Message,
         iv: Octets | None,
         padding: bool,
         auth_info: object,
@@ -282,14 +282,14 @@ class SymmetricKey(StorableKey, of=SecretKey):
             raise not_supported(f"a {key.spec.family.value} key does not encrypt")
         return KeyMode(key, mode, chaining_mode, segment)
 
-    def _authenticated(self, way: KeyMode, data: bytes, padding: bool, auth_info: object, encrypting: bool) -> bytes:
+    def _authenticated(self, way: KeyMode, data: Message, padding: bool, auth_info: object, encrypting: bool) -> bytes:
         if not isinstance(auth_info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
             raise invalid_parameter(f"{way.mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
         if padding:
             raise invalid_parameter(f"{way.mode.value} takes no BCRYPT_BLOCK_PADDING")
         return aead.crypt(way, data, auth_info, encrypting=encrypting, origin=self._origin)
 
-    def _unchained(self, way: KeyMode, data: bytes, padding: bool, encrypting: bool) -> bytes:
+    def _unchained(self, way: KeyMode, data: Message, padding: bool, encrypting: bool) -> bytes:
         if way.mode is CipherMode.ECB:
             return self._blocks(way, b"", data, padding, encrypting)[0]
         with self._turn():
@@ -297,18 +297,19 @@ class SymmetricKey(StorableKey, of=SecretKey):
             self.stream_offset += len(data)
         return result
 
-    def _apply(self, spec: CipherSpec, data: bytes, encrypting: bool) -> bytes:
-        return self.token_key.encrypt(spec, data) if encrypting else self.token_key.decrypt(spec, data)
+    def _apply(self, spec: CipherSpec, data: Message, encrypting: bool) -> bytes:
+        work = self.token_key.encrypt if encrypting else self.token_key.decrypt
+        return work(spec, bytes(data))
 
-    def _chained(self, way: KeyMode, iv: bytes, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
+    def _chained(self, way: KeyMode, iv: bytes, data: Message, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
         """The result, and the IV that the next call continues with."""
         if way.mode is CipherMode.XTS:
             return self._data_units(iv, data, encrypting)
         result, ciphertext = self._blocks(way, iv, data, padding, encrypting)
         block = self.block
-        return result, ciphertext[-block:] if len(ciphertext) >= block else (iv + ciphertext)[-block:]
+        return result, bytes(ciphertext[-block:]) if len(ciphertext) >= block else (iv + ciphertext)[-block:]
 
-    def _data_units(self, first: bytes, data: bytes, encrypting: bool) -> tuple[bytes, bytes]:
+    def _data_units(self, first: bytes, data: Message, encrypting: bool) -> tuple[bytes, bytes]:
         """Whole data units and perhaps a shorter last one, and the number of the unit behind them."""
         unit = self.message_block_length
         if not unit:
@@ -324,10 +325,10 @@ class SymmetricKey(StorableKey, of=SecretKey):
         result = self._apply(CipherSpec(CipherMode.XTS, first, data_unit=unit), data, encrypting) if data else b""
         return result, (following % (1 << 8 * self.block)).to_bytes(self.block, "little")
 
-    def _blocks(self, way: KeyMode, iv: bytes, data: bytes, padding: bool, encrypting: bool) -> tuple[bytes, bytes]:
+    def _blocks(self, way: KeyMode, iv: bytes, data: Message, padding: bool, encrypting: bool) -> tuple[bytes, Message]:
         """The result, and the ciphertext, which chains on in both directions."""
         if padding and encrypting:
-            data = pad(data, self.block)
+            data = pad(bytes(data), self.block)
         if len(data) % self.block and (padding or way.whole_blocks):
             raise CngError(
                 NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {self.block} bytes"

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     pass
 
 __all__ = [
+    "Message",
     "unserved",
     "NOT_EXPORTABLE",
     "AeadVerb",
@@ -107,9 +108,11 @@ class KeyingMaterial(OfThisProcess, abc.ABC):
         raise unserved("derive keys that stay inside")
 
 
-CipherVerb: TypeAlias = Callable[[bytes, bytes], bytes]
+Message: TypeAlias = bytes | memoryview
+"""A view is one of bytes, in one piece."""
+CipherVerb: TypeAlias = Callable[[bytes, Message], bytes]
 """Given one block of IV, empty for ECB, and data. Any number of threads may call it, as long as its key lives."""
-AeadVerb: TypeAlias = Callable[[bytes, bytes, bytes], bytes]
+AeadVerb: TypeAlias = Callable[[bytes, bytes, Message], bytes]
 """Given the nonce, the authenticated data, and the data. Used as a CipherVerb is."""
 
 
@@ -137,19 +140,19 @@ class SecretKey(OfThisProcess, abc.ABC):
         """`encrypt` in ECB, CBC or CFB, with all worked out that does not depend on the data. Raises what `encrypt`
         raises of the key and the mode.
         """
-        return lambda iv, data: self.encrypt(CipherSpec(mode, iv), data)
+        return lambda iv, data: self.encrypt(CipherSpec(mode, iv), bytes(data))
 
     def deciphering(self, mode: CipherMode) -> CipherVerb:
         """`decrypt`, as `enciphering` is `encrypt`."""
-        return lambda iv, data: self.decrypt(CipherSpec(mode, iv), data)
+        return lambda iv, data: self.decrypt(CipherSpec(mode, iv), bytes(data))
 
     def sealing(self, mode: CipherMode, tag_length: int) -> AeadVerb:
         """`encrypt` in an authenticated mode, as `enciphering`. tag_length in bytes."""
-        return lambda nonce, aad, data: self.encrypt(AeadSpec(mode, nonce, aad, tag_length), data)
+        return lambda nonce, aad, data: self.encrypt(AeadSpec(mode, nonce, aad, tag_length), bytes(data))
 
     def opening(self, mode: CipherMode, tag_length: int) -> AeadVerb:
         """`decrypt` in an authenticated mode, as `enciphering`; the tag is the end of the data."""
-        return lambda nonce, aad, data: self.decrypt(AeadSpec(mode, nonce, aad, tag_length), data)
+        return lambda nonce, aad, data: self.decrypt(AeadSpec(mode, nonce, aad, tag_length), bytes(data))
 
     def authenticating(self, spec: HmacSpec | CmacSpec) -> Callable[[bytes], bytes]:
         """`mac`, as `enciphering` is `encrypt`."""

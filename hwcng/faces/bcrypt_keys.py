@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwcng.arguments import Octets, flags, number, octets, optional_octets, string
+from hwcng.arguments import Octets, flags, message, number, octets, optional_octets, string
 from hwcng.cng import derivation_key, new_pairs, symmetric_key
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.handles import NoHandle, no_handle
@@ -215,12 +215,16 @@ def BCryptEncrypt(
     STATUS_NOT_SUPPORTED for a key that does not encrypt.
     """
     key = any_key(hKey)
-    data = optional_octets(pbInput, "pbInput")
     if isinstance(key, KeyPair):
-        return key.encrypt(data, pPaddingInfo, number(dwFlags, "dwFlags"))
-    return key.encrypt(
-        data, iv=pbIV, padding=bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
-    )
+        return key.encrypt(optional_octets(pbInput, "pbInput"), pPaddingInfo, number(dwFlags, "dwFlags"))
+    data = message(pbInput, "pbInput")
+    try:
+        return key.encrypt(
+            data, iv=pbIV, padding=bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
+        )
+    finally:
+        if type(data) is memoryview:
+            data.release()
 
 
 def BCryptDecrypt(
@@ -236,12 +240,16 @@ def BCryptDecrypt(
     padding; everything that can be wrong with an RSA padding is one STATUS_INVALID_PARAMETER.
     """
     key = any_key(hKey)
-    data = optional_octets(pbInput, "pbInput")
     if isinstance(key, KeyPair):
-        return key.decrypt(data, pPaddingInfo, number(dwFlags, "dwFlags"))
-    return key.decrypt(
-        data, iv=pbIV, padding=bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
-    )
+        return key.decrypt(optional_octets(pbInput, "pbInput"), pPaddingInfo, number(dwFlags, "dwFlags"))
+    data = message(pbInput, "pbInput")
+    try:
+        return key.decrypt(
+            data, iv=pbIV, padding=bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
+        )
+    finally:
+        if type(data) is memoryview:
+            data.release()
 
 
 def BCryptSignHash(hKey: BCRYPT_KEY_HANDLE, pPaddingInfo: object, pbInput: Octets, dwFlags: int = 0) -> bytes:

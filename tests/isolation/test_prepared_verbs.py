@@ -12,12 +12,12 @@ from types import FrameType
 
 import pytest
 
-from hwcng import bcrypt
+from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.cng.keys import SymmetricKey
 from hwcng.contract import Provider
 
 THREADS, ROUNDS = 8, 60
-LARGE = 8 << 20
+LARGE = 64 << 20
 BLOCK = bytes(range(64))
 
 
@@ -77,18 +77,55 @@ def test_tags_of_several_lengths(provider: Provider) -> None:
         assert tags[1] == tags[0][:12] and tags[2] == tags[0]
 
 
-def test_a_large_message_is_in_memory_once_more(provider: Provider) -> None:
+def _peak(call: Callable[[], bytes]) -> tuple[bytes, int]:
+    """What `call` returns, and the most bytes that it held at once."""
+    tracemalloc.start()
+    try:
+        return call(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_large_message_is_in_memory_once_more(kind: Callable[[bytes], bytes], provider: Provider) -> None:
     with key_in(provider) as key:
-        message = bytes(LARGE)
-        tracemalloc.start()
-        try:
-            result = bcrypt.BCryptEncrypt(key, message, None, bytes(16))
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        message = kind(bytes(LARGE))
+        result, peak = _peak(lambda: bcrypt.BCryptEncrypt(key, message, None, bytes(16)))
         assert len(result) == LARGE
         assert peak < 1.1 * LARGE
-        assert bcrypt.BCryptDecrypt(key, result, None, bytes(16)) == message
+        ciphertext = kind(result)
+        back, peak = _peak(lambda: bcrypt.BCryptDecrypt(key, ciphertext, None, bytes(16)))
+        assert back == message
+        assert peak < 1.1 * LARGE
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_how_often_a_large_sealed_message_is_in_memory(kind: Callable[[bytes], bytes], provider: Provider) -> None:
+    with key_in(provider, bcrypt.BCRYPT_CHAIN_MODE_GCM) as key:
+        message = kind(bytes(LARGE))
+        info = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(bytes(12), b"data")
+        # With the tag behind it, and without.
+        result, peak = _peak(lambda: bcrypt.BCryptEncrypt(key, message, info))
+        assert peak < 2.1 * LARGE
+        # With the tag behind it, the room that the token asks for, and the plaintext.
+        ciphertext = kind(result)
+        back, peak = _peak(lambda: bcrypt.BCryptDecrypt(key, ciphertext, info))
+        assert back == message
+        assert peak < 3.1 * LARGE
+
+
+@pytest.mark.parametrize("mode", [bcrypt.BCRYPT_CHAIN_MODE_CBC, bcrypt.BCRYPT_CHAIN_MODE_GCM])
+def test_a_large_buffer_can_be_resized_after_the_call(mode: str, provider: Provider) -> None:
+    with key_in(provider, mode) as key:
+        message = bytearray(1 << 17)
+        with pytest.raises(CngError) as refused:
+            bcrypt.BCryptEncrypt(key, message, object(), None, 0)
+        message.clear()
+        assert refused.value.status == NTSTATUS.STATUS_INVALID_PARAMETER
+        message.extend(bytes(1 << 17))
+        info = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(bytes(12), b"") if "GCM" in mode else None
+        assert len(bcrypt.BCryptEncrypt(key, message, info)) == 1 << 17
+        message.clear()
 
 
 def python_calls(call: Callable[[], object]) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from time import perf_counter_ns
 from typing import Protocol
 
+from hwcng.contract.keys import Message
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import at_work, entered, foreign_work_begins, forks_under_way, notice_fork
 from hwcng.providers.events import note
@@ -413,7 +414,7 @@ class Connection(Destroying):
             self._give_back_owner(session)
 
     def crypt(
-        self, operation: Operation, call: MechanismCall, key: int, data: bytes, room: int, *, once_more: bool = True
+        self, operation: Operation, call: MechanismCall, key: int, data: Message, room: int, *, once_more: bool = True
     ) -> bytes:
         """The two C_ calls of an operation; `room`: bytes the result can have at most. once_more: whether to repeat it
         where the session was dead before.
@@ -448,7 +449,7 @@ class Connection(Destroying):
         operation: Operation,
         call: MechanismCall,
         key: int,
-        data: bytes,
+        data: Message,
         room: int,
         session: Session,
         begun: int,

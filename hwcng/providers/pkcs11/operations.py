@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from hwcng.contract.keys import Message
 from hwcng.errors import NTSTATUS
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 from hwcng.providers.pkcs11.module import Module
@@ -13,6 +14,7 @@ from hwcng.providers.tallies import BUCKETS
 __all__ = ["MEASURED", "OUTPUT_ROOM", "Operation", "Session", "at_length"]
 
 OUTPUT_ROOM = 4096
+_ZEROS = bytes(OUTPUT_ROOM)
 MEASURED = 63
 """Of the uses of a session the first is measured, and the first of each 64 after it."""
 
@@ -73,7 +75,7 @@ class Session:
         return ffi.new("unsigned char[]", room)
 
 
-def at_length(end: Callable[..., int], session: Session, data: bytes, room: int, *, wipe: bool) -> tuple[int, bytes]:
+def at_length(end: Callable[..., int], session: Session, data: Message, room: int, *, wipe: bool) -> tuple[int, bytes]:
     """The CKR and the result of an operation that has begun, whose result the token writes where it stays.
 
     end: the C_ function that ends it. room: bytes that the result can have at most. wipe: as of `Operation`.
@@ -83,10 +85,12 @@ def at_length(end: Callable[..., int], session: Session, data: bytes, room: int,
     output = ffi.from_buffer("unsigned char[]", result)
     length = session.length
     length[0] = room
-    rv = end(session.handle, data, len(data), output, length)
+    with ffi.from_buffer(data) as octets:
+        rv = end(session.handle, octets, len(data), output, length)
     if rv or length[0] == room:
         return rv, result
     shorter = result[: length[0]]
     if wipe:
-        ffi.memmove(output, bytes(len(shorter)), len(shorter))
+        for start in range(0, len(shorter), OUTPUT_ROOM):
+            ffi.memmove(output + start, _ZEROS, min(OUTPUT_ROOM, len(shorter) - start))
     return rv, shorter

@@ -6,7 +6,7 @@ of its own.
 
 from __future__ import annotations
 
-from hwcng.contract.keys import CipherVerb
+from hwcng.contract.keys import CipherVerb, Message
 from hwcng.contract.usage import CipherMode, SecretFamily
 from hwcng.providers.pkcs11.families.ciphers import CIPHER_MECHANISMS, GCM_NONCE, GcmCall, IvCall, gcm
 from hwcng.providers.pkcs11.keys.base import HeldObject
@@ -46,7 +46,7 @@ class PreparedEcb:
         self._operation = operation
         self._call = call
 
-    def __call__(self, iv: bytes, data: bytes) -> bytes:
+    def __call__(self, iv: bytes, data: Message) -> bytes:
         held = self._held
         return held.connection.crypt(self._operation, self._call, held.handle, data, len(data))
 
@@ -63,7 +63,7 @@ class PreparedCipher:
         self._block = block
         self._free: list[IvCall] = []
 
-    def __call__(self, iv: bytes, data: bytes) -> bytes:
+    def __call__(self, iv: bytes, data: Message) -> bytes:
         held, free = self._held, self._free
         try:
             call = free.pop()
@@ -92,7 +92,7 @@ class PreparedGcm:
         self._added = added
         self._free: list[GcmCall] = []
 
-    def __call__(self, nonce: bytes, aad: bytes, data: bytes) -> bytes:
+    def __call__(self, nonce: bytes, aad: bytes, data: Message) -> bytes:
         held, free, room = self._held, self._free, len(data) + self._added
         if len(nonce) != GCM_NONCE:
             once = gcm(self._mechanism, nonce, aad, self._tag_length)
