@@ -22,6 +22,7 @@ from hwcng.contract.attestation import (
     Endorsement,
     Quote,
 )
+from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.verifying import Verifier
 from hwcng.errors import invalid_parameter, not_supported
 from hwcng.providers.backends import backends
@@ -38,6 +39,7 @@ __all__ = [
     "credential_from_file",
     "credential_to_file",
     "make_credential",
+    "public_key",
     "verify_attestation",
     "verify_endorsement",
     "verify_quote",
@@ -153,6 +155,15 @@ def _certificates(given: object, name: str) -> tuple[bytes, ...]:
     if not isinstance(given, list | tuple):
         raise invalid_parameter(f"{name} is a list of certificates, not {type(given).__name__}")
     return tuple(octets(one, f"a certificate of {name}") for one in given)
+
+
+def public_key(public: bytes) -> PublicKeyMaterial:
+    """The RSA or elliptic-curve key of a public area (TPMT_PUBLIC), such as that of an `Endorsement`.
+
+    Raises STATUS_INVALID_PARAMETER for what is no public area of such a key.
+    """
+    public = octets(public, "public")
+    return _verifier(public).public_key(public)
 
 
 def attestation_key_name(public: bytes) -> bytes:

@@ -28,7 +28,9 @@ from hwcng.cng.hashing import HashObject
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.modes import MODES, cipher_mode
 from hwcng.cng.multi_hash import MultiHash
+from hwcng.cng.platform import platform_type, provider_version
 from hwcng.cng.symmetric_key import SymmetricKey, check_effective_bits
+from hwcng.contract.provider import Provider
 from hwcng.contract.usage import CipherMode, Support
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
 from hwcng.headers import bcrypt_h
@@ -112,6 +114,10 @@ def _curve_names(handle: AlgorithmHandle) -> tuple[str, ...] | None:
     return (*offered, *(alias for alias, name in CURVE_ALIASES.items() if name in offered))
 
 
+def _of_the_generator(told: Callable[[Provider], str]) -> Getter:
+    return lambda handle: told(handle.provider) if handle.name == "RNG" else None
+
+
 _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
     {
         AlgorithmHandle: {
@@ -146,6 +152,8 @@ _GETTERS: Mapping[type[Handle], Mapping[str, Getter]] = MappingProxyType(
             ),
             bcrypt_h.BCRYPT_KEM_SHARED_SECRET_LENGTH: lambda handle: handle.algorithm.shared_secret_length,
             bcrypt_h.BCRYPT_PRIMITIVE_TYPE: lambda handle: int(handle.algorithm.interfaces[0]),
+            bcrypt_h.BCRYPT_PCP_PLATFORM_TYPE_PROPERTY: _of_the_generator(platform_type),
+            bcrypt_h.BCRYPT_PCP_PROVIDER_VERSION_PROPERTY: _of_the_generator(provider_version),
             NCRYPT_EXPORT_POLICY_PROPERTY: lambda handle: handle.export_policy,
         },
         SymmetricKey: {

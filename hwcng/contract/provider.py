@@ -14,8 +14,10 @@ from hwcng.contract.making import KeyMaker, StoringMaker
 from hwcng.contract.material import (
     MlKemPublicKey,
     PrivateKeyMaterial,
+    PublicKeyMaterial,
 )
 from hwcng.contract.openssl import OpensslProvider
+from hwcng.contract.platform import Platform
 from hwcng.contract.protection import Protection
 from hwcng.contract.provider_uri import ProviderUri
 from hwcng.contract.specs import (
@@ -221,6 +223,14 @@ class Provider(OfThisProcess, abc.ABC):
         `lib`. None where there is none.
         """
         return None
+
+    def platform(self) -> Platform:
+        """What the token says of itself, as it was opened. Costs no token call."""
+        raise unserved("be part of a platform")
+
+    def storage_root(self) -> PublicKeyMaterial:
+        """The public half of the key below which the token's keys are. Costs no token call."""
+        raise unserved("have a storage root key")
 
     def pcr_values(self, pcrs: Collection[int], bank: str = "SHA256") -> dict[int, bytes]:
         """What these platform configuration registers are now. bank: the CNG name of their hash.

@@ -15,6 +15,7 @@ from hwcng.contract.attestation import (
     Endorsement,
     Quote,
 )
+from hwcng.contract.material import PublicKeyMaterial
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +46,9 @@ class Verifier(abc.ABC):
     def verify_endorsement(
         self, endorsement: Endorsement, roots: Sequence[bytes], *, issuers: Sequence[bytes], at: datetime
     ) -> EndorsedTpm: ...
+
+    @abc.abstractmethod
+    def public_key(self, public: bytes) -> PublicKeyMaterial: ...
 
     @abc.abstractmethod
     def attestation_key_name(self, public: bytes) -> bytes: ...

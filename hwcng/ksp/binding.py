@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
 from hwcng.arguments import number, octets, string
 from hwcng.contract.protection import PcrBinding, Protection
 from hwcng.errors import invalid_parameter, not_supported, told
 from hwcng.headers import ncrypt_h
 from hwcng.standards.hashes import HASHES
 
-__all__ = ["Binding", "pcr_bank", "pcrs_of_mask"]
+__all__ = ["BANKS", "PCRS", "TPM_HASHES", "Binding", "mask_of_pcrs", "pcr_bank", "pcrs_of_mask"]
 
 PCRS = 24
 _BANK = ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRALGID_PROPERTY
-TPM_HASHES = {0x4: "SHA1", 0xB: "SHA256", 0xC: "SHA384", 0xD: "SHA512"}
-"""TPM_ALG_ID of hashes, as the Platform Crypto Provider names banks of PCRs."""
+TPM_HASHES: Mapping[str, int] = MappingProxyType({"SHA1": 0x4, "SHA256": 0xB, "SHA384": 0xC, "SHA512": 0xD})
+"""CNG's hash names to TPM_ALG_ID, as the Platform Crypto Provider names banks of PCRs."""
+BANKS = ("SHA256", "SHA384", "SHA512", "SHA1")
+"""In the order in which a bank is chosen where none is named."""
+_NAMES = {number: name for name, number in TPM_HASHES.items()}
 
 
 def pcr_bank(value: object) -> str:
     """A bank of PCRs: the CNG name of its hash, or its TPM_ALG_ID. Raises STATUS_NOT_SUPPORTED for no hash of PCRs,
     STATUS_INVALID_PARAMETER for neither.
     """
-    name = TPM_HASHES.get(number(value, _BANK)) if isinstance(value, int) else string(value, _BANK)
-    if name is None or name not in TPM_HASHES.values():
+    name = _NAMES.get(number(value, _BANK)) if isinstance(value, int) else string(value, _BANK)
+    if name is None or name not in TPM_HASHES:
         raise not_supported(f"{told(value)} is no hash of a bank of PCRs")
     return name
 
@@ -31,6 +37,10 @@ def pcrs_of_mask(value: object, name: str) -> tuple[int, ...]:
     mask = value if isinstance(value, int) else int.from_bytes(octets(value, name), "little")
     mask = number(mask, name, largest=(1 << PCRS) - 1)
     return tuple(pcr for pcr in range(PCRS) if mask >> pcr & 1)
+
+
+def mask_of_pcrs(pcrs: Iterable[int]) -> int:
+    return sum(1 << pcr for pcr in pcrs)
 
 
 class Binding:

@@ -7,7 +7,6 @@ Values are typed as those of `hwcng.cng.properties`, which answers for what both
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -16,10 +15,11 @@ from hwcng.cng import certificates, properties
 from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.key_pair import KeyPair
+from hwcng.cng.platform import version
 from hwcng.errors import HRESULT, invalid_parameter, told
 from hwcng.headers import ncrypt_h
 from hwcng.headers.ncrypt_h import FILETIME, NCRYPT_SUPPORTED_LENGTHS, NCRYPT_UI_POLICY
-from hwcng.ksp import platform
+from hwcng.ksp import platform, platform_provider
 from hwcng.ksp.drafts import BaseKeyDraft, default_bits, key_lengths
 from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ksp.implementation import impl_type
@@ -114,7 +114,7 @@ def _set_certificate(key: NCryptKey, value: object) -> None:
 
 def _version(_storage: StorageProvider) -> int:
     """hwcng's: the major number in the upper 16 bits, the minor one in the lower."""
-    major, minor, *_ = (int(number) for number in metadata.version("hwcng").split("."))
+    major, minor = version()
     return major << 16 | minor
 
 
@@ -125,6 +125,7 @@ _OF_STORES: Mapping[str, Getter] = MappingProxyType(
         ncrypt_h.NCRYPT_VERSION_PROPERTY: _version,
         ncrypt_h.NCRYPT_MAX_NAME_LENGTH_PROPERTY: lambda _: ncrypt_h.NCRYPT_MAX_KEY_NAME_LENGTH,
         ncrypt_h.NCRYPT_SECURITY_DESCR_SUPPORT_PROPERTY: lambda _: 0,
+        **platform_provider.GETTERS,
     }
 )
 
@@ -144,6 +145,7 @@ _OF_KEYS: Mapping[str, Getter] = MappingProxyType(
         ncrypt_h.NCRYPT_PROVIDER_HANDLE_PROPERTY: lambda key: key.storage,
         ncrypt_h.NCRYPT_LAST_MODIFIED_PROPERTY: _modified,
         ncrypt_h.NCRYPT_CERTIFICATE_PROPERTY: _certificate,
+        **platform.GETTERS,
     }
 )
 

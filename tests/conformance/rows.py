@@ -250,6 +250,8 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
     "3.2 HkdfPrkAndFinalize": "the key is the pseudorandom key; takes no value",
     "3.2 FunctionNameString": "CSHAKE128, CSHAKE256: set before any data",
     "3.2 CustomizationString": "CSHAKE128, CSHAKE256: set before any data",
+    "3.2 PCP_PLATFORM_TYPE": "RNG of a TPM: what the TPM says of itself",
+    "3.2 PCP_PROVIDER_VERSION": "RNG of a TPM: hwcng's own version",
     "3.2 MultiObjectLength": "algorithms opened with BCRYPT_MULTI_FLAG",
     "5.17": "BCryptKeyDerivation: each algorithm's mandatory parameters; exactly the length that is asked for",
     "5.18": "BCryptDeriveKeyPBKDF2: HMAC handles only; 0 iterations: INVALID_PARAMETER",
@@ -258,8 +260,6 @@ ROWS_IN_SCOPE: Mapping[str, str] = {
 
 ROWS_LATER: Mapping[str, str] = {
     "3.2 SecretAgreementParam": "no algorithm uses it",
-    "3.2 PCP_PLATFORM_TYPE": "the TPM provider",
-    "3.2 PCP_PROVIDER_VERSION": "the TPM provider",
 }
 
 ROWS_WITHOUT_MEANING: Mapping[str, str] = {

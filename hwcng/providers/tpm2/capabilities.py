@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hwcng.contract.capabilities import Capabilities, TokenInfo
+from hwcng.contract.platform import Platform
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.providers.tpm2.line.esys import LIBRARY, Esys
@@ -33,6 +34,7 @@ class Facts:
     """buffer: bytes that one command takes (TPM_PT_INPUT_BUFFER). hashes, curves: by CNG's names."""
 
     token: TokenInfo
+    platform: Platform
     algorithms: frozenset[int]
     commands: frozenset[int]
     hashes: frozenset[str]
@@ -44,19 +46,29 @@ class Facts:
     buffer: int
 
 
-def _text(words: list[int]) -> str:
-    return b"".join(word.to_bytes(4, "big") for word in words).replace(b"\0", b"").decode("ascii", "replace").strip()
+def _characters(word: int) -> str:
+    return word.to_bytes(4, "big").replace(b"\0", b" ").decode("ascii", "replace")
+
+
+def _platform(properties: Mapping[int, int]) -> Platform:
+    return Platform(
+        _characters(properties.get(PT.FAMILY_INDICATOR, 0)).strip(),
+        properties.get(PT.LEVEL, 0),
+        properties.get(PT.REVISION, 0),
+        _characters(properties.get(PT.MANUFACTURER, 0)),
+        (properties.get(PT.FIRMWARE_VERSION_1, 0), properties.get(PT.FIRMWARE_VERSION_2, 0)),
+    )
 
 
 def _token(properties: Mapping[int, int]) -> TokenInfo:
-    manufacturer = _text([properties.get(PT.MANUFACTURER, 0)])
-    model = _text([properties.get(PT.VENDOR_STRING_1 + number, 0) for number in range(4)])
-    high, low = properties.get(PT.FIRMWARE_VERSION_1, 0), properties.get(PT.FIRMWARE_VERSION_2, 0)
+    platform = _platform(properties)
+    vendor = b"".join(properties.get(PT.VENDOR_STRING_1 + number, 0).to_bytes(4, "big") for number in range(4))
+    model = vendor.replace(b"\0", b"").decode("ascii", "replace").strip()
+    high, low = platform.firmware
     firmware = f"{high >> 16}.{high & 0xFFFF}.{low >> 16}.{low & 0xFFFF}"
-    revision = properties.get(PT.REVISION, 0)
-    family = _text([properties.get(PT.FAMILY_INDICATOR, 0)])
-    label = f"TPM {family} revision {revision // 100}.{revision % 100:02}"
-    return TokenInfo(label, manufacturer, model, "", firmware, LIBRARY, hardware=not model.startswith(_SOFTWARE_MODEL))
+    label = f"TPM {platform.family} revision {platform.revision // 100}.{platform.revision % 100:02}"
+    hardware = not model.startswith(_SOFTWARE_MODEL)
+    return TokenInfo(label, platform.manufacturer.strip(), model, "", firmware, LIBRARY, hardware=hardware)
 
 
 def token_of(esys: Esys) -> TokenInfo:
@@ -82,6 +94,7 @@ def probe(esys: Esys) -> Facts:
     aes_bits = tuple(bits for bits in _AES_BITS if aes and takes_secret(SecretFamily.AES, bits))
     return Facts(
         token=_token(properties),
+        platform=_platform(properties),
         algorithms=algorithms,
         commands=frozenset(esys.numbers(CAP.COMMANDS)),
         hashes=hashes,

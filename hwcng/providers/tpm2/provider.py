@@ -18,6 +18,7 @@ from hwcng.contract.material import (
 )
 from hwcng.contract.openssl import OpensslProvider
 from hwcng.contract.pins import Pin, pin_value
+from hwcng.contract.platform import Platform
 from hwcng.contract.protection import Protection
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
@@ -360,6 +361,12 @@ class Tpm2Provider(Provider):
         return key.opaque().decode("ascii")
 
     # The platform.
+
+    def platform(self) -> Platform:
+        return self._offers.facts.platform
+
+    def storage_root(self) -> PublicKeyMaterial:
+        return self._parent.public
 
     def pcr_values(self, pcrs: Collection[int], bank: str = "SHA256") -> dict[int, bytes]:
         self._check_open()

@@ -11,6 +11,8 @@ import hashlib
 import hmac
 
 from hwcng.contract.attestation import Attestation, AttestedKey
+from hwcng.contract.material import PublicKeyMaterial
+from hwcng.errors import invalid_parameter
 from hwcng.providers.tpm2.wire.attest import (
     FIXED,
     check_signature,
@@ -24,8 +26,20 @@ from hwcng.providers.tpm2.wire.public_area import Public, name_of, parse_public
 
 __all__ = [
     "parent_of",
+    "public_key",
     "verify_attestation",
 ]
+
+
+def public_key(public: bytes) -> PublicKeyMaterial:
+    """`hwcng.attestation.public_key`, its argument checked."""
+    try:
+        material = parse_public(public).material
+    except MalformedError as error:
+        raise invalid_parameter(f"this is no public area of a key: {error}") from None
+    if material is None:
+        raise invalid_parameter("a secret key has no public half")
+    return material
 
 
 def verify_attestation(

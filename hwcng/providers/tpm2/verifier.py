@@ -14,6 +14,7 @@ from hwcng.contract.attestation import (
     Endorsement,
     Quote,
 )
+from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.verifying import Verifier
 from hwcng.providers.tpm2 import credentials, endorsement_certificates, quotes, statements
 
@@ -50,6 +51,9 @@ class Tpm2Verifier(Verifier):
         self, endorsement: Endorsement, roots: Sequence[bytes], *, issuers: Sequence[bytes], at: datetime
     ) -> EndorsedTpm:
         return endorsement_certificates.verify_endorsement(endorsement, roots, issuers, at)
+
+    def public_key(self, public: bytes) -> PublicKeyMaterial:
+        return statements.public_key(public)
 
     def attestation_key_name(self, public: bytes) -> bytes:
         return credentials.attestation_key_name(public)

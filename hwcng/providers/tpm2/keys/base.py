@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from hwcng.contract.attestation import Attestation, Origin
+from hwcng.contract.platform import HeldKey
 from hwcng.errors import NTSTATUS, CngError, not_supported
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Offers
+from hwcng.providers.tpm2.keys.describing import described
 from hwcng.providers.tpm2.keys.handles import check_pin
 from hwcng.providers.tpm2.keys.reloading import file_of
 from hwcng.providers.tpm2.line.connection import Connection
@@ -77,6 +79,10 @@ class TpmKey:
         """What is stored of the key."""
         self._check()
         return self._held, self._origin
+
+    def describe(self) -> HeldKey:
+        self._check()
+        return described(self._held, self._connection.storage_root.handle, self._origin)
 
     def of(self, realm: Realm) -> bool:
         """Whether the key is of that provider's TPM."""

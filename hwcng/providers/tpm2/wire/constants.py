@@ -219,6 +219,7 @@ class PT(enum.IntEnum):
     """TPM_PT."""
 
     FAMILY_INDICATOR = 0x100
+    LEVEL = 0x101
     REVISION = 0x102
     MANUFACTURER = 0x105
     VENDOR_STRING_1 = 0x106
