@@ -87,7 +87,8 @@ def _to_host(public: EcPublicKey) -> object:
 
 
 def _to_public(key: Any) -> EcPublicKey:
-    return EcPublicKey(_CURVE, int.from_bytes(key.public_bytes_raw(), "little"), 0)
+    """With u as RFC 7748, section 5, takes it: without the highest bit, and reduced."""
+    return EcPublicKey(_CURVE, int.from_bytes(key.public_bytes_raw(), "little") % (1 << 255) % PRIME, 0)
 
 
 def _to_private(key: Any) -> EcPrivateKey:

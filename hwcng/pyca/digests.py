@@ -18,7 +18,7 @@ from hwcng.standards.hashes import HASHES
 if TYPE_CHECKING:
     from cryptography.utils import Buffer
 
-__all__ = ["cng_name", "der_signature", "digest_of", "hash_of", "octets_of"]
+__all__ = ["bytes_of", "cng_name", "der_signature", "digest_of", "hash_of", "octets_of"]
 
 _CNG_NAMES: Mapping[str, str] = MappingProxyType(
     {row.hashlib_name.replace("_", "-"): row.name for row in HASHES.values()}
@@ -33,11 +33,31 @@ _MAKERS: Mapping[type, Callable[[Any], Any]] = MappingProxyType(
         hashes.SHA3_512: hashlib.sha3_512,
     }
 )
+_FORMATS = frozenset("Bc")
+"""Of octets in a buffer (the module struct), behind what tells the order of bytes."""
 
 
 def octets_of(data: Buffer) -> bytes:
-    """Raises TypeError for what is no buffer."""
-    return data if type(data) is bytes else bytes(memoryview(data))
+    """As `cryptography` takes buffers. Raises TypeError for what is none of octets, BufferError for one with gaps."""
+    if type(data) is bytes:
+        return data
+    try:
+        view = memoryview(data)
+    except TypeError:
+        refused = refusal(TypeError, f"bytes or another buffer of octets expected, not {type(data).__name__}")
+        raise refused from refused.__cause__
+    if view.format[-1:] not in _FORMATS:
+        raise refusal(TypeError, f"a buffer of octets expected, not of {view.format!r}: memoryview(...).cast('B')")
+    if not view.c_contiguous:
+        raise refusal(BufferError, "Buffer is not contiguous: give bytes of it")
+    return bytes(view)
+
+
+def bytes_of(data: bytes, name: str) -> bytes:
+    """Raises TypeError for other buffers, where `cryptography` takes none."""
+    if not isinstance(data, bytes):
+        raise refusal(TypeError, f"{name} must be bytes, not {type(data).__name__}")
+    return octets_of(data)
 
 
 def hash_of(algorithm: object) -> hashes.HashAlgorithm:
@@ -67,21 +87,25 @@ def digest_of(data: Buffer, algorithm: Prehashed | hashes.HashAlgorithm) -> byte
     if maker is not None:
         digest: bytes = maker(octets_of(data)).digest()
         return digest
-    plain = hash_of(algorithm)
+    octets, plain = octets_of(data), hash_of(algorithm)
     if isinstance(algorithm, Prehashed):
-        if len(octets_of(data)) != plain.digest_size:
+        if len(octets) != plain.digest_size:
             raise refusal(
                 ValueError,
                 "The provided data must be the same length as the hash algorithm's digest size: "
-                f"{plain.digest_size} bytes for {plain.name}, not {len(octets_of(data))}",
+                f"{plain.digest_size} bytes for {plain.name}, not {len(octets)}",
             )
-        return octets_of(data)
-    return _hashed(octets_of(data), plain)
+        return octets
+    return _hashed(octets, plain)
 
 
 @foreign_work()
 def _hashed(data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
-    running = hashes.Hash(algorithm)
+    try:
+        running = hashes.Hash(algorithm)
+    except UnsupportedAlgorithm as error:
+        refused = refusal(UnsupportedAlgorithm, f"{error}: use another hash")
+        raise refused from refused.__cause__
     running.update(data)
     return running.finalize()
 

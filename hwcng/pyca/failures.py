@@ -41,8 +41,8 @@ def as_cryptography_raises() -> Iterator[None]:
 
 
 def refusal(kind: type[Refusal], message: str) -> Refusal:
-    """What is refused before a token sees it, with a CngError as its cause. kind: UnsupportedAlgorithm, ValueError or
-    TypeError, whichever `cryptography` raises. message: what is wrong and what would do.
+    """What is refused before a token sees it, with a CngError as its cause. kind: UnsupportedAlgorithm, ValueError,
+    TypeError or BufferError, whichever `cryptography` raises. message: what is wrong and what would do.
     """
     refused = kind(message)
     refused.__cause__ = not_supported(message) if kind is UnsupportedAlgorithm else invalid_parameter(message)

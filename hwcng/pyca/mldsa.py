@@ -26,10 +26,10 @@ class MlDsaTokenKey(TokenPrivateKey, of="mldsa"):
     """Of any parameter set; `hwcng.pyca.private_keys` makes the class of each."""
 
     def sign(self, data: Buffer, context: Buffer | None = None) -> bytes:
-        octets = b"" if context is None else octets_of(context)
+        signed, octets = octets_of(data), b"" if context is None else octets_of(context)
         if len(octets) > LONGEST_CONTEXT:
             raise refusal(ValueError, f"Context must be at most {LONGEST_CONTEXT} bytes")
-        return self._sign(_pure(octets), octets_of(data))
+        return self._sign(_pure(octets), signed)
 
     def sign_mu(self, mu: Buffer) -> bytes:
         octets = octets_of(mu)

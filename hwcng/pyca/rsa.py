@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa, utils
 from hwcng.contract.specs import DecryptSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, RsaPkcs1SignSpec, RsaPssSpec, SignSpec
 from hwcng.errors import CngError
 from hwcng.pyca.base import TokenPrivateKey
-from hwcng.pyca.digests import cng_name, digest_of, hash_of, octets_of
+from hwcng.pyca.digests import bytes_of, cng_name, digest_of, hash_of, octets_of
 from hwcng.pyca.failures import as_cryptography_raises, refusal, translated
 
 if TYPE_CHECKING:
@@ -38,14 +38,12 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey, of="rsa"):
     def sign(
         self, data: Buffer, padding: paddings.AsymmetricPadding, algorithm: Prehashed | HashAlgorithm | NoDigestInfo
     ) -> bytes:
-        _require_padding(padding)
         if isinstance(algorithm, utils.NoDigestInfo):
-            if not isinstance(padding, paddings.PKCS1v15):
-                raise refusal(TypeError, "NoDigestInfo goes with PKCS1v15")
-            spec: SignSpec = _pkcs1(None)
             signed = octets_of(data)
+            spec: SignSpec = _undigested_spec(padding)
         else:
-            spec, signed = self._sign_spec(padding, hash_of(algorithm)), digest_of(data, algorithm)
+            signed = digest_of(data, algorithm)
+            spec = self._sign_spec(padding, hash_of(algorithm))
         try:
             return self.cng_key.sign_as(spec, signed)
         except CngError as error:
@@ -54,10 +52,9 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey, of="rsa"):
     def _sign_spec(self, padding: paddings.AsymmetricPadding, algorithm: HashAlgorithm) -> SignSpec:
         if isinstance(padding, paddings.PKCS1v15):
             return _pkcs1(cng_name(algorithm))
-        if not isinstance(padding, paddings.PSS):
-            raise refusal(UnsupportedAlgorithm, f"{padding.name} is no padding of RSA signatures: use PSS or PKCS1v15")
-        _require_mgf1(padding.mgf, algorithm)
-        return _pss(cng_name(algorithm), self._salt_length(padding, algorithm))
+        pss = _required_pss(padding)
+        _require_mgf1(pss.mgf, algorithm)
+        return _pss(cng_name(algorithm), self._salt_length(pss, algorithm))
 
     def _salt_length(self, padding: paddings.PSS, algorithm: HashAlgorithm) -> int:
         length = padding._salt_length
@@ -71,8 +68,7 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey, of="rsa"):
         return length
 
     def decrypt(self, ciphertext: bytes, padding: paddings.AsymmetricPadding) -> bytes:
-        _require_padding(padding)
-        octets, size = octets_of(ciphertext), (self.key_size + 7) // 8
+        octets, size = bytes_of(ciphertext, "ciphertext"), (self.key_size + 7) // 8
         if len(octets) != size:
             raise refusal(ValueError, f"Ciphertext length must be equal to key size ({size} bytes).")
         spec = _decrypt_spec(padding)
@@ -80,9 +76,23 @@ class RsaTokenKey(TokenPrivateKey, rsa.RSAPrivateKey, of="rsa"):
             return self.cng_key.decrypt_as(spec, octets)
 
 
-def _require_padding(padding: object) -> None:
+def _named(padding: object) -> str:
     if not isinstance(padding, paddings.AsymmetricPadding):
         raise refusal(TypeError, "Padding must be an instance of AsymmetricPadding.")
+    return padding.name
+
+
+def _required_pss(padding: object) -> paddings.PSS:
+    if not isinstance(padding, paddings.PSS):
+        raise refusal(UnsupportedAlgorithm, f"{_named(padding)} is no padding of RSA signatures: use PSS or PKCS1v15")
+    return padding
+
+
+def _undigested_spec(padding: object) -> SignSpec:
+    if isinstance(padding, paddings.PKCS1v15):
+        return _pkcs1(None)
+    _required_pss(padding)
+    raise refusal(TypeError, "NoDigestInfo goes with PKCS1v15")
 
 
 def _require_mgf1(mgf: Any, algorithm: HashAlgorithm) -> None:
@@ -99,7 +109,7 @@ def _decrypt_spec(padding: paddings.AsymmetricPadding) -> DecryptSpec:
     if isinstance(padding, paddings.PKCS1v15):
         return RsaPkcs1DecryptSpec()
     if not isinstance(padding, paddings.OAEP):
-        raise refusal(UnsupportedAlgorithm, f"{padding.name} is no padding of RSA decryption: use OAEP or PKCS1v15")
+        raise refusal(UnsupportedAlgorithm, f"{_named(padding)} is no padding of RSA decryption: use OAEP or PKCS1v15")
     algorithm = padding.algorithm
     _require_mgf1(padding.mgf, algorithm)
     return RsaOaepSpec(cng_name(algorithm), padding._label or b"")

@@ -13,17 +13,17 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import AlreadyFinalized, InvalidSignature, InvalidTag
+from cryptography.exceptions import AlreadyFinalized
 from cryptography.fernet import InvalidToken
 from cryptography.hazmat.primitives import hashes
 
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.specs import HmacSpec
 from hwcng.contract.usage import CipherMode, SecretFamily
-from hwcng.errors import CngError, not_supported
+from hwcng.errors import NTSTATUS, CngError, not_supported
 from hwcng.hostcrypto.modes import pad, unpad
 from hwcng.ksp.handles import NCryptKey
-from hwcng.pyca.digests import cng_name, octets_of
+from hwcng.pyca.digests import bytes_of, cng_name, octets_of
 from hwcng.pyca.failures import as_cryptography_raises, refusal, translated
 
 if TYPE_CHECKING:
@@ -73,20 +73,21 @@ class AESGCM:
 
         Raises ValueError for a nonce of another length, UnsupportedAlgorithm where the key or its token does not.
         """
+        octets, plaintext, associated = octets_of(nonce), octets_of(data), _optional(associated_data)
+        _require_length(octets)
         try:
-            verb = self._token_key().sealing(CipherMode.GCM, _TAG_LENGTH)
-            return verb(_nonce(nonce), _optional(associated_data), octets_of(data))
+            return self._token_key().sealing(CipherMode.GCM, _TAG_LENGTH)(octets, associated, plaintext)
         except CngError as error:
             raise translated(error) from error
 
     def decrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None) -> bytes:
         """As `encrypt`; InvalidTag for what was altered."""
-        octets = octets_of(data)
-        if len(octets) < _TAG_LENGTH:
-            raise InvalidTag
+        octets, ciphertext, associated = octets_of(nonce), octets_of(data), _optional(associated_data)
+        _require_length(octets)
         try:
-            verb = self._token_key().opening(CipherMode.GCM, _TAG_LENGTH)
-            return verb(_nonce(nonce), _optional(associated_data), octets)
+            if len(ciphertext) < _TAG_LENGTH:
+                raise CngError(NTSTATUS.STATUS_AUTH_TAG_MISMATCH, f"data ends with a tag of {_TAG_LENGTH} bytes")
+            return self._token_key().opening(CipherMode.GCM, _TAG_LENGTH)(octets, associated, ciphertext)
         except CngError as error:
             raise translated(error) from error
 
@@ -98,11 +99,9 @@ class AESGCM:
         return f"<AESGCM of {self.cng_key!r}>"
 
 
-def _nonce(nonce: Buffer) -> bytes:
-    octets = octets_of(nonce)
-    if len(octets) not in _NONCE_LENGTHS:
+def _require_length(nonce: bytes) -> None:
+    if len(nonce) not in _NONCE_LENGTHS:
         raise refusal(ValueError, "Nonce must be between 8 and 128 bytes")
-    return octets
 
 
 def _optional(data: Buffer | None) -> bytes:
@@ -151,11 +150,12 @@ class HMAC(hashes.HashContext):
             self.cng_key.require_alive()
             return self.cng_key.token_key.mac(HmacSpec(self._hash_name), data)
 
-    def verify(self, signature: Buffer) -> None:
+    def verify(self, signature: bytes) -> None:
         """Raises InvalidSignature."""
-        expected = octets_of(signature)
+        expected = bytes_of(signature, "signature")
         if not hmac.compare_digest(self.finalize(), expected):
-            raise InvalidSignature("Signature did not match digest.")
+            with as_cryptography_raises():
+                raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "Signature did not match digest.")
 
 
 class Fernet:
@@ -176,11 +176,11 @@ class Fernet:
         return self.encrypt_at_time(data, int(time.time()))
 
     def encrypt_at_time(self, data: bytes, current_time: int) -> bytes:
-        iv = os.urandom(_BLOCK)
+        octets, iv = bytes_of(data, "data"), os.urandom(_BLOCK)
         with as_cryptography_raises():
             encrypt = self._verb(lambda key: key.enciphering(CipherMode.CBC))
             head = bytes([_FERNET_VERSION]) + current_time.to_bytes(8, "big") + iv
-            signed = head + encrypt(iv, pad(octets_of(data), _BLOCK))
+            signed = head + encrypt(iv, pad(octets, _BLOCK))
         return base64.urlsafe_b64encode(signed + self._digest(signed))
 
     def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hwcng.contract.provider import Provider
 
 
-@pytest.fixture(scope="session", params=["softhsm", "nss", "swtpm"])  # type: ignore[no-redef]
+@pytest.fixture(scope="session", params=["softhsm", "nss", "nss-current", "swtpm"])  # type: ignore[no-redef]
 def raw_secret_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
     """Each token in turn, opened so that agreed secrets may be read."""
     import hwcng
@@ -23,6 +23,8 @@ def raw_secret_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
     pin = None
     if request.param == "softhsm":
         uri, pin = request.getfixturevalue("token_uri"), request.getfixturevalue("token_pin")
+    elif request.param == "nss-current":
+        uri, pin = request.getfixturevalue("nss_current_database").uri, request.getfixturevalue("nss_pin")
     elif request.param == "nss":
         uri = request.getfixturevalue("nss_database").services_uri
     else:

@@ -12,34 +12,17 @@ from cryptography import fernet
 from cryptography.exceptions import AlreadyFinalized, InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers import aead
-from support import needs
+from pyca.secret_keys import aes_key, hmac_key
 
-from hwcng import CngError, bcrypt, pyca
+from hwcng import CngError, pyca
 
 if TYPE_CHECKING:
-    from hwcng.cng.keys import SymmetricKey
     from hwcng.contract.provider import Provider
 
 DATA = b"what is kept" * 5
 NONCE = bytes(range(12))
 SECRET = bytes(range(32))
 NOW = 1_700_000_000
-
-
-def aes_key(token: Provider, secret: bytes, mode: str) -> SymmetricKey:
-    needs(token, "AES", mode)
-    return bcrypt.BCryptGenerateSymmetricKey(bcrypt.BCryptOpenAlgorithmProvider("AES", token), None, secret)
-
-
-def hmac_key(token: Provider, secret: bytes, hash_name: str = "SHA256") -> SymmetricKey:
-    """Of bytes that the host knows too: what the token keeps is a key of the same value."""
-    from hwcng.cng import naming
-    from hwcng.contract.specs import SecretSpec
-    from hwcng.contract.usage import SecretFamily, Usage
-
-    needs(token, f"HMAC-{hash_name}")
-    spec = SecretSpec(SecretFamily.HMAC, 8 * len(secret), Usage.SIGN, hash_name=hash_name)
-    return naming.handle_of(token, token.import_secret(spec, secret), None)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("bits", [128, 256])
