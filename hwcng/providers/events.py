@@ -41,6 +41,7 @@ EVENTS = {
     "key.created": Event("key", _INFO, "key %(key)r is stored in token %(token)r"),
     "key.opened": Event("key", _DEBUG, "key %(key)r of token %(token)r is opened"),
     "key.deleted": Event("key", _INFO, "key %(key)r of token %(token)r is deleted"),
+    "object.left": Event("key", _WARNING, "what lay beside key %(key)r stays in token %(token)r: %(reason)s"),
     "certificates.stored": Event("key", _INFO, "certificates of key %(key)r of token %(token)r are stored"),
     "call.slow": Event("trace", _WARNING, "%(call)s took %(milliseconds).1f ms: %(answer)s"),
     "call.done": Event("trace", _DEBUG, "%(call)s took %(milliseconds).3f ms: %(answer)s"),

@@ -254,6 +254,9 @@ class KeyStore:
             return self._find(KeyAddress(name))
         spec = making.spec
         identifier = make_id(name, spec, current.tag if current is not None else None)
+        if current is not None:
+            # Where it does not go, it is nobody's key all the same.
+            self._forget(KeyAddress(name), shelf.address_of(current))
         stale_handles = connection.stale_handles
         handle, public = write(connection, making, shelf, current, identifier, alone=self._is_local())
         object_class = int(ObjectClass.PRIVATE_KEY if isinstance(spec, PairSpec) else ObjectClass.SECRET_KEY)

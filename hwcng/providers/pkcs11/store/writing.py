@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pkcs11 import Attribute, ObjectClass
 
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
+from hwcng.providers.events import note
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
@@ -64,18 +65,31 @@ def write(
         for old in (*shelf.leftovers(), current) if current is not None else ():
             destroy(connection, old.handle, name)
     except CngError as error:
-        if error.token_code == CKR.FUNCTION_NOT_SUPPORTED:
-            # What gave way is nobody's key, and goes with the first write after which it can.
-            return made[-1], public
-        # After any other error the old key may be gone.
-        if error.status is HRESULT.NTE_PERM and current is not None and _is_there(connection, current):
-            _undo(connection, made, identifier)
-        raise
+        # What gave way is nobody's key, and goes with the first write after which it can.
+        if error.token_code != CKR.FUNCTION_NOT_SUPPORTED:
+            # After any answer but a plain refusal the old key may be gone.
+            refused = error.status is HRESULT.NTE_PERM
+            if refused and current is not None and _sees(connection, current.handle, current.identifier):
+                _undo(connection, made, identifier)
+                if _sees(connection, made[-1], identifier) is False:
+                    raise
+            raise _both_there(error, name) from error
+        return made[-1], public
     given_way = shelf.companions(current) if current is not None else []
-    for other in (*shelf.publics, *shelf.certificates):
-        if other.own is not None or other in given_way:
-            destroy(connection, other.handle, name)
+    beside = [other for other in (*shelf.publics, *shelf.certificates) if other.own is not None or other in given_way]
+    for left in _destroy_all(connection, beside, name):
+        # The key is stored.
+        note("object.left", left, key=name, token=connection.token_name)
     return made[-1], public
+
+
+def _both_there(error: CngError, name: str) -> CngError:
+    return CngError(
+        error.status,
+        f"the new key is stored as {name!r}, and the one that it replaces may be in the token too, as nobody's key, "
+        f"until another is stored so or {name!r} is deleted: {error.message}",
+        error.token_code,
+    )
 
 
 def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None:
@@ -93,8 +107,12 @@ def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None
     # What belongs to another key of the same name stays with it.
     kept = {key.identifier for key in shelf.keys if key is not current and key not in leftovers}
     beside = [other for other in (*shelf.publics, *shelf.certificates) if other.own and other.identifier not in kept]
-    for handle in dict.fromkeys(stored.handle for stored in (*companions, *beside)):
-        destroy(connection, handle, shelf.name)
+    for error in _destroy_all(connection, (*companions, *beside), shelf.name):
+        if current is None:
+            raise error
+        raise CngError(
+            error.status, f"the key is gone, and not all that lay beside it: {error.message}", error.token_code
+        ) from error
 
 
 def _require_kept(
@@ -162,12 +180,23 @@ def _undo(connection: Connection, made: list[int], identifier: bytes) -> None:
             destroy(connection, handle, "a key that was not stored")
 
 
-def _is_there(connection: Connection, stored: Stored) -> bool:
-    """Whether the object can still be seen for sure."""
+def _sees(connection: Connection, handle: int, identifier: bytes) -> bool | None:
+    """Whether the object of that CKA_ID is there; None where the token does not say."""
     with contextlib.suppress(CngError):
-        values = AttributeReader({Attribute.ID: 256}).read(connection, stored.handle)
-        return values is not None and values.get(Attribute.ID, b"") == stored.identifier
-    return False
+        values = AttributeReader({Attribute.ID: 256}).read(connection, handle)
+        return values is not None and values.get(Attribute.ID, b"") == identifier
+    return None
+
+
+def _destroy_all(connection: Connection, objects_beside: Iterable[Stored], name: str) -> list[CngError]:
+    """Ends each of them; what was said of those that stay."""
+    errors = []
+    for handle in dict.fromkeys(stored.handle for stored in objects_beside):
+        try:
+            destroy(connection, handle, name)
+        except CngError as error:
+            errors.append(error)
+    return errors
 
 
 def destroy(connection: Connection, handle: int, name: str) -> bool:

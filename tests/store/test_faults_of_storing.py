@@ -1,0 +1,158 @@
+"""Each C_ call of each road by which keys get under names or go, answered by each CKR, before and after it took effect.
+
+Whatever the answer, no key is lost, none is there twice, and what is said of it is so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+from store.conftest import objects_of
+from store.roads import AES, BYSTANDER, DELETING, NAME, NEW_VALUE, OLD, REPLACING, STORING, Held, Road, Walker
+
+from hwcng import CngError
+from hwcng.providers.pkcs11 import losses
+from hwcng.providers.pkcs11.store import key_store
+from hwcng.testing.calls import CallCounter
+from hwcng.testing.faults import FaultInjector
+
+if TYPE_CHECKING:
+    from hwcng.providers.pkcs11.provider import Pkcs11Provider
+
+ANSWERS = {
+    "HOST_MEMORY": 0x02,
+    "GENERAL_ERROR": 0x05,
+    "DEVICE_ERROR": 0x30,
+    "FUNCTION_NOT_SUPPORTED": 0x54,
+    "OBJECT_HANDLE_INVALID": 0x82,
+    "SESSION_HANDLE_INVALID": 0xB3,
+    "TOKEN_WRITE_PROTECTED": 0xE2,
+    "USER_NOT_LOGGED_IN": 0x101,
+}
+CHANGING = {"C_CopyObject", "C_CreateObject", "C_DestroyObject", "C_GenerateKey", "C_GenerateKeyPair"}
+PLAIN_REFUSALS = (0x1B, 0xB5, 0xE2)
+
+
+def calls_of(walker: Walker, road: Road) -> list[tuple[str, int]]:
+    """Each call of the road, as the name of its function and which call of that function it is."""
+    walker.clear()
+    road.prepare(walker)
+    with CallCounter(walker.token) as counter:
+        road.walk(walker)
+    asked = counter.asked
+    return [(name, asked[: place + 1].count(name)) for place, name in enumerate(asked)]
+
+
+def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[tuple[str, Held, CngError | None]]:
+    """Walks the road once for each call that `rv` can answer: which call, what was held before, and what was raised."""
+    for name, nth in calls_of(walker, road):
+        for after in (False, True) if name in CHANGING else (False,):
+            walker.clear()
+            road.prepare(walker)
+            before = walker.held()
+            error = None
+            with FaultInjector(walker.token) as faults:
+                faults.fail(name, rv, nth=nth, after=after)
+                try:
+                    road.walk(walker)
+                except CngError as caught:
+                    error = caught
+            where = f"{name} {nth} {'after' if after else 'before'}: {error}"
+            yield where, before, error
+
+
+@pytest.fixture
+def walker(softhsm_keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch) -> Walker:
+    monkeypatch.setattr(key_store, "SHORTEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(losses, "TOKEN_PAUSE_SECONDS", 0)
+    return Walker(softhsm_keeper)
+
+
+def all_with_answers(roads: Mapping[str, Road]) -> pytest.MarkDecorator:
+    named = [
+        pytest.param(road, rv, id=f"{what}-{name}") for what, road in roads.items() for name, rv in ANSWERS.items()
+    ]
+    return pytest.mark.parametrize(("road", "rv"), named)
+
+
+@all_with_answers(STORING)
+def test_storing(road: Road, rv: int, walker: Walker) -> None:
+    """The whole key or nothing."""
+    token = walker.token
+    walker.clear()
+    alone = len(objects_of(token))
+    for where, _, error in faults_on(walker, road, rv):
+        assert walker.held(BYSTANDER) is not None, where
+        if error is None:
+            assert walker.held() is not None, where
+        else:
+            assert (walker.held(), len(objects_of(token))) == (None, alone), where
+
+
+@all_with_answers(REPLACING)
+def test_replacing(road: Road, rv: int, walker: Walker) -> None:
+    """The old key, or the new one where it is said that it is there."""
+    for where, before, error in faults_on(walker, road, rv):
+        assert walker.held(BYSTANDER) is not None, where
+        remembered = walker.token.open_key(NAME)
+        now = walker.held()
+        assert now is not None and walker.what(remembered) == now, where
+        stored = error is None or "the new key is stored" in error.message
+        assert (now != before) == stored, where
+
+
+@pytest.mark.parametrize("road", REPLACING.values(), ids=REPLACING)
+@pytest.mark.parametrize("rv", [*PLAIN_REFUSALS, ANSWERS["DEVICE_ERROR"]], ids=hex)
+def test_replacing_where_no_object_ends(road: Road, rv: int, walker: Walker) -> None:
+    """The new key cannot be taken back either; the next one takes all of it along."""
+    walker.clear()
+    alone = len(objects_of(walker.token))
+    road.prepare(walker)
+    before = walker.held()
+    with FaultInjector(walker.token) as faults:
+        faults.fail("C_DestroyObject", rv)
+        with pytest.raises(CngError, match="the new key is stored as 'the one'") as caught:
+            road.walk(walker)
+    assert caught.value.token_code == rv
+    assert walker.held() not in (None, before)
+    walker.token.named(NAME, replace=True).import_secret(AES, NEW_VALUE)
+    assert len(objects_of(walker.token)) == alone + 1
+
+
+def test_what_lay_beside_a_replaced_key_stays(walker: Walker, caplog: pytest.LogCaptureFixture) -> None:
+    """The key is replaced, whatever becomes of the certificate and the public key of the old one."""
+    walker.clear()
+    walker.certified(OLD)
+    with FaultInjector(walker.token) as faults, caplog.at_level("WARNING", "hwcng.key"):
+        for nth in (2, 3):
+            faults.fail("C_DestroyObject", ANSWERS["GENERAL_ERROR"], nth=nth)
+        walker.token.named(NAME, replace=True).import_secret(AES, NEW_VALUE)
+    assert [record.hwcng_event for record in caplog.records] == ["object.left"] * 2  # type: ignore[attr-defined]
+    assert walker.held() is not None
+    walker.token.delete_key(NAME)
+    assert walker.held() is None
+
+
+def test_what_lay_beside_a_deleted_key_stays(walker: Walker) -> None:
+    """Each is tried, and the first refusal is told."""
+    walker.clear()
+    alone = len(objects_of(walker.token))
+    walker.certified(OLD)
+    with FaultInjector(walker.token) as faults:
+        faults.fail("C_DestroyObject", ANSWERS["GENERAL_ERROR"], nth=2)
+        with pytest.raises(CngError, match="the key is gone, and not all that lay beside it") as caught:
+            walker.token.delete_key(NAME)
+    assert caught.value.token_code == ANSWERS["GENERAL_ERROR"]
+    assert (walker.held(), len(objects_of(walker.token))) == (None, alone + 1)
+
+
+@all_with_answers(DELETING)
+def test_deleting(road: Road, rv: int, walker: Walker) -> None:
+    for where, before, error in faults_on(walker, road, rv):
+        assert walker.held(BYSTANDER) is not None, where
+        now = walker.held()
+        assert now in (None, before), where
+        if error is None:
+            assert now is None, where
