@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils, x25519
-from pyca.pairs import make_pair
-from support import needs, needs_bits
+from pyca.kinds import KINDS, Kind
+from pyca.pairs import make_pair, needs_host
+from support import missing_on, name_token, needs, needs_bits, needs_module
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, Usage, ncrypt, pyca
+from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ OAEP = padding.OAEP(padding.MGF1(SHA256), SHA256, None)
 PSS = padding.PSS(padding.MGF1(SHA256), 32)
 PEER = ec.generate_private_key(ec.SECP256R1()).public_key()
 DEVICE_REMOVED = 0x32
+ASKS_NO_TOKEN = {("HMAC", "update"), ("ML-DSA", "sign_mu")}
 
 Call = Callable[[Any], object]
 Refused = tuple[Call, type[Exception], str]
@@ -134,6 +138,15 @@ def ec_key(token: Provider) -> Iterator[Any]:
         yield made.as_cryptography()
 
 
+@pytest.fixture(params=["softhsm", "nss-current"])
+def own_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
+    """A token that this test may break, opened so that agreed secrets may be read."""
+    uri, pin = ("token_uri", "token_pin") if request.param == "softhsm" else ("nss_current_database", "nss_pin")
+    found, pin = request.getfixturevalue(uri), request.getfixturevalue(pin)
+    with hwcng.open_provider(getattr(found, "uri", found), pin=pin, allow_raw_secret=True) as opened:
+        yield name_token(opened, request.param)
+
+
 @pytest.fixture
 def tool(softhsm: SoftHsm, provider: Provider, token_pin: str) -> Callable[..., None]:
     """pkcs11-tool on SoftHSM."""
@@ -167,6 +180,14 @@ def test_of_a_key_that_signs_only(token: Provider) -> None:
             decrypt = partial(key.decrypt, bytes(256), scheme)
             cause = refusal(decrypt, UnsupportedAlgorithm, "use one whose Usage has DECRYPT")
             assert cause.status is NTSTATUS.STATUS_NOT_SUPPORTED and cause.token_code is None
+
+
+def test_of_a_key_that_decrypts_only(token: Provider) -> None:
+    needs(token, "RSA", "PKCS1")
+    with pyca.import_private_key(token, rsa.generate_private_key(65537, 2048), usage=Usage.DECRYPT) as pair:
+        key: Any = pair.as_cryptography()
+        for scheme in (PKCS1, PSS):
+            refusal(partial(key.sign, MESSAGE, scheme, SHA256), UnsupportedAlgorithm, "use one whose Usage has SIGN")
 
 
 def test_of_a_key_that_agrees_only(token: Provider) -> None:
@@ -233,15 +254,71 @@ def test_of_a_key_that_is_gone(fresh_provider: Provider) -> None:
     refusal(lambda: other.sign(MESSAGE, ec.ECDSA(SHA256)), ValueError, "closed")
 
 
-@pytest.mark.parametrize("function", ["C_SignInit", "C_Sign"])
-def test_of_a_token_that_is_pulled_out_in_the_middle(fresh_provider: Provider, function: str) -> None:
-    with make_pair(fresh_provider, "ECDSA", ECCCurveName="nistP256") as pair:
-        key: Any = pair.as_cryptography()
-        key.sign(MESSAGE, ec.ECDSA(SHA256))
-        with FaultInjector(fresh_provider) as faults:  # type: ignore[arg-type]
-            faults.fail(function, DEVICE_REMOVED)
-            cause = refusal(lambda: key.sign(MESSAGE, ec.ECDSA(SHA256)), ValueError, r"try again.*CKR_DEVICE_REMOVED")
-        assert cause.token_code == DEVICE_REMOVED
+def in_token(kind: Kind, theirs: Any, token: Provider) -> Any:
+    try:
+        return kind.in_token(token, theirs)
+    except UnsupportedAlgorithm:
+        missing_on(token, type(theirs).__name__)
+
+
+@pytest.mark.parametrize("title", KINDS)
+def test_of_a_token_that_is_pulled_out_in_the_middle(title: str, own_token: Provider) -> None:
+    """Whichever call of the module meets it."""
+    needs_host(title)
+    kind = KINDS[title]
+    theirs = kind.software()
+    tried = 0
+    for method in kind.methods:
+        arguments = method.good(theirs)
+        ours = in_token(kind, theirs, own_token)
+        with suppress(UnsupportedAlgorithm):
+            getattr(ours, method.name)(**arguments)
+        with CallCounter(own_token) as calls, suppress(UnsupportedAlgorithm):  # type: ignore[arg-type]
+            getattr(ours, method.name)(**arguments)
+        # An answer is there before what it was made of is destroyed.
+        for function in {name.partition(" ")[0] for name in calls.names} - {"C_DestroyObject"}:
+            # What was made before the loss is gone with it.
+            ours = in_token(kind, theirs, own_token)
+            with FaultInjector(own_token) as faults:  # type: ignore[arg-type]
+                faults.fail(function, DEVICE_REMOVED)
+                cause = refusal(partial(getattr(ours, method.name), **arguments), ValueError, "CKR_DEVICE_REMOVED")
+            assert cause.token_code == DEVICE_REMOVED
+            tried += 1
+    assert tried
+
+
+@pytest.mark.parametrize("title", KINDS)
+def test_of_a_token_that_is_closed(title: str, own_token: Provider) -> None:
+    needs_host(title)
+    kind = KINDS[title]
+    theirs = kind.software()
+    ours = in_token(kind, theirs, own_token)
+    own_token.close()
+    for method in kind.methods:
+        if (title, method.name) not in ASKS_NO_TOKEN:
+            cause = refusal(partial(getattr(ours, method.name), **method.good(theirs)), ValueError, "closed")
+            assert cause.status is NTSTATUS.STATUS_INVALID_HANDLE
+
+
+@pytest.mark.requires("command:swtpm")
+@pytest.mark.parametrize("title", KINDS)
+def test_of_a_tpm_that_goes_in_the_middle(title: str) -> None:
+    needs_module("tpm2_pytss")
+    from hwcng.testing.swtpm import Swtpm
+
+    needs_host(title)
+    kind = KINDS[title]
+    theirs = kind.software()
+    with Swtpm() as running, hwcng.open_provider(running.uri, allow_raw_secret=True) as token:
+        ours = [(method, in_token(kind, theirs, token)) for method in kind.methods]
+        for method, key in ours:
+            getattr(key, method.name)(**method.good(theirs))
+        running.kill()
+        for method, key in ours:
+            if (title, method.name) not in ASKS_NO_TOKEN:
+                refusal(
+                    partial(getattr(key, method.name), **method.good(theirs)), ValueError, "swtpm at .*is it running"
+                )
 
 
 def test_of_what_is_no_key() -> None:
