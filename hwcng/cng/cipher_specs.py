@@ -21,19 +21,23 @@ _ALLOW_EXPORT = int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
 
 def usage_of(handle: AlgorithmHandle) -> Usage:
     """All that keys of the algorithm may do: only AES keys are the keys of wrapped blobs."""
-    return CIPHER_USAGE if handle.name == "AES" else _CRYPT_USAGE
+    return _usage_of(handle.name)
+
+
+def _usage_of(name: str) -> Usage:
+    return CIPHER_USAGE if name == "AES" else _CRYPT_USAGE
 
 
 def spec_of(handle: AlgorithmHandle, bits: int, usage: Usage | None = None) -> SecretSpec:
-    allowed = usage_of(handle) if usage is None else usage
     return _spec_named(
-        handle.name, bits, allowed, bool(handle.export_policy & _ALLOW_EXPORT), handle.effective_bits or 0
+        handle.algorithm.name, bits, usage, bool(handle.export_policy & _ALLOW_EXPORT), handle.effective_bits or 0
     )
 
 
 @lru_cache(maxsize=256)
-def _spec_named(name: str, bits: int, usage: Usage, exportable: bool, effective_bits: int) -> SecretSpec:
-    return SecretSpec(SecretFamily(name), bits, usage, exportable, effective_bits=effective_bits)
+def _spec_named(name: str, bits: int, usage: Usage | None, exportable: bool, effective_bits: int) -> SecretSpec:
+    allowed = _usage_of(name) if usage is None else usage
+    return SecretSpec(SecretFamily(name), bits, allowed, exportable, effective_bits=effective_bits)
 
 
 def require_own_length(handle: AlgorithmHandle, bits: int) -> None:

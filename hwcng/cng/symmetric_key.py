@@ -52,6 +52,8 @@ SHORT_UNIT_NUMBER = 8
 LARGEST_UNIT_BLOCKS = 1 << 20
 """SP 800-38E, section 4."""
 
+_XTS = SecretFamily.XTS.value
+
 
 class SymmetricKey(StorableKey, of=SecretKey):
     """A cipher's key. Any number of threads may use one; calls without an IV take their turn at the running one.
@@ -85,8 +87,9 @@ class SymmetricKey(StorableKey, of=SecretKey):
         self._key_object = key_object
         self.chaining_mode = chaining_mode
         self.block = handle.algorithm.block_length or 1
-        default_unit = 0 if handle.name == SecretFamily.XTS.value else CFB8_UNIT
-        self.message_block_length = default_unit if message_block_length is None else message_block_length
+        if message_block_length is None:
+            message_block_length = 0 if handle.algorithm.name == _XTS else CFB8_UNIT
+        self.message_block_length = message_block_length
         self.running_iv = bytes(self.block) if running_iv is None else running_iv
         self.stream_offset = stream_offset
         self._origin = origin or object()
@@ -108,8 +111,8 @@ class SymmetricKey(StorableKey, of=SecretKey):
         return int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG) if self.token_key.spec.exportable else 0
 
     @classmethod
-    def of_token(cls, handle: AlgorithmHandle, key: SecretKey) -> SymmetricKey:
-        return SymmetricKey(handle, key, None, chaining_mode=handle.chaining_mode)
+    def of_token(cls, handle: AlgorithmHandle, key: SecretKey, held: memoryview | None = None) -> SymmetricKey:
+        return SymmetricKey(handle, key, held, chaining_mode=handle.chaining_mode)
 
     def in_token(self) -> SecretKey:
         return self.token_key
@@ -400,10 +403,6 @@ def _require_cipher(handle: AlgorithmHandle) -> None:
         raise invalid_parameter(f"{handle.name} has no symmetric cipher keys")
 
 
-def _cipher_key(handle: AlgorithmHandle, token_key: SecretKey, held: memoryview | None) -> SymmetricKey:
-    return SymmetricKey(handle, token_key, held, chaining_mode=handle.chaining_mode)
-
-
 def check_effective_bits(name: str, bits: int) -> int:
     """Raises STATUS_NOT_SUPPORTED for another algorithm than RC2, STATUS_INVALID_PARAMETER for a bad length."""
     if name != SecretFamily.RC2.value:
@@ -425,22 +424,21 @@ def import_secret(
     value = secret[:longest]
     require_length(handle, 8 * len(value))
     half = len(value) // 2
-    if handle.name == SecretFamily.XTS.value and value[:half] == value[half:]:
+    if handle.name == _XTS and value[:half] == value[half:]:
         raise invalid_parameter("the two keys of XTS-AES must differ")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         spec = spec_of(handle, 8 * len(value))
-        return _cipher_key(handle, (maker or handle.provider).import_secret(spec, value), held)
+        return SymmetricKey.of_token(handle, (maker or handle.provider).import_secret(spec, value), held)
 
 
 def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object: Octets | None) -> SymmetricKey:
     """A key that the token makes itself. bits: its length. usage: None for all that it can have."""
     _require_cipher(handle)
     require_length(handle, bits)
-    possible = usage_of(handle)
-    if usage is not None and not (isinstance(usage, Usage) and usage and usage in possible):
-        raise invalid_parameter(f"the usage of {handle.name} keys is of {possible}, not {told(usage)}")
+    if usage is not None and not (isinstance(usage, Usage) and usage and usage in usage_of(handle)):
+        raise invalid_parameter(f"the usage of {handle.name} keys is of {usage_of(handle)}, not {told(usage)}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        key = _cipher_key(handle, handle.provider.generate_secret(spec_of(handle, bits, usage)), held)
+        key = SymmetricKey.of_token(handle, handle.provider.generate_secret(spec_of(handle, bits, usage)), held)
         if handle.effective_bits:
             key.set_effective_bits(handle.effective_bits)
         return key
@@ -461,7 +459,7 @@ def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], Secret
     _require_cipher(handle)
     require_length(handle, bits)
     require_own_length(handle, bits)
-    return _cipher_key(handle, make(spec_of(handle, bits)), None)
+    return SymmetricKey.of_token(handle, make(spec_of(handle, bits)))
 
 
 def import_blob(
@@ -488,7 +486,9 @@ def import_wrapped(
     require_own_length(handle, bits)
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
         unwrap = (maker or handle.provider).unwrap_secret
-        return _cipher_key(handle, unwrap(spec_of(handle, bits), wrapped.key, wrapped.octets, wrapped.wrap), held)
+        return SymmetricKey.of_token(
+            handle, unwrap(spec_of(handle, bits), wrapped.key, wrapped.octets, wrapped.wrap), held
+        )
 
 
 def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> SymmetricKey:
@@ -497,4 +497,4 @@ def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> 
         if not isinstance(token_key, SecretKey) or token_key.spec.family.value != handle.name:
             token_key.destroy()
             raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
-        return _cipher_key(handle, token_key, held)
+        return SymmetricKey.of_token(handle, token_key, held)

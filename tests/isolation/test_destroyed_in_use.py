@@ -10,7 +10,10 @@ import pytest
 
 from hwcng import bcrypt, ncrypt, wincrypt
 from hwcng.contract.provider import Provider
+from hwcng.contract.specs import SecretSpec
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error
+from hwcng.testing.calls import CallCounter
 
 ROUNDS = 12
 SECONDS = 30
@@ -217,3 +220,26 @@ def test_no_key_is_destroyed_in_the_middle_of_a_call(provider: Provider, name: s
         leave.set()
         undo()
     assert {error.status for error in failures} <= ENDED
+
+
+@pytest.mark.parametrize("holders", [1, 2, 32])
+def test_an_object_of_many_holders_is_destroyed_once(provider: Provider, holders: int) -> None:
+    """By the last of them, however they meet, and whoever lets go twice."""
+    spec = SecretSpec(SecretFamily.AES, 256, Usage.ENCRYPT)
+    for _ in range(ROUNDS):
+        held: Any = getattr(provider.generate_secret(spec), "held")  # noqa: B009 - of PKCS#11 alone
+        for _holder in range(holders - 1):
+            held.share()
+        gate = threading.Barrier(2 * holders)
+
+        def let_go(held: Any = held, gate: threading.Barrier = gate) -> None:
+            gate.wait(SECONDS)
+            held.release()
+
+        team = [threading.Thread(target=let_go) for _ in range(2 * holders)]
+        with CallCounter(provider) as counter:
+            for thread in team:
+                thread.start()
+            for thread in team:
+                thread.join(SECONDS)
+        assert counter.names.count("C_DestroyObject") == 1

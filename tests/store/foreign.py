@@ -28,8 +28,7 @@ def create(provider: Pkcs11Provider, template: Template) -> int:
     """Attributes that are None are left out."""
     said = {kind: value for kind, value in template.items() if value is not None}
     held = objects.create(provider._connection, {Attribute.TOKEN: True, **said}, "a foreign object")
-    held._holders = 0
-    return held.handle
+    return held.surrender()
 
 
 def private_key(label: bytes | str | None, identifier: bytes | None, scalar: int) -> Template:

@@ -331,26 +331,25 @@ class Connection(Destroying):
             while True:
                 self.discard(sessions.pop())
 
-    def perform(self, calls: Callable[[Session], int], *keys: int, sound: Collection[int] = _OK) -> int:
-        """The CKR of an operation in a pooled session, in another one where that was dead before.
+    def perform(
+        self, calls: Callable[[Session], int], *keys: int, sound: Collection[int] = _OK, once_more: bool = True
+    ) -> int:
+        """The CKR of an operation in a pooled session.
 
-        keys: that it uses. sound: answers after which the session has no operation left in it.
+        keys: that it uses. sound: answers after which the session has no operation left. once_more: as of `crypt`.
         """
-        for once_more in (True, False):
-            session = self.borrow(keys)
-            try:
-                rv = calls(session)
-            except BaseException:
-                self.discard(session)
-                raise
-            if rv in sound:
-                self.give_back(session)
-                break
-            once_more = once_more and self.was_dead(session, rv)
+        session = self.borrow(keys)
+        try:
+            rv = calls(session)
+        except BaseException:
             self.discard(session)
-            if not once_more:
-                break
-        return rv
+            raise
+        if rv in sound:
+            self.give_back(session)
+            return rv
+        again = once_more and self.was_dead(session, rv)
+        self.discard(session)
+        return self.perform(calls, *keys, sound=sound, once_more=False) if again else rv
 
     @contextlib.contextmanager
     def owning(self, *keys: int) -> Iterator[Session]:
@@ -400,7 +399,7 @@ class Connection(Destroying):
         """The CKR of calls that make or change an object by `keys`, in an owner session, another if it was dead."""
         session, rv = self._produced(calls, keys)
         # Only this answer says that nothing was made.
-        if rv == CKR.SESSION_HANDLE_INVALID and self.was_dead(session, rv):
+        if rv and rv == CKR.SESSION_HANDLE_INVALID and self.was_dead(session, rv):
             session, rv = self._produced(calls, keys)
         return rv
 

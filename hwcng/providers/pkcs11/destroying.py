@@ -85,18 +85,23 @@ class Destroying(abc.ABC):
                 self._destroy_leaving()
 
     def _in_use(self, handle: int) -> bool:
-        lost = any(handle in session.keys for session in self._lost.copy())
-        return lost or any(isinstance(work, Session) and handle in work.keys for work in at_work.copy())
+        if self._lost and any(handle in session.keys for session in self._lost.copy()):
+            return True
+        return bool(at_work) and any(isinstance(work, Session) and handle in work.keys for work in at_work.copy())
 
     def _destroy_now(self, handle: int) -> None:
-        if self._end is None:
-            with contextlib.suppress(CngError):
-                rv = self.perform(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle), sound=_ENDED)
-                if rv == CKR.SESSION_READ_ONLY:
-                    # Some keep session objects as they keep token objects, and for ever: tpm2-pkcs11 1.9.1.
-                    rv = self.produce(lambda session: self.cryptoki.C_DestroyObject(session.handle, handle))
-                if rv != CKR.OK:
-                    self.answers()
+        if self._end is not None:
+            return
+        destroy = self.cryptoki.C_DestroyObject
+        try:
+            rv = self.perform(lambda session: destroy(session.handle, handle), sound=_ENDED)
+            if rv and rv == CKR.SESSION_READ_ONLY:
+                # Some keep session objects as they keep token objects, and for ever: tpm2-pkcs11 1.9.1.
+                rv = self.produce(lambda session: destroy(session.handle, handle))
+            if rv:
+                self.answers()
+        except CngError:
+            return
 
     def destroy_later(self, handle: int) -> None:
         """For finalisers, which may run in the middle of a call: the next creation of a key destroys the object."""

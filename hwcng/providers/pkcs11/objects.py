@@ -6,18 +6,22 @@ for, because tokens have been measured that forget SENSITIVE and EXTRACTABLE.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from pkcs11 import Attribute, ObjectClass
 
 from hwcng.contract.keys import OfThisProcess
+from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.forking import ProcessLock
+from hwcng.providers.pkcs11 import mechanisms, templates
 from hwcng.providers.pkcs11.connection import Connection, Session
-from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
+from hwcng.providers.pkcs11.cryptoki.calls import CFunction, ffi
 from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
+from hwcng.providers.pkcs11.families import PairKind, kind_of
+from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, offered_as
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.templates import Template, packed
 
@@ -34,9 +38,11 @@ __all__ = [
     "generate_pair",
     "hold_to_template",
     "make",
+    "pair_generation",
     "read_attributes",
     "read_secret",
     "require_room",
+    "secret_generation",
     "unwrap",
     "unwrap_quietly",
 ]
@@ -54,11 +60,11 @@ _ONLY_ITS_OWN = (
 )
 _TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
 
-_counting = ProcessLock()
+_HANDLE = ffi.typeof("CK_ULONG *")
 
 
 class SessionObject(OfThisProcess):
-    """A handle that this process owns, with the count of the keys that hold it.
+    """A handle that this process owns, and the keys that hold it.
 
     Destroyed once: when the last holder lets go, or after the last reference to it went.
     """
@@ -71,46 +77,51 @@ class SessionObject(OfThisProcess):
     def __init__(self, connection: Connection, handle: int) -> None:
         self.connection = connection
         self.handle = handle
-        self._holders = 1
+        # Changes in one step, and so without a lock: the holder that takes the True out is the last.
+        self._holders = [True]
 
     def share(self) -> SessionObject:
         """Itself, with one more holder."""
-        with _counting.held():
-            self._holders += 1
+        self._holders.append(False)
         return self
 
     def release(self) -> None:
-        with _counting.held():
-            self._holders -= 1
-            last = self._holders == 0
+        try:
+            last = self._holders.pop()
+        except IndexError:
+            return
         if last:
             self.connection.destroy_object(self.handle)
 
     def surrender(self) -> int:
         """The handle, which is from now on the caller's to destroy."""
-        self._holders = 0
+        self._holders.clear()
         return self.handle
 
     def __del__(self) -> None:
         # One that came about without __init__, or in which it failed, holds nothing.
-        if getattr(self, "_holders", 0) > 0:
-            self._holders = 0
+        if getattr(self, "_holders", None):
+            self._holders.clear()
             self.connection.destroy_later(self.handle)
 
 
 def make(
     connection: Connection,
     asked: str,
-    call: Callable[[Session, CData], int],
-    *keys: int,
+    function: CFunction,
+    *arguments: object,
+    keys: tuple[int, ...] = (),
     verdicts: Verdicts | None = None,
     template: Template | None = None,
 ) -> SessionObject:
-    """Runs a C_ function that makes one object, in an owner session. keys: that it uses. template: of what is made."""
+    """Runs a C_ function that makes one object, in an owner session.
+
+    arguments: what it takes between the session and the new object's handle, which is the last. keys: that it uses.
+    template: of what is made.
+    """
     require_room(connection, template, asked)
-    handle = ffi.new("CK_ULONG *")
-    rv = connection.produce(lambda session: call(session, handle), *keys)
-    if rv != CKR.OK:
+    handle = ffi.new(_HANDLE)
+    if rv := connection.produce(lambda session: function(session.handle, *arguments, handle), *keys):
         error = connection.error(rv, f"{asked} failed", verdicts)
         if rv in _OF_TEMPLATES and _of_process(template) and not _has_room(connection):
             raise CngError(error.status, f"{error.message}: it {_ONLY_ITS_OWN}", error.token_code)
@@ -144,10 +155,49 @@ def create(connection: Connection, template: Template, asked: str, verdicts: Ver
         return make(
             connection,
             asked,
-            lambda session, handle: connection.cryptoki.C_CreateObject(session.handle, attributes, count, handle),
+            connection.cryptoki.C_CreateObject,
+            attributes,
+            count,
             verdicts=verdicts,
             template=None if template.get(Attribute.CLASS) is ObjectClass.DATA else template,
         )
+
+
+class SecretGeneration(NamedTuple):
+    """How a session secret key is generated. offered_as: the algorithm of `Provider.offers` that it needs."""
+
+    offered_as: str
+    call: MechanismCall
+    template: Template
+    asked: str
+
+
+@lru_cache(maxsize=templates.KEPT)
+def secret_generation(spec: SecretSpec) -> SecretGeneration:
+    kind = SECRET_KINDS[spec.family]
+    return SecretGeneration(
+        offered_as(spec),
+        mechanisms.call(int(kind.generation)),
+        templates.secret(spec, length=kind.says_length),
+        f"generating a {spec.bits}-bit {spec.family.value} key",
+    )
+
+
+class PairGeneration(NamedTuple):
+    """How a session pair is generated."""
+
+    kind: PairKind[Any, Any]
+    call: MechanismCall
+    public_template: Template
+    private_template: Template
+    asked: str
+
+
+@lru_cache(maxsize=templates.KEPT)
+def pair_generation(spec: PairSpec) -> PairGeneration:
+    kind = kind_of(spec)
+    call = mechanisms.call(int(kind.generation(spec)))
+    return PairGeneration(kind, call, *templates.generated_pair(spec), f"generating {kind.describe(spec)}")
 
 
 def generate(
@@ -162,9 +212,10 @@ def generate(
         return make(
             connection,
             asked,
-            lambda session, handle: connection.cryptoki.C_GenerateKey(
-                session.handle, mechanism.structure, attributes, count, handle
-            ),
+            connection.cryptoki.C_GenerateKey,
+            mechanism.structure,
+            attributes,
+            count,
             verdicts=verdicts,
             template=template,
         )
@@ -179,21 +230,18 @@ def generate_pair(
     verdicts: Verdicts | None = None,
 ) -> tuple[SessionObject, SessionObject]:
     """C_GenerateKeyPair: the public object and the private one."""
-    public = ffi.new("CK_ULONG *")
+    public = ffi.new(_HANDLE)
     with packed(public_template) as (publics, publics_count), packed(private_template) as (privates, privates_count):
         private = make(
             connection,
             asked,
-            lambda session, handle: connection.cryptoki.C_GenerateKeyPair(
-                session.handle,
-                mechanism.structure,
-                publics,
-                publics_count,
-                privates,
-                privates_count,
-                public,
-                handle,
-            ),
+            connection.cryptoki.C_GenerateKeyPair,
+            mechanism.structure,
+            publics,
+            publics_count,
+            privates,
+            privates_count,
+            public,
             verdicts=verdicts,
             template=private_template,
         )
@@ -214,17 +262,14 @@ def unwrap(
         key = make(
             connection,
             asked,
-            lambda session, handle: connection.cryptoki.C_UnwrapKey(
-                session.handle,
-                mechanism.structure,
-                wrapping_key,
-                wrapped,
-                len(wrapped),
-                attributes,
-                count,
-                handle,
-            ),
+            connection.cryptoki.C_UnwrapKey,
+            mechanism.structure,
             wrapping_key,
+            wrapped,
+            len(wrapped),
+            attributes,
+            count,
+            keys=(wrapping_key,),
             verdicts=verdicts,
             template=template,
         )
@@ -267,10 +312,12 @@ def derive(
         key = make(
             connection,
             asked,
-            lambda session, handle: connection.cryptoki.C_DeriveKey(
-                session.handle, mechanism.structure, base_key, attributes, count, handle
-            ),
+            connection.cryptoki.C_DeriveKey,
+            mechanism.structure,
             base_key,
+            attributes,
+            count,
+            keys=(base_key,),
             template=template,
         )
     hold_to_template(key, template)
@@ -290,17 +337,14 @@ def decapsulate(
         key = make(
             connection,
             asked,
-            lambda session, handle: connection.cryptoki.C_DecapsulateKey(
-                session.handle,
-                mechanism.structure,
-                private_key,
-                attributes,
-                count,
-                ciphertext,
-                len(ciphertext),
-                handle,
-            ),
+            connection.cryptoki.C_DecapsulateKey,
+            mechanism.structure,
             private_key,
+            attributes,
+            count,
+            ciphertext,
+            len(ciphertext),
+            keys=(private_key,),
             template=template,
         )
     hold_to_template(key, template)
@@ -316,17 +360,14 @@ def encapsulate(
         key = make(
             connection,
             asked,
-            lambda session, handle: connection.cryptoki.C_EncapsulateKey(
-                session.handle,
-                mechanism.structure,
-                public_key,
-                attributes,
-                count,
-                output,
-                length,
-                handle,
-            ),
+            connection.cryptoki.C_EncapsulateKey,
+            mechanism.structure,
             public_key,
+            attributes,
+            count,
+            output,
+            length,
+            keys=(public_key,),
             template=template,
         )
     return key, bytes(ffi.buffer(output, length[0]))

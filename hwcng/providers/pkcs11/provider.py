@@ -24,7 +24,7 @@ from hwcng.errors import NTSTATUS, CngError, invalid_handle, not_supported
 from hwcng.forking import ProcessLock
 from hwcng.loading import load
 from hwcng.providers.events import note
-from hwcng.providers.pkcs11 import diagnosis, mechanisms, objects, openssl, probing, templates
+from hwcng.providers.pkcs11 import diagnosis, objects, openssl, probing, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
@@ -247,15 +247,11 @@ class Pkcs11Provider(Provider):
         return spec.family is SecretFamily.XTS and self.offers(spec.family.value) is not Support.NATIVE
 
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
-        kind = self.kind_of_secret(spec)
+        how = objects.secret_generation(spec)
+        self._require(how.offered_as)
         if self.is_composed(spec):
             return xts.make(spec, lambda half, _: self.generate_secret(half))
-        held = objects.generate(
-            self._connection,
-            mechanisms.call(int(kind.generation)),
-            templates.secret(spec, length=kind.says_length),
-            f"generating a {spec.bits}-bit {spec.family.value} key",
-        )
+        held = objects.generate(self._connection, how.call, how.template, how.asked)
         return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, open=True))
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
@@ -302,13 +298,9 @@ class Pkcs11Provider(Provider):
 
     def generate_pair(self, spec: PairSpec) -> Pkcs11PrivateKey:
         kind = self.kind_of_pair(spec)
-        connection = self._connection
+        connection, how = self._connection, objects.pair_generation(spec)
         public_object, held = objects.generate_pair(
-            connection,
-            mechanisms.call(int(kind.generation(spec))),
-            *templates.generated_pair(spec),
-            f"generating {kind.describe(spec)}",
-            kind.refusals,
+            connection, how.call, how.public_template, how.private_template, how.asked, kind.refusals
         )
         try:
             material = kind.read_public(

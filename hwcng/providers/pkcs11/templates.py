@@ -35,6 +35,7 @@ Template = Mapping[Attribute, Any]
 
 _MAPPER = AttributeMapper()
 _CK_ULONG = 8
+_CK_ATTRIBUTE_SIZE = ffi.sizeof("CK_ATTRIBUTE")
 
 KEPT = 256
 """Templates of one kind that stay packed."""
@@ -66,34 +67,35 @@ def _protected(exportable: bool) -> dict[Attribute, Any]:
 
 
 class Packed:
-    """A CK_ATTRIBUTE array and the octets it points to. As a context manager it wipes them at the end, or gives itself
-    back to the template that is `home`, for the next to use, where the token left it as it was.
+    """A CK_ATTRIBUTE array with the octets it points to behind it. As a context manager it wipes them at the end, or
+    gives itself back to the template that is `home`, for the next to use, where the token left it as it was.
     """
 
-    __slots__ = ("_attributes", "_before", "_home", "_octets", "_values")
+    __slots__ = ("_before", "_block", "_given", "_home", "_octets")
 
     def __init__(self, template: Template, home: FixedTemplate | None = None) -> None:
         values = [_octets_of(kind, value) for kind, value in template.items()]
-        self._values: CData = ffi.new("unsigned char[]", b"".join(map(_aligned, values)))
-        self._attributes: CData = ffi.new("CK_ATTRIBUTE[]", len(values))
-        self._octets = ffi.buffer(self._values)
-        offset = 0
-        for index, (kind, octets) in enumerate(zip(template, values, strict=True)):
-            self._attributes[index] = (int(kind), self._values + offset, len(octets))
-            offset += len(_aligned(octets))
+        aligned = [_aligned(octets) for octets in values]
+        count, offset = len(values), len(values) * _CK_ATTRIBUTE_SIZE
+        # Of numbers, so that it begins where a CK_ULONG may.
+        self._block: CData = ffi.new("CK_ULONG[]", (offset + sum(map(len, aligned))) // _CK_ULONG)
+        self._octets = ffi.buffer(self._block)
+        self._octets[offset:] = b"".join(aligned)
+        first, attributes = ffi.cast("CK_BYTE *", self._block), ffi.cast("CK_ATTRIBUTE *", self._block)
+        for index, kind in enumerate(template):
+            attributes[index] = (int(kind), first + offset, len(values[index]))
+            offset += len(aligned[index])
+        self._given = attributes, count
         self._home = home
-        self._before = self._state() if home is not None else None
-
-    def _state(self) -> tuple[bytes, bytes]:
-        return ffi.buffer(self._attributes)[:], self._octets[:]
+        self._before = self._octets[:] if home is not None else None
 
     def __enter__(self) -> tuple[CData, int]:
-        return self._attributes, len(self._attributes)
+        return self._given
 
     def __exit__(self, *_error: object) -> None:
         if self._home is None:
             self._octets[:] = bytes(len(self._octets))
-        elif self._state() == self._before:
+        elif self._octets[:] == self._before:
             self._home.free.append(self)
 
 

@@ -134,16 +134,17 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
         raise errors.decryption_error()
 
     def session_copy(self) -> Pkcs11PrivateKey:
-        connection = self.connection
+        connection, source = self.connection, self.held.handle
         template: templates.Template = {Attribute.TOKEN: False, Attribute.LABEL: ""}
         with templates.packed(template) as (attributes, count):
             held = objects.make(
                 connection,
                 "copying the private key",
-                lambda session, handle: connection.cryptoki.C_CopyObject(
-                    session.handle, self.held.handle, attributes, count, handle
-                ),
-                self.held.handle,
+                connection.cryptoki.C_CopyObject,
+                source,
+                attributes,
+                count,
+                keys=(source,),
                 template=template,
             )
         return Pkcs11PrivateKey(

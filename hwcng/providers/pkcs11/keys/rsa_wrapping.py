@@ -175,12 +175,8 @@ class _Ruler:
 
     def _measured(self, key: SessionObject) -> int:
         connection = self._connection
-        measuring = objects.generate(
-            connection,
-            mechanisms.call(int(Mechanism.AES_KEY_GEN)),
-            templates.secret(_MEASURING_KEY, length=True),
-            "generating a 256-bit AES key",
-        )
+        how = objects.secret_generation(_MEASURING_KEY)
+        measuring = objects.generate(connection, how.call, how.template, how.asked)
         output, length = ffi.new("unsigned char[]", _LONGEST_SECRET), ffi.new("CK_ULONG *", _LONGEST_SECRET)
         call = mechanisms.call(int(Mechanism.AES_KEY_WRAP))
         try:

@@ -16,11 +16,10 @@ from pkcs11 import Attribute
 from hwcng.contract.material import PrivateKeyMaterial, PublicKeyMaterial, Untold
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
-from hwcng.providers.pkcs11 import mechanisms, objects, templates
+from hwcng.providers.pkcs11 import objects, templates
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import kind_of
-from hwcng.providers.pkcs11.families.secret import SECRET_KINDS
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
 from hwcng.providers.pkcs11.objects import SessionObject
@@ -94,14 +93,10 @@ class Spot:
 
     def copy(self, source: int, asked: str) -> SessionObject:
         """C_CopyObject into an object of the token: the value never leaves it."""
-        cryptoki = self.connection.cryptoki
+        copy = self.connection.cryptoki.C_CopyObject
         with templates.packed(self.template({})) as (attributes, count):
             return objects.make(
-                self.connection,
-                asked,
-                lambda session, handle: cryptoki.C_CopyObject(session.handle, source, attributes, count, handle),
-                source,
-                verdicts=CANNOT_STORE,
+                self.connection, asked, copy, source, attributes, count, keys=(source,), verdicts=CANNOT_STORE
             )
 
     def make(self, make: _Make, refusals: Verdicts) -> tuple[SessionObject, ...]:
@@ -198,13 +193,11 @@ class GeneratedSecret(_New):
         self.spec = spec
 
     def at(self, spot: Spot) -> None:
-        kind, spec = SECRET_KINDS[self.spec.family], self.spec
-        mechanism = mechanisms.call(int(kind.generation))
-        asked = f"generating a {spec.bits}-bit {spec.family.value} key as {spot.name!r}"
+        how = objects.secret_generation(self.spec)
 
         def make(place: Placing, verdicts: Verdicts) -> tuple[SessionObject, ...]:
-            template = place(templates.secret(spec, length=kind.says_length))
-            return (objects.generate(spot.connection, mechanism, template, asked, verdicts),)
+            asked = f"{how.asked} as {spot.name!r}"
+            return (objects.generate(spot.connection, how.call, place(how.template), asked, verdicts),)
 
         spot.keep(*spot.make(make, {}))
 
@@ -216,17 +209,17 @@ class GeneratedPair(_New):
         self.spec = spec
 
     def at(self, spot: Spot) -> PublicKeyMaterial:
-        kind, connection, spec = kind_of(self.spec), spot.connection, self.spec
-        mechanism = mechanisms.call(int(kind.generation(spec)))
-        asked = f"generating {kind.describe(spec)} as {spot.name!r}"
+        how, connection = objects.pair_generation(self.spec), spot.connection
 
         def make(place: Placing, verdicts: Verdicts) -> tuple[SessionObject, ...]:
-            public, private = map(place, templates.generated_pair(spec))
-            return objects.generate_pair(connection, mechanism, public, private, asked, verdicts)
+            public, private = place(how.public_template), place(how.private_template)
+            return objects.generate_pair(
+                connection, how.call, public, private, f"{how.asked} as {spot.name!r}", verdicts
+            )
 
-        spot.keep(*spot.make(make, kind.refusals))
-        material: PublicKeyMaterial = kind.read_public(
-            partial(objects.read_attributes, connection, spot.made[0]), spec, connection.token_name
+        spot.keep(*spot.make(make, how.kind.refusals))
+        material: PublicKeyMaterial = how.kind.read_public(
+            partial(objects.read_attributes, connection, spot.made[0]), self.spec, connection.token_name
         )
         return material
 
