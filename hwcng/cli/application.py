@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -73,6 +74,10 @@ def application() -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """What a command returns is its exit status; None is `Exit.OK`."""
     _stand_in_for_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal has no letters for is told by their numbers.
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = application.main(
             args=None if arguments is None else list(arguments), prog_name="hwcng", standalone_mode=False

@@ -13,7 +13,7 @@ import click
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hwcng.attestation import Attestation, AttestedKey, verify_attestation
-from hwcng.cli.outcome import Exit, new_file, print_json
+from hwcng.cli.outcome import Exit, deliver, json_option, output_option, print_json
 from hwcng.cli.targets import of_key, pin_options
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.hostcrypto.host_keys import host_key
@@ -39,15 +39,22 @@ def _octets(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 @click.option(
     "--nonce", callback=_octets, help="Of the verifier, in hexadecimal, 32 bytes at most. Without it one is drawn."
 )
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file; else standard output.")
+@output_option()
 @click.option(
     "--verify", "statement", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Verify a file instead."
 )
+@json_option
 @pin_options
 def attest(
-    uri: str | None, name: str | None, nonce: bytes | None, output: Path | None, statement: Path | None, pin: Pin | None
+    uri: str | None,
+    name: str | None,
+    nonce: bytes | None,
+    output: Path | None,
+    statement: Path | None,
+    as_json: bool,
+    pin: Pin | None,
 ) -> int:
-    """Have a TPM state that it holds a key, or verify such a statement, which needs no TPM.
+    """Have a TPM state that it holds a key, or verify such a statement, which needs no TPM. Both write JSON.
 
     Exit status 4 of --verify: the statement proves nothing.
     """
@@ -62,8 +69,7 @@ def attest(
     given = secrets.token_bytes(_NONCE) if nonce is None else nonce
     made = of_key(uri, name, pin).key().attest(given)
     data = {"nonce": given.hex(), **{what: base64.b64encode(octets).decode() for what, octets in asdict(made).items()}}
-    with new_file(output) as file:
-        file.write(json.dumps(data, indent=1).encode() + b"\n")
+    deliver(json.dumps(data, indent=1).encode() + b"\n", output, as_json, data)
     return Exit.OK
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from hwcng.cli.outcome import json_option, print_json
+
 __all__ = ["completion"]
 
 _WHERE = {
@@ -18,10 +20,15 @@ _WHERE = {
     epilog=" ".join(f"{shell}: {place}." for shell, place in _WHERE.items()),
 )
 @click.argument("shell", type=click.Choice(sorted(_WHERE)))
-def completion(shell: str) -> None:
+@json_option
+def completion(shell: str, as_json: bool) -> None:
     """Write the completion of a shell to standard output. The shell reads it from a file."""
     from hwcng.cli.application import application
 
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has all of the choices
-    click.echo(kind(application, {}, "hwcng", "_HWCNG_COMPLETE").source())
+    script = kind(application, {}, "hwcng", "_HWCNG_COMPLETE").source()
+    if as_json:
+        print_json({"shell": shell, "script": script})
+    else:
+        click.echo(script)

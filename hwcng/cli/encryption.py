@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hwcng import pyca
 from hwcng.cli.envelope import Wrapping, open_chunks, read_header, seal_chunks
 from hwcng.cli.failures import as_cng_raises
-from hwcng.cli.outcome import Exit, new_file
+from hwcng.cli.outcome import Exit, json_option, new_file, output_option, print_json
 from hwcng.cli.targets import of_key, pin_options, split_operands
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.symmetric_key import SymmetricKey
@@ -33,9 +33,7 @@ __all__ = ["decrypt", "encrypt"]
 _NONCE, _BLOCK = 12, 16
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 
-_output = click.option(
-    "--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Appears when it is whole."
-)
+_output = output_option("Appears when it is whole.", required=True)
 
 
 def _wrap(key: KeyPair | SymmetricKey, data_key: bytes) -> tuple[Wrapping, bytes]:
@@ -82,7 +80,7 @@ def _no_encryption(key: KeyPair | SymmetricKey) -> CngError:
 
 
 @contextmanager
-def _files(path: str, output: Path) -> Iterator[tuple[IO[bytes], IO[bytes], Callable[[int], None]]]:
+def _files(path: str, output: Path | None) -> Iterator[tuple[IO[bytes], IO[bytes], Callable[[int], None]]]:
     """What is read, what is written, and whom to tell how far it is: a bar on a terminal's standard error."""
     shown: Any
     with click.open_file(path, "rb") as source, new_file(output, secret=True) as into:
@@ -95,22 +93,37 @@ def _files(path: str, output: Path) -> Iterator[tuple[IO[bytes], IO[bytes], Call
 @click.argument("uri")
 @click.argument("operands", metavar="[NAME] FILE", nargs=-1)
 @_output
+@json_option
 @pin_options
-def encrypt(uri: str, operands: tuple[str, ...], output: Path, pin: Pin | None) -> None:
+def encrypt(uri: str, operands: tuple[str, ...], output: Path | None, as_json: bool, pin: Pin | None) -> None:
     """Encrypt a file of any size under an AES or RSA key of a token. FILE may be -, for standard input."""
+    _require_one_meaning(output, as_json)
     name, path = split_operands(uri, operands, "FILE")
     key = of_key(uri, name, pin).key()
     with _files(path, output) as (source, into, tell):
         seal_chunks(source, into, lambda data_key: _wrap(key, data_key), tell)
+    _report(key, output, as_json)
+
+
+def _require_one_meaning(output: Path | None, as_json: bool) -> None:
+    if output is None and as_json:
+        raise click.UsageError("--output - and --json would both write to standard output")
+
+
+def _report(key: KeyPair | SymmetricKey, output: Path | None, as_json: bool) -> None:
+    if as_json:
+        print_json({"key": key.name, "output": str(output)})
 
 
 @click.command()
 @click.argument("uri")
 @click.argument("operands", metavar="[NAME] FILE", nargs=-1)
 @_output
+@json_option
 @pin_options
-def decrypt(uri: str, operands: tuple[str, ...], output: Path, pin: Pin | None) -> int:
+def decrypt(uri: str, operands: tuple[str, ...], output: Path | None, as_json: bool, pin: Pin | None) -> int:
     """Decrypt what `hwcng encrypt` wrote. Exit status 4: it was altered, or another key encrypted it."""
+    _require_one_meaning(output, as_json)
     name, path = split_operands(uri, operands, "FILE")
     key = of_key(uri, name, pin).key()
     try:
@@ -122,4 +135,5 @@ def decrypt(uri: str, operands: tuple[str, ...], output: Path, pin: Pin | None) 
             raise
         click.echo(f"hwcng: {error}", err=True)
         return Exit.NOT_VALID
+    _report(key, output, as_json)
     return Exit.OK

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from hwcng import ncrypt, pyca
 from hwcng.cli.failures import as_cng_raises
-from hwcng.cli.outcome import json_option, new_file, print_json, print_table, readable
+from hwcng.cli.outcome import deliver, json_option, output_option, print_json, print_table, readable
 from hwcng.cli.targets import of_key, of_provider, pin_options
 from hwcng.cng import naming
 from hwcng.cng.key_pair import KeyPair
@@ -50,9 +51,6 @@ _USES: Mapping[str, int] = MappingProxyType(
     }
 )
 
-_output = click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; else standard output."
-)
 _certificates = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -260,10 +258,11 @@ def import_(uri: str, file: Any, name: str, ask_password: bool, as_json: bool, p
 @keys.command("export-public")
 @click.argument("uri")
 @click.argument("name", required=False)
-@_output
+@output_option()
 @click.option("--format", "form", type=click.Choice(["pem", "der", "openssh"]), default="pem", show_default=True)
+@json_option
 @pin_options
-def export_public(uri: str, name: str | None, output: Path | None, form: str, pin: Pin | None) -> None:
+def export_public(uri: str, name: str | None, output: Path | None, form: str, as_json: bool, pin: Pin | None) -> None:
     """Write the public half of a pair."""
     key = of_key(uri, name, pin).key()
     encoding, layout = {
@@ -272,16 +271,18 @@ def export_public(uri: str, name: str | None, output: Path | None, form: str, pi
         "openssh": (Encoding.OpenSSH, PublicFormat.OpenSSH),
     }[form]
     octets = key.public_key().public_bytes(encoding, layout)
-    with new_file(output) as file:
-        file.write(octets + (b"\n" if form == "openssh" else b""))
+    text = base64.b64encode(octets).decode() if form == "der" else octets.decode()
+    data = {"key": key.name, "format": form, "public_key": text}
+    deliver(octets + (b"\n" if form == "openssh" else b""), output, as_json, data)
 
 
 @keys.command()
 @click.argument("uri")
 @click.argument("name")
 @click.argument("new_name")
+@json_option
 @pin_options
-def rename(uri: str, name: str, new_name: str, pin: Pin | None) -> None:
+def rename(uri: str, name: str, new_name: str, as_json: bool, pin: Pin | None) -> None:
     """Give a key another name. It is stored under the new one before the old one goes."""
     provider = of_provider(uri, pin).provider()
     certificates = provider.certificates(name)
@@ -299,14 +300,17 @@ def rename(uri: str, name: str, new_name: str, pin: Pin | None) -> None:
     except CngError as error:
         now = f"the key is stored as {told(new_name)}; delete {told(name)} if it is still there"
         raise CngError(error.status, f"{error.message}; {now}", error.token_code) from error
+    if as_json:
+        print_json({"name": new_name, "uri": provider.key_uri(new_name)})
 
 
 @keys.command()
 @click.argument("uri")
 @click.argument("name", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @pin_options
-def delete(uri: str, name: str | None, yes: bool, pin: Pin | None) -> None:
+def delete(uri: str, name: str | None, yes: bool, as_json: bool, pin: Pin | None) -> None:
     """Delete a key for ever, and its certificates with it."""
     target = of_key(uri, name, pin)
     if not yes and sys.stdin.isatty():
@@ -314,15 +318,20 @@ def delete(uri: str, name: str | None, yes: bool, pin: Pin | None) -> None:
     key = target.key()
     storage = ncrypt.NCryptOpenStorageProvider(key.algorithm_handle.provider)
     ncrypt.NCryptDeleteKey(ncrypt.NCryptOpenKey(storage, key.name or ""))
+    if as_json:
+        print_json({"deleted": key.name})
 
 
 @keys.command()
 @click.argument("uri")
 @click.argument("name", required=False)
 @click.option("--store", type=_certificates, help="A PEM file: the key's own certificate, then its issuers'.")
-@_output
+@output_option()
+@json_option
 @pin_options
-def certificate(uri: str, name: str | None, store: Path | None, output: Path | None, pin: Pin | None) -> None:
+def certificate(
+    uri: str, name: str | None, store: Path | None, output: Path | None, as_json: bool, pin: Pin | None
+) -> None:
     """Write the certificates that are kept beside a key as PEM, or with --store keep others there."""
     key = of_key(uri, name, pin).key()
     if not isinstance(key, KeyPair):
@@ -333,10 +342,14 @@ def certificate(uri: str, name: str | None, store: Path | None, output: Path | N
         except ValueError as error:
             raise CngError(HRESULT.NTE_BAD_DATA, f"{store}: no certificates in PEM: {error}") from None
         key.store_certificates(given)
+        if as_json:
+            print_json({"key": key.name, "certificates": _pems(given)})
         return
-    certificates = key.certificates
-    if not certificates:
+    pems = _pems(key.certificates)
+    if not pems:
         raise CngError(HRESULT.NTE_NOT_FOUND, f"no certificate is kept beside the key {told(key.name)}")
-    with new_file(output) as file:
-        for kept in certificates:
-            file.write(kept.public_bytes(Encoding.PEM))
+    deliver("".join(pems).encode(), output, as_json, {"key": key.name, "certificates": pems})
+
+
+def _pems(certificates: Sequence[x509.Certificate]) -> list[str]:
+    return [certificate.public_bytes(Encoding.PEM).decode() for certificate in certificates]

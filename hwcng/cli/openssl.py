@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwcng.cli.outcome import json_option, new_file, print_json
+from hwcng.cli.outcome import json_option, new_file, output_option, print_json
 from hwcng.cli.targets import of_provider, pin_options
 from hwcng.interop import openssl
 
@@ -20,7 +20,7 @@ __all__ = ["openssl_conf"]
 
 @click.command("openssl-conf")
 @click.argument("uri")
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The openssl.cnf to write.")
+@output_option("The openssl.cnf to write.")
 @click.option(
     "--module",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -8,9 +8,9 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
 import click
 from rich import box
@@ -18,7 +18,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Exit", "json_option", "new_file", "print_json", "print_table", "readable"]
+__all__ = [
+    "Exit",
+    "deliver",
+    "json_option",
+    "new_file",
+    "output_option",
+    "print_json",
+    "print_table",
+    "readable",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Exit(enum.IntEnum):
@@ -38,10 +49,35 @@ class Exit(enum.IntEnum):
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 
 
+def output_option(text: str = "The file to write; else standard output.", required: bool = False) -> Callable[[F], F]:
+    """`--output FILE`, which the command gets as its argument `output`: a Path, None for standard output, or `-`."""
+    return click.option(
+        "--output",
+        "-o",
+        required=required,
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=lambda ctx, parameter, value: None if value == Path("-") else value,
+        help=text,
+    )
+
+
 def print_json(data: object) -> None:
     """Keys in the order that they were built in: the schema is docs/command.md's."""
-    json.dump(data, sys.stdout, indent=1, ensure_ascii=False)
-    sys.stdout.write("\n")
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(data, indent=1)
+    sys.stdout.write(f"{text}\n")
+
+
+def deliver(octets: bytes, output: Path | None, as_json: bool, data: Mapping[str, object]) -> None:
+    """A result: to its file; and to standard output as JSON, or, where it has no file, as it is. Raises OSError."""
+    if output is not None or not as_json:
+        with new_file(output) as file:
+            file.write(octets)
+    if as_json:
+        print_json(data)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
@@ -74,11 +110,12 @@ def new_file(path: Path | None, *, secret: bool = False) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    if path.exists() and not path.is_file():
-        # A terminal, a pipe or /dev/null is written as it is.
-        with open(path, "wb") as file:
+    if path.exists() and (not path.is_file() or _is_kernels(path.parent)):
+        # A terminal, a pipe, /dev/null or /dev/stdout is written as it is.
+        with open(path, "ab") as file:
             yield file
         return
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if secret else 0o666)
     try:
@@ -91,3 +128,9 @@ def new_file(path: Path | None, *, secret: bool = False) -> Iterator[IO[bytes]]:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
+
+
+def _is_kernels(folder: Path) -> bool:
+    """Whether what is in a folder are names of what is open already: /dev, /dev/fd, /proc/self/fd."""
+    there = folder.resolve()
+    return there == Path("/dev") or there.parts[:2] == ("/", "proc")

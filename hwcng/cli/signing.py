@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from hwcng import pyca
 from hwcng.cli.failures import as_cng_raises
-from hwcng.cli.outcome import Exit, json_option, new_file, print_json
+from hwcng.cli.outcome import Exit, deliver, json_option, output_option, print_json
 from hwcng.cli.targets import of_key, pin_options, split_operands
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.errors import NTSTATUS, CngError, not_supported, told
@@ -119,20 +120,26 @@ def _require_signature(
 @click.command()
 @click.argument("uri")
 @click.argument("operands", metavar="[NAME] FILE", nargs=-1)
-@click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The signature; else standard output."
-)
+@output_option("The signature; else standard output.")
 @_hash
 @_padding
+@json_option
 @pin_options
 def sign(
-    uri: str, operands: tuple[str, ...], output: Path | None, hash_name: str, padding_name: str, pin: Pin | None
+    uri: str,
+    operands: tuple[str, ...],
+    output: Path | None,
+    hash_name: str,
+    padding_name: str,
+    as_json: bool,
+    pin: Pin | None,
 ) -> None:
     """Sign a file with a key of a token: ECDSA as DER, RSA by PSS with a salt of the hash's length, HMAC as it is."""
     name, path = split_operands(uri, operands, "FILE")
-    signature = _signature(of_key(uri, name, pin).key(), path, hash_name, padding_name)
-    with new_file(output) as file:
-        file.write(signature)
+    key = of_key(uri, name, pin).key()
+    signature = _signature(key, path, hash_name, padding_name)
+    data = {"key": key.name, "hash": hash_name, "signature": base64.b64encode(signature).decode()}
+    deliver(signature, output, as_json, data)
 
 
 @click.command()
@@ -172,11 +179,12 @@ def verify(
 @click.argument("name", required=False)
 @click.option("--subject", required=True, help="RFC 4514: CN=www.example.org,O=Example,C=DE")
 @click.option("--dns", "dns_names", multiple=True, help="A DNS name of its. Repeat it for more.")
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file; else standard output.")
+@output_option()
 @_hash
 @click.option(
     "--padding", "padding_name", type=click.Choice(["pss", "pkcs1"]), default="pkcs1", show_default=True, help="Of RSA."
 )
+@json_option
 @pin_options
 def csr(
     uri: str,
@@ -186,6 +194,7 @@ def csr(
     output: Path | None,
     hash_name: str,
     padding_name: str,
+    as_json: bool,
     pin: Pin | None,
 ) -> None:
     """A certificate request in PEM, signed by a key of a token."""
@@ -209,5 +218,5 @@ def csr(
             raise not_supported(f"the key {told(key.name)} signs no requests") from None
     if not request.is_signature_valid:
         raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "the token's signature of the request is not valid")
-    with new_file(output) as file:
-        file.write(request.public_bytes(Encoding.PEM))
+    pem = request.public_bytes(Encoding.PEM)
+    deliver(pem, output, as_json, {"key": key.name, "request": pem.decode()})

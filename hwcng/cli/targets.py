@@ -6,7 +6,7 @@ import contextlib
 import getpass
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -86,7 +86,7 @@ class Target:
 
     uri: str
     name: str | None
-    pin: Pin | None
+    pin: Pin | None = field(repr=False)
 
     def provider(self) -> Provider:
         """Open until the command ends. Raises CngError as `hwcng.open_provider` does."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwcng.cli.outcome import Exit, json_option, new_file, print_json, print_table
+from hwcng.cli.outcome import json_option, new_file, output_option, print_json, print_table
 from hwcng.cli.targets import of_provider, pin_options
 from hwcng.errors import HRESULT, CngError
 from hwcng.providers.registry import configured_names
@@ -95,16 +95,21 @@ def _say(text: str) -> None:
 @click.command()
 @click.argument("uri")
 @click.argument("count", type=click.IntRange(1))
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
+@output_option()
 @click.option("--hex", "as_hex", is_flag=True, help="Write hexadecimal digits and a newline.")
+@json_option
 @pin_options
-def random(uri: str, count: int, output: Path | None, as_hex: bool, pin: Pin | None) -> int:
+def random(uri: str, count: int, output: Path | None, as_hex: bool, as_json: bool, pin: Pin | None) -> None:
     """COUNT random bytes of the token's generator."""
     provider = of_provider(uri, pin).provider()
+    parts = (provider.random(min(_MOST_AT_ONCE, count - start)) for start in range(0, count, _MOST_AT_ONCE))
+    if output is None and as_json:
+        print_json({"count": count, "random": b"".join(parts).hex()})
+        return
     with new_file(output, secret=True) as file:
-        for start in range(0, count, _MOST_AT_ONCE):
-            octets = provider.random(min(_MOST_AT_ONCE, count - start))
+        for octets in parts:
             file.write(octets.hex().encode() if as_hex else octets)
         if as_hex:
             file.write(b"\n")
-    return Exit.OK
+    if as_json:
+        print_json({"count": count, "random": None})

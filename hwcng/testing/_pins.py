@@ -33,6 +33,10 @@ def write_new_pin(path: Path, pin: str | None = None) -> bool:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write((new_pin() if pin is None else pin) + "\n")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write((new_pin() if pin is None else pin) + "\n")
+    except OSError:
+        path.unlink()
+        raise
     return True

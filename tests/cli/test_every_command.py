@@ -1,59 +1,32 @@
-"""What holds for each command alike: help, a wrong argument, a token that is gone, a full disk, a pipe that ends."""
+"""What holds for each command: JSON, help, a wrong argument, a token that is lost, a full disk, no secret said."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
 import os
+import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
-from typing import IO
 
-import click
 import pytest
+from cli.commands import COMMANDS, ROWS, differs, said_by
 from support import missing
 
-from hwcng.cli.application import application
+from hwcng.providers.events import ROOT
 
 GONE = "tpm2:swtpm:host=127.0.0.1,port=1"
-
-
-def commands(group: click.Group = application, *path: str) -> list[tuple[str, ...]]:
-    context = click.Context(group)
-    found: list[tuple[str, ...]] = []
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        found += commands(command, *path, name) if isinstance(command, click.Group) else [(*path, name)]
-    return found
-
-
-COMMANDS = commands()
-OF_A_TOKEN = {
-    ("attest",): ("NAME",),
-    ("capabilities",): (),
-    ("csr",): ("NAME", "--subject", "CN=a"),
-    ("decrypt",): ("NAME", __file__, "--output", "out"),
-    ("encrypt",): ("NAME", __file__, "--output", "out"),
-    ("keys", "certificate"): ("NAME",),
-    ("keys", "delete"): ("NAME", "--yes"),
-    ("keys", "export-public"): ("NAME",),
-    ("keys", "generate"): ("--name", "NAME", "--algorithm", "ECDSA_P256"),
-    ("keys", "import"): ("key.pem", "--name", "NAME"),
-    ("keys", "list"): (),
-    ("keys", "rename"): ("NAME", "OTHER"),
-    ("keys", "show"): ("NAME",),
-    ("move",): ("NAME", GONE),
-    ("openssl-conf",): (),
-    ("random",): ("16",),
-    ("sign",): ("NAME", __file__, "--output", "out"),
-    ("test",): (),
-    ("verify",): ("NAME", __file__, "--signature", __file__),
-}
-"""Every command that asks a token, with arguments that are right."""
-OF_NONE = {("completion",), ("config", "check"), ("doctor",), ("token", "init"), ("tokens",)}
+OF_A_TOKEN = [command for command, row in ROWS.items() if row.token]
+WITH_OUTPUT = [name for name, command in COMMANDS.items() if "output" in {given.name for given in command.params}]
+STORING = [command for command, row in ROWS.items() if row.stores]
+each = pytest.mark.parametrize("command", ROWS, ids=" ".join)
 
 
 def test_no_command_is_left_out() -> None:
-    assert set(COMMANDS) == set(OF_A_TOKEN) | OF_NONE
+    assert set(COMMANDS) == set(ROWS)
 
 
 @pytest.mark.parametrize("command", [(), *COMMANDS], ids=" ".join)
@@ -66,92 +39,135 @@ def test_help(command, run) -> None:
         assert f"`{' '.join(command)}" in whole
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@each
 def test_a_wrong_argument(command, run) -> None:
     ran = run(*command, "--no-such-option")
     assert (ran.status, ran.output) == (2, "")
     assert "No such option" in ran.errors
 
 
+@each
+def test_json(command, run, world) -> None:
+    """The documented members in their order, and nothing beside them."""
+    ran = run(*command, *world.arguments(command), "--json")
+    assert ran.status in ROWS[command].statuses, ran.errors
+    assert differs(ran.data, world.of(ROWS[command].json)) == ""
+
+
+@each
+def test_every_member_is_documented(command) -> None:
+    page = Path(__file__).parents[2].joinpath("docs/command.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| ((?:`[^|]+`(?:, )?)+) \| (`.*) \|$", page[page.index("## JSON") :], re.MULTILINE))
+    (told,) = [told for names, told in rows.items() if " ".join(command) in names.strip("`").split("`, `")]
+    documented = re.findall(r"`([a-z_]+)`", told)
+    assert [member for member in ROWS[command].json if member not in documented] == []
+
+
 @pytest.mark.parametrize("command", OF_A_TOKEN, ids=" ".join)
-def test_a_token_that_is_gone(command, run, tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("key.pem").write_bytes(subprocess.check_output(["openssl", "genpkey", "-algorithm", "ED25519"]))
-    ran = run(*command, GONE, *OF_A_TOKEN[command])
+def test_a_token_that_is_gone(command, run, world, tmp_path) -> None:
+    world.update(dict.fromkeys(("uri", "other_uri", "tpm"), GONE))
+    world.update(dict.fromkeys(("name", "rsa", "exportable", "new", "tpm_name"), "NAME"))
+    world.update(dict.fromkeys(("sealed", "signature", "certificate"), __file__))
+    ran = run(*command, *world.arguments(command))
+    world.clear()
     assert (ran.status, ran.output) == (1, "")
     assert ran.errors.startswith("hwcng: STATUS_")
     assert ran.errors.count("\n") == 1
-    assert not Path("out").exists()
+    assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", sorted(name for name in OF_A_TOKEN if "NAME" in OF_A_TOKEN[name]), ids=" ".join)
-def test_a_token_that_goes_while_the_command_works(command, run, command_softhsm, tmp_path, monkeypatch) -> None:
-    """Every call after the token was opened is answered by CKR_DEVICE_REMOVED."""
+ON_PKCS11 = [command for command in OF_A_TOKEN if command not in {("attest",), ("openssl-conf",)}]
+"""Those that ask a PKCS#11 token more once it is open."""
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Has a function answer each C_ call once a provider is open: it gets the name, the function, its arguments."""
     from hwcng.cli import targets
-    from hwcng.testing.faults import FaultInjector
+    from hwcng.providers.pkcs11 import probing
 
-    monkeypatch.chdir(tmp_path)
-    Path("key.pem").write_bytes(
-        subprocess.check_output(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"])
-    )
-    injectors, open_provider = [], targets.open_provider
+    # What was tried is remembered.
+    monkeypatch.setattr(probing, "_probed", {})
+    with contextlib.ExitStack() as stack:
+        open_provider = targets.open_provider
 
-    def opened(uri, **values):
-        provider = open_provider(uri, **values)
-        injector = FaultInjector(provider)
-        injector.__enter__()
-        injectors.append(injector)
-        for function in ("C_FindObjectsInit", "C_GetSessionInfo", "C_GenerateKeyPair", "C_CreateObject"):
-            injector.fail(function, 0x32)
-        return provider
+        def answered(by):
+            def opened(uri, **values):
+                provider = open_provider(uri, **values)
+                undo = provider.cryptoki.instrument(lambda name, function: lambda *given: by(name, function, *given))
+                stack.callback(undo)
+                return provider
 
-    monkeypatch.setattr(targets, "open_provider", opened)
-    arguments = [command_softhsm.uri if argument == GONE else argument for argument in OF_A_TOKEN[command]]
-    ran = run(*command, command_softhsm.uri, *arguments)
-    for injector in reversed(injectors):
-        injector.__exit__(None, None, None)
-    assert injectors
-    assert (ran.status, ran.output) == (1, "")
-    assert ran.errors.count("\n") == 1
-    assert ran.errors.startswith("hwcng: ")
-    assert not Path("out").exists()
+            monkeypatch.setattr(targets, "open_provider", opened)
+
+        yield answered
 
 
-def in_a_process(*arguments: str, stdout: IO[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hwcng", *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
-    )
+@pytest.mark.parametrize("served", [0, 2, 5, 9, 15])
+@pytest.mark.parametrize("command", ON_PKCS11, ids=" ".join)
+def test_a_token_that_goes_while_the_command_works(command, served, run, world, tmp_path, answer) -> None:
+    """So many calls after the token was opened are served, and every other is answered by CKR_DEVICE_REMOVED."""
+    arguments, asked = world.arguments(command), []
+
+    def removed(name, function, *given):
+        asked.append(name)
+        return function(*given) if len(asked) <= served else 0x32
+
+    answer(removed)
+    ran = run(*command, *arguments)
+    if {"C_CloseSession"}.issuperset(asked[served:]):
+        assert ran.status == 0
+        return
+    assert ran.status == 1, asked[served:]
+    if command != ("test",):
+        assert ran.output == ""
+        assert ran.errors.count("\n") == 1
+        assert ran.errors.startswith("hwcng: ")
+    assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("tokens", "--json"),
-        ("doctor", "--json"),
-        ("doctor",),
-        ("completion", "bash"),
-        ("keys", "list", "URI", "--json"),
-        ("capabilities", "URI", "--json", "--algorithm", "AES"),
-        ("test", "URI", "--json"),
-        ("random", "URI", "100000"),
-        ("openssl-conf", "URI"),
-    ],
-    ids=" ".join,
-)
-def test_a_full_disk(arguments, command_softhsm) -> None:
-    arguments = [command_softhsm.uri if argument == "URI" else argument for argument in arguments]
-    with open("/dev/full", "w") as full:
-        ran = in_a_process(*arguments, stdout=full)
-    assert ran.returncode == 1
-    assert "No space left on device" in ran.stderr
-    assert "Traceback" not in ran.stderr
-    assert ran.stderr.count("\n") == 1
+def test_a_tpm_that_goes_while_the_command_works(run, tmp_path, monkeypatch) -> None:
+    from hwcng.cli import targets
+    from hwcng.testing.swtpm import Swtpm
+
+    with Swtpm() as tpm:
+        assert run("keys", "generate", tpm.uri, "--name", "a", "--algorithm", "ECDSA_P256").status == 0
+        open_provider = targets.open_provider
+
+        def opened(uri, **values):
+            provider = open_provider(uri, **values)
+            tpm.kill()
+            return provider
+
+        monkeypatch.setattr(targets, "open_provider", opened)
+        ran = run("attest", tpm.uri, "a", "--output", tmp_path / "out")
+        assert (ran.status, ran.output) == (1, "")
+        assert ran.errors.startswith("hwcng: STATUS_")
+        assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["sign", "encrypt", "random", "csr", "export-public", "openssl-conf"])
-def test_a_full_disk_leaves_no_half_of_a_file(command, run, command_softhsm, new_name, tmp_path) -> None:
-    small, uri = tmp_path / "small", command_softhsm.uri
+@each
+def test_a_full_disk(command, run, world, monkeypatch) -> None:
+    """Standard output, which a shell has sent to a file."""
+    arguments = world.arguments(command)
+    with contextlib.ExitStack() as stack:
+        full = open("/dev/full", "w")  # noqa: SIM115 - closing it would raise what is to be seen
+        stack.callback(os.close, os.dup(full.fileno()))
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "stdout", full)
+            ran = run(*command, *arguments, "--json")
+    assert ran.status == 1
+    assert ran.errors.splitlines()[-1] == "hwcng: No space left on device"
+
+
+@pytest.mark.parametrize("command", WITH_OUTPUT, ids=" ".join)
+def test_a_full_disk_leaves_no_half_of_a_file(command, run, world, tmp_path) -> None:
+    small = tmp_path / "small"
     small.mkdir()
+    arguments = [given for given in world.arguments(command) if given not in ("--output", world["out"])]
+    if command == ("keys", "certificate"):
+        assert run(*command, *arguments).status == 0
+        arguments = arguments[:2]
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(small)], capture_output=True, check=False
     )
@@ -159,24 +175,92 @@ def test_a_full_disk_leaves_no_half_of_a_file(command, run, command_softhsm, new
         missing("may mount a file system")
     try:
         (small / "filler").write_bytes(bytes(4096))
-        key = ("keys", "generate", uri, "--name", new_name)
-        algorithm = "AES" if command == "encrypt" else "ECDSA_P256"
-        assert run(*key, "--algorithm", algorithm).status == 0
-        arguments = {
-            "sign": ("sign", uri, new_name, __file__),
-            "encrypt": ("encrypt", uri, new_name, __file__),
-            "random": ("random", uri, "4096"),
-            "csr": ("csr", uri, new_name, "--subject", "CN=a"),
-            "export-public": ("keys", "export-public", uri, new_name),
-            "openssl-conf": ("openssl-conf", uri),
-        }[command]
-        ran = run(*arguments, "--output", small / "out")
+        ran = run(*command, *arguments, "--output", small / "out")
         assert ran.status == 1
         assert "No space left on device" in ran.errors
         assert os.listdir(small) == ["filler"]
     finally:
-        command_softhsm.provider.delete_key(new_name)
         subprocess.run(["umount", str(small)], check=True)
+
+
+FULL_DISK = """
+import resource, sys
+from hwcng.cli import main, targets
+
+open_provider, left = targets.open_provider, int(sys.argv[1])
+
+def limit():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+def opened(uri, **values):
+    global left
+    provider = open_provider(uri, **values)
+    left -= 1
+    if not left:
+        limit()
+    return provider
+
+targets.open_provider = opened
+if not left:
+    limit()
+sys.exit(main(sys.argv[2:]))
+"""
+"""From when the last provider is open. A login writes into SoftHSM's token too, and spoils it where it cannot."""
+
+
+def names_in(run, uri) -> set[str]:
+    return {key["name"] for key in run("keys", "list", uri, "--json").data["keys"]}
+
+
+@pytest.mark.parametrize("command", STORING, ids=" ".join)
+def test_a_full_disk_under_the_token(command, run, world) -> None:
+    """No byte of any file can be written: nothing is made, and nothing that was there is gone."""
+    arguments = world.arguments(command)
+    before = names_in(run, world["uri"])
+    tokens = str(len({"{uri}", "{other_uri}"} & set(ROWS[command].arguments)))
+    program = [sys.executable, "-c", FULL_DISK, tokens, *command, *arguments]
+    ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.startswith("hwcng: ")
+    assert ran.stderr.count("\n") == 1
+    assert names_in(run, world["uri"]) == before
+    assert run(*command, *arguments).status == 0
+
+
+@each
+def test_no_secret_is_said(command, run, world, token_pin, tmp_path) -> None:
+    """With every record of the loggers at DEBUG and every call traced, in a process that logs in itself."""
+    arguments = world.arguments(command)
+    configuration = tmp_path / "providers.ini"
+    configuration.write_text("[logging]\nlevel = DEBUG\n")
+    environment = {**os.environ, "HWCNG_CONFIG": str(configuration), "HWCNG_TRACE": "stderr"}
+    program = [sys.executable, "-m", "hwcng", *command, *arguments, "--json"]
+    ran = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+    assert ran.returncode in ROWS[command].statuses, ran.stderr
+    assert differs(json.loads(ran.stdout), world.of(ROWS[command].json)) == ""
+    if ROWS[command].token:
+        assert re.search("C_|TPM2_", ran.stderr)
+        assert "DEBUG" in ran.stderr or "INFO" in ran.stderr
+    secrets = {token_pin}.union(*map(said_by, world.key_bytes))
+    assert [secret for secret in secrets if secret in ran.stdout + ran.stderr] == []
+
+
+@pytest.mark.parametrize("command", ON_PKCS11, ids=" ".join)
+def test_no_traceback_says_a_secret(command, run, world, token_pin, answer, caplog) -> None:
+    """Of a mistake in hwcng itself, which is what a traceback is for."""
+    arguments = world.arguments(command)
+
+    def mistaken(name, function, *given):
+        raise RuntimeError("a mistake")
+
+    answer(mistaken)
+    with caplog.at_level(logging.DEBUG, ROOT), pytest.raises(RuntimeError) as raised:
+        run(*command, *arguments)
+    said = "".join(traceback.format_exception(raised.value)) + caplog.text
+    secrets = {token_pin}.union(*map(said_by, world.key_bytes))
+    assert "a mistake" in said
+    assert [secret for secret in secrets if secret in said] == []
 
 
 def test_a_reader_that_stops_is_no_error(command_softhsm) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from cli.commands import LISTED, SHOWN, differs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,39 +18,9 @@ from hwcng import CngError
 from hwcng.cng import naming
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 
-LISTED = {
-    "name": str,
-    "algorithm": str,
-    "kind": str,
-    "bits": (int, type(None)),
-    "curve": (str, type(None)),
-    "parameter_set": (str, type(None)),
-    "usage": list,
-    "exportable": bool,
-    "certificate": bool,
-    "created": (str, type(None)),
-    "id": str,
-    "address": (str, type(None)),
-    "uri": str,
-}
-SHOWN = {
-    "name": str,
-    "algorithm": str,
-    "bits": int,
-    "curve": (str, type(None)),
-    "parameter_set": (str, type(None)),
-    "usage": list,
-    "exportable": bool,
-    "certificates": list,
-    "public_key": (str, type(None)),
-    "uri": str,
-}
-"""The documented members, in their order."""
-
 
 def holds(data: dict, shape: dict) -> None:
-    assert list(data) == list(shape)
-    assert not {name: value for name, value in data.items() if not isinstance(value, shape[name])}
+    assert differs(data, shape) == ""
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from hwcng.contract.usage import Support
 from hwcng.providers.pkcs11 import probing
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.constants import CKM
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.probes import arithmetic
 from hwcng.standards.curves import CURVES
 
@@ -202,3 +203,33 @@ def test_a_token_that_derives_another_key(nss_database: NssDatabase, mechanism: 
     with hwcng.open_provider(nss_database.services_uri) as token, wrong(token, "C_DeriveKey", altering):
         found = refused_as_wrong(token)
     assert (name, "KEY") in found and found <= {(name, "KEY"), (name, "expand")}
+
+
+@pytest.mark.parametrize("lost", ["once", "for this alone", "for ever"])
+def test_what_a_lost_connection_answered_is_remembered_of_none(fresh_provider: Provider, lost: str) -> None:
+    """A token may answer a loss to one thing that it does not do; that one is refused, and no other."""
+    failed: list[str] = []
+
+    def losing(sign: CFunction) -> CFunction:
+        def answered(*given: Any) -> int:
+            failed.append(lost)
+            return CKR.DEVICE_ERROR if lost != "once" or len(failed) == 1 else sign(*given)
+
+        return answered
+
+    def gone(called: CFunction) -> CFunction:
+        return lambda *given: CKR.DEVICE_REMOVED if failed else called(*given)
+
+    with wrong(fresh_provider, "C_Sign", losing):
+        if lost == "for ever":
+            undo = fresh_provider.cryptoki.instrument(lambda name, function: gone(function))  # type: ignore[attr-defined]
+            with pytest.raises(hwcng.CngError):
+                fresh_provider.capabilities()
+            undo()
+            assert not probing._probed
+        else:
+            operations = fresh_provider.capabilities().operations
+            refused = operations["ECDSA", "nistP256"] is Support.REFUSED
+            assert refused is (lost != "once")
+            assert operations["AES", "CBC"] is Support.NATIVE
+    assert failed

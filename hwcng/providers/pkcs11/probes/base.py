@@ -17,6 +17,7 @@ from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Support, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.cryptoki.return_values import CONNECTION_LOST
 from hwcng.providers.pkcs11.probes.held import HeldKeys
 
 __all__ = ["MAKES_NONE", "SAMPLE", "Probe", "agrees"]
@@ -36,6 +37,16 @@ def agrees(pair: PrivateKey, peer: PublicKeyMaterial, expected: bytes) -> bool:
         return agreed.digest("SHA256", b"", b"") == hashlib.sha256(expected).digest()
     finally:
         agreed.destroy()
+
+
+def _twice_where_lost(works: Callable[[], bool]) -> bool:
+    """A connection that was lost may be there again for the second try."""
+    try:
+        return works()
+    except CngError as error:
+        if error.token_code not in CONNECTION_LOST:
+            raise
+    return works()
 
 
 class Probe:
@@ -103,9 +114,12 @@ class Probe:
         self._lent = None
         if support is not Support.REFUSED:
             try:
-                if not works():
+                if not _twice_where_lost(works):
                     support, reason = Support.REFUSED, "the token's result was wrong"
             except CngError as error:
+                # What a token that is gone answers is remembered of none.
+                if error.token_code in CONNECTION_LOST and not self.provider.health():
+                    raise
                 support, reason = Support.REFUSED, str(error)
         if self._lent is not None and support is not Support.REFUSED:
             self.held[key] = self._lent

@@ -28,7 +28,7 @@ from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.making import CANNOT_STORE
 from hwcng.providers.pkcs11.store.place import Place
 from hwcng.providers.pkcs11.store.publics import LARGEST_CERTIFICATE
-from hwcng.providers.pkcs11.store.writing import destroy
+from hwcng.providers.pkcs11.store.writing import destroy, not_kept
 from hwcng.providers.pkcs11.templates import Template
 
 __all__ = ["certificates_at", "certificates_of", "store_certificates"]
@@ -184,3 +184,6 @@ def _create(connection: Connection, der: bytes, label: bytes, identifier: bytes)
         )
     if rv != CKR.OK:
         raise connection.error(rv, f"storing a certificate in token {connection.token_name!r} failed", CANNOT_STORE)
+    kept = AttributeReader({Attribute.VALUE: LARGEST_CERTIFICATE}).read(connection, handle[0]) or {}
+    if kept.get(Attribute.VALUE) != der:
+        raise not_kept(connection, "a certificate")

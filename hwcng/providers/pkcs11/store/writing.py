@@ -19,7 +19,7 @@ from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.candidates import Shelf, Stored, find_named, shelf_of
 from hwcng.providers.pkcs11.store.making import Making, Spot
 
-__all__ = ["TakenMeanwhileError", "delete", "destroy", "write"]
+__all__ = ["TakenMeanwhileError", "delete", "destroy", "not_kept", "write"]
 
 _CANNOT_DESTROY: Mapping[int, NTSTATUS | HRESULT] = dict.fromkeys(
     (CKR.TOKEN_WRITE_PROTECTED, CKR.SESSION_READ_ONLY, CKR.ACTION_PROHIBITED), HRESULT.NTE_PERM
@@ -115,18 +115,22 @@ def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None
         ) from error
 
 
+def not_kept(connection: Connection, what: str) -> CngError:
+    """SoftHSM says that it stored what has no attribute then, where the object's file could not be written."""
+    return CngError(
+        HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL,
+        f"token {connection.token_name!r} has not kept {what}, although it said so: it has no room, or its store "
+        "cannot be written; make room and store it again",
+    )
+
+
 def _require_kept(
     connection: Connection, handle: int, spec: SecretSpec | PairSpec, name: str, identifier: bytes
 ) -> None:
     """Makes sure that the stored key can be found by its name and is as protected as it was to be."""
     values = AttributeReader(_KEPT).read(connection, handle)
     if not values:
-        # SoftHSM says so when the object's file could not be written.
-        raise CngError(
-            HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL,
-            f"token {connection.token_name!r} has not kept {name!r}, although it said so: it has no room, or its store "
-            "cannot be written; make room and store the key again",
-        )
+        raise not_kept(connection, repr(name))
     wanted = {
         Attribute.TOKEN: b"\1",
         Attribute.LABEL: name.encode(),
