@@ -9,10 +9,17 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-from ecosystem.keys import KINDS, PROGRAMS, HeldKey, Place, made_by_hwcng, made_by_pkcs11_tool, made_by_tpm2_tools
+from ecosystem.keys import (
+    KINDS,
+    PROGRAMS,
+    HeldKey,
+    Place,
+    made_by_hwcng,
+    made_by_pkcs11_tool,
+    made_by_tpm2_tools,
+    opened,
+)
 from support import missing, needs_module
-
-from hwcng import KeyPair
 
 if TYPE_CHECKING:
     from hwcng.contract.provider import Provider
@@ -88,11 +95,3 @@ def held_at(
 def held(request: pytest.FixtureRequest, held_at: Callable[[Place], HeldKey]) -> HeldKey:
     """The key of a place in PLACES, which the test names."""
     return held_at(request.param)
-
-
-def opened(provider: Provider, name: str) -> KeyPair:
-    from hwcng import ncrypt
-
-    key = ncrypt.NCryptOpenKey(ncrypt.NCryptOpenStorageProvider(provider), name).key
-    assert isinstance(key, KeyPair)
-    return key

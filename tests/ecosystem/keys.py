@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from hwcng import bcrypt
+from hwcng import KeyPair, bcrypt, ncrypt
 
 if TYPE_CHECKING:
-    from hwcng.cng.keys import KeyPair
     from hwcng.contract.provider import Provider
     from hwcng.testing.softhsm import SoftHsm
     from hwcng.testing.swtpm import Swtpm
@@ -28,6 +27,7 @@ __all__ = [
     "made_by_hwcng",
     "made_by_pkcs11_tool",
     "made_by_tpm2_tools",
+    "opened",
 ]
 
 SECONDS = 60
@@ -121,14 +121,22 @@ def made_by_pkcs11_tool(softhsm: SoftHsm, label: str, pin: str, kind: str) -> It
         run(*said, "--delete-object", "--type", kept)
 
 
-def made_by_tpm2_tools(tpm: Swtpm, folder: Path, kind: str) -> None:
-    """A pair below the TPM's storage root key, at the persistent handle of its kind."""
+def made_by_tpm2_tools(tpm: Swtpm, folder: Path, kind: str) -> Path:
+    """A pair below the TPM's storage root key, at the persistent handle of its kind. Its file."""
     of = KINDS[kind]
     environ = {"TPM2TOOLS_TCTI": tpm.tcti, "TSS2_LOG": "all+none"}
     for line in (
         f"tpm2_create -C 0x81000001 -G {of.of_tpm2_tools} -u key.pub -r key.priv",
         "tpm2_load -C 0x81000001 -u key.pub -r key.priv -c key.ctx",
         f"tpm2_evictcontrol -C o -c key.ctx {of.handle}",
+        "tpm2_encodeobject -C 0x81000001 -u key.pub -r key.priv -o key.pem",
     ):
         for words in (line, "tpm2_flushcontext -t"):
             _run(environ, *words.split(), folder=folder)
+    return folder / "key.pem"
+
+
+def opened(provider: Provider, name: str) -> KeyPair:
+    key = ncrypt.NCryptOpenKey(ncrypt.NCryptOpenStorageProvider(provider), name).key
+    assert isinstance(key, KeyPair)
+    return key

@@ -36,7 +36,7 @@ _ROWS = (
     Library("python-jose", "JWS: RS256, ES256", tokens_of_json.python_jose, kinds=_OLD),
     Library("josepy", "JWS: RS256, PS256, ES256", tokens_of_json.josepy, kinds=_OLD),
     Library("google-auth", "assertions of a service account", tokens_of_json.google_auth, kinds=_OLD),
-    Library("msal", "assertions of a confidential client", tokens_of_json.msal, kinds=_OLD),
+    Library("msal", "assertions of a confidential client", tokens_of_json.msal),
     Library("scitokens", "SciTokens: RS256, ES256", tokens_of_json.scitokens, kinds=_OLD),
     Library("securesystemslib", "metadata of TUF and in-toto", signatures.securesystemslib),
     Library("dnspython", "DNSSEC: RSASHA256, ECDSAP256SHA256, ED25519", signatures.dnspython),
@@ -54,11 +54,11 @@ _ROWS = (
     Library("pyHanko", "signed PDF", documents.pyhanko, "hwcng.interop.pyhanko"),
     Library("paramiko", "SSH: a client at sshd, a host for ssh", way="hwcng.interop.paramiko"),
     Library("asyncssh", "SSH: a client at sshd, a host for ssh", way="hwcng.interop.asyncssh"),
-    Library("uvicorn", "serves TLS 1.3, asks for certificates", way=OPENSSL, kinds=_OLD),
-    Library("requests", "calls with a certificate: TLS 1.3", way=OPENSSL, kinds=_OLD),
-    Library("httpx", "calls with a certificate: TLS 1.3", way=OPENSSL, kinds=_OLD),
-    Library("urllib3", "calls with a certificate: TLS 1.3", way=OPENSSL, kinds=_OLD),
-    Library("aiohttp", "calls with a certificate: TLS 1.3", way=OPENSSL, kinds=_OLD),
+    Library("uvicorn", "serves TLS 1.3, asks for certificates", way=OPENSSL),
+    Library("requests", "calls with a certificate: TLS 1.3", way=OPENSSL),
+    Library("httpx", "calls with a certificate: TLS 1.3", way=OPENSSL),
+    Library("urllib3", "calls with a certificate: TLS 1.3", way=OPENSSL),
+    Library("aiohttp", "calls with a certificate: TLS 1.3", way=OPENSSL),
 )
 
 LIBRARIES: Mapping[str, Library] = {row.name: row for row in _ROWS}

@@ -38,7 +38,8 @@ class Identity:
 
 
 def _new(provider: Provider, algorithm: str) -> KeyPair:
-    pair = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider(algorithm, provider), 2048 if algorithm == "RSA" else 256)
+    bits = {"RSA": 2048, "ED25519": 255}.get(algorithm, 256)
+    pair = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider(algorithm, provider), bits)
     BCryptFinalizeKeyPair(pair)
     return pair
 
