@@ -1,4 +1,4 @@
-"""`hwcng tokens`, `doctor`, `token init`, `random`, `test`, `openssl-conf`, `attest` and `move`."""
+"""`hwcng tokens`, `token init`, `random`, `test`, `openssl-conf`, `attest` and `move`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pytest
 from support import needs
 
 from hwcng.providers.registry import configure
-
-FINDING = ["area", "what", "state", "detail", "mend"]
 
 
 def test_tokens_are_found_without_a_pin(run, token, monkeypatch) -> None:
@@ -49,54 +47,6 @@ def test_a_module_that_is_none(run, tmp_path) -> None:
     told = run("tokens", "--module", tmp_path / "none.so", "--json").data
     (place,) = [place for place in told["places"] if place["where"] == str(tmp_path / "none.so")]
     assert "no PKCS#11 module" in place["problem"]
-
-
-def test_doctor(run) -> None:
-    ran = run("doctor", "--json")
-    assert list(ran.data) == ["ok", "findings"]
-    assert all(list(finding) == FINDING for finding in ran.data["findings"])
-    assert {finding["state"] for finding in ran.data["findings"]} <= {"ok", "missing", "problem"}
-    found = {finding["what"]: finding for finding in ran.data["findings"]}
-    assert found["cryptography"]["state"] == "ok"
-    assert ran.status == (0 if ran.data["ok"] else 4)
-    assert "cryptography" in run("doctor").output
-
-
-def test_doctor_on_a_bare_machine_names_what_is_missing(tmp_path) -> None:
-    """No program on the path, no module of p11-kit's or of Debian's, no optional package: all is named."""
-    program = """
-import builtins, importlib.metadata, sys
-real = importlib.metadata.version
-def version(name):
-    if name in ("python-pkcs11", "cffi", "asn1crypto", "tpm2-pytss"):
-        raise importlib.metadata.PackageNotFoundError(name)
-    return real(name)
-importlib.metadata.version = version
-from hwcng.providers.pkcs11 import survey
-survey._told = lambda known, named: iter(())
-from hwcng.cli import main
-sys.exit(main(["doctor", "--json"]))
-"""
-    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    missing = {
-        found["what"]: found["mend"] for found in json.loads(done.stdout)["findings"] if found["state"] == "missing"
-    }
-    assert missing["python-pkcs11"] == "pip install 'hwcng[pkcs11]'"
-    assert missing["tpm2-pytss"] == "pip install 'hwcng[tpm2]'"
-    assert {"softhsm2-util", "swtpm", "pkcs11-tool", "tpm2_getcap", "any"} <= set(missing)
-    assert all(missing.values())
-
-
-def test_doctor_names_the_wrong_line_of_the_configuration(run, tmp_path, monkeypatch) -> None:
-    wrong = tmp_path / "providers.ini"
-    wrong.write_text("[providers]\na = nonsense\n")
-    monkeypatch.setenv("HWCNG_CONFIG", str(wrong))
-    ran = run("doctor", "--json")
-    (finding,) = [found for found in ran.data["findings"] if found["area"] == "configuration"]
-    assert f"{wrong}, line 2" in finding["detail"]
-    assert ran.status == 4
 
 
 def test_the_configuration_that_was_read(run, tmp_path, monkeypatch) -> None:
