@@ -77,14 +77,14 @@ def secret_key(label: bytes | str | None, identifier: bytes | None, kind: int = 
     }
 
 
-def certificate(label: bytes | str | None, identifier: bytes | None, public: Any) -> Template:
-    """public: a key of `cryptography`."""
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hwcng")])
+def certificate(label: bytes | str | None, identifier: bytes | None, public: Any, subject: str = "hwcng") -> Template:
+    """public: a key of `cryptography`. subject: its common name; the issuer's is "hwcng"."""
+    issuer, name = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, one)]) for one in ("hwcng", subject))
     start = datetime.datetime(2026, 1, 1)
     # NSS keeps one certificate of an issuer and serial number.
     described = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    serial = zlib.crc32(described) + 1
-    builder = x509.CertificateBuilder(name, name, public, serial, start, start + datetime.timedelta(days=9999))
+    serial = zlib.crc32(described + subject.encode()) + 1
+    builder = x509.CertificateBuilder(issuer, name, public, serial, start, start + datetime.timedelta(days=9999))
     made = builder.sign(ec.derive_private_key(3, ec.SECP256R1()), hashes.SHA256())
     return {
         Attribute.CLASS: ObjectClass.CERTIFICATE,
@@ -93,7 +93,7 @@ def certificate(label: bytes | str | None, identifier: bytes | None, public: Any
         Attribute.ID: identifier,
         Attribute.PRIVATE: False,
         Attribute.SUBJECT: name.public_bytes(),
-        Attribute.ISSUER: name.public_bytes(),
+        Attribute.ISSUER: issuer.public_bytes(),
         Attribute.SERIAL_NUMBER: Integer(serial).dump(),
         Attribute.VALUE: made.public_bytes(serialization.Encoding.DER),
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from pkcs11 import Attribute
 from store import foreign
 from store.conftest import objects_of
 
@@ -43,13 +45,26 @@ class Walker:
         material = EcPrivateKey(foreign.material(scalar), scalar)
         return self.token.named(NAME, replace=replace).import_pair(ECDSA, material)
 
-    def certificate(self, scalar: int) -> bytes:
-        der: bytes = foreign.certificate(None, None, foreign.ec_public(scalar))[foreign.Attribute.VALUE]
+    @staticmethod
+    @functools.cache
+    def certificate(scalar: int, subject: str = "hwcng") -> bytes:
+        """The same one each time, for all that its signature is random."""
+        der: bytes = foreign.certificate(None, None, foreign.ec_public(scalar), subject)[Attribute.VALUE]
         return der
 
-    def certified(self, scalar: int) -> None:
+    def certified(self, scalar: int, *, issuer: bool = False) -> None:
         self.pair(scalar)
-        self.token.store_certificates(NAME, [self.certificate(scalar)])
+        chain = [self.certificate(scalar, "of the key"), self.certificate(3)] if issuer else [self.certificate(scalar)]
+        self.token.store_certificates(NAME, chain)
+
+    def certificate_alone(self, scalar: int) -> None:
+        """A private key of other software, whose public half its certificate tells."""
+        foreign.create(self.token, foreign.private_key(NAME, b"\1", scalar))
+        self.certificate_of_no_key(scalar)
+
+    def certificate_of_no_key(self, scalar: int) -> None:
+        template = foreign.certificate(NAME, b"\1", foreign.ec_public(scalar))
+        foreign.create(self.token, template | {Attribute.VALUE: self.certificate(scalar)})
 
     def held(self, name: str = NAME) -> Held:
         """Of the key that has the name now, read anew."""
@@ -104,4 +119,29 @@ DELETING = {
         lambda to: to.token.named(NAME).import_secret(AES, OLD_VALUE), lambda to: to.token.delete_key(NAME)
     ),
     "a certified pair": Road(lambda to: to.certified(OLD), lambda to: to.token.delete_key(NAME)),
+}
+READING = {
+    "opening a secret": Road(
+        lambda to: to.token.named(NAME).import_secret(AES, OLD_VALUE), lambda to: to.what(to.token.open_key(NAME))
+    ),
+    "opening a pair": Road(lambda to: to.certified(OLD), lambda to: to.what(to.token.open_key(NAME))),
+    "opening a pair with its certificate alone": Road(
+        lambda to: to.certificate_alone(OLD), lambda to: to.what(to.token.open_key(NAME))
+    ),
+    "listing": Road(lambda to: to.certified(OLD), lambda to: sorted(key.name for key in to.token.list_keys())),
+    "certificates": Road(lambda to: to.certified(OLD), lambda to: to.token.certificates(NAME)),
+    "a chain": Road(lambda to: to.certified(OLD, issuer=True), lambda to: to.token.certificates(NAME)),
+    "a certificate of no key": Road(
+        lambda to: to.certificate_of_no_key(OLD),
+        lambda to: to.token.certificates(NAME),
+    ),
+}
+CERTIFYING = {
+    "the first": Road(
+        lambda to: to.pair(OLD), lambda to: to.token.store_certificates(NAME, [to.certificate(OLD), to.certificate(3)])
+    ),
+    "another": Road(
+        lambda to: to.certified(OLD), lambda to: to.token.store_certificates(NAME, [to.certificate(OLD, "renewed")])
+    ),
+    "none": Road(lambda to: to.certified(OLD), lambda to: to.token.store_certificates(NAME, [])),
 }

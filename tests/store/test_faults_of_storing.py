@@ -6,13 +6,29 @@ Whatever the answer, no key is lost, none is there twice, and what is said of it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from pkcs11 import Attribute
 from store.conftest import objects_of
-from store.roads import AES, BYSTANDER, DELETING, NAME, NEW_VALUE, OLD, REPLACING, STORING, Held, Road, Walker
+from store.roads import (
+    AES,
+    BYSTANDER,
+    CERTIFYING,
+    DELETING,
+    NAME,
+    NEW_VALUE,
+    OLD,
+    READING,
+    REPLACING,
+    STORING,
+    Held,
+    Road,
+    Walker,
+)
 
-from hwcng import CngError
+from hwcng import HRESULT, CngError
+from hwcng.contract.material import Untold
 from hwcng.providers.pkcs11 import losses
 from hwcng.providers.pkcs11.store import key_store
 from hwcng.testing.calls import CallCounter
@@ -20,6 +36,7 @@ from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
+    from hwcng.testing.calls import CFunction
 
 ANSWERS = {
     "HOST_MEMORY": 0x02,
@@ -32,6 +49,7 @@ ANSWERS = {
     "USER_NOT_LOGGED_IN": 0x101,
 }
 CHANGING = {"C_CopyObject", "C_CreateObject", "C_DestroyObject", "C_GenerateKey", "C_GenerateKeyPair"}
+CHANGING |= {"C_SetAttributeValue"}
 PLAIN_REFUSALS = (0x1B, 0xB5, 0xE2)
 
 
@@ -45,22 +63,31 @@ def calls_of(walker: Walker, road: Road) -> list[tuple[str, int]]:
     return [(name, asked[: place + 1].count(name)) for place, name in enumerate(asked)]
 
 
-def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[tuple[str, Held, CngError | None]]:
-    """Walks the road once for each call that `rv` can answer: which call, what was held before, and what was raised."""
+class Walked(NamedTuple):
+    """where: the call that was answered so. before: the key that was there. found: what the road gave."""
+
+    where: str
+    before: Held
+    error: CngError | None
+    found: object
+
+
+def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[Walked]:
+    """Walks the road once for each call that `rv` can answer."""
     for name, nth in calls_of(walker, road):
         for after in (False, True) if name in CHANGING else (False,):
             walker.clear()
             road.prepare(walker)
             before = walker.held()
-            error = None
+            walker.token._store._places.clear()
+            error = found = None
             with FaultInjector(walker.token) as faults:
                 faults.fail(name, rv, nth=nth, after=after)
                 try:
-                    road.walk(walker)
+                    found = road.walk(walker)
                 except CngError as caught:
                     error = caught
-            where = f"{name} {nth} {'after' if after else 'before'}: {error}"
-            yield where, before, error
+            yield Walked(f"{name} {nth} {'after' if after else 'before'}: {error}", before, error, found)
 
 
 @pytest.fixture
@@ -83,7 +110,7 @@ def test_storing(road: Road, rv: int, walker: Walker) -> None:
     token = walker.token
     walker.clear()
     alone = len(objects_of(token))
-    for where, _, error in faults_on(walker, road, rv):
+    for where, _, error, _ in faults_on(walker, road, rv):
         assert walker.held(BYSTANDER) is not None, where
         if error is None:
             assert walker.held() is not None, where
@@ -94,7 +121,7 @@ def test_storing(road: Road, rv: int, walker: Walker) -> None:
 @all_with_answers(REPLACING)
 def test_replacing(road: Road, rv: int, walker: Walker) -> None:
     """The old key, or the new one where it is said that it is there."""
-    for where, before, error in faults_on(walker, road, rv):
+    for where, before, error, _ in faults_on(walker, road, rv):
         assert walker.held(BYSTANDER) is not None, where
         remembered = walker.token.open_key(NAME)
         now = walker.held()
@@ -150,9 +177,68 @@ def test_what_lay_beside_a_deleted_key_stays(walker: Walker) -> None:
 
 @all_with_answers(DELETING)
 def test_deleting(road: Road, rv: int, walker: Walker) -> None:
-    for where, before, error in faults_on(walker, road, rv):
+    for where, before, error, _ in faults_on(walker, road, rv):
         assert walker.held(BYSTANDER) is not None, where
         now = walker.held()
         assert now in (None, before), where
         if error is None:
             assert now is None, where
+
+
+@all_with_answers(READING)
+def test_reading(road: Road, rv: int, walker: Walker) -> None:
+    """All that is there, or an error; of a public half that an object alone tells, the token is believed that it is
+    gone.
+    """
+    walker.clear()
+    road.prepare(walker)
+    expected = road.walk(walker)
+    assert expected
+    for where, _, error, found in faults_on(walker, road, rv):
+        untold = rv == ANSWERS["OBJECT_HANDLE_INVALID"] and isinstance(found, Untold)
+        assert error is not None or found == expected or untold, where
+
+
+@all_with_answers(CERTIFYING)
+def test_certifying(road: Road, rv: int, walker: Walker) -> None:
+    """The key has the certificates from before or those that are given, and no others after a success."""
+    walker.clear()
+    road.prepare(walker)
+    old = walker.token.certificates(NAME)
+    road.walk(walker)
+    new, objects = walker.token.certificates(NAME), len(objects_of(walker.token))
+    for where, before, error, _ in faults_on(walker, road, rv):
+        assert walker.held() == before, where
+        now = walker.token.certificates(NAME)
+        assert now in (new, old), where
+        believed = rv == ANSWERS["OBJECT_HANDLE_INVALID"] and where.startswith("C_DestroyObject")
+        if error is None and not believed:
+            assert (now, len(objects_of(walker.token))) == (new, objects), where
+
+
+@pytest.mark.parametrize("asked", ["certificates", "store_certificates"])
+@pytest.mark.parametrize("rv", [0, 0x11, 0x12, 0x82], ids=["too long", "sensitive", "no such type", "no such object"])
+def test_a_certificate_that_cannot_be_read(asked: str, rv: int, walker: Walker) -> None:
+    """Neither is the key without one, nor is another one stored beside it."""
+    walker.clear()
+    walker.certified(OLD)
+
+    def untold(name: str, function: CFunction) -> CFunction:
+        def get(session: int, handle: int, attributes: Any, count: int) -> int:
+            told = function(session, handle, attributes, count)
+            values = [one for one in attributes[0:count] if one.type == int(Attribute.VALUE)]
+            for one in values:
+                one.ulValueLen = 2**64 - 1
+            return rv if values else told
+
+        return get if name == "C_GetAttributeValue" else function
+
+    there = len(objects_of(walker.token))
+    undo = walker.token.cryptoki.instrument(untold)
+    try:
+        with pytest.raises(CngError, match="has a certificate that cannot be read") as caught:
+            getattr(walker.token, asked)(NAME, *([[]] if asked == "store_certificates" else []))
+    finally:
+        undo()
+    assert caught.value.status is HRESULT.NTE_KEYSET_ENTRY_BAD
+    assert len(objects_of(walker.token)) == there

@@ -43,6 +43,7 @@ _KEYS = frozenset({int(ObjectClass.PRIVATE_KEY), int(ObjectClass.SECRET_KEY)})
 _PUBLIC, _CERTIFICATE = int(ObjectClass.PUBLIC_KEY), int(ObjectClass.CERTIFICATE)
 _CLASSES = _KEYS | {_PUBLIC, _CERTIFICATE}
 _LIST_BATCH = 4096
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +260,15 @@ def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
 
 
 def shelves(connection: Connection) -> list[Shelf]:
-    """Everything that has a name: one search, and one read for each token object."""
+    """Everything that has a name: one search, and one read for each token object; again where one went meanwhile, as
+    another may have its name.
+    """
     found: dict[str, Shelf] = {}
-    everything = list(_Readings(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH)))
+    for _ in range(_LOOKS):
+        readings = _Readings(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH))
+        everything = list(readings)
+        if not readings.unread:
+            break
     if not any(stored.values.get(Attribute.PRIVATE) == b"\1" for stored in everything):
         require_sight(connection)
     elsewhere = _identifiers_of_named(everything)

@@ -23,6 +23,7 @@ from hwcng.providers.pkcs11 import objects, templates
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
+from hwcng.providers.pkcs11.families.values import number
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.making import CANNOT_STORE
@@ -34,16 +35,33 @@ from hwcng.providers.pkcs11.templates import Template
 __all__ = ["certificates_at", "certificates_of", "store_certificates"]
 
 _CERTIFICATE: Template = {Attribute.TOKEN: True, Attribute.CLASS: ObjectClass.CERTIFICATE}
-_READ = {Attribute.LABEL: 2048, Attribute.ID: 256, Attribute.VALUE: LARGEST_CERTIFICATE}
+_READ = {Attribute.CERTIFICATE_TYPE: 8, Attribute.LABEL: 2048, Attribute.ID: 256, Attribute.VALUE: LARGEST_CERTIFICATE}
 
 
 def _found(connection: Connection, sought: Template) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-    """Handle, label, CKA_ID and DER of each certificate that has these attributes."""
-    reader = AttributeReader(_READ)
-    for handle in objects.find(connection, {**_CERTIFICATE, **sought}):
-        values = reader.read(connection, handle) or {}
-        if der := values.get(Attribute.VALUE):
-            yield handle, values.get(Attribute.LABEL, b""), values.get(Attribute.ID, b""), der
+    """Handle, label, CKA_ID and DER of each X.509 certificate that has these attributes; of a URL there is no DER.
+
+    Raises NTE_KEYSET_ENTRY_BAD for one that is there and cannot be read, which is not the same as none.
+    """
+    reader, template = AttributeReader(_READ), {**_CERTIFICATE, **sought}
+    for handle in objects.find(connection, template):
+        values = reader.read(connection, handle)
+        if values is None:
+            if handle in objects.find(connection, template):
+                raise _unreadable(connection, "it says that the object is not there")
+        elif number(values, Attribute.CERTIFICATE_TYPE) in (None, CertificateType.X_509):
+            if Attribute.VALUE not in values:
+                raise _unreadable(connection, f"it does not tell CKA_VALUE, or more than {LARGEST_CERTIFICATE} bytes")
+            if der := values[Attribute.VALUE]:
+                yield handle, values.get(Attribute.LABEL, b""), values.get(Attribute.ID, b""), der
+
+
+def _unreadable(connection: Connection, reason: str) -> CngError:
+    return CngError(
+        HRESULT.NTE_KEYSET_ENTRY_BAD,
+        f"token {connection.token_name!r} has a certificate that cannot be read: {reason}; try again, or remove it "
+        "with the tool that stored it",
+    )
 
 
 class _Beside(NamedTuple):
