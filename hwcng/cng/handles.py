@@ -48,11 +48,14 @@ def told_handle(value: object, name: str, expected: str, *, of_bcrypt: bool = Fa
     return f"{name} is {value.called}{state}, {expected} expected{hint}"
 
 
-def attest(key: object, nonce: bytes) -> Attestation:
-    """The token's statement about a key. Raises STATUS_NOT_SUPPORTED where the token makes none."""
+def attest(key: object, nonce: bytes, by: object = None) -> Attestation:
+    """The token's statement about a key. by: the token's key that signs it, None for the token's own choice.
+
+    Raises STATUS_NOT_SUPPORTED where the token makes none.
+    """
     if not isinstance(key, Attestable):
         raise not_supported("the token makes no statements about its keys")
-    return key.attest(octets(nonce, "the nonce"))
+    return key.attest(octets(nonce, "the nonce"), by)
 
 
 def in_use(method: M) -> M:

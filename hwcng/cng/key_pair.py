@@ -203,6 +203,13 @@ class KeyPair(StorableKey, of=PrivateKey):
         self.require_empty()
         self.allowed_usage = allowed_usage(flags, self.family.possible_usage(self.algorithm), self.algorithm)
 
+    def set_attesting(self) -> None:
+        """Has an empty pair sign what its token states, and nothing else."""
+        self.require_empty()
+        if not self.algorithm.signs:
+            raise not_supported(f"{self.algorithm.name} keys sign nothing")
+        self.allowed_usage = Usage.ATTEST
+
     def set_export_policy(self, policy: int) -> None:
         self.require_empty()
         self.export_policy = check_export_policy(policy)

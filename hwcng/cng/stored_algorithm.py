@@ -8,7 +8,7 @@ from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.families import FAMILIES
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import PairSpec, SecretSpec
-from hwcng.contract.usage import SecretFamily
+from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import not_supported
 
 __all__ = ["algorithm_name", "handle_of_spec"]
@@ -22,10 +22,11 @@ def _pair_algorithm(spec: PairSpec) -> Algorithm | None:
     if spec.kind not in FAMILIES:
         return None
     family = FAMILIES[spec.kind]
+    usage = Usage.SIGN if spec.usage & Usage.ATTEST else spec.usage
     rows = [
         row
         for row in family.algorithms
-        if family.possible_usage(row) & spec.usage and (row.generic_curve or row.curve in (None, spec.curve))
+        if family.possible_usage(row) & usage and (row.generic_curve or row.curve in (None, spec.curve))
     ]
     return min(rows, key=lambda row: row.generic_curve, default=None)
 

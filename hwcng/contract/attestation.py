@@ -144,5 +144,9 @@ class Credential:
 class Attestable(Protocol):
     """A key whose token can state that it holds it. Not every token can."""
 
-    def attest(self, nonce: bytes) -> Attestation:
-        """nonce: at most 32 bytes of the verifier's choice."""
+    def attest(self, nonce: bytes, by: object = None) -> Attestation:
+        """nonce: at most 32 bytes of the verifier's choice. by: the token's key of Usage.ATTEST that signs, None for
+        the attestation key that the token has.
+
+        Raises STATUS_NOT_SUPPORTED for a key that attests nothing, STATUS_INVALID_PARAMETER for one of another token.
+        """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["UNPROTECTED", "PcrBinding", "Protection"]
+__all__ = ["UNPROTECTED", "KeyScheme", "PcrBinding", "Protection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,22 @@ class PcrBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyScheme:
+    """The one scheme that an RSA key serves. algorithm: "RSASSA", "RSAPSS", "RSAES" or "OAEP" (TPM 2.0 Library, Part 2,
+    section 11.2). hash_name: CNG's, empty for RSAES.
+    """
+
+    algorithm: str
+    hash_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Protection:
-    """pin: the authorization value of the key, empty for none. pcrs: None for none."""
+    """pin: the authorization value of the key, empty for none. pcrs: None for none. scheme: None for any."""
 
     pin: bytes = field(default=b"", repr=False)
     pcrs: PcrBinding | None = None
+    scheme: KeyScheme | None = None
 
 
 UNPROTECTED = Protection()

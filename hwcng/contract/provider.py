@@ -239,10 +239,13 @@ class Provider(OfThisProcess, abc.ABC):
         """
         raise unserved("measure the platform")
 
-    def quote(self, pcrs: Collection[int], nonce: bytes, bank: str = "SHA256") -> Quote:
+    def quote(
+        self, pcrs: Collection[int], nonce: bytes, bank: str = "SHA256", *, by: PrivateKey | None = None
+    ) -> Quote:
         """The token's statement of what these PCRs are, by its attestation key; see `hwcng.attestation.verify_quote`.
 
-        nonce: at most 32 bytes of the verifier's choice. Raises as `pcr_values`.
+        nonce: at most 32 bytes of the verifier's choice. by: another key of Usage.ATTEST that signs. Raises as
+        `pcr_values` and `Attestable.attest`.
         """
         raise unserved("make statements about the platform")
 

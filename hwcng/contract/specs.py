@@ -232,7 +232,7 @@ class PairSpec:
     kind: "RSA", "EC", "DH", "DSA", "ED25519", "ML-DSA" or "ML-KEM". bits: length of the modulus or prime (RSA, DH,
     DSA). curve: CNG curve name (EC). domain: the parameters to make the pair on (DH, DSA). parameter_set: such as "65".
     usage: SIGN, DECRYPT, UNWRAP for RSA; SIGN for ECDSA, DSA, Ed25519, ML-DSA; DERIVE for ECDH, DH; DECAPSULATE for
-    ML-KEM.
+    ML-KEM; ATTEST alone for RSA and EC keys of a TPM.
     """
 
     kind: str

@@ -50,6 +50,8 @@ class Usage(enum.Flag):
     UNWRAP = enum.auto()
     DERIVE = enum.auto()
     DECAPSULATE = enum.auto()
+    ATTEST = enum.auto()
+    """Signs what its token states of keys and of the platform, and nothing else."""
 
 
 class CipherMode(enum.Enum):

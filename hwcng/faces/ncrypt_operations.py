@@ -135,7 +135,7 @@ def NCryptDeriveKey(
 @answering_security_status
 def NCryptCreateClaim(
     hSubjectKey: NCRYPT_KEY_HANDLE | StorageProvider,
-    hAuthorityKey: NoHandle,
+    hAuthorityKey: NCRYPT_KEY_HANDLE | NoHandle,
     dwClaimType: int,
     pParameterList: Parameters,
     dwFlags: int = 0,
@@ -143,19 +143,25 @@ def NCryptCreateClaim(
     """The token's statement that it holds a key and how it was made, or what its PCRs are; `hwcng.attestation` verifies
     it.
 
-    hSubjectKey: the key; of a platform claim any key of the token, or the provider handle. hAuthorityKey: NoHandle, the
-    token's own attestation key.
+    hSubjectKey: the key; of a platform claim any key of the token, or the provider handle. hAuthorityKey: the identity
+    key that signs (PCP_KEY_USAGE_POLICY), which may be the subject of a platform claim instead; NULL: the token's own
+    attestation key.
     dwClaimType: NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT, with NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE; or
     NCRYPT_CLAIM_PLATFORM, with NCRYPTBUFFER_TPM_PLATFORM_CLAIM_PCR_MASK, a number with bit 0 for PCR 0 or its octets,
     little-endian, of the bank of SHA-256, and NCRYPTBUFFER_TPM_PLATFORM_CLAIM_NONCE.
     NCRYPTBUFFER_TPM_PLATFORM_CLAIM_STATIC_CREATE is 0. A nonce has at most 32 bytes of the verifier's choice.
 
-    Raises NTE_NOT_SUPPORTED where the token makes none, for another claim and another authority,
-    NTE_INVALID_PARAMETER without a nonce or PCRs, NTE_BAD_KEY_STATE, NTE_INVALID_HANDLE, NTE_BAD_FLAGS.
+    Raises NTE_NOT_SUPPORTED where the token makes none, for another claim and an authority that is no identity key,
+    NTE_INVALID_PARAMETER without a nonce or PCRs and for an authority of another token, NTE_BAD_KEY_STATE,
+    NTE_INVALID_HANDLE, NTE_BAD_FLAGS.
     """
-    subject = _subject(hSubjectKey)
+    subject, authority = _subject(hSubjectKey), _authority(hAuthorityKey)
     ncrypt_flags(dwFlags)
-    return claims.create(subject, not no_handle(hAuthorityKey), dwClaimType, pairs(pParameterList))
+    return claims.create(subject, authority, dwClaimType, pairs(pParameterList))
+
+
+def _authority(handle: object) -> NCryptKey | None:
+    return None if no_handle(handle) else key_of(handle, "hAuthorityKey")
 
 
 def _subject(handle: object) -> NCryptKey | StorageProvider:
@@ -214,7 +220,7 @@ def NCryptKeyDerivation(
 @answering_security_status
 def NCryptVerifyClaim(
     hSubjectKey: NCRYPT_KEY_HANDLE | StorageProvider | NoHandle,
-    hAuthorityKey: NoHandle,
+    hAuthorityKey: NCRYPT_KEY_HANDLE | NoHandle,
     dwClaimType: int,
     pParameterList: Parameters,
     pbClaimBlob: Attestation | Quote,
@@ -223,13 +229,15 @@ def NCryptVerifyClaim(
     """What a claim of NCryptCreateClaim proves; the host does this. Look at its signer_name: whose TPM it is, the
     claim itself does not say.
 
-    hSubjectKey: the key that it must be about, or NULL; not looked at for a platform claim. hAuthorityKey: NULL.
+    hSubjectKey: the key that it must be about, or NULL; not looked at for a platform claim. hAuthorityKey: the identity
+    key that must have signed it, whose public half is enough; NULL: any, or the token's own attestation key.
     dwClaimType, pParameterList: as of NCryptCreateClaim; a platform claim must be about the PCRs of the mask.
 
-    Raises NTE_BAD_SIGNATURE for a claim that does not hold or is about another key or other PCRs, NTE_NOT_SUPPORTED for
-    another claim or authority, NTE_INVALID_PARAMETER, NTE_INVALID_HANDLE, NTE_BAD_FLAGS, RPC_X_NULL_REF_POINTER.
+    Raises NTE_BAD_SIGNATURE for a claim that does not hold, is about another key or other PCRs, or is signed by another
+    key; NTE_NOT_SUPPORTED for another claim, NTE_INVALID_PARAMETER, NTE_INVALID_HANDLE, NTE_BAD_FLAGS,
+    RPC_X_NULL_REF_POINTER.
     """
-    subject = None if no_handle(hSubjectKey) else _subject(hSubjectKey)
+    subject, authority = None if no_handle(hSubjectKey) else _subject(hSubjectKey), _authority(hAuthorityKey)
     ncrypt_flags(dwFlags)
     claim, parameters = given(pbClaimBlob, "pbClaimBlob"), pairs(pParameterList)
-    return claims.verify(claim, subject, not no_handle(hAuthorityKey), dwClaimType, parameters)
+    return claims.verify(claim, subject, authority, dwClaimType, parameters)

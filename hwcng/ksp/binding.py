@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from hwcng.arguments import number, octets, string
-from hwcng.contract.protection import PcrBinding, Protection
+from hwcng.contract.protection import KeyScheme, PcrBinding, Protection
 from hwcng.errors import invalid_parameter, not_supported, told
 from hwcng.headers import ncrypt_h
 from hwcng.standards.hashes import HASHES
@@ -45,7 +45,7 @@ def mask_of_pcrs(pcrs: Iterable[int]) -> int:
 
 class Binding:
     """pin: PCP_USAGEAUTH. pcrs: of PCP_PLATFORM_BINDING_PCRMASK. bank: of PCP_PLATFORM_BINDING_PCRALGID. digests: what
-    PCP_PLATFORM_BINDING_PCRDIGESTLIST was set to, None for what the PCRs are.
+    PCP_PLATFORM_BINDING_PCRDIGESTLIST was set to, None for what the PCRs are. scheme: of PCP_RSA_SCHEME and its hash.
     """
 
     def __init__(self) -> None:
@@ -53,6 +53,7 @@ class Binding:
         self.pcrs: tuple[int, ...] = ()
         self.bank = "SHA256"
         self.digests: bytes | None = None
+        self.scheme: KeyScheme | None = None
 
     def set_digests(self, value: object) -> None:
         """The values of all PCRs, or of those of the mask, one after the other; or as a sequence."""
@@ -65,11 +66,11 @@ class Binding:
         """None for nothing that a key would be bound to. Raises STATUS_INVALID_PARAMETER for a list of digests that
         does not go with the mask.
         """
-        if not self.pin and not self.pcrs:
-            if self.digests is not None:
-                raise invalid_parameter("PCP_PLATFORM_BINDING_PCRDIGESTLIST without PCP_PLATFORM_BINDING_PCRMASK")
+        if not self.pcrs and self.digests is not None:
+            raise invalid_parameter("PCP_PLATFORM_BINDING_PCRDIGESTLIST without PCP_PLATFORM_BINDING_PCRMASK")
+        if not self.pin and not self.pcrs and self.scheme is None:
             return None
-        return Protection(self.pin, PcrBinding(self.bank, self._values()) if self.pcrs else None)
+        return Protection(self.pin, PcrBinding(self.bank, self._values()) if self.pcrs else None, self.scheme)
 
     def _values(self) -> dict[int, bytes | None]:
         if self.digests is None:

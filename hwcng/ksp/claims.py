@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hwcng.arguments import dword, number, octets
 from hwcng.cng.key_pair import KeyPair
+from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, invalid_parameter, not_supported
 from hwcng.headers import ncrypt_h
 from hwcng.ksp.binding import pcrs_of_mask
@@ -26,9 +27,11 @@ Subject = NCryptKey | StorageProvider
 
 
 class _Kind(NamedTuple):
-    """create: of a subject and a parameter list. verify: of a claim, a subject or None, and a parameter list."""
+    """create: of a subject, an authority or None, and a parameter list. verify: of a claim, a subject or None, and a
+    parameter list.
+    """
 
-    create: Callable[[Subject, ReadList], Attestation | Quote]
+    create: Callable[[Subject, NCryptKey | None, ReadList], Attestation | Quote]
     verify: Callable[[object, Subject | None, ReadList], AttestedKey | AttestedPlatform]
 
 
@@ -41,10 +44,10 @@ def _key_nonce(parameters: ReadList) -> bytes:
     return _nonce(parameters, ncrypt_h.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE, name)
 
 
-def _create_of_key(subject: Subject, parameters: ReadList) -> Attestation:
+def _create_of_key(subject: Subject, authority: NCryptKey | None, parameters: ReadList) -> Attestation:
     if not isinstance(subject, NCryptKey):
         raise invalid_parameter("a claim of a key has that key as hSubjectKey")
-    return subject.attest(_key_nonce(parameters))
+    return subject.attest(_key_nonce(parameters), authority)
 
 
 def _verify_of_key(claim: object, subject: Subject | None, parameters: ReadList) -> AttestedKey:
@@ -74,10 +77,27 @@ def _platform_parameters(parameters: ReadList) -> tuple[tuple[int, ...], bytes]:
     return pcrs, _nonce(parameters, nonce, "NCRYPTBUFFER_TPM_PLATFORM_CLAIM_NONCE")
 
 
-def _create_of_platform(subject: Subject, parameters: ReadList) -> Quote:
-    return (subject.storage if isinstance(subject, NCryptKey) else subject).provider.quote(
-        *_platform_parameters(parameters)
-    )
+def _create_of_platform(subject: Subject, authority: NCryptKey | None, parameters: ReadList) -> Quote:
+    """An identity key as the subject signs, as on Windows; another key only says which token."""
+    asked = _platform_parameters(parameters)
+    if isinstance(subject, StorageProvider):
+        provider = subject.provider
+    else:
+        provider = subject.storage.provider
+        authority = authority or (subject if _attests(subject) else None)
+    return provider.quote(*asked, by=None if authority is None else _pair_of(authority).in_token())
+
+
+def _pair_of(authority: NCryptKey) -> KeyPair:
+    pair = authority.key
+    if not isinstance(pair, KeyPair):
+        raise invalid_parameter("hAuthorityKey is an identity key, which is a pair")
+    return pair
+
+
+def _attests(key: NCryptKey) -> bool:
+    pair = key.key if key.finalized else None
+    return isinstance(pair, KeyPair) and pair.has_private and bool(pair.usage & Usage.ATTEST)
 
 
 def _verify_of_platform(claim: object, subject: Subject | None, parameters: ReadList) -> AttestedPlatform:
@@ -100,25 +120,33 @@ _KINDS: Mapping[int, _Kind] = MappingProxyType(
 )
 
 
-def _kind(kind: object, has_authority: bool) -> _Kind:
+def _kind(kind: object) -> _Kind:
     found = _KINDS.get(number(kind, "dwClaimType"))
-    if found is None or has_authority:
-        raise not_supported(
-            "the claims are NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT and NCRYPT_CLAIM_PLATFORM by the token's own "
-            "attestation key: hAuthorityKey is NULL"
-        )
+    if found is None:
+        raise not_supported("the claims are NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT and NCRYPT_CLAIM_PLATFORM")
     return found
 
 
-def create(subject: Subject, has_authority: bool, kind: object, parameters: ReadList) -> Attestation | Quote:
-    """Raises STATUS_NOT_SUPPORTED where the token makes none, for another claim and another authority,
-    STATUS_INVALID_PARAMETER for parameters that are missing or malformed.
+def create(subject: Subject, authority: NCryptKey | None, kind: object, parameters: ReadList) -> Attestation | Quote:
+    """authority: the identity key that signs, None for the token's own attestation key.
+
+    Raises STATUS_NOT_SUPPORTED where the token makes none, for another claim and an authority that is no identity key,
+    STATUS_INVALID_PARAMETER for parameters that are missing or malformed and for an authority of another token.
     """
-    return _kind(kind, has_authority).create(subject, parameters)
+    return _kind(kind).create(subject, authority, parameters)
 
 
 def verify(
-    claim: object, subject: Subject | None, has_authority: bool, kind: object, parameters: ReadList
+    claim: object, subject: Subject | None, authority: NCryptKey | None, kind: object, parameters: ReadList
 ) -> AttestedKey | AttestedPlatform:
-    """Raises STATUS_INVALID_SIGNATURE or NTE_BAD_SIGNATURE for a claim that does not hold, and as `create`."""
-    return _kind(kind, has_authority).verify(claim, subject, parameters)
+    """authority: the identity key that must have signed, or its public half; None for any.
+
+    Raises STATUS_INVALID_SIGNATURE or NTE_BAD_SIGNATURE for a claim that does not hold, and as `create`.
+    """
+    from hwcng.attestation import Attestation, Quote, public_key
+
+    attested = _kind(kind).verify(claim, subject, parameters)
+    signer = public_key(claim.signer_public) if isinstance(claim, Attestation | Quote) else None
+    if authority is not None and signer != _pair_of(authority).public:
+        refuse(HRESULT.NTE_BAD_SIGNATURE, "the claim is signed by another key than hAuthorityKey")
+    return attested

@@ -176,6 +176,12 @@ class PairDraft(Draft):
         self.pair.set_key_usage(flags)
         self.usage_flags = flags
 
+    def set_attesting(self) -> None:
+        """Has the pair sign what its token states, and nothing else."""
+        self._require_new()
+        self.pair.set_attesting()
+        self.usage_flags = None
+
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair:
         maker = self._maker(name, replace)
         if self._material is None:

@@ -167,12 +167,13 @@ class NCryptKey(Handle):
         """As `KeyPair.to_provider_pem`; NTE_BAD_KEY_STATE before NCryptFinalizeKey."""
         return self.key.to_provider_pem()
 
-    def attest(self, nonce: bytes) -> Attestation:
-        """The token's statement that it holds the key; see `hwcng.attestation`. nonce: at most 32 bytes.
+    def attest(self, nonce: bytes, by: NCryptKey | None = None) -> Attestation:
+        """The token's statement that it holds the key; see `hwcng.attestation`. nonce: at most 32 bytes. by: the
+        identity key that signs, None for the token's attestation key.
 
-        Raises STATUS_NOT_SUPPORTED where the token makes none.
+        Raises STATUS_NOT_SUPPORTED where the token makes none, and for a key that is no identity key.
         """
-        return attest(self.key.in_token(), nonce)
+        return attest(self.key.in_token(), nonce, None if by is None else by.key.in_token())
 
     def delete(self) -> None:
         """Ends the key for good, and the handle. One without a name, or not finalized, is only freed."""

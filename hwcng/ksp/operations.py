@@ -91,6 +91,8 @@ def _known_hash(padding_info: object) -> None:
 def sign(key: Key, padding_info: object, digest: bytes, flags: int) -> bytes:
     pair = _signing_pair(key)
     padding = _padding(flags, _OF_SIGNATURES)
+    if pair.has_private and pair.usage & Usage.ATTEST:
+        refuse(HRESULT.NTE_PERM, "an identity key signs what its token states (NCryptCreateClaim), and nothing else")
     if pair.has_private and not pair.usage & Usage.SIGN:
         refuse(HRESULT.NTE_PERM, "the key's Key Usage is without NCRYPT_ALLOW_SIGNING_FLAG")
     _known_hash(padding_info)

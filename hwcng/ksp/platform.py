@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from hwcng.arguments import authorization
+from hwcng.arguments import authorization, dword
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.material import RsaPublicKey
 from hwcng.contract.platform import BoundPcrs, Held, HeldKey
-from hwcng.errors import HRESULT, not_supported
+from hwcng.contract.protection import KeyScheme
+from hwcng.contract.usage import Usage
+from hwcng.errors import HRESULT, invalid_parameter, not_supported
 from hwcng.headers import ncrypt_h
 from hwcng.ksp.binding import TPM_HASHES, Binding, mask_of_pcrs, pcr_bank, pcrs_of_mask
+from hwcng.ksp.drafts import PairDraft
 from hwcng.ksp.handles import NCryptKey
 from hwcng.ksp.platform_provider import pss_salt_size
 from hwcng.ksp.status import refuse
@@ -21,6 +24,17 @@ from hwcng.standards.hashes import HASHES
 __all__ = ["GETTERS", "SETTERS", "binding"]
 
 TPM_ALG_NULL = 0x10
+_SCHEMES = {0x14: "RSASSA", 0x15: "RSAES", 0x16: "RSAPSS", 0x17: "OAEP"}
+"""TPM_ALG_ID of the schemes of RSA keys."""
+_DECRYPTING = frozenset({"RSAES", "OAEP"})
+_SIGNING_FLAG = ncrypt_h.NCRYPT_ALLOW_SIGNING_FLAG
+_DECRYPTING_FLAGS = ncrypt_h.NCRYPT_ALLOW_DECRYPT_FLAG | ncrypt_h.NCRYPT_ALLOW_KEY_AGREEMENT_FLAG
+_USAGES = {
+    ncrypt_h.NCRYPT_PCP_SIGNATURE_KEY: _SIGNING_FLAG,
+    ncrypt_h.NCRYPT_PCP_ENCRYPTION_KEY: _DECRYPTING_FLAGS,
+    ncrypt_h.NCRYPT_PCP_GENERIC_KEY: _SIGNING_FLAG | _DECRYPTING_FLAGS,
+}
+"""PCP_KEY_USAGE_POLICY to Key Usage."""
 
 
 def binding(key: NCryptKey) -> Binding:
@@ -73,6 +87,69 @@ def _set_bank(key: NCryptKey, value: object) -> None:
     binding(key).bank = pcr_bank(value)
 
 
+def _new_pair(key: NCryptKey, name: str) -> PairDraft:
+    draft = key.draft
+    binding(key)
+    if not isinstance(draft, PairDraft):
+        raise not_supported(f"{name} is of key pairs")
+    return draft
+
+
+def _set_usage_policy(key: NCryptKey, value: object) -> None:
+    name = ncrypt_h.NCRYPT_PCP_KEY_USAGE_POLICY_PROPERTY
+    draft, policy = _new_pair(key, name), dword(value, name)
+    if policy == ncrypt_h.NCRYPT_PCP_STORAGE_KEY:
+        raise not_supported("keys are made below the storage root key, and nothing below them")
+    if policy == ncrypt_h.NCRYPT_PCP_IDENTITY_KEY:
+        draft.set_attesting()
+    elif policy in _USAGES:
+        draft.set_key_usage(_USAGES[policy])
+    else:
+        raise invalid_parameter(f"{name} is one of the NCRYPT_PCP_ key usages, not {policy:#x}")
+
+
+def _set_scheme(key: NCryptKey, value: object) -> None:
+    name = ncrypt_h.NCRYPT_PCP_RSA_SCHEME_PROPERTY
+    number = dword(value, name)
+    if number == TPM_ALG_NULL:
+        _require_rsa_draft(key, name)
+        binding(key).scheme = None
+        return
+    algorithm = _SCHEMES.get(number)
+    if algorithm is None:
+        raise not_supported(f"{name} is TPM_ALG_RSASSA, _RSAPSS, _RSAES or _OAEP, not {number:#x}")
+    before = binding(key).scheme
+    _hold(key, name, algorithm, before.hash_name if before is not None else "")
+
+
+def _set_scheme_hash(key: NCryptKey, value: object) -> None:
+    """Without a scheme: PKCS #1 signatures, or OAEP of a key that only decrypts."""
+    name = ncrypt_h.NCRYPT_PCP_RSA_SCHEME_HASH_ALG_PROPERTY
+    number = dword(value, name)
+    hash_name = next((hash_name for hash_name, of in TPM_HASHES.items() if of == number), None)
+    if hash_name is None:
+        raise not_supported(f"{name} is the TPM_ALG_ID of SHA-1 or SHA-2, not {number:#x}")
+    before, signs = binding(key).scheme, key.draft.usage & (Usage.SIGN | Usage.ATTEST)
+    _hold(key, name, before.algorithm if before is not None else "RSASSA" if signs else "OAEP", hash_name)
+
+
+def _require_rsa_draft(key: NCryptKey, name: str) -> PairDraft:
+    draft = _new_pair(key, name)
+    if key.algorithm.family != "RSA":
+        raise not_supported(f"{name} is of RSA keys")
+    return draft
+
+
+def _hold(key: NCryptKey, name: str, algorithm: str, hash_name: str) -> None:
+    """Has the key serve one scheme, which leaves it one use. SHA-256 where no hash is set."""
+    draft = _require_rsa_draft(key, name)
+    if algorithm in _DECRYPTING:
+        draft.set_key_usage(ncrypt_h.NCRYPT_ALLOW_DECRYPT_FLAG)
+    elif not draft.usage & Usage.ATTEST:
+        draft.set_key_usage(ncrypt_h.NCRYPT_ALLOW_SIGNING_FLAG)
+    binding(key).scheme = KeyScheme(algorithm, "" if algorithm == "RSAES" else hash_name or "SHA256")
+
+
 SETTERS: Mapping[str, Callable[[NCryptKey, object], None]] = MappingProxyType(
     {
         ncrypt_h.NCRYPT_PCP_USAGEAUTH_PROPERTY: _set_usage_auth,
@@ -80,6 +157,9 @@ SETTERS: Mapping[str, Callable[[NCryptKey, object], None]] = MappingProxyType(
         ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRMASK_PROPERTY: _set_mask,
         ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRALGID_PROPERTY: _set_bank,
         ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRDIGESTLIST_PROPERTY: lambda key, value: binding(key).set_digests(value),
+        ncrypt_h.NCRYPT_PCP_KEY_USAGE_POLICY_PROPERTY: _set_usage_policy,
+        ncrypt_h.NCRYPT_PCP_RSA_SCHEME_PROPERTY: _set_scheme,
+        ncrypt_h.NCRYPT_PCP_RSA_SCHEME_HASH_ALG_PROPERTY: _set_scheme_hash,
     }
 )
 
@@ -122,11 +202,17 @@ def _digests(key: NCryptKey) -> bytes:
 
 
 def _usage_policy(key: NCryptKey) -> int:
-    held = _held(key)
-    if held.restricted:
-        return ncrypt_h.NCRYPT_PCP_IDENTITY_KEY if held.signs else ncrypt_h.NCRYPT_PCP_STORAGE_KEY
-    signs = ncrypt_h.NCRYPT_PCP_SIGNATURE_KEY if held.signs else 0
-    return signs | (ncrypt_h.NCRYPT_PCP_ENCRYPTION_KEY if held.decrypts else 0)
+    """A restricted key that is open attests: storage keys are never opened."""
+    if key.finalized:
+        held = _held(key)
+        attests, signs, decrypts = held.restricted, held.signs, held.decrypts
+    else:
+        usage = _new_pair(key, ncrypt_h.NCRYPT_PCP_KEY_USAGE_POLICY_PROPERTY).usage
+        attests, signs = bool(usage & Usage.ATTEST), bool(usage & Usage.SIGN)
+        decrypts = bool(usage & (Usage.DECRYPT | Usage.DERIVE))
+    if attests:
+        return ncrypt_h.NCRYPT_PCP_IDENTITY_KEY
+    return ncrypt_h.NCRYPT_PCP_SIGNATURE_KEY * signs | ncrypt_h.NCRYPT_PCP_ENCRYPTION_KEY * decrypts
 
 
 def _export_allowed(key: NCryptKey) -> int:
@@ -142,6 +228,13 @@ def _require_rsa(key: NCryptKey) -> None:
 
 
 def _scheme(key: NCryptKey) -> tuple[int, int]:
+    if not key.finalized:
+        _require_rsa_draft(key, ncrypt_h.NCRYPT_PCP_RSA_SCHEME_PROPERTY)
+        scheme = binding(key).scheme
+        if scheme is None:
+            return TPM_ALG_NULL, TPM_ALG_NULL
+        number = next(number for number, name in _SCHEMES.items() if name == scheme.algorithm)
+        return number, TPM_HASHES.get(scheme.hash_name, TPM_ALG_NULL)
     _require_rsa(key)
     algorithm, digest = _held(key).scheme or (TPM_ALG_NULL, TPM_ALG_NULL)
     return algorithm, digest or TPM_ALG_NULL

@@ -295,7 +295,7 @@ class EcFamily(PairFamily[EcPublicKey]):
         else:
             self.check_length(request.algorithm, request.curve, request.requested_bits)
             name = request.curve.name
-        return PairSpec(self.kind, self.usage(request.algorithm), curve=name, exportable=request.exportable)
+        return PairSpec(self.kind, request.usage, curve=name, exportable=request.exportable)
 
     def traits(self, public: EcPublicKey) -> Traits:
         return Traits(curve=CURVES[public.curve])

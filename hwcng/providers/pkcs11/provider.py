@@ -18,7 +18,7 @@ from hwcng.contract.pins import Pin
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.provider_uri import ProviderUri
 from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
-from hwcng.contract.usage import SecretFamily, Support
+from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.contract.watching import Statistics
 from hwcng.errors import NTSTATUS, CngError, invalid_handle, not_supported
 from hwcng.forking import ProcessLock
@@ -334,6 +334,8 @@ class Pkcs11Provider(Provider):
     def kind_of_pair(self, spec: PairSpec) -> PairKind[Any, Any]:
         """The kind of a pair that the token can hold, else STATUS_NOT_SUPPORTED."""
         kind = kind_of(spec)
+        if spec.usage & Usage.ATTEST:
+            raise not_supported("a PKCS#11 token states nothing of itself: keys of Usage.ATTEST are a TPM's")
         self._require(*kind.offered_as(spec))
         bounding = kind.sized_by(spec)
         sizes = self._offered.key_range(bounding) if bounding is not None else None

@@ -17,13 +17,13 @@ from hwcng.providers.tpm2.pinned import Store
 from hwcng.providers.tpm2.quotes import quoted
 from hwcng.providers.tpm2.wire import commands, key_file_asn1
 from hwcng.providers.tpm2.wire.attest import read_statement
-from hwcng.providers.tpm2.wire.constants import CC, RC, ST
+from hwcng.providers.tpm2.wire.constants import CC, HASH_NAMES, RC, ST
 from hwcng.providers.tpm2.wire.endorsement_commands import activate_credential
 from hwcng.providers.tpm2.wire.errors import TpmError
 from hwcng.providers.tpm2.wire.key_file_asn1 import TssKey
 from hwcng.providers.tpm2.wire.marshal import MalformedError
-from hwcng.providers.tpm2.wire.policies import composite
-from hwcng.providers.tpm2.wire.public_area import ATTESTATION_KEY, name_of
+from hwcng.providers.tpm2.wire.policies import SESSION_HASH, composite
+from hwcng.providers.tpm2.wire.public_area import ATTESTATION_KEY, name_of, parse_public
 
 __all__ = ["Attestor"]
 
@@ -64,23 +64,26 @@ class Attestor:
         self._content = b""
         self._generation = connection.generation
 
-    def attest(self, key: TpmObject, origin: Origin | None, nonce: bytes) -> Attestation:
-        """Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED for a key with a PIN."""
+    def attest(self, key: TpmObject, origin: Origin | None, nonce: bytes, by: TpmObject | None = None) -> Attestation:
+        """by: what signs instead of the attestation key.
+
+        Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED for a key with a PIN.
+        """
         nonce = _checked(nonce)
         if key.auth:
             raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, "keys with a PIN are not attested: it would show the PIN")
-        signer = self._loadable_signer()
+        signer = by or self._loadable_signer()
 
         def certify(connection: Connection) -> tuple[bytes, bytes, bytes, bytes]:
-            by = connection.cache.acquire(connection, signer)
+            signing = connection.cache.acquire(connection, signer)
             what = connection.cache.acquire(connection, key, together=True)
-            statement, signature = commands.certify(connection, what, by, nonce)
+            statement, signature = commands.certify(connection, what, signing, nonce)
             if origin is None:
                 return statement, signature, b"", b""
             return (
                 statement,
                 signature,
-                *commands.certify_creation(connection, what, by, nonce, origin.digest, origin.ticket),
+                *commands.certify_creation(connection, what, signing, nonce, origin.digest, origin.ticket),
             )
 
         certified = self._connection.perform("attestation", certify)
@@ -95,22 +98,26 @@ class Attestor:
             creation_signature,
         )
 
-    def quote(self, pcrs: Sequence[int], bank: str, nonce: bytes) -> Quote:
-        """What the PCRs of a bank are, and the TPM's statement of it; anew where one changed in between.
+    def quote(self, pcrs: Sequence[int], bank: str, nonce: bytes, by: TpmObject | None = None) -> Quote:
+        """What the PCRs of a bank are, and the TPM's statement of it; anew where one changed in between. by: as of
+        `attest`.
 
         Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED for a PCR that the bank does not
         have, STATUS_RETRY where PCRs never stay.
         """
         nonce = _checked(nonce)
-        signer = self._loadable_signer()
+        signer = by or self._loadable_signer()
+        # The hash of the signer's scheme is that of the values too.
+        scheme = parse_public(signer.public).scheme
+        hash_name = HASH_NAMES[scheme[1]] if scheme is not None else SESSION_HASH
 
         def work(connection: Connection) -> Quote:
-            by = connection.cache.acquire(connection, signer)
+            signing = connection.cache.acquire(connection, signer)
             for _ in range(_ATTEMPTS):
                 values = read_pcrs(connection, bank, pcrs)
-                statement, signature = commands.quote(connection, by, nonce, bank, pcrs)
+                statement, signature = commands.quote(connection, signing, nonce, bank, pcrs)
                 digest = quoted(read_statement(statement, ST.ATTEST_QUOTE, nonce))[1]
-                if digest == composite([values[pcr] for pcr in pcrs]):
+                if digest == composite([values[pcr] for pcr in pcrs], hash_name):
                     return Quote(signer.public, statement, signature, bank, values)
             raise CngError(NTSTATUS.STATUS_RETRY, f"PCRs changed while they were quoted, {_ATTEMPTS} times in a row")
 

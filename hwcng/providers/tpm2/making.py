@@ -22,7 +22,7 @@ from hwcng.providers.tpm2.keys.secret import Tpm2SecretKey
 from hwcng.providers.tpm2.line.connection import Connection
 from hwcng.providers.tpm2.line.slots import TpmObject
 from hwcng.providers.tpm2.statements import parent_of
-from hwcng.providers.tpm2.wire import commands, policies, public_area
+from hwcng.providers.tpm2.wire import commands, policies, public_area, schemes
 from hwcng.providers.tpm2.wire.commands import Created
 from hwcng.providers.tpm2.wire.errors import root_is_another
 from hwcng.providers.tpm2.wire.policies import Policy
@@ -52,6 +52,7 @@ class Maker:
         self._pin = protection.pin
         check_pin(self._pin)
         self._pcrs = protection.pcrs
+        self._scheme = schemes.numbered(protection.scheme)
 
     def _policy(self) -> Policy:
         """By which a new key is used. What a PCR must be is what it is now, unless it was said."""
@@ -72,7 +73,7 @@ class Maker:
     def _guard(self) -> tuple[Guard, Policy]:
         policy = self._policy()
         digest = policies.digest_of(policy, policies.SESSION_HASH) if policy else b""
-        return Guard(bool(self._pin), digest), policy
+        return Guard(bool(self._pin), digest, self._scheme), policy
 
     # What can be made.
 
@@ -96,8 +97,12 @@ class Maker:
     def _require_pair(self, spec: PairSpec) -> None:
         if spec.kind not in ("EC", "RSA"):
             raise not_supported(f"a TPM has no {spec.kind} keys")
-        if not spec.usage & (Usage.DERIVE | Usage.SIGN if spec.kind == "EC" else Usage.DECRYPT | Usage.SIGN):
+        uses = Usage.SIGN | Usage.ATTEST | (Usage.DERIVE if spec.kind == "EC" else Usage.DECRYPT)
+        if not spec.usage & uses:
             raise not_supported(f"{_pair_name(spec)} without a use that a TPM has")
+        if spec.usage & Usage.ATTEST and spec.usage & uses != Usage.ATTEST:
+            raise invalid_parameter("a key that signs what its TPM states does nothing else")
+        schemes.check(self._scheme, spec)
         if spec.kind == "EC":
             self._require("ECDH" if spec.usage & Usage.DERIVE else "ECDSA", spec.curve)
             return
@@ -171,6 +176,8 @@ class Maker:
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> Tpm2PrivateKey:
         """The key goes encrypted to the storage root key into TPM2_Import; a TPM never calls such a key fixed to it."""
         self._require_pair(spec)
+        if spec.usage & Usage.ATTEST:
+            raise not_supported("a key that signs what its TPM states is made by the TPM, not brought")
         self._require_open()
         parent, public = self._connection.parent, material.public
         if parent is None:

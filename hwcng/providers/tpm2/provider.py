@@ -34,7 +34,7 @@ from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
 from hwcng.providers.tpm2.credentials import checked as checked_credential
 from hwcng.providers.tpm2.endorsement import Endorsements
 from hwcng.providers.tpm2.keys import reloading
-from hwcng.providers.tpm2.keys.base import Realm
+from hwcng.providers.tpm2.keys.base import Realm, authority
 from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
 from hwcng.providers.tpm2.keys.secret import Tpm2SecretKey
 from hwcng.providers.tpm2.line.connection import Connection
@@ -373,12 +373,14 @@ class Tpm2Provider(Provider):
         wanted, name = checked_pcrs(pcrs, bank)
         return self.connection.perform("reading PCRs", lambda connection: read_pcrs(connection, name, wanted))
 
-    def quote(self, pcrs: Collection[int], nonce: bytes, bank: str = "SHA256") -> Quote:
+    def quote(
+        self, pcrs: Collection[int], nonce: bytes, bank: str = "SHA256", *, by: PrivateKey | None = None
+    ) -> Quote:
         """Two commands for up to eight PCRs, when the attestation key is at hand. Raises STATUS_RETRY where PCRs change
         all the time.
         """
         self._check_open()
-        return self._realm.attestor.quote(*checked_pcrs(pcrs, bank), nonce)
+        return self._realm.attestor.quote(*checked_pcrs(pcrs, bank), nonce, authority(by, self._realm))
 
     def endorsement(self, kind: str | None = None) -> Endorsement:
         """A key that is at no persistent handle is made for the while, with the endorsement hierarchy's

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from hwcng.contract.attestation import Attestation, Origin
 from hwcng.contract.platform import HeldKey
-from hwcng.errors import NTSTATUS, CngError, not_supported
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
 from hwcng.providers.tpm2.attestor import Attestor
 from hwcng.providers.tpm2.capabilities import Offers
 from hwcng.providers.tpm2.keys.describing import described
@@ -20,7 +20,7 @@ from hwcng.providers.tpm2.wire import commands, key_file_asn1
 from hwcng.providers.tpm2.wire.commands import KeyHandle
 from hwcng.providers.tpm2.wire.policies import AUTH_VALUE
 
-__all__ = ["Realm", "TpmKey"]
+__all__ = ["Realm", "TpmKey", "authority"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,20 @@ class Realm:
     allow_raw_secret: bool
     rewrite: Callable[[str, TpmObject, TpmObject], None]
     closed: bool = False
+
+
+def authority(key: object, realm: Realm) -> TpmObject | None:
+    """The object that signs statements, None for the store's own. Raises as `TpmKey.attest`."""
+    if key is None:
+        return None
+    if not isinstance(key, TpmKey) or not key.of(realm):
+        raise invalid_parameter("the key that signs the statement is of another token")
+    held = key.blob()[0]
+    if not key.describe().restricted:
+        raise not_supported("the key that signs the statement is made for that alone: Usage.ATTEST")
+    if held.policy:
+        raise not_supported("a key that is bound to PCRs signs no statements")
+    return held
 
 
 class TpmKey:
@@ -119,13 +133,16 @@ class TpmKey:
         self._held = changed
         self._connection.discard(held)
 
-    def attest(self, nonce: bytes) -> Attestation:
+    def attest(self, nonce: bytes, by: object = None) -> Attestation:
         """A statement of the TPM, signed by its attestation key, that this key is in it and how it was made.
 
-        nonce: at most 32 bytes of the verifier's choice. `attest.verify_attestation` checks the statement on any host.
+        nonce: at most 32 bytes of the verifier's choice. by: another key of Usage.ATTEST that signs, None for that of
+        the store. `attest.verify_attestation` checks the statement on any host.
+
+        Raises STATUS_NOT_SUPPORTED for a signer that attests nothing, STATUS_INVALID_PARAMETER for another TPM's.
         """
         self._check()
-        return self._realm.attestor.attest(self._held, self._origin, nonce)
+        return self._realm.attestor.attest(self._held, self._origin, nonce, authority(by, self._realm))
 
     def destroy(self) -> None:
         """Frees the key's slot and forgets its blob. A second call does nothing."""

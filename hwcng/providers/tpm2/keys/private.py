@@ -76,6 +76,8 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
 
     def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes:
         if not self.spec.usage & Usage.SIGN:
+            if self.spec.usage & Usage.ATTEST:
+                raise not_supported("the key signs what its TPM states, and nothing else")
             raise not_supported("the key was not made for signing")
         digest = octets(digest, "the digest")
         if isinstance(spec, EcdsaSpec):

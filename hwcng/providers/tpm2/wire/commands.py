@@ -444,9 +444,7 @@ def sequence_complete(link: Link, sequence: KeyHandle, data: bytes) -> bytes:
 
 def certify(link: Link, key: KeyHandle, signer: KeyHandle, nonce: bytes) -> tuple[bytes, bytes]:
     """TPMS_ATTEST and TPMT_SIGNATURE by `signer`, whose scheme is fixed."""
-    parameters = sized(nonce) + u16(ALG.NULL)
-    reader = Reader(run(link, CC.Certify, (), parameters, keys=(key, signer))[1])
-    return reader.sized(), reader.rest()
+    return _stated(link, CC.Certify, signer, sized(nonce) + u16(ALG.NULL), ahead=key)
 
 
 def certify_creation(
@@ -454,12 +452,49 @@ def certify_creation(
 ) -> tuple[bytes, bytes]:
     """TPMS_ATTEST and TPMT_SIGNATURE by `signer`: that this TPM made `key` with the creation data of that hash."""
     parameters = sized(nonce) + sized(creation_hash) + u16(ALG.NULL) + ticket
-    reader = Reader(run(link, CC.CertifyCreation, (key.handle,), parameters, keys=(signer,))[1])
-    return reader.sized(), reader.rest()
+    return _stated(link, CC.CertifyCreation, signer, parameters, beside=key)
 
 
 def quote(link: Link, signer: KeyHandle, nonce: bytes, bank: str, pcrs: Collection[int]) -> tuple[bytes, bytes]:
     """TPMS_ATTEST and TPMT_SIGNATURE by `signer`, whose scheme is fixed: what the PCRs of a bank are."""
-    parameters = sized(nonce) + u16(ALG.NULL) + pcr_selection(bank, pcrs)
-    reader = Reader(run(link, CC.Quote, (), parameters, keys=(signer,))[1])
+    return _stated(link, CC.Quote, signer, sized(nonce) + u16(ALG.NULL) + pcr_selection(bank, pcrs))
+
+
+def _stated(
+    link: Link,
+    code: int,
+    signer: KeyHandle,
+    parameters: bytes,
+    *,
+    ahead: KeyHandle | None = None,
+    beside: KeyHandle | None = None,
+) -> tuple[bytes, bytes]:
+    """TPMS_ATTEST and TPMT_SIGNATURE. The signer's authorization value, where it has one, is not on the bus.
+
+    ahead: the key that the statement is about, without an authorization value; beside: one that needs no authorization.
+    """
+    session = link.session if signer.auth else None
+    after = () if beside is None else ((beside.handle, beside.name),)
+    if session is None:
+        keys = (signer,) if ahead is None else (ahead, signer)
+        reader = Reader(run(link, code, [handle for handle, _ in after], parameters, keys=keys)[1])
+        return reader.sized(), reader.rest()
+    try:
+        answer = session.run(
+            link.exchange,
+            code,
+            signer.handle,
+            signer.name,
+            parameters,
+            auth=signer.auth,
+            hide_request=False,
+            hide_response=False,
+            beside=after,
+            ahead=None if ahead is None else (ahead.handle, ahead.name),
+        )[1]
+    except (TpmError, TransportError) as error:
+        error.key = signer
+        raise
+    signer.authorization.proved = True
+    reader = Reader(answer)
     return reader.sized(), reader.rest()

@@ -16,6 +16,7 @@ from hwcng.errors import NTSTATUS, CngError, not_supported
 from hwcng.providers.tpm2.wire.constants import AES_128_CFB, ALG, CURVE_IDS, HASH_IDS, HASH_NAMES, Attributes
 from hwcng.providers.tpm2.wire.hmac_session import Parent
 from hwcng.providers.tpm2.wire.marshal import MalformedError, Reader, sized, u16, u32
+from hwcng.providers.tpm2.wire.schemes import Fixed
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
 
@@ -56,11 +57,13 @@ _NULL = u16(ALG.NULL)
 @dataclass(frozen=True, slots=True)
 class Guard:
     """How a new key is used. counted: whether the TPM counts wrong authorization values. policy: the digest of the
-    policy that its use needs, empty where its authorization value is enough.
+    policy that its use needs, empty where its authorization value is enough. scheme: the algorithm that it is held to
+    and its hash, 0 for no hash; None: any.
     """
 
     counted: bool = False
     policy: bytes = b""
+    scheme: Fixed = None
 
     @property
     def attributes(self) -> Attributes:
@@ -162,11 +165,14 @@ def secret_template(spec: SecretSpec, *, imported: bool, guard: Guard = UNGUARDE
     return marshal_public(int.from_bytes(parameters[:2], "big"), attributes, policy, parameters[2:], sized(b""))
 
 
-def pair_parameters(spec: PairSpec) -> bytes:
-    """TPMT_PUBLIC_PARMS. An RSA exponent of 0 means 65537."""
+def pair_parameters(spec: PairSpec, fixed: Fixed = None) -> bytes:
+    """TPMT_PUBLIC_PARMS. An RSA exponent of 0 means 65537. fixed: a scheme; a key that attests must have one."""
+    if fixed is None and spec.usage & Usage.ATTEST:
+        fixed = (ALG.RSASSA if spec.kind == "RSA" else ALG.ECDSA, ALG.SHA256)
+    scheme = _NULL if fixed is None else b"".join(u16(number) for number in fixed if number)
     if spec.kind == "RSA":
-        return u16(ALG.RSA) + _NULL + _NULL + u16(spec.bits) + u32(0)
-    return u16(ALG.ECC) + _NULL + _NULL + u16(CURVE_IDS[spec.curve]) + _NULL
+        return u16(ALG.RSA) + _NULL + scheme + u16(spec.bits) + u32(0)
+    return u16(ALG.ECC) + _NULL + scheme + u16(CURVE_IDS[spec.curve]) + _NULL
 
 
 def pair_template(spec: PairSpec, material: PublicKeyMaterial | None = None, guard: Guard = UNGUARDED) -> bytes:
@@ -176,9 +182,11 @@ def pair_template(spec: PairSpec, material: PublicKeyMaterial | None = None, gua
         attributes |= _FIXED | _A.SENSITIVEDATAORIGIN
     if spec.usage & Usage.SIGN:
         attributes |= _A.SIGN
+    if spec.usage & Usage.ATTEST:
+        attributes |= _A.SIGN | _A.RESTRICTED
     if spec.usage & (Usage.DECRYPT | Usage.DERIVE):
         attributes |= _A.DECRYPT
-    parameters = pair_parameters(spec)
+    parameters = pair_parameters(spec, guard.scheme)
     if isinstance(material, RsaPublicKey):
         unique = sized(material.modulus.to_bytes((material.modulus.bit_length() + 7) // 8, "big"))
     elif isinstance(material, EcPublicKey):
@@ -264,16 +272,22 @@ def split_template(data: bytes) -> Template:
     return Template(data[: reader.position], data[reader.position :])
 
 
+_STATING = frozenset({ALG.ECDSA, ALG.RSASSA, ALG.RSAPSS})
+"""Schemes of restricted keys whose statements are verified here."""
+
+
 def spec_of(public: Public) -> SecretSpec | PairSpec:
     """The spec that a loaded key serves. Raises MalformedError for a key that none describes, such as a storage key."""
     sign, decrypt = _A.SIGN in public.attributes, _A.DECRYPT in public.attributes
-    if _A.RESTRICTED in public.attributes or not (sign or decrypt):
+    restricted = _A.RESTRICTED in public.attributes
+    attests = restricted and not decrypt and public.scheme is not None and public.scheme[0] in _STATING
+    if not (sign or decrypt) or (restricted and not attests):
         raise MalformedError("a key for other uses")
+    signing = Usage.ATTEST if restricted else Usage.SIGN if sign else Usage.NONE
     if public.kind == ALG.RSA:
-        usage = (Usage.SIGN if sign else Usage.NONE) | (Usage.DECRYPT if decrypt else Usage.NONE)
-        return PairSpec("RSA", usage, bits=public.bits)
+        return PairSpec("RSA", signing | (Usage.DECRYPT if decrypt else Usage.NONE), bits=public.bits)
     if isinstance(public.material, EcPublicKey):
-        usage = (Usage.SIGN if sign else Usage.NONE) | (Usage.DERIVE if decrypt else Usage.NONE)
+        usage = signing | (Usage.DERIVE if decrypt else Usage.NONE)
         return PairSpec("EC", usage, curve=public.material.curve)
     if public.symmetric is not None:
         if public.symmetric[2] == ALG.CMAC:

@@ -5,17 +5,52 @@ Other software makes keys with a scheme of their own, which the TPM holds them t
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from types import MappingProxyType
 
-from hwcng.errors import NTSTATUS, CngError
+from hwcng.contract.protection import KeyScheme
+from hwcng.contract.specs import PairSpec
+from hwcng.contract.usage import Usage
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter, told
 from hwcng.providers.tpm2.wire.constants import ALG, HASH_IDS, HASH_NAMES
 from hwcng.providers.tpm2.wire.marshal import u16
 from hwcng.standards.hashes import HASHES
 
-__all__ = ["Fixed", "ecdsa", "require"]
+__all__ = ["Fixed", "check", "ecdsa", "numbered", "require"]
 
 Fixed = tuple[int, int] | None
 """What a key's public area holds it to: algorithm and hash, as TPM_ALG_ID; None for nothing."""
+
+_USES: Mapping[int, Usage] = MappingProxyType(
+    {
+        ALG.RSASSA: Usage.SIGN | Usage.ATTEST,
+        ALG.RSAPSS: Usage.SIGN | Usage.ATTEST,
+        ALG.RSAES: Usage.DECRYPT,
+        ALG.OAEP: Usage.DECRYPT,
+    }
+)
+"""Schemes of RSA keys, and what a key that is held to one is for."""
+
+
+def numbered(scheme: KeyScheme | None) -> Fixed:
+    """Raises STATUS_NOT_SUPPORTED for a scheme or a hash that no TPM has."""
+    if scheme is None:
+        return None
+    algorithm = ALG.__members__.get(scheme.algorithm)
+    if algorithm is None or algorithm not in _USES or bool(scheme.hash_name) is (algorithm == ALG.RSAES):
+        raise _unsupported(f"{told(scheme.algorithm)} is no scheme of RSA keys, or not with this hash")
+    if scheme.hash_name and scheme.hash_name not in HASH_IDS:
+        raise _unsupported(f"{told(scheme.hash_name)} is no hash of a TPM's")
+    return algorithm, HASH_IDS[scheme.hash_name] if scheme.hash_name else 0
+
+
+def check(fixed: Fixed, spec: PairSpec) -> None:
+    """Raises STATUS_INVALID_PARAMETER where a key of `spec` cannot be held to a scheme."""
+    if fixed is None:
+        return
+    if spec.kind != "RSA" or spec.usage & ~_USES[fixed[0]]:
+        raise invalid_parameter(f"a key that is held to {_shown(fixed)} is an RSA key for that alone")
+
 
 _HASHES = ("SHA1", "SHA256", "SHA384", "SHA512")
 

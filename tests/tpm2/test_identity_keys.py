@@ -1,0 +1,339 @@
+"""Identity keys (PCP_KEY_USAGE_POLICY: NCRYPT_PCP_IDENTITY_KEY), as authorities of claims; keys held to one RSA scheme.
+
+TPM 2.0 Library, Part 1, section 31 (attestation) and Part 2, section 11.2 (schemes). tpm2-tools check the claims.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance.helpers import refused
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from support import MISSING
+from tpm2.helpers import ec_material
+from tpm2.test_bound_keys import DEBUG_PCR, DIGEST, OTHER, PIN, made, opened_with
+from tpm2.test_provisioning import lockout_counter
+
+import hwcng
+from hwcng import HRESULT, NTSTATUS, CngError, PairSpec, Usage, bcrypt, ncrypt
+from hwcng.attestation import Attestation, Quote, verify_attestation, verify_quote
+from hwcng.contract.protection import KeyScheme, Protection
+from hwcng.ksp.handles import NCryptKey, StorageProvider
+from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.wire import key_file_asn1
+from hwcng.testing.commands import CommandCounter
+from hwcng.testing.swtpm import Swtpm
+
+IDENTITY, KEY_CLAIM, PLATFORM = 8, ncrypt.NCRYPT_CLAIM_AUTHORITY_AND_SUBJECT, ncrypt.NCRYPT_CLAIM_PLATFORM
+NONCE = b"a nonce of the verifier"
+OF_KEY: Any = [(ncrypt.NCRYPTBUFFER_CLAIM_KEYATTESTATION_NONCE, NONCE)]
+OF_PLATFORM: Any = [
+    (ncrypt.NCRYPTBUFFER_TPM_PLATFORM_CLAIM_PCR_MASK, 1 << 7),
+    (ncrypt.NCRYPTBUFFER_TPM_PLATFORM_CLAIM_NONCE, NONCE),
+]
+ATTESTING = PairSpec("EC", Usage.ATTEST, curve="nistP256")
+with_tools = pytest.mark.skipif(shutil.which("tpm2_checkquote") is None, reason=MISSING + "command:tpm2_checkquote")
+
+
+def identity(storage: StorageProvider, name: str | None, algorithm: str = "ECDSA_P256", **properties: Any) -> NCryptKey:
+    return made(storage, name, algorithm, PCP_KEY_USAGE_POLICY=IDENTITY, **properties)
+
+
+def public_half(storage: StorageProvider, key: NCryptKey) -> NCryptKey:
+    """As a host without the TPM has it."""
+    kind = "RSAPUBLICBLOB" if key.algorithm.name == "RSA" else "ECCPUBLICBLOB"
+    return ncrypt.NCryptImportKey(storage, None, kind, None, ncrypt.NCryptExportKey(key, None, kind))
+
+
+@pytest.mark.parametrize(("algorithm", "length"), [("ECDSA_P256", 256), ("ECDSA_P384", 384), ("RSA", 2048)])
+@pytest.mark.parametrize("opened", [False, True])
+def test_it_attests_others(storage: StorageProvider, algorithm: str, length: int, opened: bool) -> None:
+    key = identity(storage, "identity", algorithm, Length=length)
+    if opened:
+        key = ncrypt.NCryptOpenKey(storage, "identity")
+    assert key.algorithm.name == algorithm
+    assert ncrypt.NCryptGetProperty(key, "PCP_KEY_USAGE_POLICY") == IDENTITY
+    assert ncrypt.NCryptGetProperty(key, "Key Usage") == ncrypt.NCRYPT_ALLOW_SIGNING_FLAG
+    name = ncrypt.NCryptGetProperty(key, "PCP_TPM2BNAME")
+    subject = made(storage, "subject")
+    for one in (subject, ncrypt.NCryptOpenKey(storage, "subject"), subject.key):
+        claim = ncrypt.NCryptCreateClaim(one, key, KEY_CLAIM, OF_KEY)
+        assert isinstance(claim, Attestation)
+        # On any host.
+        attested = verify_attestation(claim, NONCE, signer_name=name)
+        assert attested.signer_name == name and attested.creation_certified
+        for authority in (None, key, public_half(storage, key)):
+            assert ncrypt.NCryptVerifyClaim(subject, authority, KEY_CLAIM, OF_KEY, claim) == attested
+    with refused(HRESULT.NTE_BAD_SIGNATURE):
+        ncrypt.NCryptVerifyClaim(subject, subject, KEY_CLAIM, OF_KEY, claim)
+    with refused(HRESULT.NTE_BAD_SIGNATURE):
+        by_another = ncrypt.NCryptCreateClaim(subject, None, KEY_CLAIM, OF_KEY)
+        ncrypt.NCryptVerifyClaim(subject, key, KEY_CLAIM, OF_KEY, by_another)
+    # And itself.
+    itself = ncrypt.NCryptCreateClaim(key, key, KEY_CLAIM, OF_KEY)
+    assert ncrypt.NCryptVerifyClaim(key, key, KEY_CLAIM, OF_KEY, itself).signer_name == name
+
+
+@pytest.mark.parametrize("algorithm", ["ECDSA_P256", "RSA"])
+def test_it_quotes(storage: StorageProvider, algorithm: str) -> None:
+    """As the authority, and as the subject, which Windows has it be."""
+    key = identity(storage, "identity", algorithm, Length=2048 if algorithm == "RSA" else 256)
+    name = ncrypt.NCryptGetProperty(key, "PCP_TPM2BNAME")
+    for subject, authority in ((storage, key), (key, None), (key, key), (made(storage, None), key)):
+        claim = ncrypt.NCryptCreateClaim(subject, authority, PLATFORM, OF_PLATFORM)
+        assert isinstance(claim, Quote)
+        assert verify_quote(claim, NONCE, signer_name=name).signer_name == name
+        ncrypt.NCryptVerifyClaim(None, public_half(storage, key), PLATFORM, OF_PLATFORM, claim)
+    other = ncrypt.NCryptCreateClaim(storage, None, PLATFORM, OF_PLATFORM)
+    with refused(HRESULT.NTE_BAD_SIGNATURE):
+        ncrypt.NCryptVerifyClaim(None, key, PLATFORM, OF_PLATFORM, other)
+
+
+def test_it_signs_nothing_else(storage: StorageProvider) -> None:
+    key = identity(storage, "identity")
+    with CommandCounter(storage.provider) as counter:  # type: ignore[arg-type]
+        with pytest.raises(CngError) as caught:
+            ncrypt.NCryptSignHash(key, None, DIGEST)
+        assert caught.value.status is HRESULT.NTE_PERM
+        with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
+            bcrypt.BCryptSignHash(key.key, None, DIGEST, 0)  # type: ignore[arg-type]
+        assert counter.total == 0
+    (record,) = storage.provider.list_keys()
+    assert record.usage is Usage.ATTEST
+    assert ncrypt.NCryptGetProperty(hwcng.open_key(record.uri), "PCP_KEY_USAGE_POLICY") == IDENTITY
+
+
+def test_a_pin_of_an_identity_key(fresh_tpm: Swtpm, storage: StorageProvider) -> None:
+    """Hidden on the bus, and a wrong one is tried once a call."""
+    provider: Any = storage.provider
+    subject = made(storage, None)
+    with CommandCounter(provider, record=True) as counter:
+        key = identity(storage, "identity", PCP_USAGEAUTH=PIN)
+        for claim in (
+            ncrypt.NCryptCreateClaim(subject, key, KEY_CLAIM, OF_KEY),
+            ncrypt.NCryptCreateClaim(subject, opened_with(storage, "identity", PIN), KEY_CLAIM, OF_KEY),
+        ):
+            ncrypt.NCryptVerifyClaim(subject, key, KEY_CLAIM, OF_KEY, claim)
+        quote = ncrypt.NCryptCreateClaim(storage, key, PLATFORM, OF_PLATFORM)
+        ncrypt.NCryptVerifyClaim(None, key, PLATFORM, OF_PLATFORM, quote)
+    assert PIN.encode() not in b"".join(counter.octets)
+    for kind, about, parameters in ((KEY_CLAIM, subject, OF_KEY), (PLATFORM, storage, OF_PLATFORM)):
+        before, wrong = lockout_counter(fresh_tpm), opened_with(storage, "identity", OTHER)
+        with pytest.raises(CngError) as caught:
+            ncrypt.NCryptCreateClaim(about, wrong, kind, parameters)  # type: ignore[arg-type]
+        assert caught.value.status is HRESULT.NTE_INCORRECT_PASSWORD and OTHER not in str(caught.value)
+        assert lockout_counter(fresh_tpm) == before + 1
+
+
+def test_authorities_that_are_none(
+    storage: StorageProvider, provider: hwcng.Provider, tpm_provider: Tpm2Provider
+) -> None:
+    subject, ordinary = made(storage, None), made(storage, None)
+    elsewhere = identity(ncrypt.NCryptOpenStorageProvider(tpm_provider), None)
+    bound = identity(storage, None, PCP_PLATFORM_BINDING_PCRMASK=1 << DEBUG_PCR)
+    public = public_half(storage, identity(storage, None))
+    other_token = ncrypt.NCryptCreatePersistedKey(ncrypt.NCryptOpenStorageProvider(provider), "ECDSA_P256", None)
+    ncrypt.NCryptFinalizeKey(other_token)
+    for kind, about, parameters in ((KEY_CLAIM, subject, OF_KEY), (PLATFORM, storage, OF_PLATFORM)):
+        for authority, status in (
+            (ordinary, HRESULT.NTE_NOT_SUPPORTED),
+            (bound, HRESULT.NTE_NOT_SUPPORTED),
+            (elsewhere, HRESULT.NTE_INVALID_PARAMETER),
+            (other_token, HRESULT.NTE_INVALID_PARAMETER),
+            (public, HRESULT.NTE_INVALID_PARAMETER),
+        ):
+            with refused(status):
+                ncrypt.NCryptCreateClaim(about, authority, kind, parameters)  # type: ignore[arg-type]
+        with refused(HRESULT.NTE_INVALID_HANDLE):
+            ncrypt.NCryptCreateClaim(about, storage, kind, parameters)  # type: ignore[arg-type]
+
+
+@with_tools
+@pytest.mark.parametrize("algorithm", ["ECDSA_P256", "RSA"])
+def test_tpm2_checkquote_takes_its_quotes(
+    storage: StorageProvider, tools: Callable[..., bytes], tmp_path: Path, algorithm: str
+) -> None:
+    key = identity(storage, None, algorithm, Length=2048 if algorithm == "RSA" else 256)
+    claim = ncrypt.NCryptCreateClaim(storage, key, PLATFORM, OF_PLATFORM)
+    assert isinstance(claim, Quote)
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for name, octets in (("ak.pem", pem), ("quote", claim.statement), ("signature", claim.signature)):
+        (tmp_path / name).write_bytes(octets)
+    (tmp_path / "pcrs").write_bytes(claim.pcrs[7])
+    tools(f"tpm2_checkquote -u ak.pem -m quote -s signature -g sha256 -f pcrs -F values -l sha256:7 -q {NONCE.hex()}")
+
+
+@with_tools
+@pytest.mark.parametrize(
+    "template", ["-G ecc -g sha256 -s ecdsa", "-G rsa -g sha256 -s rsassa", "-G rsa -g sha384 -s rsapss"]
+)
+def test_a_key_of_tpm2_createak_is_an_authority(
+    fresh_tpm: Swtpm, open_tpm: Callable[..., Tpm2Provider], tools: Callable[..., bytes], template: str
+) -> None:
+    """At a persistent handle, below the endorsement key."""
+    tools("tpm2_createek -c 0x81010001 -G ecc -u ek.pub")
+    tools(f"tpm2_createak -C 0x81010001 -c ak.ctx {template} -u ak.pub -n ak.name")
+    tools("tpm2_evictcontrol -c ak.ctx 0x81010005")
+    tools("tpm2_flushcontext -t")
+    with open_tpm(fresh_tpm.uri) as provider:
+        storage = ncrypt.NCryptOpenStorageProvider(provider)
+        key = ncrypt.NCryptOpenKey(storage, "handle:0x81010005")
+        subject = made(storage, None)
+        claim = ncrypt.NCryptCreateClaim(subject, key, KEY_CLAIM, OF_KEY)
+        ncrypt.NCryptVerifyClaim(subject, key, KEY_CLAIM, OF_KEY, claim)
+        quote = ncrypt.NCryptCreateClaim(key, None, PLATFORM, OF_PLATFORM)
+        ncrypt.NCryptVerifyClaim(None, key, PLATFORM, OF_PLATFORM, quote)
+
+
+def test_a_credential_for_an_identity_key(storage: StorageProvider) -> None:
+    """So a verifier comes to know that it is in the TPM of an endorsement key."""
+    key = identity(storage, "identity")
+    secret = os.urandom(32)
+    name = ncrypt.NCryptGetProperty(key, "PCP_TPM2BNAME")
+    credential = hwcng.attestation.make_credential(storage.provider.endorsement("EC"), name, secret)
+    token_key: Any = key.key.in_token()
+    endorsement = storage.provider.endorsement("EC")
+    assert storage.provider.activate_credential(credential, key=token_key, endorsement=endorsement) == secret
+
+
+# What it may be, and what not.
+
+
+def test_usage_policies(storage: StorageProvider) -> None:
+    def key(algorithm: str = "RSA") -> NCryptKey:
+        return ncrypt.NCryptCreatePersistedKey(storage, algorithm, None)
+
+    for policy in (1, 2, 3, IDENTITY):
+        pair = key()
+        ncrypt.NCryptSetProperty(pair, "Length", 2048)
+        ncrypt.NCryptSetProperty(pair, "PCP_KEY_USAGE_POLICY", policy)
+        assert ncrypt.NCryptGetProperty(pair, "PCP_KEY_USAGE_POLICY") == policy
+        ncrypt.NCryptFinalizeKey(pair)
+        assert ncrypt.NCryptGetProperty(pair, "PCP_KEY_USAGE_POLICY") == policy
+        with refused(HRESULT.NTE_INVALID_HANDLE):
+            ncrypt.NCryptSetProperty(pair, "PCP_KEY_USAGE_POLICY", policy)
+    for algorithm, policy, status in (
+        ("RSA", ncrypt.NCRYPT_PCP_STORAGE_KEY, HRESULT.NTE_NOT_SUPPORTED),
+        ("RSA", 0, HRESULT.NTE_INVALID_PARAMETER),
+        ("RSA", 9, HRESULT.NTE_INVALID_PARAMETER),
+        ("RSA", "8", HRESULT.NTE_INVALID_PARAMETER),
+        ("ECDH_P256", IDENTITY, HRESULT.NTE_NOT_SUPPORTED),
+        ("ECDSA_P256", ncrypt.NCRYPT_PCP_ENCRYPTION_KEY, HRESULT.NTE_NOT_SUPPORTED),
+        ("AES", ncrypt.NCRYPT_PCP_ENCRYPTION_KEY, HRESULT.NTE_NOT_SUPPORTED),
+    ):
+        with refused(status):
+            ncrypt.NCryptSetProperty(key(algorithm), "PCP_KEY_USAGE_POLICY", policy)
+    # What is said last counts.
+    again = key("ECDSA_P256")
+    ncrypt.NCryptSetProperty(again, "PCP_KEY_USAGE_POLICY", IDENTITY)
+    ncrypt.NCryptSetProperty(again, "Key Usage", ncrypt.NCRYPT_ALLOW_SIGNING_FLAG)
+    ncrypt.NCryptFinalizeKey(again)
+    assert ncrypt.NCryptSignHash(again, None, DIGEST)
+
+
+def test_such_keys_are_made_by_the_tpm(storage: StorageProvider, provider: hwcng.Provider) -> None:
+    with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
+        storage.provider.import_pair(ATTESTING, ec_material("nistP256")[1])
+    with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+        storage.provider.generate_pair(PairSpec("RSA", Usage.ATTEST | Usage.SIGN, bits=2048))
+    with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
+        provider.generate_pair(ATTESTING)
+    with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
+        provider.named("one").generate_pair(ATTESTING)
+
+
+# One scheme.
+
+PKCS1, PSS = ncrypt.NCRYPT_PAD_PKCS1_FLAG, ncrypt.NCRYPT_PAD_PSS_FLAG
+
+
+@pytest.mark.parametrize(
+    ("properties", "scheme", "policy"),
+    [
+        ({"PCP_RSA_SCHEME_HASH_ALG": 0xB}, (0x14, 0xB), 1),
+        ({"PCP_RSA_SCHEME": 0x14}, (0x14, 0xB), 1),
+        ({"PCP_RSA_SCHEME": 0x16, "PCP_RSA_SCHEME_HASH_ALG": 0xC}, (0x16, 0xC), 1),
+        ({"PCP_RSA_SCHEME_HASH_ALG": 0xC, "PCP_RSA_SCHEME": 0x16}, (0x16, 0xC), 1),
+        ({"PCP_RSA_SCHEME": 0x15}, (0x15, 0x10), 2),
+        ({"PCP_RSA_SCHEME": 0x17}, (0x17, 0xB), 2),
+        ({"Key_Usage": 1, "PCP_RSA_SCHEME_HASH_ALG": 0xC}, (0x17, 0xC), 2),
+        ({"PCP_RSA_SCHEME": 0x16, "PCP_KEY_USAGE_POLICY": IDENTITY}, (0x16, 0xB), IDENTITY),
+        ({"PCP_KEY_USAGE_POLICY": IDENTITY, "PCP_RSA_SCHEME_HASH_ALG": 0xC}, (0x14, 0xC), IDENTITY),
+        ({"PCP_RSA_SCHEME": 0x14, "PCP_RSA_SCHEME ": 0x10}, None, 1),
+    ],
+)
+def test_a_key_is_held_to_one_scheme(
+    storage: StorageProvider, properties: dict[str, int], scheme: tuple[int, int] | None, policy: int
+) -> None:
+    key = ncrypt.NCryptCreatePersistedKey(storage, "RSA", "held")
+    ncrypt.NCryptSetProperty(key, "Length", 2048)
+    for name, value in properties.items():
+        ncrypt.NCryptSetProperty(key, name.strip().replace("_", " ") if name.startswith("Key") else name.strip(), value)
+    expected = scheme or (0x10, 0x10)
+
+    def told(key: NCryptKey) -> None:
+        names = ("PCP_RSA_SCHEME", "PCP_RSA_SCHEME_HASH_ALG", "PCP_KEY_USAGE_POLICY")
+        assert tuple(ncrypt.NCryptGetProperty(key, name) for name in names) == (*expected, policy)
+
+    told(key)
+    ncrypt.NCryptFinalizeKey(key)
+    told(key)
+    opened = ncrypt.NCryptOpenKey(storage, "held")
+    told(opened)
+    if scheme == (0x14, 0xB) and policy == 1:
+        padding = ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256")
+        signature = ncrypt.NCryptSignHash(opened, padding, DIGEST, PKCS1)
+        ncrypt.NCryptVerifySignature(opened, padding, DIGEST, signature, PKCS1)
+        for other, digest, flag in (
+            (ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA384"), bytes(48), PKCS1),
+            (ncrypt.BCRYPT_PSS_PADDING_INFO("SHA256", 32), DIGEST, PSS),
+        ):
+            with refused(HRESULT.NTE_NOT_SUPPORTED):
+                ncrypt.NCryptSignHash(opened, other, digest, flag)
+    if policy == IDENTITY:
+        subject = made(storage, None)
+        ncrypt.NCryptVerifyClaim(
+            subject, key, KEY_CLAIM, OF_KEY, ncrypt.NCryptCreateClaim(subject, key, KEY_CLAIM, OF_KEY)
+        )
+        quote = ncrypt.NCryptCreateClaim(storage, key, PLATFORM, OF_PLATFORM)
+        ncrypt.NCryptVerifyClaim(None, key, PLATFORM, OF_PLATFORM, quote)
+
+
+def test_schemes_that_no_key_is_held_to(storage: StorageProvider, provider: hwcng.Provider) -> None:
+    for algorithm, name, value, status in (
+        ("RSA", "PCP_RSA_SCHEME", 0x18, HRESULT.NTE_NOT_SUPPORTED),
+        ("RSA", "PCP_RSA_SCHEME_HASH_ALG", 0x12, HRESULT.NTE_NOT_SUPPORTED),
+        ("RSA", "PCP_RSA_SCHEME", "RSASSA", HRESULT.NTE_INVALID_PARAMETER),
+        ("ECDSA_P256", "PCP_RSA_SCHEME", 0x14, HRESULT.NTE_NOT_SUPPORTED),
+        ("ECDSA_P256", "PCP_RSA_SCHEME_HASH_ALG", 0xB, HRESULT.NTE_NOT_SUPPORTED),
+        ("AES", "PCP_RSA_SCHEME", 0x14, HRESULT.NTE_NOT_SUPPORTED),
+    ):
+        with refused(status):
+            ncrypt.NCryptSetProperty(ncrypt.NCryptCreatePersistedKey(storage, algorithm, None), name, value)
+    other = ncrypt.NCryptCreatePersistedKey(ncrypt.NCryptOpenStorageProvider(provider), "RSA", None)
+    for name in ("PCP_RSA_SCHEME", "PCP_RSA_SCHEME_HASH_ALG", "PCP_KEY_USAGE_POLICY"):
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
+            ncrypt.NCryptSetProperty(other, name, 1)
+    # A use that the scheme does not have, said after it.
+    key = ncrypt.NCryptCreatePersistedKey(storage, "RSA", None)
+    ncrypt.NCryptSetProperty(key, "Length", 2048)
+    ncrypt.NCryptSetProperty(key, "PCP_RSA_SCHEME", 0x14)
+    ncrypt.NCryptSetProperty(key, "Key Usage", 3)
+    with refused(HRESULT.NTE_INVALID_PARAMETER):
+        ncrypt.NCryptFinalizeKey(key)
+    signing = PairSpec("RSA", Usage.SIGN, bits=2048)
+    for scheme in (
+        KeyScheme("ECDSA", "SHA256"),
+        KeyScheme("RSASSA"),
+        KeyScheme("RSAES", "SHA256"),
+        KeyScheme("RSASSA", "MD5"),
+    ):
+        with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
+            storage.provider.protecting(Protection(scheme=scheme)).generate_pair(signing)
+    held = storage.provider.protecting(Protection(scheme=KeyScheme("RSAPSS", "SHA256"))).generate_pair(signing)
+    assert key_file_asn1.parse(held.opaque()).public
