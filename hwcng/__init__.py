@@ -67,7 +67,7 @@ _HOMES = {
     for name in names
 }
 
-_FACES = frozenset({"aio", "attestation", "bcrypt", "many", "ncrypt", "wincrypt"})
+_FACES = frozenset({"aio", "attestation", "bcrypt", "many", "ncrypt", "pyca", "wincrypt"})
 """Modules that are there without an import of their own."""
 
 # A type checker that saw this function would take every misspelt name for an attribute.

@@ -16,8 +16,10 @@ from hwcng import many
 from hwcng.arguments import Octets
 from hwcng.bcrypt import BCryptDecrypt, BCryptEncrypt, BCryptHash, BCryptSignHash
 from hwcng.cng.algorithm_handle import AlgorithmHandle
+from hwcng.cng.handles import told_handle
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.contract.provider import Provider
+from hwcng.errors import invalid_handle
 
 __all__ = [
     "call",
@@ -45,15 +47,18 @@ async def call(
 ) -> T:
     """What `function` returns, called in a thread of the provider that `holder` is or belongs to.
 
-    For every call that has no name of its own here: `await call(provider, provider.list_keys)`.
+    For every call that has no name of its own here: `await call(provider, provider.list_keys)`. Raises
+    STATUS_INVALID_HANDLE for another holder.
     """
     match holder:
         case Provider():
             provider = holder
         case AlgorithmHandle():
             provider = holder.provider
-        case _:
+        case KeyPair() | SymmetricKey():
             provider = holder.algorithm_handle.provider
+        case _:
+            raise invalid_handle(told_handle(holder, "hKey", "a key or a provider", of_bcrypt=True))
     context = contextvars.copy_context()
     work = partial(context.run, partial(function, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(many.pool_of(provider), work)

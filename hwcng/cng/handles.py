@@ -42,7 +42,8 @@ def told_handle(value: object, name: str, expected: str, *, of_bcrypt: bool = Fa
     if no_handle(value):
         return f"{name} is NULL, {expected} expected"
     if not isinstance(value, Handle):
-        return f"{name} is of type {type(value).__name__}, {expected} expected"
+        instead = getattr(type(value), "cng_handle", "")
+        return f"{name} is of type {type(value).__name__}, {expected} expected{instead and f': take its .{instead}'}"
     hint = f": {value.hint}" if of_bcrypt and value.hint and value.alive else ""
     state = "" if value.alive else " that is closed or destroyed"
     return f"{name} is {value.called}{state}, {expected} expected{hint}"

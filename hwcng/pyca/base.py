@@ -37,6 +37,8 @@ class TokenPrivateKey:
     of: the module of `cryptography` whose private keys a class stands for.
     """
 
+    cng_handle: ClassVar[str] = "cng_key"
+    """What hwcng's functions take of it."""
     BY_MODULE: ClassVar[dict[str, type[TokenPrivateKey]]] = {}
 
     def __init_subclass__(cls, *, of: str = "", **further: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -68,6 +69,15 @@ def test_the_public_names() -> None:
     assert set(hwcng.__all__) <= set(dir(hwcng))
     for name in hwcng.__all__:
         assert getattr(hwcng, name) is not None
+
+
+def test_what_a_type_checker_finds_is_there() -> None:
+    """Modules too, in a program that imports hwcng alone."""
+    tree = ast.parse((ROOT / "hwcng" / "__init__.py").read_text())
+    (hidden,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    names = [name.name for line in hidden.body if isinstance(line, ast.ImportFrom) for name in line.names]
+    assert {"KeyPair", "bcrypt", "pyca"} <= set(names)
+    loaded_by("import hwcng" + "".join(f"; hwcng.{name}" for name in names))
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import needs_module, programs_of
 
 import hwcng
-from hwcng import NTSTATUS, CngError, bcrypt, ncrypt
+from hwcng import NTSTATUS, CngError, aio, bcrypt, many, ncrypt
 from hwcng.contract.provider import Provider
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,12 +108,32 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
         assert any(expected in line for line in lines), (number, done.stdout)
 
 
-def test_a_key_of_ncrypt_says_where_that_of_bcrypt_is(provider: Provider) -> None:
+@pytest.fixture
+def stored(provider: Provider) -> ncrypt.NCryptKey:
     storage = ncrypt.NCryptOpenStorageProvider(provider)
     key = ncrypt.NCryptCreatePersistedKey(storage, ncrypt.NCRYPT_ECDSA_P256_ALGORITHM, None)
     ncrypt.NCryptFinalizeKey(key)
-    with pytest.raises(CngError, match=r"take its \.key") as caught:
-        bcrypt.BCryptSignHash(key, None, bytes(32))  # type: ignore[arg-type]
-    assert caught.value.status is NTSTATUS.STATUS_INVALID_HANDLE
-    assert isinstance(key.key, hwcng.KeyPair)
-    assert len(bcrypt.BCryptSignHash(key.key, None, bytes(32))) == 64
+    return key
+
+
+CALLS: dict[str, Callable[[Any], object]] = {
+    "BCryptSignHash": lambda key: bcrypt.BCryptSignHash(key, None, bytes(32)),
+    "BCryptEncrypt": lambda key: bcrypt.BCryptEncrypt(key, b""),
+    "BCryptExportKey": lambda key: bcrypt.BCryptExportKey(key, None, bcrypt.BCRYPT_ECCPUBLIC_BLOB),
+    "BCryptSecretAgreement": lambda key: bcrypt.BCryptSecretAgreement(key, key),
+    "BCryptDestroyKey": lambda key: bcrypt.BCryptDestroyKey(key),
+    "many.sign_many": lambda key: list(many.sign_many(key, None, [bytes(32)])),
+    "aio.sign": lambda key: asyncio.run(aio.sign(key, None, bytes(32))),
+    "aio.call": lambda key: asyncio.run(aio.call(key, bytes)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_key_of_another_face_says_where_that_of_bcrypt_is(call: str, stored: ncrypt.NCryptKey) -> None:
+    for key, instead in ((stored, r"take its \.key$"), (stored.as_cryptography(), r"take its \.cng_key$")):
+        with pytest.raises(CngError, match=instead) as caught:
+            CALLS[call](key)
+        assert caught.value.status is NTSTATUS.STATUS_INVALID_HANDLE
+    private: Any = stored.as_cryptography()
+    assert private.cng_key is stored.key and isinstance(stored.key, hwcng.KeyPair)
+    assert len(bcrypt.BCryptSignHash(private.cng_key, None, bytes(32))) == 64
