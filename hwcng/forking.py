@@ -82,6 +82,9 @@ entered: Mark = wiped_page() or PidMark()
 """entered[0] is 0 in a child that has renewed nothing yet. Hot paths read it themselves before `notice_fork`."""
 entered[0] = 1
 
+# What stands for this process: an id of one that ended may come again.
+_this_process = [object()]
+
 _told: set[weakref.ref[ForkAware]] = set()
 
 
@@ -132,6 +135,7 @@ def notice_fork() -> None:
         # Another thread may have been through with it before this one had its turn.
         if not entered[0]:
             if renewal is mine:
+                _this_process[0] = object()
                 forks_under_way.clear()
                 at_work.clear()
             renewal.run()
@@ -141,14 +145,12 @@ def notice_fork() -> None:
 
 
 class ProcessLock:
-    """A re-entrant lock that is free again in a forked child."""
+    """A re-entrant lock that is free again in a forked child: each process makes one of its own when it needs it."""
+
+    __slots__ = ("_locks",)
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        tell_after_fork(self)
-
-    def after_fork_in_child(self) -> None:
-        self._lock = threading.RLock()
+        self._locks: dict[object, AbstractContextManager[object]] = {}
 
     def held(self) -> AbstractContextManager[object]:
         """The lock, to be taken at once by a `with`. A fork inside the block leaves this one to be released by the
@@ -156,7 +158,8 @@ class ProcessLock:
         """
         if not entered[0]:
             notice_fork()
-        return self._lock
+        process = _this_process[0]
+        return self._locks.get(process) or self._locks.setdefault(process, threading.RLock())
 
 
 # Sets and lists change in one step each, so that an operation pays for no lock.

@@ -16,7 +16,7 @@ NSS_URI = f"pkcs11:slot-id=1?module-path={NSS_MODULE}"
 SECONDS = 60
 
 PRELUDE = f"""
-import os, sys, threading, time
+import gc, os, sys, threading, time
 import hwcng
 from hwcng import NTSTATUS, CngError
 from hwcng.bcrypt import *

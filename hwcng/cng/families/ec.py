@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -228,6 +229,11 @@ def _domain_octets(magic: int, name: str) -> bytes:
     return header + b"".join(number.to_bytes(size, "big") for number in coordinates) + b"\x01"
 
 
+@lru_cache(maxsize=64)
+def _spec(kind: str, usage: Usage, curve: str, exportable: bool) -> PairSpec:
+    return PairSpec(kind, usage, curve=curve, exportable=exportable)
+
+
 class EcFamily(PairFamily[EcPublicKey]):
     kind = "EC"
     public_type = EcPublicKey
@@ -295,7 +301,7 @@ class EcFamily(PairFamily[EcPublicKey]):
         else:
             self.check_length(request.algorithm, request.curve, request.requested_bits)
             name = request.curve.name
-        return PairSpec(self.kind, request.usage, curve=name, exportable=request.exportable)
+        return _spec(self.kind, request.usage, name, request.exportable)
 
     def traits(self, public: EcPublicKey) -> Traits:
         return Traits(curve=CURVES[public.curve])

@@ -13,7 +13,8 @@ from hwcng.standards.curves import Curve
 __all__ = ["PairRequest", "Traits"]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, which would make each of them several times as slowly.
+@dataclass(slots=True)
 class PairRequest:
     """requested_bits: the length that was asked for, 0 for none. curve, domain, parameter_set: None where not set.
 

@@ -18,7 +18,6 @@ from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11 import mechanisms, templates
 from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import CFunction, ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PairKind, kind_of
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, offered_as
@@ -388,24 +387,13 @@ def read_attributes(
     connection: Connection, handle: int, kinds: Sequence[Attribute], room: int
 ) -> dict[Attribute, bytes | None]:
     """Attributes in one C_GetAttributeValue; None where the token will not say. room: bytes each can have at most."""
-    values = ffi.new("unsigned char[]", len(kinds) * room)
-    attributes = ffi.new("CK_ATTRIBUTE[]", [(int(kind), values + i * room, room) for i, kind in enumerate(kinds)])
-    rv = connection.perform(
-        lambda session: connection.cryptoki.C_GetAttributeValue(session.handle, handle, attributes, len(kinds)),
-        handle,
-        sound=_TOLD,
-    )
+    answers, get = templates.room_for(tuple(kinds), room).packed(), connection.cryptoki.C_GetAttributeValue
+    with answers as (attributes, count):
+        rv = connection.perform(lambda session: get(session.handle, handle, attributes, count), handle, sound=_TOLD)
+        found = answers.told()
     if rv not in _TOLD:
         raise connection.error(rv, "reading attributes failed")
-    octets = ffi.buffer(values)
-    sizes = [attribute.ulValueLen for attribute in attributes]
-    found = {
-        kind: None if size == CK_UNAVAILABLE_INFORMATION else octets[i * room : i * room + size]
-        for i, (kind, size) in enumerate(zip(kinds, sizes, strict=True))
-    }
-    # A secret that was made to be read must not stay in freed memory.
-    octets[:] = bytes(len(octets))
-    return found
+    return dict(zip(kinds, found, strict=True))
 
 
 def hold_to_template(key: SessionObject, template: Template) -> None:

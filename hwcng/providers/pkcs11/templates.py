@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.attributes import AttributeMapper
@@ -13,6 +13,7 @@ from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
+from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS
 from hwcng.providers.pkcs11.quirks import Quirks
@@ -25,6 +26,7 @@ __all__ = [
     "opaque_keys",
     "packed",
     "private",
+    "room_for",
     "secret",
     "shared_secret",
     "stored_public",
@@ -92,11 +94,26 @@ class Packed:
     def __enter__(self) -> tuple[CData, int]:
         return self._given
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_more: object) -> None:
         if self._home is None:
             self._octets[:] = bytes(len(self._octets))
-        elif self._octets[:] == self._before:
+        # A call that was given up may still be at it.
+        elif error is None and self._octets[:] == self._before:
             self._home.free.append(self)
+
+    def told(self) -> list[bytes | None]:
+        """What C_GetAttributeValue wrote over the values of a fixed template, which are put back: a secret that was
+        made to be read must not stay. None where the token does not say.
+        """
+        found: list[bytes | None] = []
+        (attributes, count), octets, before = self._given, self._octets, self._before
+        start = count * _CK_ATTRIBUTE_SIZE
+        for index, value in enumerate(cast(FixedTemplate, self._home).values()):
+            size = attributes[index].ulValueLen
+            found.append(None if size == CK_UNAVAILABLE_INFORMATION else octets[start : start + size])
+            start += len(_aligned(value))
+        octets[:] = before
+        return found
 
 
 def _aligned(octets: bytes) -> bytes:
@@ -134,6 +151,12 @@ class FixedTemplate(dict[Attribute, Any]):
 def packed(template: Template) -> Packed:
     """A CK_ATTRIBUTE array and its length, for as long as the block lasts; its memory is wiped afterwards."""
     return template.packed() if isinstance(template, FixedTemplate) else Packed(template)
+
+
+@lru_cache(maxsize=KEPT)
+def room_for(kinds: tuple[Attribute, ...], room: int) -> FixedTemplate:
+    """What C_GetAttributeValue is given for attributes that have `room` bytes each at most."""
+    return FixedTemplate(dict.fromkeys(kinds, bytes(room)))
 
 
 def secret(spec: SecretSpec, value: bytes | None = None, *, length: bool = False) -> Template:
