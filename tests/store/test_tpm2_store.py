@@ -170,10 +170,12 @@ def test_the_commands_that_it_takes(tpm_keeper: Tpm2Provider, tpm_uri: str) -> N
         tpm_keeper.open_key("counted").sign_digest(EcdsaSpec(), DIGEST)
         assert counter.names == ["TPM2_Sign"]
         counter.clear()
+        # What is at persistent handles, one question tells where nothing is.
         list(tpm_keeper.list_keys())
+        assert counter.names == ["TPM2_GetCapability"]
         tpm_keeper.key_uri("counted")
         tpm_keeper.delete_key("counted")
-        assert [name for name in counter.names if name != "TPM2_FlushContext"] == []
+        assert [name for name in counter.names[1:] if name != "TPM2_FlushContext"] == []
 
 
 def test_a_thousand_names(tpm_keeper: Tpm2Provider) -> None:
@@ -188,7 +190,7 @@ def test_a_thousand_names(tpm_keeper: Tpm2Provider) -> None:
             files.write(replace(first, name=f"name {number}"), replace=False)
     with CommandCounter(tpm_keeper) as counter:
         names = {record.name for record in tpm_keeper.list_keys()}
-        assert counter.names == []
+        assert counter.names == ["TPM2_GetCapability"]
     assert names == {f"name {number}" for number in range(1000)}
     assert tpm_keeper.open_key("name 777").encrypt(CFB, BLOCK) == made.encrypt(CFB, BLOCK)
 

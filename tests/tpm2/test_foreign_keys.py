@@ -451,6 +451,61 @@ def test_a_key_at_a_handle_is_pickled_and_not_deleted(fresh_tpm: Swtpm, open_tpm
         assert len(BCryptSignHash(key, None, DIGEST)) == 64
 
 
+def test_keys_at_handles_are_listed(fresh_tpm: Swtpm, open_tpm: Open) -> None:
+    """Those that a program can use, once each; a storage key is none."""
+    open_tpm(fresh_tpm.uri).close()
+    at_a_handle(fresh_tpm, HANDLE)
+    at_a_handle(fresh_tpm, HANDLE + 1, b"1234")
+    made_below(fresh_tpm, "ecc384:null:aes256cfb", 0, PERSISTENT)
+    with hwcng.open_provider(fresh_tpm.uri) as provider:
+        ours = provider.named("ours").generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP384"))
+        handle = provider.make_persistent("ours")  # type: ignore[attr-defined]
+        with CommandCounter(provider) as counter:  # type: ignore[arg-type]
+            listed = {record.name: record for record in provider.list_keys()}
+        # One for each but the storage root key.
+        assert counter.names == ["TPM2_GetCapability", *["TPM2_ReadPublic"] * 4]
+        names = [f"handle:{number:#x}" for number in (HANDLE, HANDLE + 1)]
+        assert list(listed) == ["ours", *names]
+        for name in names:
+            record = listed[name]
+            assert record.spec == PairSpec("EC", Usage.SIGN, curve="nistP256") and record.created is None
+            assert record.uri == provider.key_uri(name) and record.uri.endswith(f"&handle={name[7:]}")
+        storage = ncrypt.NCryptOpenStorageProvider(provider)
+        enumerated = {key.pszName: key for key in ncrypt.NCryptEnumKeys(storage)}
+        assert {name: key.pszAlgid for name, key in enumerated.items()} == {
+            "ours": "ECDSA_P384",
+            **dict.fromkeys(names, "ECDSA_P256"),
+        }
+        for key in enumerated.values():
+            opened = hwcng.open_key(key.uri, pin="1234" if key.pszName == names[1] else None)
+            assert len(BCryptSignHash(opened, None, DIGEST)) in (64, 96)
+        # Once more where the file is gone and the object is not.
+        stored = provider.open_key("ours")
+        assert ours.public == stored.public
+        (path,) = provider._store.directory.rglob("keys/*")  # type: ignore[attr-defined]
+        path.unlink()
+        assert [record.name for record in provider.list_keys()] == [*names, f"handle:{handle:#x}"]
+
+
+def test_an_object_that_is_taken_away_while_keys_are_listed(fresh_tpm: Swtpm, open_tpm: Open) -> None:
+    open_tpm(fresh_tpm.uri).close()
+    for handle in (HANDLE, HANDLE + 1):
+        at_a_handle(fresh_tpm, handle)
+    with open_tpm(fresh_tpm.uri) as provider:
+
+        def instrument(exchange: Exchange) -> Exchange:
+            def gone(request: bytes) -> bytes:
+                if request[6:14] == b"".join(number.to_bytes(4, "big") for number in (CC.ReadPublic, HANDLE)):
+                    return bytes.fromhex("80010000000a0000018b")
+                return exchange(request)
+
+            return gone
+
+        undo = provider.connection.instrument(instrument)
+        assert [record.name for record in provider.list_keys()] == [f"handle:{HANDLE + 1:#x}"]
+        undo()
+
+
 def test_slots_are_found_for_keys_at_handles(fresh_tpm: Swtpm, provider: Tpm2Provider) -> None:
     spec = PairSpec("EC", Usage.SIGN, curve="nistP256")
     others = [provider.generate_pair(spec) for _ in range(3)]

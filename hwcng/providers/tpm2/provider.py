@@ -304,10 +304,20 @@ class Tpm2Provider(Provider):
         return self._key(held, opened.spec, opened.public, opened.file.origin)
 
     def list_keys(self) -> Iterator[KeyRecord]:
-        """Costs no command. Files that are damaged or foreign are left out."""
+        """The keys of the store, which cost no command, then those at persistent handles that are not of the store, a
+        command for each. Files that are damaged or foreign are left out, and objects that do nothing for a program:
+        storage and endorsement keys.
+        """
         self._check_open()
-        for record in self._keys.list_keys():
+        known: set[bytes] = set()
+        for record, object_name in self._keys.list_keys():
+            known.add(object_name)
             yield replaced(record, uri=self._uri_of(record.name))
+        for handle, spec in reloading.at_handles(self.connection, known):
+            name = f"{reloading.HANDLE}{handle:#x}"
+            # A key of the store that has such a name is what the name means.
+            if not self._keys.has(name):
+                yield KeyRecord(name, spec, uri=self.key_uri(name))
 
     def delete_key(self, name: str) -> None:
         """Removes the file, even one that is damaged, and the object at a persistent handle; open keys of it end."""

@@ -6,7 +6,8 @@ TPM 2.0 Library, Part 3, sections 12.2 (TPM2_Load) and 13.3 (TPM2_Import).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import TypeAlias
 
 from hwcng.contract.material import PublicKeyMaterial
@@ -23,7 +24,7 @@ from hwcng.providers.tpm2.wire.marshal import MalformedError
 from hwcng.providers.tpm2.wire.policies import required
 from hwcng.providers.tpm2.wire.public_area import name_of, parse_public, spec_of
 
-__all__ = ["Found", "HANDLE", "at_handle", "file_of", "handle_in", "load", "reloaded"]
+__all__ = ["Found", "HANDLE", "at_handle", "at_handles", "file_of", "handle_in", "load", "reloaded"]
 
 Found: TypeAlias = tuple[TpmObject, SecretSpec | PairSpec, PublicKeyMaterial | None]
 """An object, what it serves, and its public half where it has one."""
@@ -106,16 +107,7 @@ def at_handle(connection: Connection, handle: int, auth: bytes) -> Found:
     """The key at a persistent handle. Raises NTE_BAD_KEYSET where nothing is there, NTE_NOT_SUPPORTED for an object of
     another kind.
     """
-
-    def read(line: Connection) -> tuple[bytes, bytes] | None:
-        try:
-            return commands.read_public(line, handle)
-        except TpmError as error:
-            if error.code == RC.HANDLE:
-                return None
-            raise
-
-    found = connection.perform(f"reading the key at {handle:#x}", read)
+    found = connection.perform(f"reading the key at {handle:#x}", lambda line: _read(line, handle))
     if found is None:
         raise CngError(HRESULT.NTE_BAD_KEYSET, f"nothing is at {handle:#x} in this TPM")
     try:
@@ -125,6 +117,35 @@ def at_handle(connection: Connection, handle: int, auth: bytes) -> Found:
         raise CngError(HRESULT.NTE_NOT_SUPPORTED, f"the object at {handle:#x} is not served: {error}") from None
     title = f"the key at {handle:#x}"
     return TpmObject(found[0], b"", found[1], auth, title=title, fixed=handle), spec, public.material
+
+
+def at_handles(connection: Connection, known: Collection[bytes]) -> list[tuple[int, SecretSpec | PairSpec]]:
+    """The keys at persistent handles that `at_handle` opens. known: names of objects that are left out."""
+
+    def read(line: Connection) -> list[tuple[int, bytes, bytes]]:
+        return [
+            (handle, *found)
+            for handle in commands.handles(line, FIRST_PERSISTENT)
+            if handle <= LAST_PERSISTENT and handle != line.storage_root.handle and (found := _read(line, handle))
+        ]
+
+    served: list[tuple[int, SecretSpec | PairSpec]] = []
+    for handle, public, name in connection.perform("listing the keys at persistent handles", read):
+        with suppress(MalformedError, ValueError):
+            spec = spec_of(parse_public(public))
+            if name not in known:
+                served.append((handle, spec))
+    return served
+
+
+def _read(line: Connection, handle: int) -> tuple[bytes, bytes] | None:
+    """TPMT_PUBLIC and the name of what is at a handle, None where nothing is."""
+    try:
+        return commands.read_public(line, handle)
+    except TpmError as error:
+        if error.code == RC.HANDLE:
+            return None
+        raise
 
 
 def _unserved(what: str, error: Exception) -> CngError:

@@ -191,14 +191,16 @@ class KeyStore:
         with self._remembering.held():
             self._opened.pop(name, None)
 
-    def list_keys(self) -> Iterator[KeyRecord]:
+    def list_keys(self) -> Iterator[tuple[KeyRecord, bytes]]:
+        """Each with the name by which the TPM knows it."""
         for file in self.files.read_all():
             try:
-                spec = spec_of(parse_public(file.key.public))
+                spec, object_name = spec_of(parse_public(file.key.public)), name_of(file.key.public)
             except (MalformedError, ValueError):
                 continue
             certified = self.files.path_beside(file.name).exists()
-            yield KeyRecord(file.name, replaced(spec, exportable=file.exportable), file.created, certified)
+            record = KeyRecord(file.name, replaced(spec, exportable=file.exportable), file.created, certified)
+            yield record, object_name
 
     # Certificates.
 
