@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from hwcng.arguments import octets
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.provider import Provider
-from hwcng.errors import invalid_parameter, not_supported
-from hwcng.hostcrypto.certificates import checked_chain, loaded
+from hwcng.errors import HRESULT, CngError, invalid_parameter, not_supported
+from hwcng.hostcrypto.certificates import checked_chain, loaded, stands_under
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-__all__ = ["read", "store", "stored"]
+__all__ = ["read", "store", "store_own", "stored"]
+
+_PEM = b"-----BEGIN CERTIFICATE-----"
 
 
 def _named(name: str | None) -> str:
@@ -50,7 +52,28 @@ def store(
     provider.store_certificates(name, checked_chain(chain, public))
 
 
+def store_own(provider: Provider, name: str | None, public: PublicKeyMaterial, der: bytes) -> None:
+    """In the place of the pair's own; its issuers' stay where they are the new one's too. Raises as `store`."""
+    own, issuers = _certificate(der), _issuers(provider, name)
+    store(provider, name, public, [own, *issuers] if issuers and stands_under(own, issuers[0]) else [own])
+
+
+def _issuers(provider: Provider, name: str | None) -> tuple[Certificate, ...]:
+    try:
+        return read(provider, name)[1:]
+    except CngError as error:
+        # What cannot be read is what the new one takes the place of.
+        if error.status is HRESULT.NTE_KEYSET_ENTRY_BAD:
+            return ()
+        raise
+
+
 def _certificate(given: object) -> Certificate:
     from cryptography.x509 import Certificate
 
-    return given if isinstance(given, Certificate) else loaded(octets(given, "a certificate"))
+    if isinstance(given, Certificate):
+        return given
+    der = octets(given, "a certificate")
+    if _PEM in der:
+        raise invalid_parameter("this is PEM, DER expected: x509.load_pem_x509_certificates makes a list of it")
+    return loaded(der)

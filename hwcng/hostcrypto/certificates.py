@@ -14,7 +14,7 @@ from hwcng.hostcrypto.host_keys import public_material
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-__all__ = ["chain_from", "checked_chain", "is_of", "loaded"]
+__all__ = ["chain_from", "checked_chain", "is_of", "loaded", "stands_under"]
 
 LONGEST_CHAIN = 16
 
@@ -50,7 +50,8 @@ def _comparable(public: PublicKeyMaterial) -> object:
 
 
 @foreign_work()
-def _stands_under(certificate: Certificate, issuer: Certificate) -> bool:
+def stands_under(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether the issuer's key signed the certificate, as far as the host can tell."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     if certificate.issuer != issuer.subject:
@@ -77,7 +78,7 @@ def checked_chain(certificates: Sequence[Certificate], public: PublicKeyMaterial
             "the first certificate is for another key than this one: give the key's own, then its issuers'"
         )
     for place, (one, issuer) in enumerate(pairwise(certificates), start=1):
-        if not _stands_under(one, issuer):
+        if not stands_under(one, issuer):
             raise invalid_parameter(f"certificate {place + 1} of the chain did not issue certificate {place}")
     return [one.public_bytes(Encoding.DER) for one in certificates]
 
@@ -89,7 +90,7 @@ def chain_from(own: Certificate, named: Callable[[bytes], Iterable[bytes]]) -> l
     chain, last = [own.public_bytes(Encoding.DER)], own
     while last.issuer != last.subject and len(chain) < LONGEST_CHAIN:
         above = (loaded(der) for der in named(last.issuer.public_bytes()))
-        issuer = next((one for one in above if _stands_under(last, one)), None)
+        issuer = next((one for one in above if stands_under(last, one)), None)
         if issuer is None or issuer.public_bytes(Encoding.DER) in chain:
             break
         chain.append(issuer.public_bytes(Encoding.DER))

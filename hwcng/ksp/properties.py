@@ -109,7 +109,10 @@ def _set_certificate(key: NCryptKey, value: object) -> None:
     pair, der = key.key, octets(value, ncrypt_h.NCRYPT_CERTIFICATE_PROPERTY)
     if not isinstance(pair, KeyPair):
         _no_such(ncrypt_h.NCRYPT_CERTIFICATE_PROPERTY)
-    pair.store_certificates([der] if der else [])
+    if der:
+        certificates.store_own(pair.algorithm_handle.provider, pair.name, pair.public, der)
+    else:
+        pair.store_certificates([])
 
 
 def _version(_storage: StorageProvider) -> int:

@@ -129,6 +129,17 @@ def test_a_chain(pair: hwcng.KeyPair, token: Provider, host: Host) -> None:
     assert pair.certificates == ()
 
 
+def test_a_renewed_one_stands_under_the_issuers_that_there_are(named: ncrypt.NCryptKey, host: Host) -> None:
+    assert isinstance(named.key, hwcng.KeyPair)
+    named.key.store_certificates(chain_for(host, named.public_key()))
+    renewed = chain_for(host, named.public_key(), "renewed")
+    NCryptSetProperty(named, NCRYPT_CERTIFICATE_PROPERTY, der(renewed.own))
+    assert named.key.certificates == renewed
+    signed_by_itself = certificate(named.as_cryptography(), "an end alone")
+    NCryptSetProperty(named, NCRYPT_CERTIFICATE_PROPERTY, der(signed_by_itself))
+    assert named.key.certificates == (signed_by_itself,)
+
+
 def test_what_is_no_chain_of_the_key_is_not_stored(pair: hwcng.KeyPair, host: Host) -> None:
     chain = chain_for(host, pair.public_key())
     pair.store_certificates(chain)
@@ -144,6 +155,8 @@ def test_what_is_no_chain_of_the_key_is_not_stored(pair: hwcng.KeyPair, host: Ho
     ):
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
             pair.store_certificates(wrong)  # type: ignore[arg-type]
+    with refused(NTSTATUS.STATUS_INVALID_PARAMETER, match=r"x509\.load_pem_x509_certificates"):
+        pair.store_certificates([chain.own.public_bytes(serialization.Encoding.PEM)])
     with refused(NTSTATUS.STATUS_INVALID_PARAMETER, match="list"):
         pair.store_certificates(der(chain.own))  # type: ignore[arg-type]
     assert pair.certificates == chain
@@ -288,6 +301,9 @@ def test_a_tpms_file_that_holds_something_else(tampered: bytes, swtpm_provider: 
         with refused(HRESULT.NTE_KEYSET_ENTRY_BAD, match="something else"):
             NCryptGetProperty(key, NCRYPT_CERTIFICATE_PROPERTY)
         assert path.read_bytes() == tampered
+        mended = chain_for(host, key.public_key()).own
+        NCryptSetProperty(key, NCRYPT_CERTIFICATE_PROPERTY, der(mended))
+        assert NCryptGetProperty(key, NCRYPT_CERTIFICATE_PROPERTY) == der(mended)
         # That of a key that had the name before: a crash may leave it.
         stale = chain_for(host, ec.generate_private_key(ec.SECP256R1()).public_key()).own
         path.write_bytes(stale.public_bytes(serialization.Encoding.PEM))
