@@ -1,27 +1,23 @@
 """PKCS#11 v2.40, sections 5.4 to 5.6: opens a database of NSS softokn, and gives it its PIN. A child process of
 `hwcng.testing.nss`.
 
-The request comes as JSON on standard input, where no process list shows its PIN:
-{"module": path, "reserved": what C_Initialize gets as pReserved, "label": the token's, "pin": text}; without label and
-pin the module is only looked at. The answer is JSON on standard output:
+The request is {"module": path, "companions": [path of what is loaded before it, ...], "reserved": what C_Initialize
+gets as pReserved, "label": the token's, "pin": text}; without label and pin the module is only looked at. The answer is
 {"created": bool, "mechanisms": [CKM of the first slot, ...]} or {"error": text}.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
-import os
 import sys
 from typing import Any
 
-from hwcng.providers.pkcs11.quirks import companions
-from hwcng.testing._token_module import CKF_USER_PIN_INITIALIZED, TokenInitError, TokenModule
+from hwcng.testing._token_module import CKF_USER_PIN_INITIALIZED, TokenInitError, TokenModule, serve
 
 
 def provision(request: dict[str, Any]) -> dict[str, Any]:
     try:
-        loaded = [ctypes.CDLL(path) for path in companions(request["module"])]
+        loaded = [ctypes.CDLL(path) for path in request["companions"]]
     except OSError as error:
         raise TokenInitError(str(error)) from None
     module = TokenModule(request["module"])
@@ -44,15 +40,5 @@ def provision(request: dict[str, Any]) -> dict[str, Any]:
         loaded.clear()
 
 
-def main() -> int:
-    os.umask(0o077)
-    try:
-        answer = provision(json.load(sys.stdin))
-    except TokenInitError as error:
-        answer = {"error": str(error)}
-    json.dump(answer, sys.stdout)
-    return 1 if "error" in answer else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(provision))

@@ -1,27 +1,28 @@
 """PKCS#11 v2.40, sections 5.4 to 5.6: makes tokens in a SoftHSM directory. A child process of `hwcng.testing.softhsm`.
 
 SoftHSM reads SOFTHSM2_CONF once in a process, at C_Initialize, so the caller's own process must not do it.
-The request comes as JSON on standard input, where no process list shows its PINs:
-{"module": path, "so_pin": text, "tokens": [{"label": text, "pin": text}, ...]}.
-The answer is JSON on standard output:
+The request is {"module": path, "so_pin": text, "tokens": [{"label": text, "pin": text}, ...]}, the answer
 {"tokens": [{"label": text, "serial": text, "created": bool}, ...]} or {"error": text}.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
-import os
 import sys
-from collections.abc import Iterable
-from typing import Any
 
 from hwcng.testing._token_module import (
     CKF_TOKEN_INITIALIZED,
     CKF_USER_PIN_INITIALIZED,
     TokenInitError,
     TokenModule,
+    serve,
 )
+
+# As typing's, which costs more than the token: see `hwcng.testing._token_module`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 LABEL_LENGTH = 32
 
@@ -63,17 +64,10 @@ def provision(module_path: str, wanted: Iterable[tuple[str, str]], so_pin: str) 
         module.finalize()
 
 
-def main() -> int:
-    os.umask(0o077)
-    request = json.load(sys.stdin)
+def answer(request: dict[str, Any]) -> dict[str, Any]:
     wanted = [(token["label"], token["pin"]) for token in request["tokens"]]
-    try:
-        answer: dict[str, Any] = {"tokens": provision(request["module"], wanted, request["so_pin"])}
-    except TokenInitError as error:
-        answer = {"error": str(error)}
-    json.dump(answer, sys.stdout)
-    return 1 if "error" in answer else 0
+    return {"tokens": provision(request["module"], wanted, request["so_pin"])}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(answer))

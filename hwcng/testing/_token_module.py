@@ -1,16 +1,24 @@
 """PKCS#11 v2.40, sections 3 and 5: the few C_ calls that make a token, by ctypes.
 
 A module can be initialised once in a process, with one configuration: `initialize` is for child processes of this
-package, and `in_use` for a module that others have initialised.
+package, and `in_use` for a module that others have initialised. A child is started for each token that a test asks for,
+and loads nothing that it can do without: `json` and `typing` cost it more than the token does.
 """
 
 from __future__ import annotations
 
 import ctypes
+import marshal
 import os
-from typing import Any
+import sys
 
 from hwcng.providers.pkcs11.cryptoki.function_lists import LIST_2_40
+
+# As typing's.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = [
     "CKF_TOKEN_INITIALIZED",
@@ -18,6 +26,7 @@ __all__ = [
     "TokenInfo",
     "TokenInitError",
     "TokenModule",
+    "serve",
 ]
 
 CKF_OS_LOCKING_OK = 0x2
@@ -146,3 +155,17 @@ class TokenModule:
             self.call("C_Logout", session)
         finally:
             self.call("C_CloseSession", session)
+
+
+def serve(work: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    """The other end of `hwcng.testing._provisioning.ask_child`: answers one request, in a process of its own.
+
+    work: gets the request and returns the answer, of what Python's literals can say. Returns the exit status.
+    """
+    os.umask(0o077)
+    try:
+        answer = work(marshal.load(sys.stdin.buffer))  # noqa: S302 - the process that started this one wrote it
+    except TokenInitError as error:
+        answer = {"error": str(error)}
+    sys.stdout.write(ascii(answer))
+    return 1 if "error" in answer else 0

@@ -21,10 +21,10 @@ from pathlib import Path
 from hwcng.providers.pkcs11.uri import Pkcs11Uri
 from hwcng.testing._debian_package import cache_directory
 from hwcng.testing._nss_from_debian import CURRENT_NSS_VARIABLE, fetch
-from hwcng.testing._nss_module import NssError, look_at
+from hwcng.testing._nss_module import NssError, ask, look_at
 from hwcng.testing._packages import how_to_install
 from hwcng.testing._pins import read_pin, write_new_pin
-from hwcng.testing._provisioning import ask_child, only_one
+from hwcng.testing._provisioning import only_one
 from hwcng.testing._running import add_output, run_command, show, split_command
 
 __all__ = ["NssDatabase", "NssError", "current_nss", "find_module", "look_at", "main", "provision", "services_uri"]
@@ -126,8 +126,7 @@ def provision(
     library = (module or find_module()).resolve()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with only_one(home):
-        request = {"module": str(library), "reserved": _reserved(home, label), "label": label, "pin": pin}
-        answer = ask_child("hwcng.testing._init_nss_database", request, NssError)
+        answer = ask(library, _reserved(home, label), label=label, pin=pin)
     if "error" in answer:
         raise NssError(f"NSS made no database in {home}: {answer['error']}")
     return NssDatabase(home, library, label, answer["created"])

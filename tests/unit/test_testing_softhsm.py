@@ -101,7 +101,7 @@ def test_pins_are_neither_arguments_nor_environment(tmp_path, monkeypatch):
     monkeypatch.setattr(_provisioning.subprocess, "run", run)
     one_token(tmp_path)
     for pin in (PIN, SO_PIN):
-        assert pin in child["input"]
+        assert pin.encode() in child["input"]
         assert not any(pin in argument for argument in child["command"])
         assert pin not in child["env"].values()
     assert PIN not in repr(TokenRequest("one", PIN))
