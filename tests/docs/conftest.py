@@ -24,6 +24,13 @@ hsm = {uri}
 """The names that the pages use for a token that is configured."""
 
 
+def current_nss() -> dict[str, str]:
+    """Where the current NSS is that this machine has fetched: a new home has none."""
+    from hwcng.testing import nss
+
+    return {"HWCNG_CURRENT_NSS": str(nss.current_nss())} if has("current-nss") else {}
+
+
 def module_of_openssl() -> Path | None:
     """The folder of pkcs11-provider, where the system has none in OpenSSL's own."""
     return find_module().parent if has("pkcs11-provider") else None
@@ -41,12 +48,13 @@ def reader(tmp_path: Path) -> Iterator[dict[str, str]]:
     uri = f"{softhsm.uri('my-token')}&pin-source=file:{pin}"
     (home / "providers.ini").write_text(PROVIDERS.format(uri=uri))
     modules = module_of_openssl()
-    kept = ("HWCNG_CURRENT_NSS", "HWCNG_PKCS11_PROVIDER", "LANG", "TMPDIR")
+    kept = ("HWCNG_PKCS11_PROVIDER", "LANG", "TMPDIR")
     # A socket's path has 107 bytes at most, and pytest's folders are long.
     with tempfile.TemporaryDirectory(prefix="hwcng-page-") as runtime:
         yield {
             **{name: os.environ[name] for name in kept if name in os.environ},
             **softhsm.environ(),
+            **current_nss(),
             "HOME": str(home),
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin:/usr/sbin:/sbin",
             "HWCNG_PROVIDER": uri,
