@@ -114,7 +114,7 @@ class KeyPair(StorableKey, of=PrivateKey):
         return self.family.usage(self.algorithm) if self.allowed_usage is None else self.allowed_usage
 
     def _require_usage(self, usage: Usage, what: str) -> None:
-        if self._private is not None and not self._private.spec.usage & usage:
+        if self._private is not None and usage not in self._private.spec.usage:
             raise not_supported(
                 f"this {self.algorithm.name} key was not made to {what}: use one whose Usage has {usage.name}"
             )

@@ -141,9 +141,9 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | NoHandle, cbBuf
     Raises STATUS_INVALID_HANDLE for None without that flag and for a handle of another algorithm,
     STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
     """
-    given, handle = number(dwFlags, "dwFlags"), None
+    handle, given = None, number(dwFlags, "dwFlags")
     system = given & bcrypt_h.BCRYPT_USE_SYSTEM_PREFERRED_RNG
-    if not (system and no_handle(hAlgorithm)):
+    if not system or not no_handle(hAlgorithm):
         handle = algorithm_of(hAlgorithm)
         if not handle.algorithm.makes_random_numbers:
             raise invalid_handle(f"{handle.name} is not a random number generator")

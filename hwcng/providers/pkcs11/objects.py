@@ -22,7 +22,7 @@ from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PairKind, kind_of
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, offered_as
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
-from hwcng.providers.pkcs11.templates import Template, packed
+from hwcng.providers.pkcs11.templates import FixedTemplate, Template, packed
 
 __all__ = [
     "SessionObject",
@@ -50,14 +50,16 @@ Verdicts: TypeAlias = Mapping[int, NTSTATUS | HRESULT]
 """What a refusal means where the number alone does not say it."""
 
 CK_INVALID_HANDLE = 0
-_FALSE, _TRUE = b"\0", b"\1"
+# CK_BBOOL of a key that must stay inside. Both can only be turned that way.
+_SAFE = ((Attribute.SENSITIVE, True, b"\1"), (Attribute.EXTRACTABLE, False, b"\0"))
+_HOW_SECRET = templates.room_for(tuple(kind for kind, _, _ in _SAFE), 1)
 FIND_BATCH = 64
 _OF_TEMPLATES = frozenset({CKR.TEMPLATE_INCONSISTENT, CKR.ATTRIBUTE_VALUE_INVALID, CKR.ATTRIBUTE_READ_ONLY})
 _ONLY_ITS_OWN = (
     "keeps no keys of a process, only its own; have it make one under a name, by NCryptCreatePersistedKey or "
     "Provider.named, and use that"
 )
-_TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
+_READ = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
 
 _HANDLE = ffi.typeof("CK_ULONG *")
 
@@ -387,28 +389,29 @@ def read_attributes(
     connection: Connection, handle: int, kinds: Sequence[Attribute], room: int
 ) -> dict[Attribute, bytes | None]:
     """Attributes in one C_GetAttributeValue; None where the token will not say. room: bytes each can have at most."""
-    answers, get = templates.room_for(tuple(kinds), room).packed(), connection.cryptoki.C_GetAttributeValue
+    return dict(zip(kinds, _told(connection, handle, templates.room_for(tuple(kinds), room)), strict=True))
+
+
+def _told(connection: Connection, handle: int, room: FixedTemplate) -> list[bytes | None]:
+    """The values of the attributes of `room`."""
+    answers, get = room.packed(), connection.cryptoki.C_GetAttributeValue
     with answers as (attributes, count):
-        rv = connection.perform(lambda session: get(session.handle, handle, attributes, count), handle, sound=_TOLD)
+        rv = connection.perform(lambda session: get(session.handle, handle, attributes, count), handle, sound=_READ)
         found = answers.told()
-    if rv not in _TOLD:
+    if rv not in _READ:
         raise connection.error(rv, "reading attributes failed")
-    return dict(zip(kinds, found, strict=True))
+    return found
 
 
 def hold_to_template(key: SessionObject, template: Template) -> None:
     """Makes sure that a key is as secret as its template said; where the token forgot, ratchets, else destroys and
     raises.
     """
-    asked = {kind: template.get(kind) for kind in (Attribute.SENSITIVE, Attribute.EXTRACTABLE)}
-    # CK_BBOOL of a key that must stay inside: SENSITIVE true, EXTRACTABLE false. Both can only be turned that way.
-    safe = {Attribute.SENSITIVE: (True, _TRUE), Attribute.EXTRACTABLE: (False, _FALSE)}
     connection = key.connection
     try:
-        found = read_attributes(connection, key.handle, list(asked), 1)
-        for kind, wish in asked.items():
-            wanted, octet = safe[kind]
-            if wish is wanted and found[kind] != octet:
+        found = _told(connection, key.handle, _HOW_SECRET)
+        for (kind, wanted, octet), said in zip(_SAFE, found, strict=True):
+            if said != octet and template.get(kind) is wanted:
                 rv = _set_attribute(connection, key.handle, kind, wanted)
                 if rv != CKR.OK or read_attributes(connection, key.handle, [kind], 1)[kind] != octet:
                     raise CngError(

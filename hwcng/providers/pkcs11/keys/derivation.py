@@ -68,18 +68,19 @@ class Pkcs11KeyingMaterial(TokenKey, keys.KeyingMaterial):
         connection, cryptoki = self.connection, self.connection.cryptoki
         room = HASHES[hash_name].digest_size
 
-        def update(session: Session, part: bytes | HeldObject) -> int:
-            if isinstance(part, bytes):
-                return cryptoki.C_DigestUpdate(session.handle, part, len(part))
-            return cryptoki.C_DigestKey(session.handle, part.handle)
-
         def calls(session: Session) -> int:
-            rv = cryptoki.C_DigestInit(session.handle, mechanisms.call(mechanism).structure)
+            handle = session.handle
+            rv = cryptoki.C_DigestInit(handle, structure)
             for part in parts:
-                if rv == CKR.OK and part:
-                    rv = update(session, part)
-            return rv if rv != CKR.OK else cryptoki.C_DigestFinal(session.handle, output, length)
+                if rv or not part:
+                    continue
+                if isinstance(part, bytes):
+                    rv = cryptoki.C_DigestUpdate(handle, part, len(part))
+                else:
+                    rv = cryptoki.C_DigestKey(handle, part.handle)
+            return rv or cryptoki.C_DigestFinal(handle, output, length)
 
+        structure = mechanisms.call(mechanism).structure
         output, length = ffi.new("unsigned char[]", room), ffi.new("CK_ULONG *", room)
         if (rv := connection.perform(calls, self.held.handle)) != CKR.OK:
             raise connection.error(rv, f"the {hash_name} digest of {self.noun} failed")

@@ -84,7 +84,7 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
             public_object.release()
 
     def _allow(self, usage: Usage, verb: str) -> None:
-        if not self.spec.usage & usage:
+        if usage not in self.spec.usage:
             raise not_supported(f"this key was made without the right to {verb}")
 
     def sign_digest(self, spec: SignSpec, digest: bytes) -> bytes:

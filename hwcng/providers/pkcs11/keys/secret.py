@@ -104,7 +104,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         self._streaming: Connection | None = None
 
     def _allow(self, usage: Usage, verb: str) -> None:
-        if not self.spec.usage & usage:
+        if usage not in self.spec.usage:
             raise not_supported(f"this {self.spec.family.value} key was made without the right to {verb}")
 
     @property
