@@ -149,10 +149,10 @@ class KeyPair(StorableKey, of=PrivateKey):
 
     def __repr__(self) -> str:
         if not self.opened:
-            return self._repr_unopened()
+            return super().__repr__()
         kind = "empty" if not self.finalized else "pair" if self.has_private else "public"
         size = self.parameter_set or f"{self.bits} bits"
-        return f"<KeyPair {self.algorithm.name} {size} {kind}{'' if self.alive else ' destroyed'}>"
+        return self._shown(self.algorithm.name, size, kind)
 
     def require_empty(self) -> None:
         """Raises STATUS_INVALID_HANDLE for a finalized pair."""

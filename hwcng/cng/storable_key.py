@@ -160,7 +160,12 @@ class StorableKey(Handle):
             raise not_supported(f"this {self.algorithm_handle.name} key cannot be pickled: {self._why_not_to_pickle()}")
         return StorableKey.reopen, (type(self).__name__, self.uri)
 
-    def _repr_unopened(self) -> str:
+    def _shown(self, *told: str) -> str:
+        """Its name, what it tells of itself, and whether it lives."""
+        named, state = "" if self.name is None else repr(self.name), "" if self.alive else "destroyed"
+        return f"<{' '.join(filter(None, (type(self).__name__, named, *told, state)))}>"
+
+    def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.uri}{' not opened yet' if self.alive else ' destroyed'}>"
 
     def _why_not_to_pickle(self) -> str:

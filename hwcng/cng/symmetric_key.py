@@ -141,9 +141,8 @@ class SymmetricKey(StorableKey, of=SecretKey):
 
     def __repr__(self) -> str:
         if not self.opened:
-            return self._repr_unopened()
-        state = "" if self.alive else " destroyed"
-        return f"<SymmetricKey {self.algorithm.name} {self.bits} bits {self.chaining_mode or ''}{state}>"
+            return super().__repr__()
+        return self._shown(self.algorithm.name, f"{self.bits} bits", self.chaining_mode or "")
 
     def set_chaining_mode(self, mode: str) -> None:
         self.chaining_mode = check_chaining_mode(self.algorithm, mode, self.provider)

@@ -11,8 +11,9 @@ import binascii
 import hmac
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from cryptography import fernet
 from cryptography.exceptions import AlreadyFinalized
 from cryptography.fernet import InvalidToken
 from cryptography.hazmat.primitives import hashes
@@ -91,6 +92,25 @@ class AESGCM:
         except CngError as error:
             raise translated(error) from error
 
+    def encrypt_into(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None, buf: Buffer) -> int:
+        """As `encrypt`, into a buffer of just that size. Returns how many bytes it has."""
+        octets, plaintext, associated = octets_of(nonce), octets_of(data), _optional(associated_data)
+        room = _room(buf)
+        _require_length(octets)
+        _require_room(room, len(plaintext) + _TAG_LENGTH)
+        room[:] = self.encrypt(octets, plaintext, associated)
+        return len(room)
+
+    def decrypt_into(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None, buf: Buffer) -> int:
+        """As `decrypt`, into a buffer of just that size. Returns how many bytes it has."""
+        octets, ciphertext, associated = octets_of(nonce), octets_of(data), _optional(associated_data)
+        room = _room(buf)
+        _require_length(octets)
+        if len(ciphertext) >= _TAG_LENGTH:
+            _require_room(room, len(ciphertext) - _TAG_LENGTH)
+        room[:] = self.decrypt(octets, ciphertext, associated)
+        return len(room)
+
     def _token_key(self) -> SecretKey:
         self.cng_key.require_alive()
         return self.cng_key.token_key
@@ -102,6 +122,19 @@ class AESGCM:
 def _require_length(nonce: bytes) -> None:
     if len(nonce) not in _NONCE_LENGTHS:
         raise refusal(ValueError, "Nonce must be between 8 and 128 bytes")
+
+
+def _room(buf: Buffer) -> memoryview:
+    octets_of(buf)
+    room = memoryview(buf)
+    if room.readonly:
+        raise refusal(TypeError, "Buffer is not writable: give a bytearray")
+    return room.cast("B")
+
+
+def _require_room(room: memoryview, size: int) -> None:
+    if len(room) != size:
+        raise refusal(ValueError, f"buffer must be {size} bytes")
 
 
 def _optional(data: Buffer | None) -> bytes:
@@ -158,9 +191,10 @@ class HMAC(hashes.HashContext):
                 raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "Signature did not match digest.")
 
 
-class Fernet:
+class Fernet(fernet.Fernet):
     """cryptography.fernet.Fernet, whose one key of 32 bytes is two of a token here: HMAC-SHA256's, then AES's. What the
-    one writes, the other reads, where both are of its 128 bits. Any number of threads.
+    one writes, the other reads, where both are of its 128 bits. Any number of threads. MultiFernet takes and rotates
+    it, for which three methods have the names that it calls.
     """
 
     def __init__(self, signing_key: SymmetricKey | NCryptKey, encryption_key: SymmetricKey | NCryptKey) -> None:
@@ -176,7 +210,10 @@ class Fernet:
         return self.encrypt_at_time(data, int(time.time()))
 
     def encrypt_at_time(self, data: bytes, current_time: int) -> bytes:
-        octets, iv = bytes_of(data, "data"), os.urandom(_BLOCK)
+        return self._encrypt_from_parts(data, current_time, os.urandom(_BLOCK))
+
+    def _encrypt_from_parts(self, data: bytes, current_time: int, iv: bytes) -> bytes:
+        octets = bytes_of(data, "data")
         with as_cryptography_raises():
             encrypt = self._verb(lambda key: key.enciphering(CipherMode.CBC))
             head = bytes([_FERNET_VERSION]) + current_time.to_bytes(8, "big") + iv
@@ -185,33 +222,33 @@ class Fernet:
 
     def decrypt(self, token: bytes | str, ttl: int | None = None) -> bytes:
         """Raises InvalidToken. ttl: seconds."""
-        return self._decrypt(token, None if ttl is None else (ttl, int(time.time())))
+        octets = _fernet_octets(token)
+        return self._decrypt_data(octets, _fernet_time(octets), None if ttl is None else (ttl, int(time.time())))
 
     def decrypt_at_time(self, token: bytes | str, ttl: int, current_time: int) -> bytes:
         """Raises InvalidToken. ttl: seconds."""
         if ttl is None:
             raise refusal(ValueError, "decrypt_at_time() can only be used with a non-None ttl")
-        return self._decrypt(token, (ttl, current_time))
+        octets = _fernet_octets(token)
+        return self._decrypt_data(octets, _fernet_time(octets), (ttl, current_time))
 
     def extract_timestamp(self, token: bytes | str) -> int:
         """Seconds since 1970 of a sound token. Raises InvalidToken."""
         octets = _fernet_octets(token)
-        self._verify(octets)
+        self._verify_signature(octets)
         return _fernet_time(octets)
 
-    def _decrypt(self, token: bytes | str, life: tuple[int, int] | None) -> bytes:
-        octets = _fernet_octets(token)
-        if life is not None:
-            ttl, now = life
-            made = _fernet_time(octets)
-            if made + ttl < now or now + _MAX_CLOCK_SKEW_SECONDS < made:
+    def _decrypt_data(self, data: bytes, timestamp: int, time_info: tuple[int, int] | None) -> bytes:
+        if time_info is not None:
+            ttl, now = time_info
+            if timestamp + ttl < now or now + _MAX_CLOCK_SKEW_SECONDS < timestamp:
                 raise InvalidToken
-        self._verify(octets)
-        ciphertext = octets[_FERNET_IV.stop : -_FERNET_DIGEST]
+        self._verify_signature(data)
+        ciphertext = data[_FERNET_IV.stop : -_FERNET_DIGEST]
         if len(ciphertext) % _BLOCK:
             raise InvalidToken
         with as_cryptography_raises():
-            padded = self._verb(lambda key: key.deciphering(CipherMode.CBC))(octets[_FERNET_IV], ciphertext)
+            padded = self._verb(lambda key: key.deciphering(CipherMode.CBC))(data[_FERNET_IV], ciphertext)
         try:
             return unpad(padded, _BLOCK)
         except CngError as error:
@@ -226,9 +263,19 @@ class Fernet:
         running.update(data)
         return running.finalize()
 
-    def _verify(self, octets: bytes) -> None:
-        if not hmac.compare_digest(self._digest(octets[:-_FERNET_DIGEST]), octets[-_FERNET_DIGEST:]):
+    def _verify_signature(self, data: bytes) -> None:
+        if len(data) < _FERNET_SHORTEST:
             raise InvalidToken
+        if not hmac.compare_digest(self._digest(data[:-_FERNET_DIGEST]), data[-_FERNET_DIGEST:]):
+            raise InvalidToken
+
+    @classmethod
+    def generate_key(cls) -> NoReturn:
+        error = not_supported("no key of bytes is made here: Fernet takes two keys of a token, hAlgorithm.generate_key")
+        raise translated(error) from error
+
+    def __repr__(self) -> str:
+        return f"<Fernet of {self.signing_key!r} and {self.encryption_key!r}>"
 
 
 def _fernet_octets(token: bytes | str) -> bytes:

@@ -107,6 +107,22 @@ def decrypted(key: Any, token: bytes, data: Any, current_time: int = NOW) -> Non
     assert key.decrypt_at_time(token, 60, current_time) == bytes(data)
 
 
+def written(key: Any, answer: int, nonce: Any, data: Any, associated_data: None, buf: Any) -> None:
+    """What is in the buffer, tests/pyca/test_symmetric.py tells."""
+    assert answer == memoryview(buf).nbytes
+
+
+ROOMS = {
+    "None": None,
+    "a text": "text",
+    "not writable": bytes(48),
+    "empty": bytearray(),
+    "with gaps": memoryview(bytearray(96))[::2],
+    "of 32": bytearray(32),
+    "a memoryview of 48": memoryview(bytearray(48)),
+    "of two dimensions": memoryview(bytearray(48)).cast("B", (6, 8)),
+    "of 49": bytearray(49),
+}
 # None of it is within its time.
 TOKENS = {**BUFFERS, "a text of a token": fernet_token(Fernet(base64.urlsafe_b64encode(SECRET))).decode()}
 TIMES = {"None": None, "a text": "60", "below zero": -1, "long ago": 0, "of 65 bits": 1 << 64}
@@ -227,6 +243,23 @@ KINDS = {
                 "decrypt",
                 lambda key: {"nonce": NONCE, "data": key.encrypt(NONCE, MESSAGE, b"a"), "associated_data": b"a"},
                 {"nonce": BUFFERS, "data": BUFFERS, "associated_data": BUFFERS},
+            ),
+            Method(
+                "encrypt_into",
+                lambda key: {"nonce": NONCE, "data": MESSAGE, "associated_data": None, "buf": bytearray(48)},
+                {"nonce": BUFFERS, "data": BUFFERS, "buf": ROOMS},
+                written,
+            ),
+            Method(
+                "decrypt_into",
+                lambda key: {
+                    "nonce": NONCE,
+                    "data": key.encrypt(NONCE, MESSAGE, None),
+                    "associated_data": None,
+                    "buf": bytearray(32),
+                },
+                {"nonce": BUFFERS, "data": BUFFERS, "buf": ROOMS},
+                written,
             ),
         ),
     ),

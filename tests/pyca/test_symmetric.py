@@ -39,6 +39,21 @@ def test_aesgcm(token: Provider, bits: int) -> None:
         assert key.chaining_mode == mode
 
 
+def test_aesgcm_into_a_buffer(token: Provider) -> None:
+    with aes_key(token, SECRET, "GCM") as key:
+        ours = pyca.AESGCM(key)
+        sealed, opened = bytearray(len(DATA) + 16), bytearray(len(DATA))
+        assert ours.encrypt_into(NONCE, DATA, b"a header", memoryview(sealed)) == len(sealed)
+        assert sealed == aead.AESGCM(SECRET).encrypt(NONCE, DATA, b"a header")
+        assert ours.decrypt_into(NONCE, sealed, b"a header", opened) == len(opened)
+        assert opened == DATA
+        sealed[0] ^= 1
+        opened[:] = bytes(len(opened))
+        with pytest.raises(InvalidTag):
+            ours.decrypt_into(NONCE, sealed, b"a header", opened)
+        assert not any(opened)
+
+
 def test_what_aesgcm_refuses(token: Provider) -> None:
     with aes_key(token, SECRET, "GCM") as key:
         ours = pyca.AESGCM(key)
@@ -142,3 +157,25 @@ def test_what_fernet_refuses(both: tuple[Any, Any]) -> None:
             reader.decrypt_at_time(token, None, NOW)
         with pytest.raises(TypeError, match="bytes or str"):
             reader.decrypt(1)
+
+
+def test_fernets_rotate(token: Provider) -> None:
+    """MultiFernet goes on with the token's keys from a key of the host's, and from one of the token's to another."""
+    secrets = (SECRET, SECRET[::-1])
+    ours = [pyca.Fernet(hmac_key(token, secret[:16]), aes_key(token, secret[16:], "CBC")) for secret in secrets]
+    theirs = [fernet.Fernet(urlsafe_b64encode(secret)) for secret in secrets]
+    old = fernet.Fernet(fernet.Fernet.generate_key())
+    written = old.encrypt_at_time(DATA, NOW)
+    for first, before in ((0, old), (1, ours[0])):
+        keys = fernet.MultiFernet([ours[first], before])
+        assert keys.decrypt(written) == DATA and keys.extract_timestamp(written) == NOW
+        written = keys.rotate(written)
+        assert theirs[first].extract_timestamp(written) == NOW and theirs[first].decrypt(written) == DATA
+        assert keys.decrypt(keys.encrypt(DATA), ttl=60) == DATA
+        with pytest.raises(fernet.InvalidToken):
+            keys.decrypt_at_time(written, 60, NOW + 61)
+    for short in (written[:12], urlsafe_b64encode(b"\x80" + bytes(40))):
+        with pytest.raises(fernet.InvalidToken):
+            fernet.MultiFernet(ours).rotate(short)
+    with pytest.raises(UnsupportedAlgorithm, match="two keys of a token"):
+        pyca.Fernet.generate_key()
