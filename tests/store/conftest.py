@@ -10,6 +10,8 @@ import pytest
 from support import missing, needs_module
 
 if TYPE_CHECKING:
+    from store.roads import Walker
+
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
     from hwcng.providers.tpm2.provider import Tpm2Provider
     from hwcng.testing.swtpm import Swtpm
@@ -63,6 +65,19 @@ def softhsm_keeper(token_uri: str, token_pin: str) -> Iterator[Pkcs11Provider]:
         objects_of(opened, destroy=True)  # type: ignore[arg-type]
         yield opened  # type: ignore[misc]
         objects_of(opened, destroy=True)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def walker(softhsm_keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch) -> Walker:
+    """For whom nothing is waited."""
+    from store.roads import Walker
+
+    from hwcng.providers.pkcs11 import losses
+    from hwcng.providers.pkcs11.store import key_store
+
+    monkeypatch.setattr(key_store, "SHORTEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(losses, "TOKEN_PAUSE_SECONDS", 0)
+    return Walker(softhsm_keeper)
 
 
 @pytest.fixture

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
 from pkcs11 import Attribute
 from store import foreign
 from store.conftest import objects_of
 
 from hwcng import HRESULT, CngError
 from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import EcPrivateKey
-from hwcng.contract.specs import CipherSpec, PairSpec, SecretSpec
+from hwcng.contract.specs import AesKeyWrapSpec, CipherSpec, PairSpec, RsaAesKeyWrapSpec, RsaOaepSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
+from hwcng.hostcrypto.host_keys import private_material
+from hwcng.testing.calls import CallCounter
+from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
@@ -27,6 +36,7 @@ AES = SecretSpec(SecretFamily.AES, 256, Usage.ENCRYPT | Usage.DECRYPT)
 ECDSA = PairSpec("EC", Usage.SIGN, curve="nistP256")
 OLD, NEW, SHARED = 7, 8, 9
 OLD_VALUE, NEW_VALUE = bytes(range(32)), bytes(range(1, 33))
+KEK = bytes(range(0x40, 0x60))
 ECB = CipherSpec(CipherMode.ECB)
 
 
@@ -40,6 +50,13 @@ class Walker:
         objects_of(self.token, destroy=True)
         self.token._store._places.clear()
         self.token.named(BYSTANDER).import_secret(AES, OLD_VALUE)
+
+    def bring_wrapping(self) -> None:
+        self.wrapping = self.token.import_secret(SecretSpec(SecretFamily.AES, 256, Usage.UNWRAP), KEK)
+
+    def bring_transport(self) -> None:
+        spec = PairSpec("RSA", Usage.UNWRAP | Usage.DECRYPT, bits=2048)
+        self.transport = self.token.import_pair(spec, private_material(transport_key()))
 
     def pair(self, scalar: int, *, replace: bool = False) -> PrivateKey:
         material = EcPrivateKey(foreign.material(scalar), scalar)
@@ -79,7 +96,9 @@ class Walker:
 
     @staticmethod
     def what(key: PrivateKey | SecretKey) -> Held:
-        return key.public if isinstance(key, PrivateKey) else key.encrypt(ECB, bytes(16))
+        if isinstance(key, PrivateKey):
+            return key.public
+        return (key.encrypt if key.spec.usage & Usage.ENCRYPT else key.decrypt)(ECB, bytes(16))
 
 
 class Road(NamedTuple):
@@ -89,10 +108,64 @@ class Road(NamedTuple):
     walk: Callable[[Walker], object]
 
 
+@functools.cache
+def transport_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def brought_along(value: bytes) -> bytes:
+    """As CKM_RSA_AES_KEY_WRAP has it."""
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
+    return transport_key().public_key().encrypt(KEK, oaep) + aes_key_wrap_with_padding(KEK, value)
+
+
+def pkcs8(scalar: int) -> bytes:
+    return ec.derive_private_key(scalar, ec.SECP256R1()).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
 def _nothing(walker: Walker) -> None:
     pass
 
 
+def _unwrapping(named: bool) -> dict[str, Road]:
+    """Whether the keys get a name."""
+
+    def maker(to: Walker) -> KeyMaker:
+        return to.token.named(NAME) if named else to.token
+
+    kwp, brought = AesKeyWrapSpec(padded=True), RsaAesKeyWrapSpec(RsaOaepSpec("SHA1"))
+    return {
+        "a secret under RFC 3394": Road(
+            Walker.bring_wrapping, lambda to: maker(to).unwrap_secret(AES, to.wrapping, aes_key_wrap(KEK, NEW_VALUE))
+        ),
+        "a secret under KWP": Road(
+            Walker.bring_wrapping,
+            lambda to: maker(to).unwrap_secret(AES, to.wrapping, aes_key_wrap_with_padding(KEK, NEW_VALUE), kwp),
+        ),
+        "a decrypting secret under KWP": Road(
+            Walker.bring_wrapping,
+            lambda to: maker(to).unwrap_secret(
+                replace(AES, usage=Usage.DECRYPT), to.wrapping, aes_key_wrap_with_padding(KEK, NEW_VALUE), kwp
+            ),
+        ),
+        "a pair under KWP": Road(
+            Walker.bring_wrapping,
+            lambda to: maker(to).unwrap_pair(ECDSA, to.wrapping, aes_key_wrap_with_padding(KEK, pkcs8(NEW)), kwp),
+        ),
+        "a secret under RSA and AES": Road(
+            Walker.bring_transport,
+            lambda to: maker(to).unwrap_secret(AES, to.transport, brought_along(NEW_VALUE), brought),
+        ),
+        "a pair under RSA and AES": Road(
+            Walker.bring_transport,
+            lambda to: maker(to).unwrap_pair(ECDSA, to.transport, brought_along(pkcs8(NEW)), brought),
+        ),
+    }
+
+
+UNWRAPPING, NAMED_UNWRAPPING = _unwrapping(False), _unwrapping(True)
 STORING = {
     "a generated secret": Road(_nothing, lambda to: to.token.named(NAME).generate_secret(AES)),
     "a generated pair": Road(_nothing, lambda to: to.token.named(NAME).generate_pair(ECDSA)),
@@ -145,3 +218,62 @@ CERTIFYING = {
     ),
     "none": Road(lambda to: to.certified(OLD), lambda to: to.token.store_certificates(NAME, [])),
 }
+
+ANSWERS = {
+    "HOST_MEMORY": 0x02,
+    "GENERAL_ERROR": 0x05,
+    "DEVICE_ERROR": 0x30,
+    "FUNCTION_NOT_SUPPORTED": 0x54,
+    "OBJECT_HANDLE_INVALID": 0x82,
+    "SESSION_HANDLE_INVALID": 0xB3,
+    "TOKEN_WRITE_PROTECTED": 0xE2,
+    "USER_NOT_LOGGED_IN": 0x101,
+}
+CHANGING = {"C_CopyObject", "C_CreateObject", "C_DestroyObject", "C_GenerateKey", "C_GenerateKeyPair"}
+CHANGING |= {"C_SetAttributeValue", "C_UnwrapKey", "C_Encrypt"}
+
+
+def calls_of(walker: Walker, road: Road) -> list[tuple[str, int]]:
+    """Each call of the road, as the name of its function and which call of that function it is."""
+    walker.clear()
+    road.prepare(walker)
+    with CallCounter(walker.token) as counter:
+        road.walk(walker)
+    asked = counter.asked
+    return [(name, asked[: place + 1].count(name)) for place, name in enumerate(asked)]
+
+
+class Walked(NamedTuple):
+    """where: the call that was answered so. before: the key that was there. found: what the road gave."""
+
+    where: str
+    before: Held
+    error: CngError | None
+    found: object
+
+
+def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[Walked]:
+    """Walks the road once for each call that `rv` can answer."""
+    for name, nth in calls_of(walker, road):
+        for after in (False, True) if name in CHANGING else (False,):
+            walker.clear()
+            road.prepare(walker)
+            before = walker.held()
+            walker.token._store._places.clear()
+            error, found = None, []
+            with FaultInjector(walker.token) as faults:
+                faults.fail(name, rv, nth=nth, after=after)
+                try:
+                    found.append(road.walk(walker))
+                except CngError as caught:
+                    error = caught
+            yield Walked(
+                f"{name} {nth} {'after' if after else 'before'}: {error}", before, error, found.pop() if found else None
+            )
+
+
+def all_with_answers(roads: Mapping[str, Road]) -> pytest.MarkDecorator:
+    named = [
+        pytest.param(road, rv, id=f"{what}-{name}") for what, road in roads.items() for name, rv in ANSWERS.items()
+    ]
+    return pytest.mark.parametrize(("road", "rv"), named)

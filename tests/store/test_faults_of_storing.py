@@ -5,14 +5,14 @@ Whatever the answer, no key is lost, none is there twice, and what is said of it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pkcs11 import Attribute
 from store.conftest import objects_of
 from store.roads import (
     AES,
+    ANSWERS,
     BYSTANDER,
     CERTIFYING,
     DELETING,
@@ -22,86 +22,20 @@ from store.roads import (
     READING,
     REPLACING,
     STORING,
-    Held,
     Road,
     Walker,
+    all_with_answers,
+    faults_on,
 )
 
 from hwcng import HRESULT, CngError
 from hwcng.contract.material import Untold
-from hwcng.providers.pkcs11 import losses
-from hwcng.providers.pkcs11.store import key_store
-from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
-    from hwcng.providers.pkcs11.provider import Pkcs11Provider
     from hwcng.testing.calls import CFunction
 
-ANSWERS = {
-    "HOST_MEMORY": 0x02,
-    "GENERAL_ERROR": 0x05,
-    "DEVICE_ERROR": 0x30,
-    "FUNCTION_NOT_SUPPORTED": 0x54,
-    "OBJECT_HANDLE_INVALID": 0x82,
-    "SESSION_HANDLE_INVALID": 0xB3,
-    "TOKEN_WRITE_PROTECTED": 0xE2,
-    "USER_NOT_LOGGED_IN": 0x101,
-}
-CHANGING = {"C_CopyObject", "C_CreateObject", "C_DestroyObject", "C_GenerateKey", "C_GenerateKeyPair"}
-CHANGING |= {"C_SetAttributeValue"}
 PLAIN_REFUSALS = (0x1B, 0xB5, 0xE2)
-
-
-def calls_of(walker: Walker, road: Road) -> list[tuple[str, int]]:
-    """Each call of the road, as the name of its function and which call of that function it is."""
-    walker.clear()
-    road.prepare(walker)
-    with CallCounter(walker.token) as counter:
-        road.walk(walker)
-    asked = counter.asked
-    return [(name, asked[: place + 1].count(name)) for place, name in enumerate(asked)]
-
-
-class Walked(NamedTuple):
-    """where: the call that was answered so. before: the key that was there. found: what the road gave."""
-
-    where: str
-    before: Held
-    error: CngError | None
-    found: object
-
-
-def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[Walked]:
-    """Walks the road once for each call that `rv` can answer."""
-    for name, nth in calls_of(walker, road):
-        for after in (False, True) if name in CHANGING else (False,):
-            walker.clear()
-            road.prepare(walker)
-            before = walker.held()
-            walker.token._store._places.clear()
-            error = found = None
-            with FaultInjector(walker.token) as faults:
-                faults.fail(name, rv, nth=nth, after=after)
-                try:
-                    found = road.walk(walker)
-                except CngError as caught:
-                    error = caught
-            yield Walked(f"{name} {nth} {'after' if after else 'before'}: {error}", before, error, found)
-
-
-@pytest.fixture
-def walker(softhsm_keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch) -> Walker:
-    monkeypatch.setattr(key_store, "SHORTEST_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(losses, "TOKEN_PAUSE_SECONDS", 0)
-    return Walker(softhsm_keeper)
-
-
-def all_with_answers(roads: Mapping[str, Road]) -> pytest.MarkDecorator:
-    named = [
-        pytest.param(road, rv, id=f"{what}-{name}") for what, road in roads.items() for name, rv in ANSWERS.items()
-    ]
-    return pytest.mark.parametrize(("road", "rv"), named)
 
 
 @all_with_answers(STORING)

@@ -10,17 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
 from pkcs11 import Attribute
 from pkcs11.constants import TokenFlag
 from store import foreign
 from store.conftest import objects_of
+from store.roads import KEK, OLD_VALUE, pkcs8
 from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, ECDSA, status_of, verify_ecdsa
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, wincrypt
-from hwcng.contract.material import EcPrivateKey
-from hwcng.contract.specs import EcdsaSpec, PairSpec
-from hwcng.contract.usage import Support, Usage
+from hwcng.contract.material import EcPrivateKey, Untold
+from hwcng.contract.specs import AesKeyWrapSpec, EcdsaSpec, PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.ncrypt import (
     NCRYPT_OVERWRITE_KEY_FLAG,
     NCryptCreatePersistedKey,
@@ -168,6 +170,35 @@ def test_named_keys_without_session_objects_and_copies(
         token.persist_key(key, "copied")
     assert caught.value.status == NTSTATUS.STATUS_NOT_SUPPORTED
     assert objects_of(softhsm_keeper) == []
+
+
+@pytest.mark.parametrize("usage", [Usage.SIGN, Usage.DERIVE], ids=["signing", "agreeing"])
+@pytest.mark.parametrize("padded", [False, True], ids=["RFC 3394", "KWP"])
+def test_unwrapping_without_session_objects(
+    usage: Usage, padded: bool, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    """Named keys come in; what is not of their length is nobody's key, and the key before it stays."""
+    token, wrap = opened(), AesKeyWrapSpec(padded=padded)
+    kek = token.named("kek").import_secret(SecretSpec(SecretFamily.AES, 256, Usage.UNWRAP), KEK)
+    expected = token.import_secret(AES, OLD_VALUE).encrypt(ECB, BLOCK)
+    limits.session_objects, limits.functions = False, {"C_CopyObject"}
+    under = aes_key_wrap_with_padding if padded else aes_key_wrap
+    key = token.named("in").unwrap_secret(AES, kek, under(KEK, OLD_VALUE), wrap)
+    assert key.encrypt(ECB, BLOCK) == expected
+    there = len(objects_of(softhsm_keeper))
+    with pytest.raises(CngError) as caught:
+        token.named("in", replace=True).unwrap_secret(AES, kek, under(KEK, bytes(24 if not padded else 25)), wrap)
+    assert caught.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
+    assert token.open_key("in").encrypt(ECB, BLOCK) == expected
+    assert len(objects_of(softhsm_keeper)) == there
+    if padded:
+        spec = PairSpec("EC", usage)
+        pair = token.named("pair").unwrap_pair(spec, kek, under(KEK, pkcs8(7)), wrap)
+        assert pair.spec == PairSpec("EC", usage, curve="nistP256") == token.open_key("pair").spec
+        if usage is Usage.SIGN:
+            assert pair.public == token.open_key("pair").public == foreign.material(7)
+        else:
+            assert isinstance(pair.public, Untold)
 
 
 def test_replacing_where_nothing_can_be_ended(

@@ -35,6 +35,7 @@ __all__ = [
     "find",
     "generate",
     "generate_pair",
+    "has_room",
     "hold_to_template",
     "make",
     "pair_generation",
@@ -59,6 +60,7 @@ _ONLY_ITS_OWN = (
     "keeps no keys of a process, only its own; have it make one under a name, by NCryptCreatePersistedKey or "
     "Provider.named, and use that"
 )
+_CANNOT_SET = dict.fromkeys((CKR.ACTION_PROHIBITED, CKR.ATTRIBUTE_READ_ONLY), NTSTATUS.STATUS_NOT_SUPPORTED)
 _READ = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
 
 _HANDLE = ffi.typeof("CK_ULONG *")
@@ -124,7 +126,7 @@ def make(
     handle = ffi.new(_HANDLE)
     if rv := connection.produce(lambda session: function(session.handle, *arguments, handle), *keys):
         error = connection.error(rv, f"{asked} failed", verdicts)
-        if rv in _OF_TEMPLATES and _of_process(template) and not _has_room(connection):
+        if rv in _OF_TEMPLATES and _of_process(template) and not has_room(connection):
             raise CngError(error.status, f"{error.message}: it {_ONLY_ITS_OWN}", error.token_code)
         raise error
     return SessionObject(connection, int(handle[0]))
@@ -140,8 +142,10 @@ def require_room(connection: Connection, template: Template | None, asked: str) 
         raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{asked}: token {connection.token_name!r} {_ONLY_ITS_OWN}")
 
 
-def _has_room(connection: Connection) -> bool:
+def has_room(connection: Connection) -> bool:
     """Whether the token keeps any objects of a process."""
+    if not connection.quirks.session_objects:
+        return False
     template: Template = {Attribute.CLASS: ObjectClass.DATA, Attribute.TOKEN: False, Attribute.PRIVATE: False}
     try:
         create(connection, template, "making a session object").release()
@@ -412,13 +416,12 @@ def hold_to_template(key: SessionObject, template: Template) -> None:
         found = _told(connection, key.handle, _HOW_SECRET)
         for (kind, wanted, octet), said in zip(_SAFE, found, strict=True):
             if said != octet and template.get(kind) is wanted:
+                made = f"token {connection.token_name!r} made a key that is not {kind.name}={wanted} as was asked"
                 rv = _set_attribute(connection, key.handle, kind, wanted)
-                if rv != CKR.OK or read_attributes(connection, key.handle, [kind], 1)[kind] != octet:
-                    raise CngError(
-                        NTSTATUS.STATUS_NOT_SUPPORTED,
-                        f"token {connection.token_name!r} made a key that is not {kind.name}={wanted} as was asked; "
-                        "it was destroyed",
-                    )
+                if rv != CKR.OK:
+                    raise connection.error(rv, f"{made}, and making it so failed: it was destroyed;", _CANNOT_SET)
+                if read_attributes(connection, key.handle, [kind], 1)[kind] != octet:
+                    raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, f"{made}; it was destroyed")
     except BaseException:
         key.release()
         raise

@@ -279,7 +279,7 @@ class Pkcs11Provider(Provider):
         with self.unwrapping(wrapping_key, wrapped, wrap) as unwrapped:
             if not self.kind_of_secret(spec).wraps:
                 raise unwrappable(spec)
-            return Pkcs11SecretKey(unwrapped.secret(spec), self._offered, spec)
+            return Pkcs11SecretKey(unwrapped.here(spec), self._offered, spec)
 
     def unwrap_pair(
         self, spec: PairSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec

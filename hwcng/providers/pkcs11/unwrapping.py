@@ -19,11 +19,12 @@ from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
 from hwcng.contract.specs import AesKeyWrapSpec, PairSpec, RsaAesKeyWrapSpec, SecretSpec, WrapSpec, describe
 from hwcng.contract.usage import SecretFamily, Support, Usage
-from hwcng.errors import CngError, invalid_parameter, not_supported
+from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.constants import CKM
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PAIR_KINDS, kind_of
 from hwcng.providers.pkcs11.families.ciphers import CIPHER_MECHANISMS
 from hwcng.providers.pkcs11.families.rsa import oaep_is_native, rsa_aes_key_wrap
@@ -48,71 +49,86 @@ SMALLEST = {False: 3 * BLOCK, True: 2 * BLOCK}
 AES_BITS = (128, 192, 256)
 NATIVE_AES_BITS = 256
 """What CKM_RSA_AES_KEY_WRAP is told of the AES key between the two, whose length the blob does not show."""
+_NONE = dict.fromkeys((CKR.KEY_SIZE_RANGE, CKR.MECHANISM_INVALID), NTSTATUS.STATUS_INVALID_PARAMETER)
+"""What tokens say of a key whose length its cipher does not have."""
 _BETWEEN = SecretSpec(SecretFamily.AES, 0, Usage.ENCRYPT | Usage.UNWRAP)
 
 
 class Unwrapping:
-    """A wrapped key and what unwraps it, as often as it is needed. padded: whether its length is not the blob's."""
+    """A wrapped key and what unwraps it, as often as it is needed. bits: of the key, None where padding hides them."""
 
-    def __init__(self, connection: Connection, offered: MechanismSet, into: _Into, padded: bool) -> None:
+    def __init__(self, connection: Connection, offered: MechanismSet, into: _Into, bits: int | None) -> None:
         self._connection = connection
         self._offered = offered
         self._into = into
-        self._padded = padded
+        self._bits = bits
 
     def into(
         self, spec: SecretSpec | PairSpec, place: Callable[[Template], Template], verdicts: Verdicts, asked: str
     ) -> SessionObject:
         """An object of `spec`. place: says whose it is; verdicts: what refusals mean beside the usual.
 
-        Raises STATUS_INVALID_PARAMETER for a blob that is damaged or of another kind of key.
+        Raises STATUS_INVALID_PARAMETER for a blob that is damaged or of another kind of key, and for a secret key of
+        another length than `spec` says.
         """
         template = place(templates.unwrapped(spec, self._offered.quirks))
-        return self._into(template, asked, {**WRAPPED_KEY_REFUSED, **verdicts})
-
-    def _here(self, spec: SecretSpec | PairSpec) -> SessionObject:
-        return self.into(spec, lambda template: template, {}, f"unwrapping a key as {describe(spec)}")
-
-    def secret(self, spec: SecretSpec) -> SessionObject:
-        """The secret key, of this process. Raises STATUS_INVALID_PARAMETER for one of another length than `spec` says.
-
-        SoftHSM 2.6.1 takes any length for any type, and tells 0 of it: a key that encrypts has the right one.
-        """
-        held = self._here(spec)
+        if isinstance(spec, PairSpec):
+            return self._into(template, asked, {**WRAPPED_KEY_REFUSED, **verdicts})
+        if self._bits not in (None, spec.bits):
+            raise invalid_parameter(f"the wrapped key has {self._bits} bits, and is not one of {describe(spec)}")
+        held = self._into(template, asked, {**WRAPPED_KEY_REFUSED, **verdicts})
         try:
-            fits = not self._padded or self._has_its_length(held, spec)
+            if self._bits is None:
+                self._require_length(held, spec)
         except BaseException:
             held.release()
             raise
-        if not fits:
-            held.release()
-            raise invalid_parameter(f"the wrapped key is not one of {describe(spec)}")
         return held
 
-    def _has_its_length(self, key: SessionObject, spec: SecretSpec) -> bool:
+    def here(self, spec: SecretSpec | PairSpec) -> SessionObject:
+        """The same, of this process."""
+        return self.into(spec, lambda template: template, {}, f"unwrapping a key as {describe(spec)}")
+
+    def _require_length(self, key: SessionObject, spec: SecretSpec) -> None:
+        """SoftHSM 2.6.1 takes any length for any type, and tells 0 of it: a key that encrypts has the right one."""
         said = objects.read_attributes(self._connection, key.handle, [Attribute.VALUE_LEN], 8)[Attribute.VALUE_LEN]
         if said is not None and (octets := int.from_bytes(said, sys.byteorder)):
-            return 8 * octets == spec.bits
-        any_length = spec.family not in CIPHER_MECHANISMS
-        if any_length or (said is None and self._offered.quirks.types_have_their_length):
-            return True
-        return rsa_wrapping.encrypts_a_block(self._connection, key, spec.family)
+            if 8 * octets != spec.bits:
+                raise invalid_parameter(f"the wrapped key has {8 * octets} bits, and is not one of {describe(spec)}")
+        elif spec.family not in CIPHER_MECHANISMS or (said is None and self._offered.quirks.types_have_their_length):
+            return
+        elif not spec.usage & Usage.ENCRYPT:
+            # One that may not encrypt is tried as one that may, which is not kept.
+            self.here(replace(spec, usage=Usage.ENCRYPT, exportable=False)).release()
+        elif rv := rsa_wrapping.encrypting_a_block(self._connection, key, spec.family):
+            raise self._connection.error(rv, f"trying whether the wrapped key is one of {describe(spec)} failed", _NONE)
 
     def pair(self, spec: PairSpec) -> tuple[PairSpec, PublicKeyMaterial]:
         """What the private key is, with the usage and protection of `spec`, and its public half."""
         telling = PAIR_KINDS[spec.kind].telling
-        held = self._here(replace(spec, usage=telling, exportable=False) if telling else spec)
+        held = self.here(replace(spec, usage=telling, exportable=False) if telling else spec)
         try:
-            values: Values = AttributeReader(READ).read(self._connection, held.handle) or {}
-            found = spec_of(values, None)
-            if not isinstance(found, PairSpec) or found.kind != spec.kind or spec.curve not in ("", found.curve):
-                raise invalid_parameter(f"the wrapped key is {describe(found)}, not {describe(spec)}")
-            found = replace(found, usage=spec.usage, exportable=spec.exportable)
-            return found, self._public(held, values, found)
+            return self.told(held, spec, telling)
         finally:
             held.release()
 
-    def _public(self, held: SessionObject, values: Values, spec: PairSpec) -> PublicKeyMaterial:
+    def told(self, held: SessionObject, spec: PairSpec, usage: Usage) -> tuple[PairSpec, PublicKeyMaterial]:
+        """The same of a key that has been unwrapped. usage: that it has."""
+        values: Values | None = AttributeReader(READ).read(self._connection, held.handle)
+        if values is None:
+            raise self._connection.error(CKR.OBJECT_HANDLE_INVALID, "reading what was unwrapped failed")
+        found = spec_of(values, None)
+        if not isinstance(found, PairSpec) or found.kind != spec.kind or spec.curve not in ("", found.curve):
+            raise invalid_parameter(f"the wrapped key is {describe(found)}, not {describe(spec)}")
+        found = replace(found, usage=spec.usage, exportable=spec.exportable)
+        return found, self._public(held, values, found, usage)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the token keeps keys of a process."""
+        return objects.has_room(self._connection)
+
+    def _public(self, held: SessionObject, values: Values, spec: PairSpec, usage: Usage) -> PublicKeyMaterial:
         kind = kind_of(spec)
         of_private: PublicKeyMaterial | None = kind.of_private(values)
         if of_private is not None:
@@ -120,7 +136,7 @@ class Unwrapping:
         known: PublicKeyMaterial | None = kind.untold(values, spec)
         if known is None:
             raise not_supported("the token tells neither the modulus nor the public key of what it unwrapped")
-        if not kind.telling:
+        if not kind.telling & usage:
             return known
         key = Pkcs11PrivateKey(held, self._offered, replace(spec, usage=kind.telling), known, None, False)
         told: PublicKeyMaterial | None = kind.told_by_use(key)
@@ -142,10 +158,11 @@ def unwrapping(
     """
     with ExitStack() as used:
         if isinstance(wrap, AesKeyWrapSpec):
-            into, padded = _by_aes(connection, offered, wrapping_key, wrapped, wrap), wrap.padded
+            into = _by_aes(connection, offered, wrapping_key, wrapped, wrap)
+            bits = None if wrap.padded else 8 * (len(wrapped) - BLOCK)
         else:
-            into, padded = _by_rsa(connection, offered, wrapping_key, wrapped, wrap, used), True
-        yield Unwrapping(connection, offered, into, padded)
+            into, bits = _by_rsa(connection, offered, wrapping_key, wrapped, wrap, used), None
+        yield Unwrapping(connection, offered, into, bits)
 
 
 def _require_own(connection: Connection, key: Pkcs11SecretKey | Pkcs11PrivateKey) -> None:

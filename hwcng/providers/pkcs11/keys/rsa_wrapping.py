@@ -32,7 +32,7 @@ from hwcng.providers.pkcs11.keys.base import not_supported
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 
-__all__ = ["encrypts_a_block", "followed_by", "unwrap", "wrapped_for"]
+__all__ = ["encrypting_a_block", "followed_by", "unwrap", "wrapped_for"]
 
 _CANNOT_UNWRAP = dict.fromkeys(opaque_blob.WRAPPED_KEY_REFUSED, NTSTATUS.STATUS_NOT_SUPPORTED)
 _MEASURING_KEY = SecretSpec(SecretFamily.AES, 256, Usage.WRAP)
@@ -109,7 +109,7 @@ def unwrap(
     )
     key: SessionObject | None = None
     try:
-        ruler = _Ruler(connection, offered, spec, stand_in)
+        ruler = _Ruler(connection, offered, spec, stand_in, max(lengths))
         key = objects.unwrap_quietly(connection, call, private_key, wrapped, template)
         good = key is not None
         tried = key or stand_in
@@ -148,9 +148,12 @@ class _Ruler:
     of 64 bits what it wraps: there a key is measured by being wrapped, and the last bytes by encrypting a block.
     """
 
-    def __init__(self, connection: Connection, offered: MechanismSet, spec: SecretSpec, right: SessionObject) -> None:
+    def __init__(
+        self, connection: Connection, offered: MechanismSet, spec: SecretSpec, right: SessionObject, its_bits: int
+    ) -> None:
         self._connection = connection
         self._spec = spec
+        self._answer = int(CKR.OK)
         said = self._said(right)
         self._by_type = said is None and offered.quirks.types_have_their_length
         self._measures = not said and not self._by_type
@@ -159,8 +162,12 @@ class _Ruler:
         ):
             raise not_supported(f"token {connection.token_name!r} does not tell the lengths of the keys it unwraps")
         bits = self.bits(right)
-        if not bits or spec.bits not in (0, bits) or not self.confirms(right):
-            raise not_supported(f"token {connection.token_name!r} unwraps no {spec.bits}-bit {spec.family.value} keys")
+        if bits and bits == (spec.bits or bits) and self.confirms(right):
+            return
+        asked = f"measuring a {its_bits}-bit {spec.family.value} key of the host's own, which was unwrapped,"
+        if self._answer != CKR.OK:
+            raise connection.error(self._answer, f"{asked} failed")
+        raise not_supported(f"{asked} gave {bits} bits on token {connection.token_name!r}: it unwraps no such keys")
 
     def _said(self, key: SessionObject) -> int | None:
         said = objects.read_attributes(self._connection, key.handle, [Attribute.VALUE_LEN], 8)[Attribute.VALUE_LEN]
@@ -186,25 +193,31 @@ class _Ruler:
                 )
         finally:
             measuring.release()
+        self._answer = int(rv)
         # Two blocks at least are wrapped, and no cipher whose length needs measuring has fewer.
         return int(length[0]) - _WRAP_OVERHEAD if rv == CKR.OK else 0
 
     def confirms(self, key: SessionObject) -> bool:
         """Whether the key encrypts a block, where its length was only measured: one of a few bytes less does not."""
-        return not self._measures or encrypts_a_block(self._connection, key, self._spec.family)
+        if self._measures:
+            self._answer = encrypting_a_block(self._connection, key, self._spec.family)
+        return self._answer == CKR.OK
 
 
-def encrypts_a_block(connection: Connection, key: SessionObject, family: SecretFamily) -> bool:
-    """Whether the key encrypts a block of its cipher: one of a wrong length does not."""
+def encrypting_a_block(connection: Connection, key: SessionObject, family: SecretFamily) -> int:
+    """The CKR of encrypting a block of the key's cipher: not CKR_OK of a key whose length is wrong."""
     cryptoki, block = connection.cryptoki, bytes(AES_BLOCK if family is SecretFamily.AES else _DES_BLOCK)
     call = cipher(family, CipherSpec(CipherMode.CBC, block))
     # An owner session: a refusal leaves no trace in it that would have to be swept up by further calls.
     with connection.owning(key.handle) as session:
-        rv = cryptoki.C_EncryptInit(session.handle, call.structure, key.handle)
         output = session.output_of(len(block))
-        # Also after a refused C_EncryptInit, so that there are two calls either way.
+        rv = cryptoki.C_EncryptInit(session.handle, call.structure, key.handle)
+        # Also after a refused C_EncryptInit, and once more to end what a failure may have left in the session, so that
+        # there are as many calls either way.
         then = cryptoki.C_Encrypt(session.handle, block, len(block), output, session.length)
-    return bool(rv == CKR.OK == then)
+        output = session.output_of(len(block))
+        cryptoki.C_Encrypt(session.handle, block, len(block), output, session.length)
+    return int(rv or then)
 
 
 def followed_by(

@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
-from hwcng.errors import not_supported
+from hwcng.errors import CngError, not_supported
 from hwcng.providers.pkcs11.families import PairKind
 from hwcng.providers.pkcs11.families.secret import SecretKind
 from hwcng.providers.pkcs11.keys.secret import unwrappable
@@ -91,17 +91,20 @@ class InPlace:
         wrapped: bytes,
         wrap: WrapSpec = RFC_3394,
     ) -> SecretKey:
-        """What is in the blob is seen before a key gives way to it."""
         with self._holder.unwrapping(wrapping_key, wrapped, wrap) as unwrapping:
             if not self._holder.kind_of_secret(spec).wraps:
                 raise unwrappable(spec)
-            unwrapping.secret(spec).release()
             return self._secret(UnwrappedSecret(spec, unwrapping))
 
     def unwrap_pair(
         self, spec: PairSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
     ) -> PrivateKey:
         with self._holder.unwrapping(wrapping_key, wrapped, wrap) as unwrapping:
-            found, public = unwrapping.pair(spec)
+            try:
+                found, public = unwrapping.pair(spec)
+            except CngError:
+                if unwrapping.has_room:
+                    raise
+                return self._pair(UnwrappedPair(spec, None, unwrapping))
             self._holder.kind_of_pair(found)
             return self._pair(UnwrappedPair(found, public, unwrapping))

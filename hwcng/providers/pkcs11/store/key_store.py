@@ -252,13 +252,13 @@ class KeyStore:
             raise CngError(HRESULT.NTE_EXISTS, f"token {connection.token_name!r} has a key named {name!r} already")
         if current is not None and making.is_at(current.handle):
             return self._find(KeyAddress(name))
-        spec = making.spec
-        identifier = make_id(name, spec, current.tag if current is not None else None)
+        identifier = make_id(name, making.spec, current.tag if current is not None else None)
         if current is not None:
             # Where it does not go, it is nobody's key all the same.
             self._forget(KeyAddress(name), shelf.address_of(current))
         stale_handles = connection.stale_handles
         handle, public = write(connection, making, shelf, current, identifier, alone=self._is_local())
+        spec = making.spec
         object_class = int(ObjectClass.PRIVATE_KEY if isinstance(spec, PairSpec) else ObjectClass.SECRET_KEY)
         address, always = KeyAddress(name), making.always_authenticate
         return Place(connection, stale_handles, handle, object_class, name, identifier, address, spec, public, always)

@@ -15,6 +15,7 @@ from pkcs11 import Attribute
 
 from hwcng.contract.material import PrivateKeyMaterial, PublicKeyMaterial, Untold
 from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11 import objects, templates
 from hwcng.providers.pkcs11.connection import Connection
@@ -264,14 +265,18 @@ class ImportedPair(_New):
 class Unwrapping(Protocol):
     """A wrapped key and what unwraps it."""
 
-    def secret(self, spec: SecretSpec) -> SessionObject:
-        """The secret key, of this process, with the length that `spec` says."""
-
     def pair(self, spec: PairSpec) -> tuple[PairSpec, PublicKeyMaterial]:
         """What the private key is, and its public half."""
 
+    def told(self, held: SessionObject, spec: PairSpec, usage: Usage) -> tuple[PairSpec, PublicKeyMaterial]:
+        """The same of a key that has been unwrapped and has that usage."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the token keeps keys of a process."""
+
     def into(self, spec: SecretSpec | PairSpec, place: Placing, verdicts: Verdicts, asked: str) -> SessionObject:
-        """An object of `spec`."""
+        """An object of `spec`, which what is in the blob fits."""
 
 
 class UnwrappedSecret(_New):
@@ -287,9 +292,11 @@ class UnwrappedSecret(_New):
 
 
 class UnwrappedPair(_New):
-    """C_UnwrapKey in its place, beside its public half."""
+    """C_UnwrapKey in its place, beside its public half. public: None where that is to be read of the key in its place,
+    as the token keeps no keys of a process: then the private object is the first.
+    """
 
-    def __init__(self, spec: PairSpec, public: PublicKeyMaterial, unwrapping: Unwrapping) -> None:
+    def __init__(self, spec: PairSpec, public: PublicKeyMaterial | None, unwrapping: Unwrapping) -> None:
         self.spec = spec
         self._public = public
         self._unwrapping = unwrapping
@@ -297,9 +304,14 @@ class UnwrappedPair(_New):
     def at(self, spot: Spot) -> PublicKeyMaterial:
         kind = kind_of(self.spec)
         asked = f"unwrapping {kind.describe(self.spec)} as {spot.name!r}"
-        spot.create_public(self.spec, self._public)
-        made = spot.make(
-            lambda place, verdicts: (self._unwrapping.into(self.spec, place, verdicts, asked),), kind.refusals
+        public, spec = self._public, self.spec
+        if public is not None:
+            spot.create_public(spec, public)
+        (made,) = spot.make(
+            lambda place, verdicts: (self._unwrapping.into(spec, place, verdicts, asked),), kind.refusals
         )
-        spot.keep(*made)
-        return self._public
+        if public is None:
+            self.spec, public = self._unwrapping.told(made, spec, spec.usage)
+            spot.create_public(self.spec, public)
+        spot.keep(made)
+        return public

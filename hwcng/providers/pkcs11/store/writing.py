@@ -117,10 +117,11 @@ def delete(connection: Connection, shelf: Shelf, current: Stored | None) -> None
 
 def not_kept(connection: Connection, what: str) -> CngError:
     """SoftHSM says that it stored what has no attribute then, where the object's file could not be written."""
-    return CngError(
-        HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL,
+    return token_error(
+        CKR.OBJECT_HANDLE_INVALID,
         f"token {connection.token_name!r} has not kept {what}, although it said so: it has no room, or its store "
         "cannot be written; make room and store it again",
+        {CKR.OBJECT_HANDLE_INVALID: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL},
     )
 
 
@@ -139,11 +140,15 @@ def _require_kept(
     }
     if not spec.exportable:
         wanted[Attribute.EXTRACTABLE] = b"\0"
-    changed = [kind.name for kind, value in wanted.items() if values.get(kind) != value]
+    changed = [
+        f"another {kind.name}" if kind in values else f"a {kind.name} that it does not tell"
+        for kind, value in wanted.items()
+        if values.get(kind) != value
+    ]
     if changed:
         raise CngError(
             NTSTATUS.STATUS_NOT_SUPPORTED,
-            f"token {connection.token_name!r} stored {name!r} with another {', '.join(changed)}; it was destroyed",
+            f"token {connection.token_name!r} stored {name!r} with {', '.join(changed)}; it was destroyed",
         )
 
 
