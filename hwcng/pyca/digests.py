@@ -18,7 +18,7 @@ from hwcng.standards.hashes import HASHES
 if TYPE_CHECKING:
     from cryptography.utils import Buffer
 
-__all__ = ["bytes_of", "cng_name", "der_signature", "digest_of", "hash_of", "octets_of"]
+__all__ = ["buffer_of", "bytes_of", "cng_name", "der_signature", "digest_of", "hash_of", "octets_of"]
 
 _CNG_NAMES: Mapping[str, str] = MappingProxyType(
     {row.hashlib_name.replace("_", "-"): row.name for row in HASHES.values()}
@@ -39,18 +39,24 @@ _FORMATS = frozenset("Bc")
 
 def octets_of(data: Buffer) -> bytes:
     """As `cryptography` takes buffers. Raises TypeError for what is none of octets, BufferError for one with gaps."""
+    return data if type(data) is bytes else bytes(buffer_of(data))
+
+
+def buffer_of(data: Buffer) -> bytes | memoryview:
+    """As `octets_of`, and what is large is not copied."""
     if type(data) is bytes:
         return data
     try:
         view = memoryview(data)
-    except TypeError:
-        refused = refusal(TypeError, f"bytes or another buffer of octets expected, not {type(data).__name__}")
+    except (TypeError, ValueError) as error:
+        what = "one that is released" if isinstance(error, ValueError) else type(data).__name__
+        refused = refusal(TypeError, f"bytes or another buffer of octets expected, not {what}")
         raise refused from refused.__cause__
     if view.format[-1:] not in _FORMATS:
         raise refusal(TypeError, f"a buffer of octets expected, not of {view.format!r}: memoryview(...).cast('B')")
     if not view.c_contiguous:
         raise refusal(BufferError, "Buffer is not contiguous: give bytes of it")
-    return bytes(view)
+    return view
 
 
 def bytes_of(data: bytes, name: str) -> bytes:
@@ -85,10 +91,11 @@ def digest_of(data: Buffer, algorithm: Prehashed | hashes.HashAlgorithm) -> byte
     """
     maker = _MAKERS.get(type(algorithm))
     if maker is not None:
-        digest: bytes = maker(octets_of(data)).digest()
+        digest: bytes = maker(buffer_of(data)).digest()
         return digest
-    octets, plain = octets_of(data), hash_of(algorithm)
+    buffer, plain = buffer_of(data), hash_of(algorithm)
     if isinstance(algorithm, Prehashed):
+        octets = octets_of(buffer)
         if len(octets) != plain.digest_size:
             raise refusal(
                 ValueError,
@@ -96,11 +103,11 @@ def digest_of(data: Buffer, algorithm: Prehashed | hashes.HashAlgorithm) -> byte
                 f"{plain.digest_size} bytes for {plain.name}, not {len(octets)}",
             )
         return octets
-    return _hashed(octets, plain)
+    return _hashed(buffer, plain)
 
 
 @foreign_work()
-def _hashed(data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
+def _hashed(data: bytes | memoryview, algorithm: hashes.HashAlgorithm) -> bytes:
     try:
         running = hashes.Hash(algorithm)
     except UnsupportedAlgorithm as error:

@@ -11,7 +11,7 @@ from hwcng.contract.specs import EcdsaSpec
 from hwcng.errors import CngError
 from hwcng.pyca.agreement import agreed
 from hwcng.pyca.base import TokenPrivateKey
-from hwcng.pyca.digests import der_signature, digest_of, octets_of
+from hwcng.pyca.digests import buffer_of, der_signature, digest_of
 from hwcng.pyca.failures import refusal, translated
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class EcTokenKey(TokenPrivateKey, ec.EllipticCurvePrivateKey, of="ec"):
         return self.curve.key_size
 
     def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-        octets = octets_of(data)
+        buffer = buffer_of(data)
         if not isinstance(signature_algorithm, ec.ECDSA):
             raise refusal(UnsupportedAlgorithm, "Unsupported elliptic curve signature algorithm: use ec.ECDSA")
         if signature_algorithm.deterministic_signing:
@@ -41,7 +41,7 @@ class EcTokenKey(TokenPrivateKey, ec.EllipticCurvePrivateKey, of="ec"):
                 UnsupportedAlgorithm,
                 "a token draws random numbers of its own: use ec.ECDSA without deterministic_signing",
             )
-        digest = digest_of(octets, signature_algorithm.algorithm)
+        digest = digest_of(buffer, signature_algorithm.algorithm)
         try:
             return der_signature(self.cng_key.sign_as(_ECDSA, digest))
         except CngError as error:

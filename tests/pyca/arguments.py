@@ -34,7 +34,10 @@ class _Octets(bytes):
     pass
 
 
+_RELEASED = memoryview(MESSAGE)
+_RELEASED.release()
 BUFFERS: dict[str, Any] = {
+    "a released one": _RELEASED,
     "None": None,
     "a text": "text",
     "a number": 32,

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import inspect
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,20 @@ def test_ecdsa_of_a_digest_and_of_any_buffer(pair: MakePair) -> None:
         MESSAGE,
         ec.ECDSA(hashes.SHA384()),
     )
+
+
+def test_what_is_hashed_is_not_copied(pair: MakePair) -> None:
+    data = bytearray(1 << 24)
+    schemes: tuple[Any, ...] = ((ec.ECDSA(hashes.SHA256()),), (ec.ECDSA(hashes.BLAKE2s(32)),))
+    key: Any = pair("ECDSA", ECCCurveName="nistP256").as_cryptography()
+    for scheme in schemes:
+        key.sign(b"warm", *scheme)
+        tracemalloc.start()
+        try:
+            key.sign(data, *scheme)
+            assert tracemalloc.get_traced_memory()[1] < len(data) // 2
+        finally:
+            tracemalloc.stop()
 
 
 def test_what_ecdsa_refuses(pair: MakePair) -> None:
