@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["main"]
 
-_NOT_INSTALLED = 3
+_GIVEN_UP, _NOT_INSTALLED = 1, 3
 _PACKAGES = ("click", "rich")
 
 
@@ -26,4 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return _NOT_INSTALLED
+    except KeyboardInterrupt:
+        print("hwcng: given up", file=sys.stderr)
+        return _GIVEN_UP
     return run(arguments)

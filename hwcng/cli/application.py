@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -36,6 +39,10 @@ _COMMANDS = {
     "verify": "hwcng.cli.signing:verify",
 }
 """Name -> "module:command", loaded when it is asked for."""
+
+_ENDING = (signal.SIGHUP, signal.SIGTERM)
+_SIGNALLED = 128
+"""What shells add to a signal's number for an exit status."""
 
 
 class _LazyGroup(click.Group):
@@ -79,9 +86,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
             # What a terminal has no letters for is told by their numbers.
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = application.main(
-            args=None if arguments is None else list(arguments), prog_name="hwcng", standalone_mode=False
-        )
+        with _ended_in_order():
+            status = application.main(
+                args=None if arguments is None else list(arguments), prog_name="hwcng", standalone_mode=False
+            )
         sys.stdout.flush()
     except click.exceptions.Abort:
         return _refused("given up")
@@ -97,6 +105,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return _refused(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
     return status if isinstance(status, int) else Exit.OK
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """A signal that ends the process has the command take back first what is not whole, as a file half decrypted."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(_SIGNALLED + number)
+
+    # Only the main thread may, and what the caller ignores (nohup) or handles stays so.
+    ours = threading.current_thread() is threading.main_thread()
+    taken = [number for number in _ENDING if ours and signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _stand_in_for_closed_streams() -> None:

@@ -81,11 +81,13 @@ def _no_encryption(key: KeyPair | SymmetricKey) -> CngError:
 
 @contextmanager
 def _files(path: str, output: Path | None) -> Iterator[tuple[IO[bytes], IO[bytes], Callable[[int], None]]]:
-    """What is read, what is written, and whom to tell how far it is: a bar on a terminal's standard error."""
+    """What is read, what is written, and whom to tell how far it is: a bar on a terminal's standard error,
+    where the length is known."""
     shown: Any
     with click.open_file(path, "rb") as source, new_file(output, secret=True) as into:
         length = os.path.getsize(path) if path != "-" and os.path.isfile(path) else None
-        with click.progressbar(length=length, file=sys.stderr, hidden=not sys.stderr.isatty()) as shown:
+        hidden = length is None or not sys.stderr.isatty()
+        with click.progressbar(length=length or 0, file=sys.stderr, hidden=hidden) as shown:
             yield source, into, shown.update
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hwcng import ncrypt, pyca
 from hwcng.cli.failures import as_cng_raises
 from hwcng.cli.outcome import deliver, json_option, output_option, print_json, print_table, readable
-from hwcng.cli.targets import of_key, of_provider, pin_options
+from hwcng.cli.targets import asked_for, of_key, of_provider, pin_options
 from hwcng.cng import naming
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.stored_algorithm import algorithm_name
@@ -242,7 +242,7 @@ def _made(key: KeyPair | SymmetricKey, name: str, as_json: bool) -> None:
 @pin_options
 def import_(uri: str, file: Any, name: str, ask_password: bool, as_json: bool, pin: Pin | None) -> None:
     """Put a private key of a PEM file (PKCS#8, or of its kind) into a token. The file stays as it is."""
-    password = click.prompt("Password of the PEM", hide_input=True, err=True).encode() if ask_password else None
+    password = asked_for("password of the PEM").encode() if ask_password else None
     provider = of_provider(uri, pin).provider()
     try:
         private = load_pem_private_key(file.read(), password)

@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+_NARROWEST = 4
+"""Of a column: a letter and what is round it. Where the terminal has less, it folds the lines."""
 
 
 class Exit(enum.IntEnum):
@@ -87,7 +89,10 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: s
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    if (narrowest := 1 + _NARROWEST * len(headings)) > console.width:
+        console.width = narrowest
+    console.print(table)
 
 
 def _plain(cell: str) -> Text:
@@ -116,8 +121,13 @@ def new_file(path: Path | None, *, secret: bool = False) -> Iterator[IO[bytes]]:
             yield file
         return
     path = path.resolve()
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if secret else 0o666)
+    # A name of its own: with a suffix the one that was asked for may be too long.
+    temporary = path.with_name(f".hwcng-{secrets.token_hex(6)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(temporary, flags, 0o600 if secret else 0o666)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with open(descriptor, "wb") as file:
             yield file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
@@ -21,10 +22,11 @@ from hwcng.contract.pins import Pin
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.backends import backend_of, parse_uri
+from hwcng.providers.pin_sources import read_pin_file, read_pin_source
 from hwcng.providers.registry import is_configured, open_provider, uri_of
 from hwcng.providers.survey import visible_keys
 
-__all__ = ["Target", "of_key", "of_provider", "pin_options", "split_operands"]
+__all__ = ["Target", "asked_for", "of_key", "of_provider", "pin_options", "split_operands"]
 
 PIN_VARIABLE = "HWCNG_PIN"
 
@@ -71,11 +73,21 @@ def _with_pin(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _pin_of(given: Path | bool | None) -> Pin | None:
     if isinstance(given, Path):
-        return given.read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+        return read_pin_file(str(given), "--pin-file")
     if given:
-        return lambda: getpass.getpass("PIN: ")
-    named = os.environ.get(PIN_VARIABLE)
-    return named if named else None
+        return lambda: asked_for("PIN")
+    return read_pin_source(f"env:{PIN_VARIABLE}") if os.environ.get(PIN_VARIABLE) else None
+
+
+def asked_for(what: str) -> str:
+    """What the terminal is asked for, and does not show. Raises click.UsageError where there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(f"{what}: ")
+        except getpass.GetPassWarning:
+            # Read from standard input it would be shown.
+            raise click.UsageError(f"no terminal to ask for the {what} at") from None
 
 
 @dataclass(frozen=True)

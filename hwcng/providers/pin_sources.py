@@ -8,7 +8,7 @@ import re
 from hwcng.errors import invalid_parameter
 from hwcng.providers.uri_syntax import ESCAPE, scheme_of, unquote
 
-__all__ = ["pin_file", "read_pin_source"]
+__all__ = ["pin_file", "read_pin_file", "read_pin_source"]
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FILE_URI = re.compile(r"file:(?://(?:localhost)?(?=/)|(?!//))(/.*)", re.IGNORECASE | re.DOTALL)
@@ -38,7 +38,7 @@ def read_pin_source(source: str) -> bytes:
                 f"pin-source: the environment variable {name!r} is {'not set' if value is None else 'empty'}"
             )
         return value
-    return _read_file(_path_of(source))
+    return read_pin_file(_path_of(source), "pin-source")
 
 
 def pin_file(source: str) -> bytes | None:
@@ -62,19 +62,20 @@ def _path_of(source: str) -> str | bytes:
     return unquote(found[1])
 
 
-def _read_file(path: str | bytes) -> bytes:
+def read_pin_file(path: str | bytes, named_by: str) -> bytes:
+    """The PIN in a file, as `read_pin_source` reads it. named_by: what the error says that named the file."""
     shown = repr(os.fsdecode(path))
     try:
         with open(path, "rb") as file:
             pin = file.read(_LONGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file name"
-        raise invalid_parameter(f"pin-source: cannot read {shown}: {reason}") from error
+        raise invalid_parameter(f"{named_by}: cannot read {shown}: {reason}") from error
     if len(pin) > _LONGEST:
-        raise invalid_parameter(f"pin-source: {shown} is longer than {_LONGEST} bytes, no PIN")
+        raise invalid_parameter(f"{named_by}: {shown} is longer than {_LONGEST} bytes, no PIN")
     pin = _without_newline(pin)
     if not pin:
-        raise invalid_parameter(f"pin-source: {shown} is empty")
+        raise invalid_parameter(f"{named_by}: {shown} is empty")
     return pin
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,17 @@ def test_a_file_of_any_size_comes_back(run, token, key, tmp_path, algorithm, siz
     assert sealed.stat().st_mode & 0o077 == 0
     assert run("decrypt", token.uri, name, sealed, "--output", back).status == 0
     assert back.read_bytes() == plain.read_bytes()
+
+
+def test_a_pipe_is_encrypted_and_comes_back(run, command_softhsm, new_name) -> None:
+    """Of a length that nobody knows before its end."""
+    uri, content = command_softhsm.uri, os.urandom(3 * CHUNK + 17)
+    assert run("keys", "generate", uri, "--name", new_name, "--algorithm", "AES", "--bits", "256").status == 0
+    script = '"$0" -m hwcng encrypt "$1" "$2" - -o - | "$0" -m hwcng decrypt "$1" "$2" - -o -'
+    command = ["sh", "-c", script, sys.executable, uri, new_name]
+    done = subprocess.run(command, input=content, capture_output=True, check=False)
+    assert run("keys", "delete", uri, new_name).status == 0
+    assert (done.returncode, done.stderr, done.stdout == content) == (0, b"", True)
 
 
 def test_what_was_altered_is_refused_and_leaves_no_file(run, command_softhsm, new_name, document, tmp_path) -> None:

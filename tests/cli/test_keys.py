@@ -59,10 +59,13 @@ def test_tables_and_lines_are_for_people(run, token, new_name, made, monkeypatch
 
 
 def test_a_narrow_terminal_folds_and_cuts_nothing(run, token, new_name, made, monkeypatch) -> None:
-    monkeypatch.setenv("COLUMNS", "24")
-    output = run("keys", "list", token.uri).output
-    assert "…" not in output
-    assert max(map(len, output.splitlines())) <= 24
+    monkeypatch.setenv("COLUMNS", "200")
+    whole = sorted("".join(run("keys", "list", token.uri).output.replace("─", "").split()))
+    for columns in (24, 1):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        output = run("keys", "list", token.uri).output
+        assert max(map(len, output.splitlines())) <= 24
+        assert sorted("".join(output.replace("─", "").split())) == whole
 
 
 def test_a_secret_key_and_its_use(run, command_softhsm, new_name) -> None:

@@ -48,6 +48,44 @@ def test_a_wrong_pin_is_one_line_without_it(token_uri, verbose) -> None:
     assert "a-wrong-pin-of-mine" not in refused.stderr + refused.stdout
 
 
+@pytest.mark.parametrize(("content", "why"), [(b"", "is empty"), (b"\n", "is empty"), (bytes(5000), "no PIN")])
+def test_what_is_no_pin_is_not_tried(run, content, why, token_uri, tmp_path) -> None:
+    """A file that was not filled would cost a try of three."""
+    pin = tmp_path / "pin"
+    pin.write_bytes(content)
+    refused = hwcng("test", token_uri, "--pin-file", pin)
+    assert refused.returncode == 1
+    assert "STATUS_INVALID_PARAMETER" in refused.stderr
+    assert why in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_pin_of_any_octets(unopened_token_uri) -> None:
+    """A wrong one, which is tried as it is."""
+    refused = hwcng("keys", "list", unopened_token_uri, HWCNG_PIN="\udcff\udcfe\udc80\udc81")
+    assert "STATUS_SMARTCARD_WRONG_PIN" in refused.stderr
+
+
+@pytest.mark.parametrize("asking", ["--ask-pin", "--ask-password"])
+def test_nobody_is_asked_without_a_terminal(asking, token_uri, token_pin, tmp_path) -> None:
+    """What standard input has is not taken for it, and no line of Python's is shown."""
+    pem, pin = tmp_path / "key.pem", tmp_path / "pin"
+    pem.touch()
+    pin.write_text(token_pin)
+    arguments = ("test", token_uri) if asking == "--ask-pin" else ("keys", "import", token_uri, str(pem), "--name", "a")
+    with pin.open() as given:
+        ran = subprocess.run(
+            ["setsid", sys.executable, "-m", "hwcng", *arguments, asking],
+            stdin=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "no terminal" in ran.stderr
+    assert "getpass" not in ran.stderr
+
+
 def test_no_option_takes_a_pin(run) -> None:
     for command in (("keys", "list"), ("sign",), ("test",)):
         assert run(*command, "pkcs11:", "--pin", "1234").status == 2
