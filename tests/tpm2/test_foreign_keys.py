@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tpm2_pytss as tss
@@ -65,11 +66,15 @@ def child_of(context: tss.ESAPI, parent: object, template: str, auth: bytes = b"
     return bytes(made[1].publicArea.marshal()), bytes(made[0])
 
 
+def primary_of(context: tss.ESAPI, template: str, attributes: str, unique: int) -> Any:
+    public = with_unique(public_of(template, attributes), unique)
+    return context.create_primary(tss.TPM2B_SENSITIVE_CREATE(), public)[0]
+
+
 def made_below(tpm: Swtpm, template: str, unique: int, persistent: int = 0, auth: bytes = b"") -> TssKey:
     """What software makes that keeps its keys below a primary key of this template. persistent: where that one is."""
     with tss.ESAPI(tpm.tcti) as context:
-        public = with_unique(public_of(template, STORAGE + ("" if persistent else "|noda")), unique)
-        primary = context.create_primary(tss.TPM2B_SENSITIVE_CREATE(), public)[0]
+        primary = primary_of(context, template, STORAGE + ("" if persistent else "|noda"), unique)
         parts = child_of(context, primary, "ecc256", auth)
         if persistent:
             context.evict_control(tss.ESYS_TR.OWNER, primary, persistent)
