@@ -23,28 +23,18 @@ _TOGETHER = 64
 
 
 class AttributeReader:
-    """One C_GetAttributeValue for each object, into the same memory. rooms: the most octets that each value has."""
+    """One C_GetAttributeValue for each object, into memory that is kept. rooms: the most octets that each value has.
+
+    Any number of threads may use one.
+    """
 
     def __init__(self, rooms: Mapping[Attribute, int]) -> None:
-        ends = []
-        end = 0
-        for room in rooms.values():
-            end += -(-room // _CK_ULONG) * _CK_ULONG
-            ends.append(end)
-        starts = [0, *ends[:-1]]
-        self._rows = [(kind, start, room) for (kind, room), start in zip(rooms.items(), starts, strict=True)]
-        self._memory = ffi.new("unsigned char[]", end)
-        self._attributes = ffi.new(
-            "CK_ATTRIBUTE[]", [(int(kind), self._memory + start, room) for kind, start, room in self._rows]
-        )
-        self._octets = ffi.buffer(self._memory)
-        self._head = ffi.buffer(self._attributes)
-        self._asked = self._head[:]
-        self._lengths = struct.Struct("=" + _LENGTH * len(rooms))
+        self._rooms = rooms
+        self._free: list[_Memory] = []
 
     def read(self, connection: Connection, handle: int) -> dict[Attribute, bytes] | None:
         """None where there is no such object. What the token does not say, or has no room here, is left out."""
-        return next(self.read_each(connection, (handle,)))
+        return self._read_together(connection, (handle,))[0]
 
     def read_each(self, connection: Connection, handles: Sequence[int]) -> Iterator[dict[Attribute, bytes] | None]:
         """`read` of each, many of them in one session."""
@@ -53,8 +43,12 @@ class AttributeReader:
 
     def _read_together(self, connection: Connection, handles: Sequence[int]) -> list[dict[Attribute, bytes] | None]:
         found: list[dict[Attribute, bytes] | None] = []
-        get, head, asked, told = connection.cryptoki.C_GetAttributeValue, self._head, self._asked, self._told
-        attributes, count = self._attributes, len(self._rows)
+        get = connection.cryptoki.C_GetAttributeValue
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = _Memory(self._rooms)
+        head, asked, told, attributes, count = memory.head, memory.asked, memory.told, memory.attributes, memory.count
 
         def read(session: Session) -> int:
             in_session = session.handle
@@ -73,15 +67,38 @@ class AttributeReader:
                     return rv
             return CKR.OK
 
+        # A call that was given up may still write there: then nobody else gets it.
         rv = connection.perform(read, *handles)
         if rv != CKR.OK:
             raise connection.error(rv, "reading the attributes of a stored key failed")
+        self._free.append(memory)
         return found
 
-    def _told(self) -> dict[Attribute, bytes]:
+
+class _Memory:
+    """Where one C_GetAttributeValue writes. asked: what `head`, its CK_ATTRIBUTE array, is before it."""
+
+    __slots__ = ("_lengths", "_octets", "_rows", "_values", "asked", "attributes", "count", "head")
+
+    def __init__(self, rooms: Mapping[Attribute, int]) -> None:
+        self._rows, end = [], 0
+        for kind, room in rooms.items():
+            self._rows.append((kind, end, room))
+            end += -(-room // _CK_ULONG) * _CK_ULONG
+        self._values = ffi.new("unsigned char[]", end)
+        self.attributes = ffi.new(
+            "CK_ATTRIBUTE[]", [(int(kind), self._values + start, room) for kind, start, room in self._rows]
+        )
+        self.count = len(rooms)
+        self._octets = ffi.buffer(self._values)
+        self.head = ffi.buffer(self.attributes)
+        self.asked = self.head[:]
+        self._lengths = struct.Struct("=" + _LENGTH * len(rooms))
+
+    def told(self) -> dict[Attribute, bytes]:
         octets = self._octets
         return {
             kind: octets[start : start + length]
-            for (kind, start, room), length in zip(self._rows, self._lengths.unpack(self._head), strict=True)
+            for (kind, start, room), length in zip(self._rows, self._lengths.unpack(self.head), strict=True)
             if length <= room
         }

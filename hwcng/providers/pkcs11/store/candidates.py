@@ -44,6 +44,7 @@ _PUBLIC, _CERTIFICATE = int(ObjectClass.PUBLIC_KEY), int(ObjectClass.CERTIFICATE
 _CLASSES = _KEYS | {_PUBLIC, _CERTIFICATE}
 _LIST_BATCH = 4096
 _LOOKS = 3
+_READER = AttributeReader(READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ class _Readings:
         self.unread = False
 
     def __iter__(self) -> Iterator[Stored]:
-        each = AttributeReader(READ).read_each(self._connection, self._handles)
+        each = _READER.read_each(self._connection, self._handles)
         for handle, values in zip(self._handles, each, strict=True):
             if values is None:
                 # It is gone, or not to be seen any more, or somebody writes it.

@@ -15,6 +15,7 @@ import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from hwcng.contract.specs import PairSpec, SecretSpec
@@ -119,8 +120,15 @@ def parse_id(name: str, identifier: bytes) -> KeyId | None:
     purpose, usage, bits, *created = _DESCRIBED.unpack_from(identifier, _NAME)
     if usage not in _USAGES:
         return None
+    family, hash_name, allowed, length, effective = _said(purpose, usage, bits)
+    return KeyId(family, hash_name, allowed, length, _time(created), identifier[-_TAG:], effective)
+
+
+@lru_cache(maxsize=256)
+def _said(purpose: int, usage: int, bits: int) -> tuple[SecretFamily | None, str | None, Usage, int, int]:
+    """Family, hash, usage, bits and effective bits."""
     if purpose == _SHORTENED_RC2:
         own, effective = divmod(bits, 256)
-        return KeyId(SecretFamily.RC2, None, Usage(usage), 8 * own, _time(created), identifier[-_TAG:], 8 * effective)
+        return SecretFamily.RC2, None, Usage(usage), 8 * own, 8 * effective
     family, hash_name = _FAMILIES.get(purpose, (None, None))
-    return KeyId(family, hash_name, Usage(usage), bits, _time(created), identifier[-_TAG:])
+    return family, hash_name, Usage(usage), bits, 0

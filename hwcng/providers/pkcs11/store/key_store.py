@@ -56,7 +56,7 @@ MakeKey: TypeAlias = Callable[[NamedObject, "SecretSpec | PairSpec", "PublicKeyM
 ATTEMPTS = 6
 SHORTEST_PAUSE_SECONDS = 0.05
 REMEMBERED = 4096
-_IDENTITY = {Attribute.CLASS: 8, Attribute.LABEL: 2048, Attribute.ID: 256}
+_IDENTITY = AttributeReader({Attribute.CLASS: 8, Attribute.LABEL: 2048, Attribute.ID: 256})
 
 
 class KeyStore:
@@ -132,7 +132,7 @@ class KeyStore:
         if place.connection is not connection:
             return None
         stale_handles = connection.stale_handles
-        values = AttributeReader(_IDENTITY).read(connection, place.handle)
+        values = _IDENTITY.read(connection, place.handle)
         if (
             values is None
             or values.get(Attribute.LABEL, b"") != place.label.encode("utf-8", "surrogateescape")

@@ -29,7 +29,9 @@ def records(shelves: Sequence[Shelf], uri_of: UriMaker) -> Iterator[KeyRecord]:
             except CngError:
                 continue
             address = shelf.address_of(key, len(candidates))
-            name = KeyAddress(shelf.name).name if shelf.name else address.name
+            name = address.name
+            if address.label and name != address.label:
+                name = KeyAddress(address.label).name
             beside = key.identifier in certified or bool(
                 shelf.certificates and any(other in shelf.certificates for other in shelf.companions(key))
             )

@@ -17,9 +17,12 @@ from hwcng.providers.pkcs11.key_addresses import KeyAddress
 __all__ = ["NamedObject", "Place", "type_of"]
 
 
+_PRIVATE_KEY = int(ObjectClass.PRIVATE_KEY)
+
+
 def type_of(object_class: int) -> str:
     """RFC 7512's type of a private or secret object."""
-    return "private" if object_class == int(ObjectClass.PRIVATE_KEY) else "secret-key"
+    return "private" if object_class == _PRIVATE_KEY else "secret-key"
 
 
 @dataclass(frozen=True, slots=True)

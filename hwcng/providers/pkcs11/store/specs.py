@@ -7,6 +7,7 @@ CKA_VALUE is never asked for: of a key that is not sensitive it would be the key
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from pkcs11 import Attribute, ObjectClass
@@ -60,6 +61,12 @@ def _usage(values: Values) -> Usage:
     return usage
 
 
+_PRIVATE_KEY = int(ObjectClass.PRIVATE_KEY)
+
+_own_secret = lru_cache(maxsize=256)(SecretSpec)
+"""One object for all keys of one kind: a token has thousands."""
+
+
 def spec_of(values: Values, own: KeyId | None) -> SecretSpec | PairSpec:
     """The spec of a private or secret key. own: what its CKA_ID says, where hwcng made it.
 
@@ -68,7 +75,7 @@ def spec_of(values: Values, own: KeyId | None) -> SecretSpec | PairSpec:
     key_type = number(values, Attribute.KEY_TYPE) or 0
     exportable = values.get(Attribute.EXTRACTABLE) == b"\1"
     usage = own.usage if own is not None else _usage(values)
-    if number(values, Attribute.CLASS) == int(ObjectClass.PRIVATE_KEY):
+    if number(values, Attribute.CLASS) == _PRIVATE_KEY:
         pair = STORED_PAIRS.get(key_type)
         if pair is None:
             raise unserved(f"a private key of type {key_type}")
@@ -78,7 +85,7 @@ def spec_of(values: Values, own: KeyId | None) -> SecretSpec | PairSpec:
     family, hash_name, bits = STORED_SECRETS[key_type]
     bits = bits or 8 * (number(values, Attribute.VALUE_LEN) or 0)
     if own is not None and own.family is not None:
-        return SecretSpec(own.family, own.bits or bits, usage, exportable, own.hash_name, own.effective_bits)
+        return _own_secret(own.family, own.bits or bits, usage, exportable, own.hash_name, own.effective_bits)
     if family is SecretFamily.AES and usage & Usage.SIGN and not usage & (Usage.ENCRYPT | Usage.DECRYPT):
         family = SecretFamily.CMAC
     if family is SecretFamily.HMAC and usage & Usage.DERIVE and not usage & Usage.SIGN:

@@ -24,13 +24,15 @@ __all__ = ["TakenMeanwhileError", "delete", "destroy", "not_kept", "write"]
 _CANNOT_DESTROY: Mapping[int, NTSTATUS | HRESULT] = dict.fromkeys(
     (CKR.TOKEN_WRITE_PROTECTED, CKR.SESSION_READ_ONLY, CKR.ACTION_PROHIBITED), HRESULT.NTE_PERM
 )
-_KEPT = {
-    Attribute.TOKEN: 1,
-    Attribute.LABEL: 2048,
-    Attribute.ID: 256,
-    Attribute.SENSITIVE: 1,
-    Attribute.EXTRACTABLE: 1,
-}
+_KEPT = AttributeReader(
+    {
+        Attribute.TOKEN: 1,
+        Attribute.LABEL: 2048,
+        Attribute.ID: 256,
+        Attribute.SENSITIVE: 1,
+        Attribute.EXTRACTABLE: 1,
+    }
+)
 
 
 class TakenMeanwhileError(Exception):
@@ -129,7 +131,7 @@ def _require_kept(
     connection: Connection, handle: int, spec: SecretSpec | PairSpec, name: str, identifier: bytes
 ) -> None:
     """Makes sure that the stored key can be found by its name and is as protected as it was to be."""
-    values = AttributeReader(_KEPT).read(connection, handle)
+    values = _KEPT.read(connection, handle)
     if not values:
         raise not_kept(connection, repr(name))
     wanted = {
