@@ -73,10 +73,10 @@ def _carried(key: SecretKey | PrivateKey, source: Provider, target: Provider, na
         if not isinstance(public, RsaPublicKey):
             raise CngError(HRESULT.NTE_FAIL, "the other token made no RSA key")
         if isinstance(key, SecretKey):
-            arrived: SecretKey | PrivateKey = transport.unwrap_secret(key.spec, key.wrapped_for(public, _OAEP), _OAEP)
+            arrived = transport.unwrap_secret(key.spec, key.wrapped_for(public, _OAEP), _OAEP)
         else:
             wrapped = _wrapped_pair(key, source, public)
-            arrived = target.unwrap_pair(key.spec, transport, wrapped, RsaAesKeyWrapSpec(_OAEP))
+            return target.named(name).unwrap_pair(key.spec, transport, wrapped, RsaAesKeyWrapSpec(_OAEP))
     finally:
         transport.destroy()
     try:

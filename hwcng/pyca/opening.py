@@ -11,6 +11,7 @@ from hwcng.cng.families import family_of
 from hwcng.cng.families.request import PairRequest
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.symmetric_key import SymmetricKey
+from hwcng.contract.key_names import check_key_name
 from hwcng.contract.material import EcPublicKey, PublicKeyMaterial
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import PairSpec
@@ -82,12 +83,10 @@ def import_private_key(
     with as_cryptography_raises():
         material = private_material(key)
         spec = _spec(material.public, usage)
-        pair = naming.handle_of(provider, provider.import_pair(spec, material), None)
+        maker = provider if name is None else provider.named(check_key_name(name))
+        pair = naming.handle_of(provider, maker.import_pair(spec, material), name)
         assert isinstance(pair, KeyPair)  # noqa: S101 - a private key was imported
-        if name is None:
-            return pair
-        with pair:
-            return pair.persist(name)
+        return pair
 
 
 def _spec(public: PublicKeyMaterial, usage: Usage | None) -> PairSpec:

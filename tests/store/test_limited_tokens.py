@@ -7,9 +7,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
 from pkcs11 import Attribute
 from pkcs11.constants import TokenFlag
@@ -20,9 +22,11 @@ from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, ECDSA, status_of, v
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, wincrypt
+from hwcng.cli.moving import _carried
 from hwcng.contract.material import EcPrivateKey, Untold
 from hwcng.contract.specs import AesKeyWrapSpec, EcdsaSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support, Usage
+from hwcng.hostcrypto.host_keys import private_material
 from hwcng.ncrypt import (
     NCRYPT_OVERWRITE_KEY_FLAG,
     NCryptCreatePersistedKey,
@@ -34,6 +38,7 @@ from hwcng.ncrypt import (
 )
 from hwcng.providers.pkcs11 import logins, probing
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.pyca import import_private_key
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 
@@ -199,6 +204,21 @@ def test_unwrapping_without_session_objects(
             assert pair.public == token.open_key("pair").public == foreign.material(7)
         else:
             assert isinstance(pair.public, Untold)
+
+
+def test_what_comes_in_under_a_name_is_not_copied(
+    limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    """A key of `cryptography`, and a pair of another token on its way here."""
+    token, key = opened(), ec.generate_private_key(ec.SECP256R1())
+    leaving = token.import_pair(replace(ECDSA, exportable=True), private_material(key))
+    limits.functions = {"C_CopyObject"}
+    assert _carried(leaving, token, token, "moved").public == leaving.public  # type: ignore[union-attr]
+    limits.session_objects = False
+    with import_private_key(token, key, "imported") as imported:
+        assert imported.public_key() == key.public_key()
+    for name in ("moved", "imported"):
+        assert token.open_key(name).public == leaving.public  # type: ignore[union-attr]
 
 
 def test_replacing_where_nothing_can_be_ended(
