@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, TypeAlias
 
 from hwcng import named_keys
@@ -16,7 +18,7 @@ from hwcng.contract.material import EcPublicKey, PublicKeyMaterial
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
-from hwcng.errors import HRESULT, CngError
+from hwcng.errors import HRESULT, CngError, not_supported
 from hwcng.hostcrypto.host_keys import private_material
 from hwcng.ksp.handles import NCryptKey
 from hwcng.pyca.base import TokenPrivateKey
@@ -54,7 +56,8 @@ def private_key(uri_or_key: TokenKey, *, pin: Pin | None = None) -> PrivateKeyTy
         there: PrivateKeyTypes = key  # type: ignore[assignment]
         return there
     if not hasattr(key, "as_cryptography"):
-        raise refusal(TypeError, f"a URI or a key of hwcng expected, not {type(key).__name__}")
+        software = ": import_private_key puts one into a token" if hasattr(key, "private_bytes") else ""
+        raise refusal(TypeError, f"a URI or a key of hwcng expected, not {type(key).__name__}{software}")
     with as_cryptography_raises():
         made: PrivateKeyTypes = key.as_cryptography()
     return made
@@ -77,9 +80,16 @@ def import_private_key(
     name: under which the token keeps it; None: it ends with the process. usage: what it may do there, None for RSA's
     SIGN | DECRYPT, and of a key on a curve SIGN, save for X25519; a key that agrees on secrets has DERIVE.
 
-    Raises UnsupportedAlgorithm for a kind of key, a curve or a usage that the token does not take, ValueError for a key
-    that is not sound, a name that is taken, and what the token answers.
+    Raises TypeError for another provider, key or usage, UnsupportedAlgorithm for a kind of key, a curve or a usage that
+    the token does not take, ValueError for a key that is not sound, a name that is taken, and what the token answers.
     """
+    if not isinstance(provider, Provider):
+        raise refusal(TypeError, f"a provider of hwcng.open_provider expected, not {type(provider).__name__}")
+    if not hasattr(key, "private_bytes"):
+        loaded = "load_pem_private_key makes one of PEM"
+        raise refusal(TypeError, f"a private key of cryptography expected, not {type(key).__name__}: {loaded}")
+    if not isinstance(usage, Usage | None):
+        raise refusal(TypeError, f"usage is a hwcng.Usage or None, not {type(usage).__name__}")
     with as_cryptography_raises():
         material = private_material(key)
         spec = _spec(material.public, usage)
@@ -95,4 +105,8 @@ def _spec(public: PublicKeyMaterial, usage: Usage | None) -> PairSpec:
     usual = (
         Usage.DERIVE if isinstance(public, EcPublicKey) and CURVES[public.curve].montgomery else family.usage(algorithm)
     )
+    possible = reduce(or_, map(family.possible_usage, family.algorithms))
+    if usage is not None and (not usage or usage & ~possible):
+        names = " | ".join(str(one.name) for one in Usage if one in possible)
+        raise not_supported(f"usage of a key of {family.kind} is one of {names}, or several")
     return replace(family.spec(PairRequest(algorithm, usage=usual), public), usage=usual if usage is None else usage)

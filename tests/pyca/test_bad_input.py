@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, padding, rsa, utils, x25519
 from pyca.kinds import KINDS, Kind
 from pyca.pairs import make_pair, needs_host
 from support import missing_on, name_token, needs, needs_bits, needs_module
@@ -323,6 +323,52 @@ def test_of_a_tpm_that_goes_in_the_middle(title: str) -> None:
 
 def test_of_what_is_no_key() -> None:
     refusal(lambda: pyca.private_key(b"key"), TypeError, "a URI or a key of hwcng expected")  # type: ignore[arg-type]
+
+
+SOFTWARE = ec.generate_private_key(ec.SECP256R1())
+IMPORTS: dict[str, tuple[Callable[[Provider], object], type[Exception], str]] = {
+    "a URI": (lambda token: pyca.import_private_key(token.uri, SOFTWARE), TypeError, "not str"),  # type: ignore[arg-type]
+    "a storage provider": (
+        lambda token: pyca.import_private_key(ncrypt.NCryptOpenStorageProvider(token), SOFTWARE),  # type: ignore[arg-type]
+        TypeError,
+        r"a provider of hwcng\.open_provider",
+    ),
+    "PEM": (lambda token: pyca.import_private_key(token, b"PEM"), TypeError, "load_pem_private_key"),  # type: ignore[arg-type]
+    "a public key": (lambda token: pyca.import_private_key(token, PEER), TypeError, "not ECPublicKey"),  # type: ignore[arg-type]
+    "another kind": (
+        lambda token: pyca.import_private_key(token, ed448.Ed448PrivateKey.generate()),
+        UnsupportedAlgorithm,
+        "Ed448PrivateKey",
+    ),
+    "a text for a usage": (
+        lambda token: pyca.import_private_key(token, SOFTWARE, usage="SIGN"),  # type: ignore[arg-type]
+        TypeError,
+        r"hwcng\.Usage",
+    ),
+    "no usage": (
+        lambda token: pyca.import_private_key(token, SOFTWARE, usage=Usage.NONE),
+        UnsupportedAlgorithm,
+        r"SIGN \| DERIVE",
+    ),
+    "another kind's usage": (
+        lambda token: pyca.import_private_key(token, SOFTWARE, usage=Usage.SIGN | Usage.DECRYPT),
+        UnsupportedAlgorithm,
+        r"SIGN \| DERIVE",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", IMPORTS)
+def test_of_an_import(what: str, provider: Provider, calls: Callable[..., CallCounter]) -> None:
+    """Nothing of it reaches the token."""
+    call, kind, says = IMPORTS[what]
+    with calls() as counted:
+        refusal(lambda: call(provider), kind, says)
+    assert "C_CreateObject" not in counted.names
+
+
+def test_of_a_software_key_in_place_of_a_tokens() -> None:
+    refusal(lambda: pyca.private_key(SOFTWARE), TypeError, "import_private_key puts one into a token")
 
 
 def test_of_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
