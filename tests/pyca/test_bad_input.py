@@ -355,6 +355,7 @@ IMPORTS: dict[str, tuple[Callable[[Provider], object], type[Exception], str]] = 
         UnsupportedAlgorithm,
         r"SIGN \| DERIVE",
     ),
+    "a name that is none": (lambda token: pyca.import_private_key(token, SOFTWARE, ""), ValueError, "a key's name"),
 }
 
 

@@ -484,14 +484,6 @@ def test_a_private_key_goes_into_the_token_under_a_name(provider: Provider) -> N
             provider.delete_key("imported")
 
 
-def test_what_is_not_imported(provider: Provider) -> None:
-    from cryptography.hazmat.primitives.asymmetric import ed448
-
-    for wrong in (ed448.Ed448PrivateKey.generate(), b"bytes", rsa.generate_private_key(65537, 2048).public_key()):
-        with pytest.raises(UnsupportedAlgorithm, match="PrivateKey of a kind"):
-            pyca.import_private_key(provider, wrong)  # type: ignore[arg-type]
-
-
 def test_by_uri_and_by_every_kind_of_handle(provider: Provider) -> None:
     from hwcng import ncrypt
 
