@@ -173,6 +173,29 @@ def test_a_parent_that_is_no_storage_key(fresh_tpm: Swtpm, provider: Tpm2Provide
     assert error.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_parent_with_a_password(fresh_tpm: Swtpm, open_tpm: Open, counted: bool) -> None:
+    """hwcng has none to send: it says so, once for the TPM where it counts."""
+    open_tpm(fresh_tpm.uri).close()
+    with tss.ESAPI(fresh_tpm.tcti) as context:
+        sensitive = tss.TPM2B_SENSITIVE_CREATE(tss.TPMS_SENSITIVE_CREATE(userAuth=b"the parent's own"))
+        public = public_of("ecc256:null:aes128cfb", STORAGE + ("" if counted else "|noda"))
+        primary = context.create_primary(sensitive, public)[0]
+        context.tr_set_auth(primary, b"the parent's own")
+        parts = child_of(context, primary, "ecc256")
+        context.evict_control(tss.ESYS_TR.OWNER, primary, PERSISTENT)
+        context.flush_context(primary)
+    blob = key_file_asn1.build(TssKey(PERSISTENT, *parts))
+    with open_tpm(fresh_tpm.uri) as provider:
+        with (
+            CommandCounter(provider) as counter,
+            pytest.raises(CngError, match="the storage key at 0x81000123") as error,
+        ):
+            provider.reload_opaque(blob)
+        assert error.value.status is NTSTATUS.STATUS_WRONG_PASSWORD and "sends none" in error.value.message
+        assert counter.names.count("TPM2_Load") == 1 and lockout_counter(fresh_tpm) == int(counted)
+
+
 def test_a_key_of_nobody_leaves_nothing_behind(fresh_tpm: Swtpm, provider: Tpm2Provider) -> None:
     with Swtpm() as other:
         foreign = key_file_asn1.build(made_below(other, "ecc256:null:aes128cfb", 0))
