@@ -53,7 +53,10 @@ class StorageProvider(Handle):
 
 
 class NCryptKey(Handle):
-    """A key of a key store. name: None for one that ends with the process. key_type: NCRYPT_MACHINE_KEY_FLAG or 0."""
+    """A key of a key store. name: None for one that ends with the process. key_type: NCRYPT_MACHINE_KEY_FLAG or 0.
+
+    binding_nonce: what PCP_TPM12_IDBINDING was set to. activated: the secret that PCP_TPM12_IDACTIVATION brought out.
+    """
 
     # The name in pickles: a public one, which no move changes.
     __module__ = "hwcng.ncrypt"
@@ -79,6 +82,8 @@ class NCryptKey(Handle):
         self._replace = replace
         self._finalizing = ProcessLock()
         self._usage_flags: int | None = None
+        self.binding_nonce = b""
+        self.activated: bytes | None = None
 
     @classmethod
     def of(cls, key: KeyPair | SymmetricKey) -> NCryptKey:
@@ -184,6 +189,7 @@ class NCryptKey(Handle):
     def destroy(self) -> None:
         if self.alive:
             super().destroy()
+            self.activated = None
             if self._key is not None:
                 self._key.destroy()
             elif self._draft is not None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from hwcng.arguments import authorization, dword
+from hwcng.arguments import authorization, dword, octets
 from hwcng.cng.key_pair import KeyPair
+from hwcng.contract.attestation import Credential
 from hwcng.contract.material import RsaPublicKey
 from hwcng.contract.platform import BoundPcrs, Held, HeldKey
 from hwcng.contract.protection import KeyScheme
@@ -24,6 +25,7 @@ from hwcng.standards.hashes import HASHES
 __all__ = ["GETTERS", "SETTERS", "binding"]
 
 TPM_ALG_NULL = 0x10
+_SHORTEST_MODULUS = 256
 _SCHEMES = {0x14: "RSASSA", 0x15: "RSAES", 0x16: "RSAPSS", 0x17: "OAEP"}
 """TPM_ALG_ID of the schemes of RSA keys."""
 _DECRYPTING = frozenset({"RSAES", "OAEP"})
@@ -150,6 +152,35 @@ def _hold(key: NCryptKey, name: str, algorithm: str, hash_name: str) -> None:
     binding(key).scheme = KeyScheme(algorithm, "" if algorithm == "RSAES" else hash_name or "SHA256")
 
 
+_LONGEST_NONCE = 32
+
+
+def _set_binding_nonce(key: NCryptKey, value: object) -> None:
+    name = ncrypt_h.NCRYPT_PCP_TPM12_IDBINDING_PROPERTY
+    _new_pair(key, name)
+    nonce = octets(value, name)
+    if len(nonce) > _LONGEST_NONCE:
+        raise invalid_parameter(f"{name} is a nonce of at most {_LONGEST_NONCE} bytes")
+    key.binding_nonce = nonce
+
+
+def _activate(key: NCryptKey, value: object) -> None:
+    """TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET, one after the other. The secret is read afterwards."""
+    name = ncrypt_h.NCRYPT_PCP_TPM12_IDACTIVATION_PROPERTY
+    credential, provider = _credential(octets(value, name)), key.storage.provider
+    _held(key)
+    # Of an RSA key the secret has the modulus' length, and a point is shorter.
+    endorsement = provider.endorsement("RSA" if len(credential.encrypted_secret) >= _SHORTEST_MODULUS else "EC")
+    key.activated = provider.activate_credential(credential, key=key.key.in_token(), endorsement=endorsement)
+
+
+def _credential(blob: bytes) -> Credential:
+    end = 2 + int.from_bytes(blob[:2], "big")
+    if len(blob) < end + 2 or len(blob) != end + 2 + int.from_bytes(blob[end : end + 2], "big"):
+        raise invalid_parameter("a credential is a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET")
+    return Credential(blob[2:end], blob[end + 2 :])
+
+
 SETTERS: Mapping[str, Callable[[NCryptKey, object], None]] = MappingProxyType(
     {
         ncrypt_h.NCRYPT_PCP_USAGEAUTH_PROPERTY: _set_usage_auth,
@@ -160,6 +191,8 @@ SETTERS: Mapping[str, Callable[[NCryptKey, object], None]] = MappingProxyType(
         ncrypt_h.NCRYPT_PCP_KEY_USAGE_POLICY_PROPERTY: _set_usage_policy,
         ncrypt_h.NCRYPT_PCP_RSA_SCHEME_PROPERTY: _set_scheme,
         ncrypt_h.NCRYPT_PCP_RSA_SCHEME_HASH_ALG_PROPERTY: _set_scheme_hash,
+        ncrypt_h.NCRYPT_PCP_TPM12_IDBINDING_PROPERTY: _set_binding_nonce,
+        ncrypt_h.NCRYPT_PCP_TPM12_IDACTIVATION_PROPERTY: _activate,
     }
 )
 
@@ -250,6 +283,24 @@ def _origin(key: NCryptKey) -> Any:
     return _held(key).origin or _absent("how the key was made is not known: it was imported, or its file does not say")
 
 
+def _id_binding(key: NCryptKey) -> bytes:
+    """TPM2B_PUBLIC, TPM2B_CREATION_DATA, TPM2B_ATTEST and TPMT_SIGNATURE: what an identity key states of its birth."""
+    if not key.finalized:
+        return key.binding_nonce or _absent("PCP_TPM12_IDBINDING is not set")
+    record = key.attest(key.binding_nonce, key)
+    if not record.creation_statement:
+        _origin(key)
+    parts = record.key_public, record.creation_data, record.creation_statement
+    return b"".join(len(part).to_bytes(2, "big") + part for part in parts) + record.creation_signature
+
+
+def _activated(key: NCryptKey) -> bytes:
+    _held(key)
+    if key.activated is None:
+        refuse(HRESULT.NTE_NOT_FOUND, "no credential was activated: set PCP_TPM12_IDACTIVATION first")
+    return key.activated
+
+
 GETTERS: Mapping[str, Callable[[NCryptKey], Any]] = MappingProxyType(
     {
         ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRMASK_PROPERTY: _mask,
@@ -274,5 +325,7 @@ GETTERS: Mapping[str, Callable[[NCryptKey], Any]] = MappingProxyType(
         ncrypt_h.NCRYPT_PCP_TPM2BNAME_PROPERTY: lambda key: _held(key).name,
         ncrypt_h.NCRYPT_PCP_KEY_CREATIONHASH_PROPERTY: lambda key: _origin(key).digest,
         ncrypt_h.NCRYPT_PCP_KEY_CREATIONTICKET_PROPERTY: lambda key: _origin(key).ticket,
+        ncrypt_h.NCRYPT_PCP_TPM12_IDBINDING_PROPERTY: _id_binding,
+        ncrypt_h.NCRYPT_PCP_TPM12_IDACTIVATION_PROPERTY: _activated,
     }
 )

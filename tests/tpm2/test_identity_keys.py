@@ -5,6 +5,7 @@ TPM 2.0 Library, Part 1, section 31 (attestation) and Part 2, section 11.2 (sche
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from conformance.helpers import refused
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support import MISSING
 from tpm2.helpers import ec_material
@@ -201,6 +204,81 @@ def test_a_credential_for_an_identity_key(storage: StorageProvider) -> None:
     assert storage.provider.activate_credential(credential, key=token_key, endorsement=endorsement) == secret
 
 
+# As programs for Windows come to know an identity key: PCPTool, go-attestation.
+
+
+def read_binding(blob: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """TPMT_PUBLIC, TPMS_CREATION_DATA, TPMS_ATTEST and TPMT_SIGNATURE."""
+    parts = []
+    for _ in range(3):
+        size = int.from_bytes(blob[:2], "big")
+        parts.append(blob[2 : 2 + size])
+        blob = blob[2 + size :]
+    return parts[0], parts[1], parts[2], blob
+
+
+@pytest.mark.parametrize("nonce", [b"", hashlib.sha1(b"nonce").digest(), bytes(32)])
+def test_the_binding_of_an_identity_key(storage: StorageProvider, nonce: bytes) -> None:
+    key = ncrypt.NCryptCreatePersistedKey(storage, "RSA", "identity")
+    ncrypt.NCryptSetProperty(key, "Length", 2048)
+    ncrypt.NCryptSetProperty(key, "PCP_KEY_USAGE_POLICY", IDENTITY)
+    if nonce:
+        ncrypt.NCryptSetProperty(key, "PCP_TPM12_IDBINDING", nonce)
+        assert ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDBINDING") == nonce
+    else:
+        with refused(HRESULT.NTE_NOT_FOUND):
+            ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDBINDING")
+    ncrypt.NCryptFinalizeKey(key)
+    public, creation, attest, signature = read_binding(ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDBINDING"))
+    assert hwcng.attestation.public_key(public) == key.key.public  # type: ignore[union-attr]
+    # TPM_GENERATED_VALUE and TPM_ST_ATTEST_CREATION; TPMS_CREATION_INFO at the end: the name, the hash.
+    assert attest[:6] == bytes.fromhex("ff544347801a")
+    signer = int.from_bytes(attest[6:8], "big")
+    assert attest[8 + signer :].startswith(len(nonce).to_bytes(2, "big") + nonce)
+    name = ncrypt.NCryptGetProperty(key, "PCP_TPM2BNAME")
+    assert attest.endswith(b"\0\x22" + name + b"\0\x20" + hashlib.sha256(creation).digest())
+    # RSASSA with SHA-256.
+    assert signature[:6] == bytes.fromhex("0014000b0100")
+    verifying: Any = key.public_key()
+    verifying.verify(signature[6:], attest, padding.PKCS1v15(), hashes.SHA256())
+    # Later, and in another process, without the nonce.
+    again = ncrypt.NCryptOpenKey(storage, "identity")
+    assert read_binding(ncrypt.NCryptGetProperty(again, "PCP_TPM12_IDBINDING"))[:2] == (public, creation)
+
+
+def test_bindings_that_there_are_not(storage: StorageProvider) -> None:
+    ordinary, guarded = made(storage, None), identity(storage, None, PCP_USAGEAUTH=PIN)
+    for key in (ordinary, guarded):
+        with refused(HRESULT.NTE_NOT_SUPPORTED):
+            ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDBINDING")
+        with refused(HRESULT.NTE_INVALID_HANDLE):
+            ncrypt.NCryptSetProperty(key, "PCP_TPM12_IDBINDING", b"late")
+        with refused(HRESULT.NTE_NOT_FOUND):
+            ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDACTIVATION")
+    draft = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", None)
+    for value in (bytes(33), "text", 7):
+        with refused(HRESULT.NTE_INVALID_PARAMETER):
+            ncrypt.NCryptSetProperty(draft, "PCP_TPM12_IDBINDING", value)
+
+
+@pytest.mark.parametrize("kind", ["RSA", "EC"])
+def test_an_identity_key_is_activated(storage: StorageProvider, kind: str) -> None:
+    key, secret = identity(storage, "identity"), os.urandom(32)
+    name = ncrypt.NCryptGetProperty(key, "PCP_TPM2BNAME")
+    made_for = hwcng.attestation.make_credential(storage.provider.endorsement(kind), name, secret)
+    blob = b"".join(len(part).to_bytes(2, "big") + part for part in (made_for.id_object, made_for.encrypted_secret))
+    ncrypt.NCryptSetProperty(key, ncrypt.NCRYPT_PCP_TPM12_IDACTIVATION_PROPERTY, blob)
+    assert ncrypt.NCryptGetProperty(key, ncrypt.NCRYPT_PCP_TPM12_IDACTIVATION_PROPERTY) == secret
+    assert secret.hex() not in repr(key)
+    with refused(HRESULT.NTE_INVALID_PARAMETER):
+        ncrypt.NCryptSetProperty(made(storage, None), "PCP_TPM12_IDACTIVATION", blob)
+    for wrong in (b"", blob[:-1], blob + b"x", blob[:40], "text"):
+        with refused(HRESULT.NTE_INVALID_PARAMETER):
+            ncrypt.NCryptSetProperty(key, "PCP_TPM12_IDACTIVATION", wrong)
+    # A refusal leaves what was brought out before.
+    assert ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDACTIVATION") == secret
+
+
 # What it may be, and what not.
 
 
@@ -286,9 +364,9 @@ def test_a_key_is_held_to_one_scheme(
     opened = ncrypt.NCryptOpenKey(storage, "held")
     told(opened)
     if scheme == (0x14, 0xB) and policy == 1:
-        padding = ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256")
-        signature = ncrypt.NCryptSignHash(opened, padding, DIGEST, PKCS1)
-        ncrypt.NCryptVerifySignature(opened, padding, DIGEST, signature, PKCS1)
+        info = ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256")
+        signature = ncrypt.NCryptSignHash(opened, info, DIGEST, PKCS1)
+        ncrypt.NCryptVerifySignature(opened, info, DIGEST, signature, PKCS1)
         for other, digest, flag in (
             (ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA384"), bytes(48), PKCS1),
             (ncrypt.BCRYPT_PSS_PADDING_INFO("SHA256", 32), DIGEST, PSS),
