@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import grp
 import importlib.metadata
@@ -21,7 +22,7 @@ from hwcng.contract.places import Place
 from hwcng.errors import CngError
 from hwcng.providers.config_file import config_path
 from hwcng.providers.registry import chosen_default, configured_names
-from hwcng.providers.survey import surveyed
+from hwcng.providers.survey import absences, surveyed
 from hwcng.testing._packages import install_line
 
 __all__ = ["doctor"]
@@ -160,9 +161,9 @@ def _after_colon(problem: str) -> str:
 
 
 def _places(places: Sequence[Place]) -> Iterator[Finding]:
-    schemes = {place.scheme for place in places}
-    if "pkcs11" not in schemes:
-        yield Finding("PKCS#11 module", "any", "missing", "no module is here", install_line("softhsm2-util"))
+    for absence in absences(places):
+        mend = absence.instead if shutil.which(absence.program) else install_line(absence.program)
+        yield Finding(absence.kind, "any", "missing", absence.detail, mend)
     managed, bare = glob.glob(_MANAGED_DEVICES), glob.glob(_TPM_DEVICES)
     devices = managed or bare
     for device in devices:
@@ -177,9 +178,6 @@ def _places(places: Sequence[Place]) -> Iterator[Finding]:
             )
     if bare and not managed:
         yield Finding("TPM", bare[0], "problem", "no resource manager: one process at a time", "modprobe tpm")
-    if not devices and "tpm2" not in schemes:
-        mend = "python -m hwcng.testing.swtpm -- COMMAND" if shutil.which("swtpm") else install_line("swtpm")
-        yield Finding("TPM", "any", "missing", "no /dev/tpmrm0 here, and no TPM is configured", mend)
 
 
 @click.command()
@@ -191,12 +189,10 @@ def doctor(modules: tuple[str, ...], as_json: bool) -> int:
     Exit status 4: something that is here does not work. What is only missing may not be needed.
     """
     findings = [*_system(), *_packages(), *_programs(), *_configuration()]
-    try:
+    # A configuration that cannot be read is told already.
+    with contextlib.suppress(CngError):
         places = surveyed(modules)
-    except CngError:
-        # The configuration cannot be read, which is told already.
-        places = []
-    findings += [*_places(places), *_tokens(places)]
+        findings += [*_places(places), *_tokens(places)]
     problems = [finding for finding in findings if finding.state == "problem"]
     if as_json:
         print_json({"ok": not problems, "findings": [asdict(finding) for finding in findings]})

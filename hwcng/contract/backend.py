@@ -12,7 +12,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from hwcng.contract.keys import unserved
 from hwcng.contract.pins import Pin
-from hwcng.contract.places import FoundToken, Place
+from hwcng.contract.places import Absence, FoundToken, Place
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.provider_uri import ProviderUri
 from hwcng.contract.verifying import Verifier
@@ -91,6 +91,12 @@ class Backend(abc.ABC, Generic[U]):
         """
         raise invalid_parameter(f"{self.scheme}: URIs have no setting {name}")
 
+    def require_sources(self, uri: U) -> None:
+        """Makes sure that what the URI calls the source of a PIN can be one: it is shown, and could be the PIN itself.
+
+        Raises STATUS_INVALID_PARAMETER. Nothing is read.
+        """
+
     def same_token(self, one: U, other: U, *, by_module: bool = True) -> bool:
         """Whether two URIs may mean one token: nothing that says which token is told differently.
 
@@ -104,6 +110,10 @@ class Backend(abc.ABC, Generic[U]):
         known: the URIs that this process is configured with. named: files of PKCS#11 modules that the user names.
         """
         return ()
+
+    def absence(self) -> Absence | None:
+        """What is said where `places` has none. None: nothing is, as nobody would look for such a token here."""
+        return None
 
     def look(self, where: str) -> tuple[str, list[FoundToken]]:
         """What a place says of itself, and its tokens; nothing is made or logged in to. where: of a `Place`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FoundToken", "Place"]
+__all__ = ["Absence", "FoundToken", "Place"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,19 @@ class FoundToken:
     firmware: str
     state: str
     uri: str
+
+
+@dataclass(frozen=True)
+class Absence:
+    """That a kind of place is not on this machine. kind: as of `Place`. detail: what was looked for. program: what
+    has one, by the name that `hwcng.testing` knows its package by. instead: a line that makes one, where the program is
+    here.
+    """
+
+    kind: str
+    detail: str
+    program: str
+    instead: str
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,9 @@ class _Reader:
 
     def _uri(self, section: str, key: str, uri: str, name: str) -> ProviderUri:
         try:
-            return parse_uri(uri)
+            parsed = parse_uri(uri)
+            backend_of(parsed).require_sources(parsed)
+            return parsed
         except CngError as error:
             raise self._malformed(self._line_with(section, key), f"{name!r}: {error.message}") from None
 
@@ -144,6 +146,7 @@ class _Reader:
         for key in settings.keys() - {"uri"}:
             try:
                 uri = backend.with_setting(uri, key, settings[key])
+                backend.require_sources(uri)
             except CngError as error:
                 raise self._malformed(self._line_with(section, key), error.message) from None
         return uri

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hwcng.contract.places import FoundToken, Place
+from hwcng.contract.places import Absence, FoundToken, Place
 from hwcng.contract.provider import Provider
 from hwcng.errors import CngError
 from hwcng.providers.backends import backend_for, backend_of, backends
@@ -24,7 +24,7 @@ from hwcng.providers.registry import chosen_default, configured_names, uri_of
 if TYPE_CHECKING:
     from hwcng.contract.provider import KeyRecord
 
-__all__ = ["surveyed", "visible_keys"]
+__all__ = ["absences", "surveyed", "visible_keys"]
 
 _PROGRAM = "hwcng.providers.survey"
 _SECONDS = 20.0
@@ -43,6 +43,13 @@ def surveyed(named: Sequence[str] = ()) -> list[Place]:
     ]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as workers:
         return list(workers.map(_asked, candidates))
+
+
+def absences(places: Sequence[Place]) -> list[Absence]:
+    """Of the kinds that none of the places is of."""
+    there = {place.scheme for place in places}
+    missing = [backend.absence() for backend in backends() if backend.scheme not in there]
+    return [absence for absence in missing if absence is not None]
 
 
 def visible_keys(uri: str) -> list[KeyRecord]:

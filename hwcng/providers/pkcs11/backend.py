@@ -8,10 +8,11 @@ from dataclasses import fields, replace
 
 from hwcng.contract.backend import Backend
 from hwcng.contract.pins import Pin
-from hwcng.contract.places import FoundToken, Place
+from hwcng.contract.places import Absence, FoundToken, Place
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.loading import load
+from hwcng.providers.pin_sources import pin_file
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.uri import Pkcs11Uri, parse, pin_of
 from hwcng.providers.timeouts import with_timeout
@@ -72,6 +73,10 @@ class _Pkcs11(Backend[Pkcs11Uri]):
             return with_timeout(uri, value)
         return replace(uri, vendor_query={**uri.vendor_query, f"x-{name}": value})
 
+    def require_sources(self, uri: Pkcs11Uri) -> None:
+        if uri.pin_source is not None:
+            pin_file(uri.pin_source)
+
     def same_token(self, one: Pkcs11Uri, other: Pkcs11Uri, *, by_module: bool = True) -> bool:
         # A vendor's attribute may say which token too: NSS softokn's says which database.
         for name, value in one.vendor_query.items():
@@ -93,6 +98,12 @@ class _Pkcs11(Backend[Pkcs11Uri]):
         from hwcng.providers.pkcs11.survey import candidates
 
         return candidates(known, named)
+
+    def absence(self) -> Absence:
+        load("hwcng.providers.pkcs11.survey")
+        from hwcng.providers.pkcs11.survey import ABSENCE
+
+        return ABSENCE
 
     def look(self, where: str) -> tuple[str, list[FoundToken]]:
         load("hwcng.providers.pkcs11.survey")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwcng.contract.places import FoundToken, Place
+from hwcng.contract.places import Absence, FoundToken, Place
 from hwcng.loading import load
 from hwcng.providers.pkcs11.uri import Pkcs11Uri
 from hwcng.providers.timeouts import timeout_of
@@ -18,9 +18,10 @@ from hwcng.providers.timeouts import timeout_of
 if TYPE_CHECKING:
     from hwcng.contract.provider import KeyRecord
 
-__all__ = ["candidates", "look", "visible_keys"]
+__all__ = ["ABSENCE", "candidates", "look", "visible_keys"]
 
 _KIND = "PKCS#11 module"
+ABSENCE = Absence(_KIND, "no module is here", "softhsm2-util", "python -m hwcng.testing.softhsm -- COMMAND")
 _MODULE_FILES = ("~/.config/pkcs11/modules", "/etc/pkcs11/modules", "/usr/share/p11-kit/modules")
 _LIBRARIES = ("/usr/lib/{multiarch}", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 _USUAL = (

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from hwcng.contract.backend import Backend
 from hwcng.contract.pins import Pin
-from hwcng.contract.places import FoundToken, Place
+from hwcng.contract.places import Absence, FoundToken, Place
 from hwcng.contract.provider import Provider
 from hwcng.contract.verifying import Verifier
 from hwcng.errors import invalid_parameter
 from hwcng.loading import load
+from hwcng.providers.pin_sources import pin_file
 from hwcng.providers.timeouts import with_timeout
 from hwcng.providers.tpm2.uri import Tpm2Uri, parse
 
@@ -47,11 +48,22 @@ class _Tpm2(Backend[Tpm2Uri]):
     def with_setting(self, uri: Tpm2Uri, name: str, value: str) -> Tpm2Uri:
         return with_timeout(uri, value)
 
+    def require_sources(self, uri: Tpm2Uri) -> None:
+        for source in (uri.owner_auth_source, uri.root_auth_source, uri.endorsement_auth_source):
+            if source is not None:
+                pin_file(source)
+
     def places(self, known: Sequence[Tpm2Uri], named: Sequence[str]) -> Sequence[Place]:
         load("hwcng.providers.tpm2.survey")
         from hwcng.providers.tpm2.survey import candidates
 
         return candidates(known)
+
+    def absence(self) -> Absence:
+        load("hwcng.providers.tpm2.survey")
+        from hwcng.providers.tpm2.survey import ABSENCE
+
+        return ABSENCE
 
     def look(self, where: str) -> tuple[str, list[FoundToken]]:
         load("hwcng.providers.tpm2.survey")

@@ -6,12 +6,15 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 
-from hwcng.contract.places import FoundToken, Place
+from hwcng.contract.places import Absence, FoundToken, Place
 from hwcng.providers.tpm2.uri import Tpm2Uri
 
-__all__ = ["candidates", "look"]
+__all__ = ["ABSENCE", "candidates", "look"]
 
 _KIND = "TPM"
+ABSENCE = Absence(
+    _KIND, "no /dev/tpmrm0 here, and no TPM is configured", "swtpm", "python -m hwcng.testing.swtpm -- COMMAND"
+)
 _VARIABLES = ("TPM2TOOLS_TCTI", "TPM2OPENSSL_TCTI", "TPM2_PKCS11_TCTI")
 _MANAGED, _BARE = "/dev/tpmrm*", "/dev/tpm[0-9]*"
 
