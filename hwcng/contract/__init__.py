@@ -12,7 +12,7 @@ from hwcng.contract.capabilities import Capabilities, TokenInfo
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.key_names import LONGEST_NAME, LONGEST_NAME_OCTETS, check_key_name, is_key_name, no_such_key
 from hwcng.contract.keys import NOT_EXPORTABLE, AgreedSecret, KeyingMaterial, OfThisProcess, PrivateKey, SecretKey
-from hwcng.contract.making import KeyMaker
+from hwcng.contract.making import KeyMaker, NamedMaker
 from hwcng.contract.material import *  # noqa: F403
 from hwcng.contract.pins import Pin, checked_pin, pin_value
 from hwcng.contract.provider import KeyRecord, Provider
@@ -35,6 +35,7 @@ __all__ = [
     "LONGEST_NAME",
     "LONGEST_NAME_OCTETS",
     "NOT_EXPORTABLE",
+    "NamedMaker",
     "OfThisProcess",
     "Origin",
     "Pin",

@@ -9,9 +9,9 @@ from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
 
-__all__ = ["KeyMaker", "StoringMaker"]
+__all__ = ["KeyMaker", "NamedMaker", "StoringMaker"]
 
-K = TypeVar("K", SecretKey, PrivateKey)
+K = TypeVar("K", bound=SecretKey | PrivateKey)
 
 
 class KeyMaker(Protocol):
@@ -34,7 +34,13 @@ class KeyMaker(Protocol):
     ) -> PrivateKey: ...
 
 
-class _Keeper(KeyMaker, Protocol):
+class NamedMaker(KeyMaker, Protocol):
+    """Of keys that the token keeps."""
+
+    def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | PrivateKey: ...
+
+
+class _Keeper(NamedMaker, Protocol):
     """A provider."""
 
     def persist_key(
@@ -87,3 +93,6 @@ class StoringMaker:
         self, spec: PairSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
     ) -> PrivateKey:
         return self._stored(lambda: self._maker.unwrap_pair(spec, wrapping_key, wrapped, wrap))
+
+    def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | PrivateKey:
+        return self._stored(lambda: self._provider.reload_opaque(blob, pin=pin))

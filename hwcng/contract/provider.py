@@ -10,7 +10,7 @@ from types import TracebackType
 from hwcng.contract.attestation import Credential, Endorsement, Quote
 from hwcng.contract.capabilities import Capabilities, TokenInfo
 from hwcng.contract.keys import OfThisProcess, PrivateKey, SecretKey, unserved
-from hwcng.contract.making import KeyMaker, StoringMaker
+from hwcng.contract.making import KeyMaker, NamedMaker, StoringMaker
 from hwcng.contract.material import (
     MlKemPublicKey,
     PrivateKeyMaterial,
@@ -147,7 +147,7 @@ class Provider(OfThisProcess, abc.ABC):
         Raises STATUS_INVALID_PARAMETER for a blob that this token did not make or that was altered.
         """
 
-    def named(self, name: str, *, replace: bool = False) -> KeyMaker:
+    def named(self, name: str, *, replace: bool = False) -> NamedMaker:
         """What makes keys that the token keeps under this name from their first moment on: `generate_pair` and the like
         of it return the stored key. Each raises what `persist_key` raises, and a key that gives way does so only then.
         """

@@ -325,6 +325,8 @@ def NCryptImportKey(
         if name is not None:
             raise invalid_parameter("a public key stays on the host and is not stored under a name")
         return NCryptKey(storage, key=read, key_type=key_type(dwFlags))
+    if dwFlags & ncrypt_h.NCRYPT_DO_NOT_FINALIZE_FLAG:
+        read.require_sound()
     replace = bool(dwFlags & ncrypt_h.NCRYPT_OVERWRITE_KEY_FLAG)
     key = begin_key(storage, read, name, key_type=key_type(dwFlags), replace=replace)
     if not dwFlags & ncrypt_h.NCRYPT_DO_NOT_FINALIZE_FLAG:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import NoReturn
 
-from hwcng.cng import derivation_key, symmetric_key
+from hwcng.cng import derivation_key, naming, symmetric_key
 from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_export_policy
 from hwcng.cng.algorithm_provider import generate_key
@@ -19,6 +19,7 @@ from hwcng.cng.symmetric_key import CIPHER_USAGE, SymmetricKey
 from hwcng.cng.wrapped_key import Wrapped
 from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import PrivateKeyMaterial
+from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Usage
 from hwcng.errors import invalid_parameter
 from hwcng.headers.records import KeyLengths
@@ -101,6 +102,9 @@ class Draft(abc.ABC):
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
         """The key, stored where it has a name. A failure leaves the draft as it was, and an old key of that name."""
 
+    def require_sound(self) -> None:  # noqa: B027 - most have seen it by then
+        """Raises where a key that is not finalized at once comes of what the token does not take."""
+
     @property
     def weak_default(self) -> bool:
         """Whether the key will have a default length that is for old data only."""
@@ -126,6 +130,9 @@ class PairDraft(Draft):
         self.target = pair
         self._material = material
         self._length_is_set = False
+
+    def require_sound(self) -> None:
+        """Raises where a key that is not finalized at once comes of what the token does not take."""
 
     @property
     def weak_default(self) -> bool:
@@ -202,6 +209,9 @@ class WrappedPairDraft(PairDraft):
 
     def _require_new(self) -> None:
         raise invalid_parameter("what a wrapped key is was decided when it was made")
+
+    def require_sound(self) -> None:
+        """Raises where a key that is not finalized at once comes of what the token does not take."""
 
     @property
     def weak_default(self) -> bool:
@@ -316,12 +326,29 @@ class BaseKeyDraft(Draft):
 
 
 class LoadedDraft(Draft):
-    """A key from the token's own protected form: it is in the token already, and what it is is not to be changed."""
+    """A key from the token's own protected form: what it is is not to be changed. It is in the token once that is asked
+    for, or before it is finalized without a name. pin: as `Provider.reload_opaque` has it.
+    """
 
-    def __init__(self, key: KeyPair | SymmetricKey) -> None:
-        self.algorithm_handle = key.algorithm_handle
-        self.target = key
-        self._key = key
+    def __init__(self, provider: Provider, blob: bytes, pin: str | bytes | None) -> None:
+        self._provider = provider
+        self._blob = blob
+        self._pin = pin
+
+    @cached_property
+    def _key(self) -> KeyPair | SymmetricKey:
+        return naming.handle_of(self._provider, self._provider.reload_opaque(self._blob, pin=self._pin), None)
+
+    def require_sound(self) -> None:
+        self._key.require_alive()
+
+    @property
+    def algorithm_handle(self) -> AlgorithmHandle:  # type: ignore[override]
+        return self._key.algorithm_handle
+
+    @property
+    def target(self) -> Handle:  # type: ignore[override]
+        return self._key
 
     @property
     def bits(self) -> int:
@@ -350,12 +377,14 @@ class LoadedDraft(Draft):
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
         if name is None:
             return self._key
-        stored = self._key.persist(name, replace=replace)
-        self._key.destroy()
+        maker = self._provider.named(name, replace=replace)
+        stored = naming.handle_of(self._provider, maker.reload_opaque(self._blob, pin=self._pin), name)
+        self.discard()
         return stored
 
     def discard(self) -> None:
-        self._key.destroy()
+        if "_key" in self.__dict__:
+            self._key.destroy()
 
 
 def draft_of(handle: AlgorithmHandle) -> Draft:

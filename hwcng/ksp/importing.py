@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from hwcng.arguments import Octets, text
-from hwcng.cng import naming, symmetric_key, wrapped_key
+from hwcng.cng import symmetric_key, wrapped_key
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_curve
 from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.blobs.blob_type import PAIR, SYMMETRIC
@@ -78,7 +78,7 @@ def read_blob(
         secret = text_parameter(parameters, NCRYPTBUFFER_PKCS_SECRET)
         # An empty one that was given is an empty authorization value.
         pin = storage.pin if secret is None else secret
-        return LoadedDraft(naming.handle_of(provider, provider.reload_opaque(blob, pin=pin), None))
+        return LoadedDraft(provider, blob, pin)
     if blob_type == NCRYPT_CIPHER_KEY_BLOB:
         return _cipher_key(provider, blob)
     if blob_type in WRAPPED_BLOBS:

@@ -23,17 +23,25 @@ from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, ECDSA, status_of, v
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, wincrypt
 from hwcng.cli.moving import _carried
+from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import EcPrivateKey, Untold
 from hwcng.contract.specs import AesKeyWrapSpec, EcdsaSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.hostcrypto.host_keys import private_material
 from hwcng.ncrypt import (
+    BCRYPT_OPAQUE_KEY_BLOB,
+    NCRYPT_ALLOW_EXPORT_FLAG,
+    NCRYPT_EXPORT_POLICY_PROPERTY,
     NCRYPT_OVERWRITE_KEY_FLAG,
+    NCRYPTBUFFER_PKCS_KEY_NAME,
     NCryptCreatePersistedKey,
     NCryptDeleteKey,
+    NCryptExportKey,
     NCryptFinalizeKey,
+    NCryptImportKey,
     NCryptOpenKey,
     NCryptOpenStorageProvider,
+    NCryptSetProperty,
     NCryptSignHash,
 )
 from hwcng.providers.pkcs11 import logins, probing
@@ -219,6 +227,32 @@ def test_what_comes_in_under_a_name_is_not_copied(
         assert imported.public_key() == key.public_key()
     for name in ("moved", "imported"):
         assert token.open_key(name).public == leaving.public  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("algorithm", ["AES", "ECDSA_P256"])
+def test_an_opaque_blob_under_a_name_is_not_copied(
+    algorithm: str, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    token = opened()
+    storage = NCryptOpenStorageProvider(token)
+    key = NCryptCreatePersistedKey(storage, algorithm, "leaving")
+    NCryptSetProperty(key, NCRYPT_EXPORT_POLICY_PROPERTY, NCRYPT_ALLOW_EXPORT_FLAG)
+    NCryptFinalizeKey(key)
+    blob = NCryptExportKey(key, None, BCRYPT_OPAQUE_KEY_BLOB)
+    limits.session_objects, limits.functions = False, {"C_CopyObject"}
+    back = NCryptImportKey(storage, None, BCRYPT_OPAQUE_KEY_BLOB, [(NCRYPTBUFFER_PKCS_KEY_NAME, "back")], blob)
+    assert NCryptExportKey(back, None, BCRYPT_OPAQUE_KEY_BLOB)
+    before, after = token.open_key("leaving"), token.open_key("back")
+    assert before.spec == after.spec
+    if isinstance(after, PrivateKey):
+        verify_ecdsa(before.public, after.sign_digest(EcdsaSpec(), DIGEST))  # type: ignore[union-attr]
+    else:
+        assert after.encrypt(ECB, BLOCK) == before.encrypt(ECB, BLOCK)  # type: ignore[union-attr]
+    there = len(objects_of(softhsm_keeper))
+    for damaged in (blob[:-1] + bytes([blob[-1] ^ 1]), blob[:200]):
+        with pytest.raises(CngError, match="made by another token, or it is damaged"):
+            NCryptImportKey(storage, None, BCRYPT_OPAQUE_KEY_BLOB, [(NCRYPTBUFFER_PKCS_KEY_NAME, "bad")], damaged)
+    assert len(objects_of(softhsm_keeper)) == there
 
 
 def test_replacing_where_nothing_can_be_ended(

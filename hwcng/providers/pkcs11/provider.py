@@ -11,7 +11,7 @@ from typing import Any
 from hwcng.contract.capabilities import Capabilities
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.keys import PrivateKey, SecretKey
-from hwcng.contract.making import KeyMaker
+from hwcng.contract.making import NamedMaker
 from hwcng.contract.material import MlKemPublicKey, PrivateKeyMaterial, PublicKeyMaterial
 from hwcng.contract.openssl import OpensslProvider
 from hwcng.contract.pins import Pin
@@ -348,12 +348,15 @@ class Pkcs11Provider(Provider):
         return kind
 
     def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | Pkcs11PrivateKey:
-        held, spec, public = opaque_blob.load(self._connection, self._offered, blob)
+        opened = self.opened_blob(blob)
+        spec = opened.spec
         if isinstance(spec, SecretSpec):
-            return Pkcs11SecretKey(held, self._offered, spec)
-        if public is None:
-            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the opaque blob has no public key")
-        return Pkcs11PrivateKey(held, self._offered, spec, public, None, self._allow_raw_secret)
+            return Pkcs11SecretKey(opened.here(), self._offered, spec)
+        return Pkcs11PrivateKey(opened.here(), self._offered, spec, opened.told, None, self._allow_raw_secret)
+
+    def opened_blob(self, blob: bytes) -> opaque_blob.Opened:
+        """An opaque blob whose tag was checked."""
+        return opaque_blob.opened(self._connection, self._offered, blob)
 
     def _named_key(
         self, held: NamedObject, spec: SecretSpec | PairSpec, public: PublicKeyMaterial | None
@@ -372,7 +375,7 @@ class Pkcs11Provider(Provider):
             always_authenticate=held.always_authenticate,
         )
 
-    def named(self, name: str, *, replace: bool = False) -> KeyMaker:
+    def named(self, name: str, *, replace: bool = False) -> NamedMaker:
         """Makes token objects: no copy, no session object."""
         return InPlace(self._store, self, name, replace)
 

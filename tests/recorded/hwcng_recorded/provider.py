@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from hwcng.contract import Capabilities, KeyMaker, KeyRecord, PrivateKey, Provider, Support, TokenInfo
+from hwcng.contract import Capabilities, KeyMaker, KeyRecord, NamedMaker, PrivateKey, Provider, Support, TokenInfo
 from hwcng.contract.openssl import OpensslProvider
 from hwcng.contract.protection import Protection
 from hwcng.contract.specs import describe
@@ -53,6 +53,8 @@ _Asking = type("_Asking", (), {name: _verb(name) for name in _ASKING})
 class _Maker(_Making):
     """What a provider's `named` or `protecting` returns."""
 
+    reload_opaque = _verb("reload_opaque")
+
     def __init__(self, inner: KeyMaker, record: Record) -> None:
         self.inner = inner
         self.record = record
@@ -92,7 +94,7 @@ class RecordedProvider(_Making, _Asking, Provider):
     def offers(self, algorithm: str, operation: str | None = None) -> Support:
         return self.inner.offers(algorithm, operation)
 
-    def named(self, name: str, *, replace: bool = False) -> KeyMaker:
+    def named(self, name: str, *, replace: bool = False) -> NamedMaker:
         return _Maker(self.inner.named(name, replace=replace), self.record)
 
     def protecting(self, protection: Protection, name: str | None = None, *, replace: bool = False) -> KeyMaker:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hmac
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
@@ -27,10 +29,11 @@ from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
-from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.objects import SessionObject, Verdicts
 from hwcng.providers.pkcs11.operations import Operation
+from hwcng.providers.pkcs11.templates import Template
 
-__all__ = ["WRAPPED_KEY_REFUSED", "build", "load", "wrap"]
+__all__ = ["WRAPPED_KEY_REFUSED", "Opened", "build", "opened", "wrap"]
 
 MAGIC = b"HWCO\x01"
 ID_LENGTH = 16
@@ -222,12 +225,40 @@ def build(
     return blob + _tag(connection, authentication_key, blob)
 
 
-def load(
-    connection: Connection, offered: MechanismSet, blob: bytes
-) -> tuple[SessionObject, SecretSpec | PairSpec, PublicKeyMaterial | None]:
-    """The key of a blob, in the token again. Raises STATUS_INVALID_PARAMETER for any blob but this token's own,
-    unaltered.
-    """
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A blob of this token, unaltered, and what it says that its key is. public: None of a secret key."""
+
+    connection: Connection
+    offered: MechanismSet
+    spec: SecretSpec | PairSpec
+    public: PublicKeyMaterial | None
+    call: MechanismCall
+    wrapping_key: int
+    wrapped: bytes = field(repr=False)
+
+    @property
+    def told(self) -> PublicKeyMaterial:
+        """The public half."""
+        if self.public is None:
+            raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the opaque blob has no public key")
+        return self.public
+
+    def into(
+        self, spec: SecretSpec | PairSpec, place: Callable[[Template], Template], verdicts: Verdicts, asked: str
+    ) -> SessionObject:
+        """The key in the token again. place: says whose it is; verdicts: what refusals mean beside the usual."""
+        template = place(templates.unwrapped(spec, self.offered.quirks))
+        refused = {**WRAPPED_KEY_REFUSED, **verdicts}
+        return objects.unwrap(self.connection, self.call, self.wrapping_key, self.wrapped, template, asked, refused)
+
+    def here(self) -> SessionObject:
+        """The same, of this process."""
+        return self.into(self.spec, lambda template: template, {}, "loading the opaque blob")
+
+
+def opened(connection: Connection, offered: MechanismSet, blob: bytes) -> Opened:
+    """Raises STATUS_INVALID_PARAMETER for any blob but this token's own, unaltered."""
     if len(blob) < SMALLEST or not blob.startswith(MAGIC):
         raise _refused()
     body, tag = blob[:-TAG_LENGTH], blob[-TAG_LENGTH:]
@@ -256,6 +287,4 @@ def load(
         usage, family = Usage(described["usage"]), SecretFamily(described["family"])
         effective_bits = described.get("effective", 0)
         spec = SecretSpec(family, described["bits"], usage, True, described["hash"], effective_bits)
-    template = templates.unwrapped(spec, offered.quirks)
-    key = objects.unwrap(connection, call, keys[0], wrapped, template, "loading the opaque blob", WRAPPED_KEY_REFUSED)
-    return key, spec, public
+    return Opened(connection, offered, spec, public, call, keys[0], wrapped)

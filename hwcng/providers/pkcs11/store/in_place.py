@@ -11,6 +11,7 @@ from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
 from hwcng.errors import CngError, not_supported
 from hwcng.providers.pkcs11.families import PairKind
 from hwcng.providers.pkcs11.families.secret import SecretKind
+from hwcng.providers.pkcs11.keys.opaque_blob import Opened
 from hwcng.providers.pkcs11.keys.secret import unwrappable
 from hwcng.providers.pkcs11.store.key_store import KeyStore
 from hwcng.providers.pkcs11.store.making import (
@@ -19,6 +20,7 @@ from hwcng.providers.pkcs11.store.making import (
     ImportedPair,
     ImportedSecret,
     Making,
+    ToldInPlace,
     UnwrappedPair,
     UnwrappedSecret,
     Unwrapping,
@@ -45,9 +47,12 @@ class Holder(Protocol):
     ) -> AbstractContextManager[Unwrapping]:
         """What unwraps the key, for as long as the block lasts."""
 
+    def opened_blob(self, blob: bytes) -> Opened:
+        """An opaque blob whose tag was checked."""
+
 
 class InPlace:
-    """A `KeyMaker` of named keys. name, replace: as `Provider.persist_key` has them, and what each raises."""
+    """A `NamedMaker` of named keys. name, replace: as `Provider.persist_key` has them, and what each raises."""
 
     def __init__(self, store: KeyStore, holder: Holder, name: str, replace: bool) -> None:
         self._store = store
@@ -105,6 +110,12 @@ class InPlace:
             except CngError:
                 if unwrapping.has_room:
                     raise
-                return self._pair(UnwrappedPair(spec, None, unwrapping))
+                return self._pair(ToldInPlace(spec, unwrapping))
             self._holder.kind_of_pair(found)
             return self._pair(UnwrappedPair(found, public, unwrapping))
+
+    def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | PrivateKey:
+        opened = self._holder.opened_blob(blob)
+        if isinstance(opened.spec, SecretSpec):
+            return self._secret(UnwrappedSecret(opened.spec, opened))
+        return self._pair(UnwrappedPair(opened.spec, opened.told, opened))

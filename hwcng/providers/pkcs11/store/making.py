@@ -35,6 +35,7 @@ __all__ = [
     "ImportedSecret",
     "Making",
     "Spot",
+    "ToldInPlace",
     "UnwrappedPair",
     "UnwrappedSecret",
     "Unwrapping",
@@ -262,8 +263,15 @@ class ImportedPair(_New):
         return public
 
 
-class Unwrapping(Protocol):
+class Wrapped(Protocol):
     """A wrapped key and what unwraps it."""
+
+    def into(self, spec: SecretSpec | PairSpec, place: Placing, verdicts: Verdicts, asked: str) -> SessionObject:
+        """An object of `spec`, which what is in the blob fits."""
+
+
+class Unwrapping(Wrapped, Protocol):
+    """One that says what it is when it is unwrapped."""
 
     def pair(self, spec: PairSpec) -> tuple[PairSpec, PublicKeyMaterial]:
         """What the private key is, and its public half."""
@@ -275,14 +283,11 @@ class Unwrapping(Protocol):
     def has_room(self) -> bool:
         """Whether the token keeps keys of a process."""
 
-    def into(self, spec: SecretSpec | PairSpec, place: Placing, verdicts: Verdicts, asked: str) -> SessionObject:
-        """An object of `spec`, which what is in the blob fits."""
-
 
 class UnwrappedSecret(_New):
     """C_UnwrapKey in its place."""
 
-    def __init__(self, spec: SecretSpec, unwrapping: Unwrapping) -> None:
+    def __init__(self, spec: SecretSpec, unwrapping: Wrapped) -> None:
         self.spec = spec
         self._unwrapping = unwrapping
 
@@ -292,26 +297,40 @@ class UnwrappedSecret(_New):
 
 
 class UnwrappedPair(_New):
-    """C_UnwrapKey in its place, beside its public half. public: None where that is to be read of the key in its place,
-    as the token keeps no keys of a process: then the private object is the first.
-    """
+    """C_UnwrapKey in its place, beside its public half."""
 
-    def __init__(self, spec: PairSpec, public: PublicKeyMaterial | None, unwrapping: Unwrapping) -> None:
+    def __init__(self, spec: PairSpec, public: PublicKeyMaterial, unwrapping: Wrapped) -> None:
         self.spec = spec
         self._public = public
         self._unwrapping = unwrapping
 
     def at(self, spot: Spot) -> PublicKeyMaterial:
-        kind = kind_of(self.spec)
-        asked = f"unwrapping {kind.describe(self.spec)} as {spot.name!r}"
-        public, spec = self._public, self.spec
-        if public is not None:
-            spot.create_public(spec, public)
-        (made,) = spot.make(
-            lambda place, verdicts: (self._unwrapping.into(spec, place, verdicts, asked),), kind.refusals
-        )
-        if public is None:
-            self.spec, public = self._unwrapping.told(made, spec, spec.usage)
-            spot.create_public(self.spec, public)
+        spot.create_public(self.spec, self._public)
+        spot.keep(_unwrapped_private(spot, self.spec, self._unwrapping))
+        return self._public
+
+
+class ToldInPlace(_New):
+    """The same where the token keeps no keys of a process: the private object comes first, and tells of the public."""
+
+    def __init__(self, spec: PairSpec, unwrapping: Unwrapping) -> None:
+        self.spec = spec
+        self._unwrapping = unwrapping
+
+    def at(self, spot: Spot) -> PublicKeyMaterial:
+        made = _unwrapped_private(spot, self.spec, self._unwrapping)
+        self.spec, public = self._unwrapping.told(made, self.spec, self.spec.usage)
+        spot.create_public(self.spec, public)
         spot.keep(made)
         return public
+
+
+def _unwrapped_private(spot: Spot, spec: PairSpec, unwrapping: Wrapped) -> SessionObject:
+    kind = kind_of(spec)
+    asked = f"unwrapping {kind.describe(spec)} as {spot.name!r}"
+
+    def make(place: Placing, verdicts: Verdicts) -> tuple[SessionObject, ...]:
+        return (unwrapping.into(spec, place, verdicts, asked),)
+
+    (made,) = spot.make(make, kind.refusals)
+    return made
