@@ -23,7 +23,6 @@ _LATE = (
     "hwcng.pyca.private_keys",
     "hwcng.pyca.symmetric",
     "cryptography.exceptions",
-    "cryptography.x509",
     "cryptography.hazmat.primitives.asymmetric.dsa",
     "cryptography.hazmat.primitives.asymmetric.ec",
     "cryptography.hazmat.primitives.asymmetric.mldsa",

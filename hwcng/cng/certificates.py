@@ -10,6 +10,7 @@ from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError, invalid_parameter, not_supported
 from hwcng.hostcrypto.certificates import checked_chain, loaded, stands_under
+from hwcng.loading import load
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -69,6 +70,7 @@ def _issuers(provider: Provider, name: str | None) -> tuple[Certificate, ...]:
 
 
 def _certificate(given: object) -> Certificate:
+    load("cryptography.x509")
     from cryptography.x509 import Certificate
 
     if isinstance(given, Certificate):

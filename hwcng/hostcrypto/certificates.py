@@ -10,6 +10,7 @@ from hwcng.contract.material import DsaPublicKey, PublicKeyMaterial
 from hwcng.errors import CngError, invalid_parameter
 from hwcng.forking import foreign_work
 from hwcng.hostcrypto.host_keys import public_material
+from hwcng.loading import load
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -22,6 +23,7 @@ LONGEST_CHAIN = 16
 @foreign_work()
 def loaded(der: bytes) -> Certificate:
     """Raises STATUS_INVALID_PARAMETER for what is no certificate."""
+    load("cryptography.x509")
     from cryptography.x509 import load_der_x509_certificate
 
     try:

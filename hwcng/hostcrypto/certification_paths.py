@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 from hwcng.forking import foreign_work
+from hwcng.loading import load
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,6 +45,7 @@ def untrusted(reason: str) -> CngError:
 @foreign_work()
 def certificates_in(octets: bytes, name: str) -> list[Certificate]:
     """DER of a certificate, or PEM of some. Raises STATUS_INVALID_PARAMETER for anything else."""
+    load("cryptography.x509")
     from cryptography import x509
 
     try:

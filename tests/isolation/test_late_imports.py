@@ -149,3 +149,21 @@ thread.join()
 
 def test_a_fork_waits_for_a_verification(token_uri: str) -> None:
     run(WAITS, token_uri)
+
+
+SIGNS = """
+from hwcng import ncrypt
+
+provider = open_token()
+storage = ncrypt.NCryptOpenStorageProvider(provider)
+made = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", "signs at once")
+ncrypt.NCryptFinalizeKey(made)
+ncrypt.NCryptSignHash(ncrypt.NCryptOpenKey(storage, "signs at once"), None, bytes(32))
+print("cryptography.x509" in sys.modules)
+ncrypt.NCryptDeleteKey(made)
+"""
+
+
+def test_a_key_that_signs_loads_no_certificates(token_uri: str) -> None:
+    """Those are loaded where the first one is read."""
+    assert run(SIGNS, token_uri).strip() == "False"

@@ -15,7 +15,7 @@ BELOW = {
     "headers": set(),
     "standards": set(),
     "contract": {"contract", "errors", "arguments", "forking"},
-    "hostcrypto": {"hostcrypto", "contract", "errors", "forking", "standards"},
+    "hostcrypto": {"hostcrypto", "contract", "errors", "forking", "loading", "standards"},
 }
 """What a folder may import of ours."""
 

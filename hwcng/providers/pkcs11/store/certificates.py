@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asn1crypto.core import Integer
-from cryptography import x509
 from pkcs11 import Attribute, CertificateType, ObjectClass
 
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
 from hwcng.hostcrypto.certificates import chain_from, is_of, loaded
+from hwcng.loading import load
 from hwcng.providers.pkcs11 import objects, templates
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
@@ -31,6 +31,9 @@ from hwcng.providers.pkcs11.store.place import Place
 from hwcng.providers.pkcs11.store.publics import LARGEST_CERTIFICATE
 from hwcng.providers.pkcs11.store.writing import destroy, not_kept
 from hwcng.providers.pkcs11.templates import Template
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 __all__ = ["certificates_at", "certificates_of", "store_certificates"]
 
@@ -87,7 +90,7 @@ def _label_of(place: Place) -> bytes:
     return place.label.encode("utf-8", "surrogateescape")
 
 
-def _own(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> list[x509.Certificate]:
+def _own(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> list[Certificate]:
     """Those that are for the public key, where one is given."""
     known = []
     for der in ders:
@@ -97,12 +100,12 @@ def _own(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> list[x509.C
     return known
 
 
-def _newest(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> x509.Certificate | None:
+def _newest(ders: Sequence[bytes], public: PublicKeyMaterial | None) -> Certificate | None:
     """Of several the one that begins last."""
     return max(_own(ders, public), key=lambda one: one.not_valid_before_utc, default=None)
 
 
-def _chain(connection: Connection, own: x509.Certificate | None) -> list[bytes]:
+def _chain(connection: Connection, own: Certificate | None) -> list[bytes]:
     if own is None:
         return []
     return chain_from(own, lambda subject: [found[3] for found in _found(connection, {Attribute.SUBJECT: subject})])
@@ -175,8 +178,11 @@ def _set_label(connection: Connection, handle: int, label: bytes) -> None:
 
 
 @foreign_work()
-def _of_issuer(issuer: x509.Certificate) -> tuple[bytes, bytes]:
+def _of_issuer(issuer: Certificate) -> tuple[bytes, bytes]:
     """Label and CKA_ID."""
+    load("cryptography.x509")
+    from cryptography import x509
+
     names = issuer.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     label = str(names[0].value) if names else issuer.subject.rfc4514_string()
     return label.encode(), x509.SubjectKeyIdentifier.from_public_key(issuer.public_key()).digest

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from pkcs11 import Attribute, ObjectClass
 
@@ -15,6 +14,7 @@ from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import PairSpec
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
+from hwcng.hostcrypto.certificates import loaded
 from hwcng.hostcrypto.host_keys import public_material
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
@@ -90,7 +90,7 @@ def _of_certificates(connection: Connection, handles: Sequence[int], spec: PairS
     for handle in handles:
         values = reader.read(connection, handle) or {}
         try:
-            key = x509.load_der_x509_certificate(values.get(Attribute.VALUE) or b"").public_key()
+            key = loaded(values.get(Attribute.VALUE) or b"").public_key()
             public = public_material(key)
         except (ValueError, UnsupportedAlgorithm, CngError):
             continue
