@@ -43,6 +43,10 @@ def as_data(capabilities: Capabilities) -> dict[str, Any]:
 def capabilities(uri: str, algorithm: tuple[str, ...], as_json: bool, pin: Pin | None) -> None:
     """What a token really does: each operation is tried now, with keys that end with the command."""
     data = as_data(of_provider(uri, pin).provider().capabilities())
+    known = dict.fromkeys(row["algorithm"] for row in data["operations"])
+    for name in algorithm:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(known)}", param_hint="--algorithm")
     if algorithm:
         data["operations"] = [row for row in data["operations"] if row["algorithm"] in algorithm]
     if as_json:

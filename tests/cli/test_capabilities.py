@@ -48,6 +48,15 @@ def test_a_terminal_is_asked_for_the_pin(
     assert token_pin not in capsys.readouterr().out
 
 
+def test_an_algorithm_that_is_misspelt_is_told(
+    token_uri: str, token_pin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["capabilities", f"{token_uri}&pin-value={token_pin}", "--algorithm", "EAS"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "'EAS' is none of" in captured.err and "AES" in captured.err
+
+
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capabilities", "pkcs11:token=nobody?module-path=/nowhere.so"]) == 1
     captured = capsys.readouterr()

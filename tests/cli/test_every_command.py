@@ -246,6 +246,24 @@ def test_no_secret_is_said(command, run, world, token_pin, tmp_path) -> None:
     assert [secret for secret in secrets if secret in ran.stdout + ran.stderr] == []
 
 
+@pytest.mark.parametrize("command", OF_A_TOKEN, ids=" ".join)
+def test_a_wrong_pin_is_one_line_that_does_not_say_it(command, run, world, unopened_token_uri, tmp_path) -> None:
+    """With every call traced, which tells that it was tried once."""
+    world.update(dict.fromkeys(("uri", "other_uri", "tpm"), unopened_token_uri))
+    world.update(dict.fromkeys(("name", "rsa", "exportable", "new", "tpm_name"), "NAME"))
+    world.update(dict.fromkeys(("sealed", "signature", "certificate"), __file__))
+    trace = tmp_path / "trace"
+    program = [sys.executable, "-m", "hwcng", *command, *world.arguments(command)]
+    environment = {**os.environ, "HWCNG_PIN": "a-wrong-pin-of-mine", "HWCNG_TRACE": str(trace)}
+    ran = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+    world.clear()
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("hwcng: STATUS_SMARTCARD_WRONG_PIN")
+    assert ran.stderr.count("\n") == 1
+    assert trace.read_text().count("C_Login ") == 1
+    assert "a-wrong-pin-of-mine" not in ran.stderr + trace.read_text()
+
+
 @pytest.mark.parametrize("command", ON_PKCS11, ids=" ".join)
 def test_no_traceback_says_a_secret(command, run, world, token_pin, answer, caplog) -> None:
     """Of a mistake in hwcng itself, which is what a traceback is for."""
