@@ -20,6 +20,7 @@ _HOMES = {
     "Fernet": "symmetric",
     "import_private_key": "opening",
     "private_key": "opening",
+    "unopened_private_key": "private_keys",
 }
 
 # A type checker that saw this function would take every misspelt name for an attribute.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from operator import methodcaller
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from cryptography.hazmat.primitives import serialization
 
+from hwcng.errors import HRESULT, CngError
 from hwcng.hostcrypto.host_keys import host_key
 from hwcng.pyca.failures import as_cryptography_raises, stays_in_token
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from hwcng.contract.specs import DecryptSpec, SignSpec
 
 __all__ = ["TokenPair", "TokenPrivateKey"]
+
+K = TypeVar("K", bound="TokenPrivateKey")
+_PUBLIC_DER = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
 
 
 class TokenPair(Protocol):
@@ -40,6 +44,9 @@ class TokenPrivateKey:
     cng_handle: ClassVar[str] = "cng_key"
     """What hwcng's functions take of it."""
     BY_MODULE: ClassVar[dict[str, type[TokenPrivateKey]]] = {}
+    reopen: ClassVar[Callable[[TokenPair, bytes], object]]
+    """What a pickled key becomes, of its pair and its public half (SubjectPublicKeyInfo)."""
+    _unopened: TokenPair | None = None
 
     def __init_subclass__(cls, *, of: str = "", **further: Any) -> None:
         super().__init_subclass__(**further)
@@ -50,6 +57,30 @@ class TokenPrivateKey:
         with as_cryptography_raises():
             self._public: Any = host_key(cng_key.public)
         self.cng_key = cng_key
+
+    @classmethod
+    def unopened(cls: type[K], pair: TokenPair, public: Any) -> K:
+        """The key of a pair that is opened when it is first used."""
+        key = cls.__new__(cls)
+        key._public, key._unopened = public, pair
+        return key
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Comes where an attribute is not there: the pair of a key that was unpickled, at its first use."""
+            pair = self._unopened
+            if pair is None or name != "cng_key":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if host_key(pair.public) != self._public:
+                raise CngError(HRESULT.NTE_BAD_KEYSET, f"the name of {pair!r} is now that of another key than was sent")
+            self.cng_key = pair
+            return pair
+
+    @property
+    def _pair(self) -> TokenPair:
+        """Opened or not."""
+        return self._unopened or self.cng_key
 
     def public_key(self) -> Any:
         return self._public
@@ -70,15 +101,16 @@ class TokenPrivateKey:
 
     @property
     def _title(self) -> str:
-        return f"{type(self).__name__} on {self.cng_key!r}"
+        return f"{type(self).__name__} on {self._pair!r}"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TokenPrivateKey):
             return NotImplemented
-        return self.cng_key.public == other.cng_key.public
+        equal: bool = self._public == other._public
+        return equal
 
     def __hash__(self) -> int:
-        return hash(self.cng_key.public)
+        return hash(self._public.public_bytes(*_PUBLIC_DER))
 
     def __copy__(self) -> Any:
         return self
@@ -88,7 +120,7 @@ class TokenPrivateKey:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The pair knows whether it may travel, and how.
-        return methodcaller("as_cryptography"), (self.cng_key,)
+        return type(self).reopen, (self._pair, self._public.public_bytes(*_PUBLIC_DER))
 
     def __repr__(self) -> str:
         return f"<{self._title}>"

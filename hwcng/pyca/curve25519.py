@@ -25,7 +25,7 @@ class X25519TokenKey(TokenPrivateKey, x25519.X25519PrivateKey, of="x25519"):
     def exchange(self, peer_public_key: x25519.X25519PublicKey) -> bytes:
         if not isinstance(peer_public_key, x25519.X25519PublicKey):
             raise refusal(TypeError, "peer_public_key must be X25519PublicKey.")
-        return agreed(self.cng_key, peer_public_key)
+        return agreed(self, peer_public_key)
 
 
 class Ed25519TokenKey(TokenPrivateKey, ed25519.Ed25519PrivateKey, of="ed25519"):

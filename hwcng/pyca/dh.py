@@ -33,4 +33,4 @@ class DhTokenKey(TokenPrivateKey, _DHPrivateKey, of="dh"):
     def exchange(self, peer_public_key: dh.DHPublicKey) -> bytes:
         if not isinstance(peer_public_key, _DHPublicKey):
             raise refusal(TypeError, "peer_public_key must be a DHPublicKey")
-        return agreed(self.cng_key, peer_public_key)
+        return agreed(self, peer_public_key)

@@ -54,4 +54,4 @@ class EcTokenKey(TokenPrivateKey, ec.EllipticCurvePrivateKey, of="ec"):
             raise refusal(UnsupportedAlgorithm, "Unsupported EC exchange algorithm: use ec.ECDH")
         if peer_public_key.curve.name != self.curve.name:
             raise refusal(ValueError, "peer_public_key and self are not on the same curve")
-        return agreed(self.cng_key, peer_public_key)
+        return agreed(self, peer_public_key)

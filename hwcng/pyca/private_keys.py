@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
 from hwcng.errors import not_supported
-from hwcng.hostcrypto.host_keys import host_class, host_kind_of
+from hwcng.hostcrypto.host_keys import host_class, host_kind_of, public_material
 from hwcng.hostcrypto.host_kind import HostKind
 from hwcng.pyca import curve25519, dh, dsa, ec, mldsa, mlkem, rsa
 from hwcng.pyca.base import TokenPair, TokenPrivateKey
@@ -15,7 +17,7 @@ from hwcng.pyca.failures import as_cryptography_raises
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-__all__ = ["private_key_of"]
+__all__ = ["private_key_of", "unopened_private_key"]
 
 _MODULES = (curve25519, dh, dsa, ec, mldsa, mlkem, rsa)
 """Each has the classes of some kinds, which its import makes known."""
@@ -42,3 +44,16 @@ def private_key_of(pair: TokenPair) -> PrivateKeyTypes:
         pair.private  # noqa: B018
         kind = host_kind_of(public)
         return cast("PrivateKeyTypes", _class_of(kind)(pair))
+
+
+def unopened_private_key(pair: TokenPair, public: bytes) -> PrivateKeyTypes:
+    """What a pickled key becomes where it is unpickled: its pair is opened at its first use, whose refusal says what is
+    wrong. public: its public half (SubjectPublicKeyInfo).
+    """
+    host = load_der_public_key(public)
+    return cast("PrivateKeyTypes", _class_of(host_kind_of(public_material(host))).unopened(pair, host))
+
+
+# The name in pickles: a public one, which no move changes.
+unopened_private_key.__module__ = "hwcng.pyca"
+TokenPrivateKey.reopen = staticmethod(unopened_private_key)

@@ -33,6 +33,17 @@ def raw_secret_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
         yield name_token(opened, request.param)
 
 
+@pytest.fixture(params=["softhsm", "nss-current"])
+def own_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
+    """A token that this test may break, opened so that agreed secrets may be read."""
+    uri, pin = ("token_uri", "token_pin") if request.param == "softhsm" else ("nss_current_database", "nss_pin")
+    found, pin = request.getfixturevalue(uri), request.getfixturevalue(pin)
+    import hwcng
+
+    with hwcng.open_provider(getattr(found, "uri", found), pin=pin, allow_raw_secret=True) as opened:
+        yield name_token(opened, request.param)
+
+
 @pytest.fixture
 def pair(token: Provider) -> Iterator[MakePair]:
     """`pair("ECDSA", ECCCurveName="nistP256")`: a pair of each token in turn; pairs end with the test."""

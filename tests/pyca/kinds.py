@@ -47,11 +47,24 @@ class Method:
 
 @dataclass(frozen=True)
 class Kind:
-    """software: makes a key of `cryptography`. in_token: the same key in a token."""
+    """software: makes a key of `cryptography`. import_as: makes the same key in a token, None: import_private_key.
+    usage: of a pair.
+    """
 
     software: Callable[[], Any]
-    in_token: Callable[[Provider, Any], Any]
+    import_as: Callable[[Provider, Any], Any] | None
     methods: tuple[Method, ...]
+    usage: Usage | None = None
+
+    @property
+    def is_pair(self) -> bool:
+        return self.import_as is None
+
+    def in_token(self, token: Provider, software: Any) -> Any:
+        """Raises UnsupportedAlgorithm where the token has no such keys."""
+        if self.import_as is not None:
+            return self.import_as(token, software)
+        return pyca.import_private_key(token, software, usage=self.usage).as_cryptography()
 
 
 class Anew:
@@ -62,10 +75,6 @@ class Anew:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._make(), name)
-
-
-def imported(token: Provider, software: Any, usage: Usage | None = None) -> Any:
-    return pyca.import_private_key(token, software, usage=usage).as_cryptography()
 
 
 def dsa_private_key() -> Any:
@@ -129,7 +138,7 @@ TIMES = {"None": None, "a text": "60", "below zero": -1, "long ago": 0, "of 65 b
 KINDS = {
     "RSA": Kind(
         partial(rsa.generate_private_key, 65537, 2048),
-        imported,
+        None,
         (
             Method(
                 "sign",
@@ -146,7 +155,7 @@ KINDS = {
     ),
     "EC that signs": Kind(
         partial(ec.generate_private_key, ec.SECP256R1()),
-        partial(imported, usage=Usage.SIGN),
+        None,
         (
             Method(
                 "sign",
@@ -155,10 +164,11 @@ KINDS = {
                 verified,
             ),
         ),
+        Usage.SIGN,
     ),
     "EC that agrees": Kind(
         partial(ec.generate_private_key, ec.SECP256R1()),
-        partial(imported, usage=Usage.DERIVE),
+        None,
         (
             Method(
                 "exchange",
@@ -166,15 +176,16 @@ KINDS = {
                 {"algorithm": SCHEMES_OF_ECDH, "peer_public_key": PEERS},
             ),
         ),
+        Usage.DERIVE,
     ),
     "X25519": Kind(
         x25519.X25519PrivateKey.generate,
-        imported,
+        None,
         (Method("exchange", lambda key: {"peer_public_key": PEERS["on curve25519"]}, {"peer_public_key": PEERS}),),
     ),
     "DH": Kind(
         lambda: dh_parameters().parameters().generate_private_key(),
-        imported,
+        None,
         (
             Method(
                 "exchange",
@@ -191,7 +202,7 @@ KINDS = {
     ),
     "DSA": Kind(
         dsa_private_key,
-        imported,
+        None,
         (
             Method(
                 "sign",
@@ -203,12 +214,12 @@ KINDS = {
     ),
     "Ed25519": Kind(
         ed25519.Ed25519PrivateKey.generate,
-        imported,
+        None,
         (Method("sign", lambda key: {"data": MESSAGE}, {"data": BUFFERS}),),
     ),
     "ML-DSA": Kind(
         lambda: mldsa.MLDSA65PrivateKey.generate(),
-        imported,
+        None,
         (
             Method(
                 "sign",
@@ -221,7 +232,7 @@ KINDS = {
     ),
     "ML-KEM": Kind(
         lambda: mlkem.MLKEM768PrivateKey.generate(),
-        imported,
+        None,
         (
             Method(
                 "decapsulate",

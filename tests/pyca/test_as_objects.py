@@ -1,17 +1,28 @@
-"""A key as what Python programs do with any object: print it, keep it in sets, match it, refer to it weakly."""
+"""What Python programs do with any object they do with a key: print it, keep it in sets, match it, refer to it weakly,
+send it to another process.
+"""
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import weakref
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from pyca.pairs import make_pair
+from pyca.kinds import KINDS, Kind
+from pyca.pairs import make_pair, needs_host
+from support import missing_on
 
-from hwcng import KeyPair, ncrypt
+import hwcng
+from hwcng import HRESULT, CngError, KeyPair, ncrypt, pyca
+from hwcng.testing.calls import CallCounter
 
 if TYPE_CHECKING:
     from hwcng.contract.provider import Provider
@@ -74,3 +85,69 @@ def test_a_weak_reference_does_not_keep_it(provider: Provider) -> None:
     del key
     gc.collect()
     assert weak() is None and not kept
+
+
+SENT = [title for title, kind in KINDS.items() if kind.is_pair]
+
+
+@pytest.fixture
+def named(request: pytest.FixtureRequest, own_token: Provider) -> Iterator[tuple[Kind, Any, KeyPair]]:
+    """A kind of key, the software's, and the same under a name in a token that is the default one."""
+    needs_host(request.param)
+    kind = KINDS[request.param]
+    software = kind.software()
+    try:
+        pair = pyca.import_private_key(own_token, software, "sent", usage=kind.usage)
+    except UnsupportedAlgorithm:
+        missing_on(own_token, request.param)
+    hwcng.set_default_provider(own_token)
+    try:
+        yield kind, software, pair
+    finally:
+        hwcng.set_default_provider(None)
+        with suppress(CngError):
+            own_token.delete_key("sent")
+
+
+@pytest.mark.parametrize("named", SENT, indirect=True)
+def test_one_that_is_sent_asks_no_token_before_it_is_used(
+    named: tuple[Kind, Any, KeyPair], own_token: Provider
+) -> None:
+    kind, software, pair = named
+    key: Any = pair.as_cryptography()
+    sent = pickle.dumps(key)
+    with CallCounter(own_token) as calls:  # type: ignore[arg-type]
+        again = pickle.loads(sent)
+        assert type(again) is type(key) and again == key and hash(again) == hash(key)
+        assert again.public_key() == software.public_key() and "sent" in repr(again)
+        assert pickle.loads(pickle.dumps(again)) == key and copy.deepcopy(again) is again
+        assert getattr(again, "no such thing", None) is None
+    assert calls.total == 0
+    for method in kind.methods:
+        arguments = method.good(software)
+        with suppress(UnsupportedAlgorithm):
+            answer = getattr(again, method.name)(**arguments)
+            if method.verify is None:
+                assert answer == getattr(software, method.name)(**arguments)
+            else:
+                method.verify(software, answer, **arguments)
+    assert again.cng_key.uri == pair.uri
+
+
+@pytest.mark.parametrize("named", SENT, indirect=True)
+def test_one_that_is_sent_is_no_other_key(named: tuple[Kind, Any, KeyPair], own_token: Provider) -> None:
+    """Which has its name meanwhile, nor one that is gone."""
+    kind, software, pair = named
+    sent = pickle.dumps(pair.as_cryptography())
+    own_token.delete_key("sent")
+    refused(sent, kind, software, "no key named .*sent")
+    pyca.import_private_key(own_token, kind.software(), "sent", usage=kind.usage)
+    refused(sent, kind, software, "another key than was sent")
+
+
+def refused(sent: bytes, kind: Kind, software: Any, says: str) -> None:
+    for method in kind.methods:
+        with pytest.raises(ValueError, match=says) as caught:
+            getattr(pickle.loads(sent), method.name)(**method.good(software))
+        assert isinstance(caught.value.__cause__, CngError)
+        assert caught.value.__cause__.status is HRESULT.NTE_BAD_KEYSET

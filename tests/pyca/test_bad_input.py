@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, padding, rsa, utils, x25519
 from pyca.kinds import KINDS, Kind
 from pyca.pairs import make_pair, needs_host
-from support import missing_on, name_token, needs, needs_bits, needs_module
+from support import missing_on, needs, needs_bits, needs_module
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, Usage, ncrypt, pyca
@@ -136,15 +136,6 @@ def ec_key(token: Provider) -> Iterator[Any]:
     needs(token, "ECDSA", "nistP256")
     with make_pair(token, "ECDSA", ECCCurveName="nistP256") as made:
         yield made.as_cryptography()
-
-
-@pytest.fixture(params=["softhsm", "nss-current"])
-def own_token(request: pytest.FixtureRequest) -> Iterator[Provider]:
-    """A token that this test may break, opened so that agreed secrets may be read."""
-    uri, pin = ("token_uri", "token_pin") if request.param == "softhsm" else ("nss_current_database", "nss_pin")
-    found, pin = request.getfixturevalue(uri), request.getfixturevalue(pin)
-    with hwcng.open_provider(getattr(found, "uri", found), pin=pin, allow_raw_secret=True) as opened:
-        yield name_token(opened, request.param)
 
 
 @pytest.fixture
