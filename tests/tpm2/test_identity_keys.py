@@ -133,6 +133,31 @@ def test_a_pin_of_an_identity_key(fresh_tpm: Swtpm, storage: StorageProvider) ->
         assert lockout_counter(fresh_tpm) == before + 1
 
 
+@pytest.mark.parametrize("properties", [{"PCP_USAGEAUTH": PIN}, {"PCP_PLATFORM_BINDING_PCRMASK": 1 << DEBUG_PCR}, {}])
+@pytest.mark.parametrize("by_identity", [False, True])
+def test_a_key_with_a_pin_or_bound_to_pcrs_is_attested(
+    fresh_tpm: Swtpm, storage: StorageProvider, by_identity: bool, properties: dict[str, Any]
+) -> None:
+    """The PIN is hidden on the bus, and tried once."""
+    properties = properties or {"PCP_USAGEAUTH": PIN, "PCP_PLATFORM_BINDING_PCRMASK": 1 << DEBUG_PCR}
+    subject = made(storage, "subject", **properties)
+    authority = identity(storage, None) if by_identity else None
+    with CommandCounter(storage.provider, record=True) as counter:  # type: ignore[arg-type]
+        for one in (subject, opened_with(storage, "subject", properties.get("PCP_USAGEAUTH", ""))):
+            claim = ncrypt.NCryptCreateClaim(one, authority, KEY_CLAIM, OF_KEY)
+            attested = ncrypt.NCryptVerifyClaim(subject, authority, KEY_CLAIM, OF_KEY, claim)
+            assert attested.creation_certified  # type: ignore[union-attr]
+    assert PIN.encode() not in b"".join(counter.octets)
+    if "PCP_USAGEAUTH" not in properties:
+        return
+    with pytest.raises(CngError) as caught:
+        ncrypt.NCryptCreateClaim(opened_with(storage, "subject", OTHER), authority, KEY_CLAIM, OF_KEY)
+    assert caught.value.status is HRESULT.NTE_INCORRECT_PASSWORD and "the key named 'subject'" in caught.value.message
+    assert lockout_counter(fresh_tpm) == 1
+    with refused(HRESULT.NTE_NOT_SUPPORTED):
+        ncrypt.NCryptCreateClaim(subject, identity(storage, None, PCP_USAGEAUTH=PIN), KEY_CLAIM, OF_KEY)
+
+
 def test_authorities_that_are_none(
     storage: StorageProvider, provider: hwcng.Provider, tpm_provider: Tpm2Provider
 ) -> None:

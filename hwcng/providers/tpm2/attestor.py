@@ -15,7 +15,7 @@ from hwcng.providers.tpm2.line.slots import TpmObject
 from hwcng.providers.tpm2.pcrs import read as read_pcrs
 from hwcng.providers.tpm2.pinned import Store
 from hwcng.providers.tpm2.quotes import quoted
-from hwcng.providers.tpm2.wire import commands, key_file_asn1
+from hwcng.providers.tpm2.wire import commands, key_file_asn1, statement_commands
 from hwcng.providers.tpm2.wire.attest import read_statement
 from hwcng.providers.tpm2.wire.constants import CC, HASH_NAMES, RC, ST
 from hwcng.providers.tpm2.wire.endorsement_commands import activate_credential
@@ -67,23 +67,25 @@ class Attestor:
     def attest(self, key: TpmObject, origin: Origin | None, nonce: bytes, by: TpmObject | None = None) -> Attestation:
         """by: what signs instead of the attestation key.
 
-        Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED for a key with a PIN.
+        Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED where both keys have PINs.
         """
         nonce = _checked(nonce)
-        if key.auth:
-            raise CngError(NTSTATUS.STATUS_NOT_SUPPORTED, "keys with a PIN are not attested: it would show the PIN")
+        if key.auth and by is not None and by.auth:
+            raise CngError(
+                NTSTATUS.STATUS_NOT_SUPPORTED, "a key with a PIN is attested by one without, such as the store's own"
+            )
         signer = by or self._loadable_signer()
 
         def certify(connection: Connection) -> tuple[bytes, bytes, bytes, bytes]:
             signing = connection.cache.acquire(connection, signer)
             what = connection.cache.acquire(connection, key, together=True)
-            statement, signature = commands.certify(connection, what, signing, nonce)
+            statement, signature = statement_commands.certify(connection, what, signing, nonce)
             if origin is None:
                 return statement, signature, b"", b""
             return (
                 statement,
                 signature,
-                *commands.certify_creation(connection, what, signing, nonce, origin.digest, origin.ticket),
+                *statement_commands.certify_creation(connection, what, signing, nonce, origin.digest, origin.ticket),
             )
 
         certified = self._connection.perform("attestation", certify)
@@ -115,7 +117,7 @@ class Attestor:
             signing = connection.cache.acquire(connection, signer)
             for _ in range(_ATTEMPTS):
                 values = read_pcrs(connection, bank, pcrs)
-                statement, signature = commands.quote(connection, signing, nonce, bank, pcrs)
+                statement, signature = statement_commands.quote(connection, signing, nonce, bank, pcrs)
                 digest = quoted(read_statement(statement, ST.ATTEST_QUOTE, nonce))[1]
                 if digest == composite([values[pcr] for pcr in pcrs], hash_name):
                     return Quote(signer.public, statement, signature, bank, values)

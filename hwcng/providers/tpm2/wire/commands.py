@@ -6,7 +6,7 @@ session; handles of persistent and transient objects are raw.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +23,6 @@ __all__ = [
     "KeyHandle",
     "Link",
     "MAX_RANDOM",
-    "certify",
-    "certify_creation",
     "change_auth",
     "context_load",
     "context_save",
@@ -41,7 +39,6 @@ __all__ = [
     "mac_start",
     "pcr_read",
     "properties",
-    "quote",
     "read_public",
     "reset_counts",
     "rsa_decrypt",
@@ -440,61 +437,3 @@ def sequence_complete(link: Link, sequence: KeyHandle, data: bytes) -> bytes:
     """The MAC; the sequence's slot is free again."""
     parameters = sized(data) + u32(RH.NULL)
     return Reader(_run_hidden(link, CC.SequenceComplete, sequence, parameters, request=True, response=True)[1]).sized()
-
-
-def certify(link: Link, key: KeyHandle, signer: KeyHandle, nonce: bytes) -> tuple[bytes, bytes]:
-    """TPMS_ATTEST and TPMT_SIGNATURE by `signer`, whose scheme is fixed."""
-    return _stated(link, CC.Certify, signer, sized(nonce) + u16(ALG.NULL), ahead=key)
-
-
-def certify_creation(
-    link: Link, key: KeyHandle, signer: KeyHandle, nonce: bytes, creation_hash: bytes, ticket: bytes
-) -> tuple[bytes, bytes]:
-    """TPMS_ATTEST and TPMT_SIGNATURE by `signer`: that this TPM made `key` with the creation data of that hash."""
-    parameters = sized(nonce) + sized(creation_hash) + u16(ALG.NULL) + ticket
-    return _stated(link, CC.CertifyCreation, signer, parameters, beside=key)
-
-
-def quote(link: Link, signer: KeyHandle, nonce: bytes, bank: str, pcrs: Collection[int]) -> tuple[bytes, bytes]:
-    """TPMS_ATTEST and TPMT_SIGNATURE by `signer`, whose scheme is fixed: what the PCRs of a bank are."""
-    return _stated(link, CC.Quote, signer, sized(nonce) + u16(ALG.NULL) + pcr_selection(bank, pcrs))
-
-
-def _stated(
-    link: Link,
-    code: int,
-    signer: KeyHandle,
-    parameters: bytes,
-    *,
-    ahead: KeyHandle | None = None,
-    beside: KeyHandle | None = None,
-) -> tuple[bytes, bytes]:
-    """TPMS_ATTEST and TPMT_SIGNATURE. The signer's authorization value, where it has one, is not on the bus.
-
-    ahead: the key that the statement is about, without an authorization value; beside: one that needs no authorization.
-    """
-    session = link.session if signer.auth else None
-    after = () if beside is None else ((beside.handle, beside.name),)
-    if session is None:
-        keys = (signer,) if ahead is None else (ahead, signer)
-        reader = Reader(run(link, code, [handle for handle, _ in after], parameters, keys=keys)[1])
-        return reader.sized(), reader.rest()
-    try:
-        answer = session.run(
-            link.exchange,
-            code,
-            signer.handle,
-            signer.name,
-            parameters,
-            auth=signer.auth,
-            hide_request=False,
-            hide_response=False,
-            beside=after,
-            ahead=None if ahead is None else (ahead.handle, ahead.name),
-        )[1]
-    except (TpmError, TransportError) as error:
-        error.key = signer
-        raise
-    signer.authorization.proved = True
-    reader = Reader(answer)
-    return reader.sized(), reader.rest()

@@ -175,13 +175,14 @@ class Session:
         answers_handle: bool = False,
         beside: tuple[tuple[int, bytes], ...] = (),
         ahead: tuple[int, bytes] | None = None,
+        behind: bool = False,
     ) -> tuple[int, bytes]:
         """Runs a command in this session and returns the response's handle, 0 where it has none, and its parameters.
 
         handle, name: of the object that the command is on, 0 for none. auth: its authorization value; without an object
         the session only hides. hide_request, hide_response: whether to encrypt the first parameter, which must be a
         TPM2B. beside: handles and names of the objects after the first, which need no authorization. ahead: of an
-        object before it, whose authorization value is empty.
+        object before it, whose authorization value is empty. behind: whether that of `beside` has an empty one too.
 
         Raises TpmError for the TPM's refusal, TransportError where the answer does not carry the session's HMAC.
         """
@@ -200,10 +201,11 @@ class Session:
         if beside or ahead is not None:
             first = () if ahead is None else (ahead[0],)
             handles = b"".join(u32(one) for one in (*first, handle, *(other for other, _ in beside)))
-            password = b"" if ahead is None else _EMPTY_PASSWORD
-            size = _AREA.size + len(handles) + len(password) + len(parameters)
-            plain = _AREA.pack(ST.SESSIONS, size, code, _AREA_SIZE + len(password), *area[1:])
-            head = plain[:_HEADER] + handles + plain[_HEADER : _HEADER + 4] + password + plain[_HEADER + 4 :]
+            before, after = _EMPTY_PASSWORD * (ahead is not None), _EMPTY_PASSWORD * behind
+            passwords = len(before) + len(after)
+            size = _AREA.size + len(handles) + passwords + len(parameters)
+            plain = _AREA.pack(ST.SESSIONS, size, code, _AREA_SIZE + passwords, *area[1:])
+            head = plain[:_HEADER] + handles + plain[_HEADER : _HEADER + 4] + before + plain[_HEADER + 4 :] + after
         elif handle:
             size = _AREA_WITH_HANDLE.size + len(parameters)
             head = _AREA_WITH_HANDLE.pack(ST.SESSIONS, size, code, handle, *area)
@@ -218,12 +220,12 @@ class Session:
         if ahead is not None:
             end += _PASSWORD_ANSWERED
         nonce_end = end + 2 + int.from_bytes(response[end : end + 2], "big")
-        if len(response) != nonce_end + 3 + _DIGEST:
+        if len(response) != nonce_end + 3 + _DIGEST + _PASSWORD_ANSWERED * behind:
             raise MalformedError("an answer without the session's nonce and HMAC")
         nonce_tpm, answer_attributes = response[end + 2 : nonce_end], response[nonce_end : nonce_end + 1]
         said = hashlib.sha256(_SUCCESS + code.to_bytes(4, "big") + answer).digest()
         expected = keyed(said + nonce_tpm + ours + answer_attributes)
-        if not hmac.compare_digest(expected, response[nonce_end + 3 :]):
+        if not hmac.compare_digest(expected, response[nonce_end + 3 : nonce_end + 3 + _DIGEST]):
             raise TransportError("the TPM's answer was altered on its way")
         self.nonce_tpm = nonce_tpm
         if hide_response:
