@@ -73,7 +73,7 @@ class Packed:
     gives itself back to the template that is `home`, for the next to use, where the token left it as it was.
     """
 
-    __slots__ = ("_before", "_block", "_given", "_home", "_octets")
+    __slots__ = ("_before", "_block", "_filled", "_given", "_home", "_octets")
 
     def __init__(self, template: Template, home: FixedTemplate | None = None) -> None:
         values = [_octets_of(kind, value) for kind, value in template.items()]
@@ -90,6 +90,14 @@ class Packed:
         self._given = attributes, count
         self._home = home
         self._before = self._octets[:] if home is not None else None
+        self._filled = False
+
+    def fill(self, value: bytes) -> Packed:
+        """Puts a value in the place of the last one of a fixed template, until the end of the block."""
+        start = len(self._octets) - len(_aligned(value))
+        self._octets[start : start + len(value)] = value
+        self._filled = True
+        return self
 
     def __enter__(self) -> tuple[CData, int]:
         return self._given
@@ -97,8 +105,11 @@ class Packed:
     def __exit__(self, error: type[BaseException] | None, *_more: object) -> None:
         if self._home is None:
             self._octets[:] = bytes(len(self._octets))
+            return
+        if self._filled:
+            self._octets[:], self._filled = self._before, False
         # A call that was given up may still be at it.
-        elif error is None and self._octets[:] == self._before:
+        if error is None and self._octets[:] == self._before:
             self._home.free.append(self)
 
     def told(self) -> list[bytes | None]:
@@ -148,9 +159,22 @@ class FixedTemplate(dict[Attribute, Any]):
             return Packed(self, self)
 
 
+class FilledTemplate(dict[Attribute, Any]):
+    """A fixed template whose last value is one of the caller's."""
+
+    def __init__(self, fixed: FixedTemplate, value: bytes) -> None:
+        super().__init__(fixed)
+        self[next(reversed(fixed))] = value
+        self._fixed = fixed
+        self._value = value
+
+    def packed(self) -> Packed:
+        return self._fixed.packed().fill(self._value)
+
+
 def packed(template: Template) -> Packed:
     """A CK_ATTRIBUTE array and its length, for as long as the block lasts; its memory is wiped afterwards."""
-    return template.packed() if isinstance(template, FixedTemplate) else Packed(template)
+    return template.packed() if isinstance(template, (FixedTemplate, FilledTemplate)) else Packed(template)
 
 
 @lru_cache(maxsize=KEPT)
@@ -161,7 +185,13 @@ def room_for(kinds: tuple[Attribute, ...], room: int) -> FixedTemplate:
 
 def secret(spec: SecretSpec, value: bytes | None = None, *, length: bool = False) -> Template:
     """A session secret key. value: its octets for an import. length: whether to say CKA_VALUE_LEN, for a generation."""
-    return _secret(spec, length) if value is None else {**_secret(spec, length), Attribute.VALUE: value}
+    return _secret(spec, length) if value is None else FilledTemplate(_secret_of(spec, len(value)), value)
+
+
+@lru_cache(maxsize=KEPT)
+def _secret_of(spec: SecretSpec, size: int) -> FixedTemplate:
+    """With room for a value of so many bytes."""
+    return FixedTemplate({**_secret(spec, False), Attribute.VALUE: bytes(size)})
 
 
 @lru_cache(maxsize=KEPT)
@@ -181,10 +211,15 @@ def _secret(spec: SecretSpec, length: bool) -> FixedTemplate:
 
 def unwrapped(spec: SecretSpec | PairSpec, quirks: Quirks) -> Template:
     """What C_UnwrapKey is given for a session key of `spec`."""
+    return _unwrapped(spec, spec.exportable and quirks.unwraps_extractable)
+
+
+@lru_cache(maxsize=KEPT)
+def _unwrapped(spec: SecretSpec | PairSpec, extractable_anyway: bool) -> FixedTemplate:
     template = dict(secret(spec) if isinstance(spec, SecretSpec) else private(spec))
-    if spec.exportable and quirks.unwraps_extractable:
+    if extractable_anyway:
         del template[Attribute.EXTRACTABLE]
-    return template
+    return FixedTemplate(template)
 
 
 @lru_cache(maxsize=KEPT)
