@@ -26,8 +26,9 @@ _OF_TOKEN_KEYS: dict[type[SecretKey | PrivateKey], type[StorableKey]] = {}
 class _Opening:
     """How a key that is not opened yet will be, and the lock that makes racing threads open it once."""
 
-    def __init__(self, open_key: Callable[[str], StorableKey]) -> None:
+    def __init__(self, open_key: Callable[..., StorableKey]) -> None:
         self.open_key = open_key
+        self.require: Callable[[Any], None] | None = None
         self.lock = ProcessLock()
 
 
@@ -60,9 +61,10 @@ class StorableKey(Handle):
         """The object of a token's key."""
 
     @classmethod
-    def unopened(cls: type[K], uri: str, name: str, open_key: Callable[[str], StorableKey]) -> K:
-        """The named key of a URI, which `open_key` opens when it is used for the first time, and again where that
-        fails. Until then it tells its name and URI, and is pickled, copied and destroyed without its token.
+    def unopened(cls: type[K], uri: str, name: str, open_key: Callable[..., StorableKey]) -> K:
+        """The named key of a URI, which `open_key(uri, pin=...)` opens when it is used for the first time, and again
+        where that fails; pin: None, or that of `authorize`. Until then it tells its name and URI, and is pickled,
+        copied and destroyed without its token.
         """
         key = cls.__new__(cls)
         Handle.__init__(key)
@@ -84,20 +86,37 @@ class StorableKey(Handle):
             self._open(opening)
             return getattr(self, name)
 
-    def _open(self, opening: _Opening) -> None:
+    def _open(self, opening: _Opening, pin: str | bytes | None = None) -> bool:
+        """Whether it was opened here, with this PIN; else another thread did it before."""
         with opening.lock.held():
             if self._opening is None:
-                return
+                return False
             self.require_alive()
-            key = opening.open_key(self.uri)
-            if type(key) is not type(self):
+            key = opening.open_key(self.uri, pin=pin)
+            try:
+                self._require_same(key, opening)
+            except BaseException:
                 key.destroy()
-                raise CngError(
-                    HRESULT.NTE_BAD_KEYSET, f"the key {told(self.name)} is now a {type(key).__name__}, not what it was"
-                )
+                raise
             # What is there already is found by other threads; the rest makes them wait for the lock.
             vars(self).update({name: value for name, value in vars(key).items() if name not in ("alive", "_uri")})
             self._opening = None
+            return True
+
+    def _require_same(self, key: StorableKey, opening: _Opening) -> None:
+        if type(key) is not type(self):
+            raise CngError(
+                HRESULT.NTE_BAD_KEYSET, f"the key {told(self.name)} is now a {type(key).__name__}, not what it was"
+            )
+        if opening.require is not None:
+            opening.require(key)
+
+    def when_opened(self, require: Callable[[Any], None]) -> None:
+        """What the key has to be, where it is not opened yet: `require` raises CngError for another one."""
+        if self._opening is not None:
+            self._opening.require = require
+        else:
+            require(self)
 
     @abc.abstractmethod
     def in_token(self) -> SecretKey | PrivateKey:
@@ -116,6 +135,8 @@ class StorableKey(Handle):
         self.require_alive()
         if self.name is None:
             raise not_supported("a key without a name gets its PIN when it is imported: set it on the provider handle")
+        if self._opening is not None and self._open(self._opening, pin):
+            return
         self.take(self.algorithm_handle.provider.open_key(self.name, pin=pin)).destroy()
 
     @in_use

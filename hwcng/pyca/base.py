@@ -33,6 +33,7 @@ class TokenPair(Protocol):
     def decrypt_as(self, spec: DecryptSpec, ciphertext: bytes) -> bytes: ...
     def agree_with(self, peer: PublicKeyMaterial) -> AgreedSecret: ...
     def decapsulate(self, ciphertext: bytes) -> bytes: ...
+    def when_opened(self, require: Callable[[Any], None]) -> None: ...
 
 
 class TokenPrivateKey:
@@ -46,7 +47,6 @@ class TokenPrivateKey:
     BY_MODULE: ClassVar[dict[str, type[TokenPrivateKey]]] = {}
     reopen: ClassVar[Callable[[TokenPair, bytes], object]]
     """What a pickled key becomes, of its pair and its public half (SubjectPublicKeyInfo)."""
-    _unopened: TokenPair | None = None
 
     def __init_subclass__(cls, *, of: str = "", **further: Any) -> None:
         super().__init_subclass__(**further)
@@ -60,27 +60,16 @@ class TokenPrivateKey:
 
     @classmethod
     def unopened(cls: type[K], pair: TokenPair, public: Any) -> K:
-        """The key of a pair that is opened when it is first used."""
-        key = cls.__new__(cls)
-        key._public, key._unopened = public, pair
-        return key
+        """The key of a pair that is opened when it is first used, if it is that of the public key then."""
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Comes where an attribute is not there: the pair of a key that was unpickled, at its first use."""
-            pair = self._unopened
-            if pair is None or name != "cng_key":
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            if host_key(pair.public) != self._public:
+        def require(opened: TokenPair) -> None:
+            if host_key(opened.public) != public:
                 raise CngError(HRESULT.NTE_BAD_KEYSET, f"the name of {pair!r} is now that of another key than was sent")
-            self.cng_key = pair
-            return pair
 
-    @property
-    def _pair(self) -> TokenPair:
-        """Opened or not."""
-        return self._unopened or self.cng_key
+        pair.when_opened(require)
+        key = cls.__new__(cls)
+        key._public, key.cng_key = public, pair
+        return key
 
     def public_key(self) -> Any:
         return self._public
@@ -101,7 +90,7 @@ class TokenPrivateKey:
 
     @property
     def _title(self) -> str:
-        return f"{type(self).__name__} on {self._pair!r}"
+        return f"{type(self).__name__} on {self.cng_key!r}"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TokenPrivateKey):
@@ -120,7 +109,7 @@ class TokenPrivateKey:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The pair knows whether it may travel, and how.
-        return type(self).reopen, (self._pair, self._public.public_bytes(*_PUBLIC_DER))
+        return type(self).reopen, (self.cng_key, self._public.public_bytes(*_PUBLIC_DER))
 
     def __repr__(self) -> str:
         return f"<{self._title}>"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from pyca.kinds import KINDS, Kind
@@ -21,7 +22,8 @@ from pyca.pairs import make_pair, needs_host
 from support import missing_on
 
 import hwcng
-from hwcng import HRESULT, CngError, KeyPair, ncrypt, pyca
+from hwcng import HRESULT, CngError, KeyPair, PairSpec, Usage, ncrypt, pyca
+from hwcng.contract.protection import Protection
 from hwcng.testing.calls import CallCounter
 
 if TYPE_CHECKING:
@@ -151,3 +153,31 @@ def refused(sent: bytes, kind: Kind, software: Any, says: str) -> None:
             getattr(pickle.loads(sent), method.name)(**method.good(software))
         assert isinstance(caught.value.__cause__, CngError)
         assert caught.value.__cause__.status is HRESULT.NTE_BAD_KEYSET
+
+
+PIN = "PIN of the key"
+
+
+def test_one_that_is_sent_is_given_its_pin_where_it_arrives(swtpm_provider: Provider) -> None:
+    """A PIN does not travel."""
+    swtpm_provider.protecting(Protection(PIN.encode()), "pinned").generate_pair(
+        PairSpec("EC", Usage.SIGN, curve="nistP256")
+    )
+    storage = ncrypt.NCryptOpenStorageProvider(swtpm_provider)
+    scheme = ec.ECDSA(hashes.SHA256())
+    try:
+        key: Any = pyca.private_key(swtpm_provider.key_uri("pinned"), pin=PIN)
+        sent = pickle.dumps(key)
+        assert PIN.encode() not in sent
+        with pytest.raises(ValueError, match="needs a PIN"):
+            pickle.loads(sent).sign(b"data", scheme)
+        again: Any = pickle.loads(sent)
+        for _ in range(2):
+            again.cng_key.authorize(PIN)
+            key.public_key().verify(again.sign(b"data", scheme), b"data", scheme)
+        ncrypt.NCryptSetProperty(storage, ncrypt.NCRYPT_PIN_PROPERTY, PIN)
+        handle = pickle.loads(pickle.dumps(ncrypt.NCryptOpenKey(storage, "pinned")))
+        ncrypt.NCryptSetProperty(handle, ncrypt.NCRYPT_PIN_PROPERTY, PIN)
+        assert len(ncrypt.NCryptSignHash(handle, None, bytes(32))) == 64
+    finally:
+        swtpm_provider.delete_key("pinned")
