@@ -18,7 +18,7 @@ from conformance.helpers import key_data_blob
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, RC2, TripleDES
 from cryptography.hazmat.decrepit.ciphers.modes import CFB, CFB8
 from cryptography.hazmat.primitives import cmac, keywrap
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
@@ -234,6 +234,23 @@ def ecdsa(curve: str, token: Provider) -> None:
         bcrypt.BCryptVerifySignature(key, None, DIGESTS["SHA256"], signature)
 
 
+def ed25519_pair(token: Provider) -> None:
+    handle = opened(token, bcrypt.HWCNG_ED25519_ALGORITHM)
+    with bcrypt.BCryptGenerateKeyPair(handle, 0) as key:
+        bcrypt.BCryptFinalizeKeyPair(key)
+        bcrypt.BCryptVerifySignature(key, None, DATA, bcrypt.BCryptSignHash(key, None, DATA))
+
+
+def ed25519_import(token: Provider) -> None:
+    handle, own = (
+        opened(token, bcrypt.HWCNG_ED25519_ALGORITHM),
+        ed25519.Ed25519PrivateKey.from_private_bytes(SECRET[:32]),
+    )
+    blob = b"E25S" + (32).to_bytes(4, "little") + SECRET[:32]
+    with bcrypt.BCryptImportKeyPair(handle, None, bcrypt.HWCNG_ED25519_PRIVATE_SEED_BLOB, blob) as key:
+        assert bcrypt.BCryptSignHash(key, None, DATA) == own.sign(DATA)
+
+
 def agreed(
     token: Provider, name: str, bits: int, handle_properties: Any = None, **properties: Any
 ) -> tuple[Secret, Secret]:
@@ -422,6 +439,9 @@ CELLS: tuple[Cell, ...] = (
     *(Cell(f"HMAC-{name}", "MAC", partial(hmac_of, name), (f"HMAC-{name}", "MAC")) for name in HASHES),
     *_rsa_cells(),
     *_curve_cells(),
+    Cell("Ed25519", "import", ed25519_import),
+    Cell("Ed25519", "opaque blob", partial(opaque_pair, bcrypt.HWCNG_ED25519_ALGORITHM, 0)),
+    Cell("Ed25519", "sign", ed25519_pair, ("ED25519", "sign")),
     Cell("DH", "2048", partial(agrees, "DH", 2048, None, {}), ("DH", "agree")),
     Cell("DSA", "1024", partial(dsa, 1024), ("DSA", "sign 1024")),
     Cell("DSA", "2048", partial(dsa, 2048), ("DSA", "sign 2048")),
