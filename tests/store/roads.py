@@ -261,12 +261,14 @@ def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[Walked]:
             before = walker.held()
             walker.token._store._places.clear()
             error, found = None, []
-            with FaultInjector(walker.token) as faults:
+            with CallCounter(walker.token) as calls, FaultInjector(walker.token) as faults:
                 faults.fail(name, rv, nth=nth, after=after)
                 try:
                     found.append(road.walk(walker))
                 except CngError as caught:
                     error = caught
+            # Where the connection is made anew.
+            assert calls.names.count("C_Login") <= 1, name
             yield Walked(
                 f"{name} {nth} {'after' if after else 'before'}: {error}", before, error, found.pop() if found else None
             )

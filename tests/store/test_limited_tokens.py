@@ -364,6 +364,16 @@ def test_a_pin_pad(
         given.clear()
         verify_ecdsa(foreign.material(7), key.sign_digest(EcdsaSpec(), DIGEST))
         assert given == [(2, True, 0)]
+        # Whatever becomes of the pad, it asks once a use.
+        for rv in (0xA0, 0x50, 0x30, 0xB3, 0x101):
+            given.clear()
+            with FaultInjector(padded) as faults, CallCounter(padded) as calls:
+                faults.fail("C_Login", rv)
+                with pytest.raises(CngError) as caught:
+                    key.sign_digest(EcdsaSpec(), DIGEST)
+            assert caught.value.token_code == rv
+            assert calls.names.count("C_Login") == 1, hex(rv)
+        verify_ecdsa(foreign.material(7), padded.open_key("always").sign_digest(EcdsaSpec(), DIGEST))
     finally:
         undo()
 
