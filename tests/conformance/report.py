@@ -48,11 +48,11 @@ def column_of(name: str, identity: str, columns: Results) -> str | None:
 
 
 def _new_column(name: str, identity: str, columns: Results) -> str:
-    """The kind, and the version or number by which the token differs first from that in the kind's own column."""
+    """The kind, and the first version by which the token differs from that in the kind's own column, else what does."""
     known = columns[name]["token"].split(", ")
-    part = next(part for part in identity.split(", ") if part not in known)
-    last = part.rpartition(" ")[2]
-    return f"{name}, {last if last[0].isdecimal() else part}"
+    others = [part for part in identity.split(", ") if part not in known]
+    versions = (last for part in others if (last := part.rpartition(" ")[2])[0].isdecimal())
+    return f"{name}, {next(versions, others[0])}"
 
 
 def merged(seen: Results, columns: Results, beside: bool) -> Results:
