@@ -32,11 +32,14 @@ class KeyScheme:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """pin: the authorization value of the key, empty for none. pcrs: None for none. scheme: None for any."""
+    """pin: the authorization value of the key, empty for none. pcrs: None for none. scheme: None for any. counted:
+    whether the token counts wrong PINs, and locks such keys after some.
+    """
 
     pin: bytes = field(default=b"", repr=False)
     pcrs: PcrBinding | None = None
     scheme: KeyScheme | None = None
+    counted: bool = True
 
 
 UNPROTECTED = Protection()

@@ -46,6 +46,7 @@ def mask_of_pcrs(pcrs: Iterable[int]) -> int:
 class Binding:
     """pin: PCP_USAGEAUTH. pcrs: of PCP_PLATFORM_BINDING_PCRMASK. bank: of PCP_PLATFORM_BINDING_PCRALGID. digests: what
     PCP_PLATFORM_BINDING_PCRDIGESTLIST was set to, None for what the PCRs are. scheme: of PCP_RSA_SCHEME and its hash.
+    counted: not PCP_NO_DA_PROTECTION.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class Binding:
         self.bank = "SHA256"
         self.digests: bytes | None = None
         self.scheme: KeyScheme | None = None
+        self.counted = True
 
     def set_digests(self, value: object) -> None:
         """The values of all PCRs, or of those of the mask, one after the other; or as a sequence."""
@@ -70,7 +72,8 @@ class Binding:
             raise invalid_parameter("PCP_PLATFORM_BINDING_PCRDIGESTLIST without PCP_PLATFORM_BINDING_PCRMASK")
         if not self.pin and not self.pcrs and self.scheme is None:
             return None
-        return Protection(self.pin, PcrBinding(self.bank, self._values()) if self.pcrs else None, self.scheme)
+        pcrs = PcrBinding(self.bank, self._values()) if self.pcrs else None
+        return Protection(self.pin, pcrs, self.scheme, self.counted)
 
     def _values(self) -> dict[int, bytes | None]:
         if self.digests is None:

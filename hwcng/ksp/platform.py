@@ -89,6 +89,15 @@ def _set_bank(key: NCryptKey, value: object) -> None:
     binding(key).bank = pcr_bank(value)
 
 
+def _set_uncounted(key: NCryptKey, value: object) -> None:
+    """Of a key with a PIN; the TPM counts nothing of another in any case."""
+    name = ncrypt_h.NCRYPT_PCP_NO_DA_PROTECTION_PROPERTY
+    wanted = dword(value, name)
+    if wanted not in (0, 1):
+        raise invalid_parameter(f"{name} is 0 or 1, not {wanted}")
+    binding(key).counted = not wanted
+
+
 def _new_pair(key: NCryptKey, name: str) -> PairDraft:
     draft = key.draft
     binding(key)
@@ -188,6 +197,7 @@ SETTERS: Mapping[str, Callable[[NCryptKey, object], None]] = MappingProxyType(
         ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRMASK_PROPERTY: _set_mask,
         ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRALGID_PROPERTY: _set_bank,
         ncrypt_h.NCRYPT_PCP_PLATFORM_BINDING_PCRDIGESTLIST_PROPERTY: lambda key, value: binding(key).set_digests(value),
+        ncrypt_h.NCRYPT_PCP_NO_DA_PROTECTION_PROPERTY: _set_uncounted,
         ncrypt_h.NCRYPT_PCP_KEY_USAGE_POLICY_PROPERTY: _set_usage_policy,
         ncrypt_h.NCRYPT_PCP_RSA_SCHEME_PROPERTY: _set_scheme,
         ncrypt_h.NCRYPT_PCP_RSA_SCHEME_HASH_ALG_PROPERTY: _set_scheme_hash,
@@ -313,7 +323,9 @@ GETTERS: Mapping[str, Callable[[NCryptKey], Any]] = MappingProxyType(
         ncrypt_h.NCRYPT_PCP_PASSWORD_REQUIRED_PROPERTY: lambda key: int(
             _held(key).has_pin if key.finalized else bool(binding(key).pin)
         ),
-        ncrypt_h.NCRYPT_PCP_NO_DA_PROTECTION_PROPERTY: lambda key: int(not _held(key).counted),
+        ncrypt_h.NCRYPT_PCP_NO_DA_PROTECTION_PROPERTY: lambda key: int(
+            not (_held(key).counted if key.finalized else binding(key).pin and binding(key).counted)
+        ),
         ncrypt_h.NCRYPT_PCP_EXPORT_ALLOWED_PROPERTY: _export_allowed,
         ncrypt_h.NCRYPT_PCP_KEY_USAGE_POLICY_PROPERTY: _usage_policy,
         ncrypt_h.NCRYPT_PCP_STORAGEPARENT_PROPERTY: lambda key: (

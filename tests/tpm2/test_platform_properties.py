@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from support import MISSING
 from tpm2.helpers import below_root, ec_material
 from tpm2.manufacturing import manufacture
-from tpm2.test_bound_keys import DEBUG_PCR, PIN, SIGNING, made, opened_with
+from tpm2.test_bound_keys import DEBUG_PCR, DIGEST, OTHER, PIN, SIGNING, made, opened_with, signs
+from tpm2.test_provisioning import lockout_counter
 
 import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError, PairSpec, Usage, bcrypt, ncrypt
@@ -207,7 +208,8 @@ def test_what_a_key_is_bound_to(storage: StorageProvider, tools: Tools, when: st
         assert read(key, "PASSWORD_REQUIRED") == 1
 
     told(key)
-    for name in ("PLATFORM_BINDING_PCRDIGEST", "RAW_POLICYDIGEST", "TPM2BNAME", "NO_DA_PROTECTION"):
+    assert read(key, "NO_DA_PROTECTION") == 0
+    for name in ("PLATFORM_BINDING_PCRDIGEST", "RAW_POLICYDIGEST", "TPM2BNAME"):
         with refused(HRESULT.NTE_BAD_KEY_STATE):
             read(key, name)
     ncrypt.NCryptFinalizeKey(key)
@@ -219,6 +221,29 @@ def test_what_a_key_is_bound_to(storage: StorageProvider, tools: Tools, when: st
     assert read(key, "PLATFORM_BINDING_PCRDIGEST") == digest
     steps = (policies.pcr_step(bank, {DEBUG_PCR: bytes(48), 3: bytes(48)}), policies.AUTH_VALUE)
     assert read(key, "RAW_POLICYDIGEST") == policies.digest_of(steps, "SHA256")
+
+
+@pytest.mark.parametrize("uncounted", [0, 1])
+def test_whether_wrong_pins_count(fresh_tpm: Swtpm, storage: StorageProvider, uncounted: int) -> None:
+    key = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", "guarded")
+    assert read(key, "NO_DA_PROTECTION") == 1
+    ncrypt.NCryptSetProperty(key, "PCP_USAGEAUTH", PIN)
+    ncrypt.NCryptSetProperty(key, ncrypt.NCRYPT_PCP_NO_DA_PROTECTION_PROPERTY, uncounted)
+    assert read(key, "NO_DA_PROTECTION") == uncounted
+    ncrypt.NCryptFinalizeKey(key)
+    for _ in range(2):
+        with refused(HRESULT.NTE_INCORRECT_PASSWORD):
+            ncrypt.NCryptSignHash(opened_with(storage, "guarded", OTHER), None, DIGEST)
+    assert lockout_counter(fresh_tpm) == (0 if uncounted else 2)
+    right = opened_with(storage, "guarded", PIN)
+    assert signs(right) and read(right, "NO_DA_PROTECTION") == uncounted
+    with refused(HRESULT.NTE_INVALID_HANDLE):
+        ncrypt.NCryptSetProperty(right, "PCP_NO_DA_PROTECTION", 1)
+    for wrong in (2, "1"):
+        with refused(HRESULT.NTE_INVALID_PARAMETER):
+            ncrypt.NCryptSetProperty(
+                ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", None), "PCP_NO_DA_PROTECTION", wrong
+            )
 
 
 @with_tools

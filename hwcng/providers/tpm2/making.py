@@ -50,6 +50,7 @@ class Maker:
         self._connection = realm.connection
         self._offers = realm.offers
         self._pin = protection.pin
+        self._counted = bool(protection.pin) and protection.counted
         check_pin(self._pin)
         self._pcrs = protection.pcrs
         self._scheme = schemes.numbered(protection.scheme)
@@ -73,7 +74,7 @@ class Maker:
     def _guard(self) -> tuple[Guard, Policy]:
         policy = self._policy()
         digest = policies.digest_of(policy, policies.SESSION_HASH) if policy else b""
-        return Guard(bool(self._pin), digest, self._scheme), policy
+        return Guard(self._counted, digest, self._scheme), policy
 
     # What can be made.
 
