@@ -74,7 +74,8 @@ def NCryptSignHash(hKey: NCRYPT_KEY_HANDLE, pPaddingInfo: object, pbHashValue: O
     """A signature of a digest, made in the token: RSA big-endian of modulus length, ECDSA r || s.
 
     pPaddingInfo: BCRYPT_PKCS1_PADDING_INFO with NCRYPT_PAD_PKCS1_FLAG or BCRYPT_PSS_PADDING_INFO with
-    NCRYPT_PAD_PSS_FLAG for RSA; None and no flags for ECDSA.
+    NCRYPT_PAD_PSS_FLAG for RSA, where NCRYPT_TPM_PAD_PSS_IGNORE_SALT has a salt as long as the hash whatever cbSalt
+    says; None and no flags for ECDSA.
 
     Raises NTE_BAD_KEY_STATE for a key that is not finalized, NTE_BAD_ALGID for one that cannot sign, NTE_PERM for one
     whose Key Usage is without NCRYPT_ALLOW_SIGNING_FLAG, NTE_INVALID_PARAMETER for a public key, an unknown hash, a

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hwcng.arguments import Octets, number, string
 from hwcng.cng.blobs.blob_type import PAIR, SYMMETRIC
 from hwcng.cng.families import BLOB_TYPES
 from hwcng.cng.key_pair import KeyPair
-from hwcng.cng.padding import NCRYPT_CIPHER_PADDING_INFO
+from hwcng.cng.padding import BCRYPT_PSS_PADDING_INFO, NCRYPT_CIPHER_PADDING_INFO
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, invalid_parameter, not_supported, told
@@ -22,6 +24,7 @@ from hwcng.headers.ncrypt_h import (
     NCRYPT_PAD_PSS_FLAG,
     NCRYPT_PKCS8_PRIVATE_KEY_BLOB,
     NCRYPT_SILENT_FLAG,
+    NCRYPT_TPM_PAD_PSS_IGNORE_SALT,
 )
 from hwcng.ksp.status import refuse
 from hwcng.standards.hashes import HASHES
@@ -32,6 +35,7 @@ _OF_PAIRS = (0, NCRYPT_NO_PADDING_FLAG, NCRYPT_PAD_PKCS1_FLAG, NCRYPT_PAD_OAEP_F
 _OF_CIPHERS = (0, NCRYPT_PAD_CIPHER_FLAG)
 _PQDSA = 0x20
 _OF_SIGNATURES = (0, NCRYPT_PAD_PKCS1_FLAG, NCRYPT_PAD_PSS_FLAG, _PQDSA)
+_TOKENS_SALT = NCRYPT_PAD_PSS_FLAG | NCRYPT_TPM_PAD_PSS_IGNORE_SALT
 _PLAINTEXT_BLOBS = (NCRYPT_PKCS8_PRIVATE_KEY_BLOB,)
 
 Key = KeyPair | SymmetricKey
@@ -90,12 +94,16 @@ def _known_hash(padding_info: object) -> None:
 
 def sign(key: Key, padding_info: object, digest: bytes, flags: int) -> bytes:
     pair = _signing_pair(key)
-    padding = _padding(flags, _OF_SIGNATURES)
+    padding = _padding(flags, (*_OF_SIGNATURES, _TOKENS_SALT))
     if pair.has_private and pair.usage & Usage.ATTEST:
         refuse(HRESULT.NTE_PERM, "an identity key signs what its token states (NCryptCreateClaim), and nothing else")
     if pair.has_private and not pair.usage & Usage.SIGN:
         refuse(HRESULT.NTE_PERM, "the key's Key Usage is without NCRYPT_ALLOW_SIGNING_FLAG")
     _known_hash(padding_info)
+    if padding == _TOKENS_SALT:
+        padding = NCRYPT_PAD_PSS_FLAG
+        if isinstance(padding_info, BCRYPT_PSS_PADDING_INFO):
+            padding_info = replace(padding_info, cbSalt=HASHES[padding_info.pszAlgId].digest_size)
     return pair.sign(padding_info, digest, padding)
 
 

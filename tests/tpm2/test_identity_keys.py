@@ -440,3 +440,22 @@ def test_schemes_that_no_key_is_held_to(storage: StorageProvider, provider: hwcn
             storage.provider.protecting(Protection(scheme=scheme)).generate_pair(signing)
     held = storage.provider.protecting(Protection(scheme=KeyScheme("RSAPSS", "SHA256"))).generate_pair(signing)
     assert key_file_asn1.parse(held.opaque()).public
+
+
+def test_a_salt_as_the_tpm_has_it(storage: StorageProvider) -> None:
+    """Of a key that signs only: the TPM makes one as long as the hash, and no other."""
+    key = made(storage, None, "RSA", Length=2048, PCP_RSA_SCHEME=0x16)
+    asked, had = ncrypt.BCRYPT_PSS_PADDING_INFO("SHA256", 20), ncrypt.BCRYPT_PSS_PADDING_INFO("SHA256", 32)
+    with refused(HRESULT.NTE_NOT_SUPPORTED):
+        ncrypt.NCryptSignHash(key, asked, DIGEST, PSS)
+    signature = ncrypt.NCryptSignHash(key, asked, DIGEST, PSS | ncrypt.NCRYPT_TPM_PAD_PSS_IGNORE_SALT)
+    ncrypt.NCryptVerifySignature(key, had, DIGEST, signature, PSS)
+    for info, flags, status in (
+        (ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256"), PSS | 0x20, HRESULT.NTE_INVALID_PARAMETER),
+        (ncrypt.BCRYPT_PSS_PADDING_INFO("SHA7", 20), PSS | 0x20, HRESULT.NTE_INVALID_PARAMETER),
+        (ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256"), PKCS1 | 0x20, HRESULT.NTE_BAD_FLAGS),
+    ):
+        with refused(status):
+            ncrypt.NCryptSignHash(key, info, DIGEST, flags)
+    with refused(HRESULT.NTE_BAD_FLAGS):
+        ncrypt.NCryptVerifySignature(key, had, DIGEST, signature, PSS | 0x20)
