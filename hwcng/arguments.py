@@ -78,7 +78,9 @@ def optional_octets(value: object, name: str) -> bytes:
 
 def message(value: object, name: str) -> bytes | memoryview:
     """As `optional_octets`; a large buffer in one piece is a view of bytes, which its user releases, and no copy."""
-    if type(value) is not bytes and isinstance(value, _BUFFERS):
+    if type(value) is bytes and len(value) <= LARGEST_DWORD:
+        return value
+    if isinstance(value, _BUFFERS):
         with suppress(ValueError):
             view = memoryview(value)
             if view.c_contiguous and _LARGE <= view.nbytes <= LARGEST_DWORD:
