@@ -195,12 +195,13 @@ def generate(
     pin: Pin | None,
 ) -> None:
     """Have the token make a key and keep it."""
-    provider = of_provider(uri, pin).provider()
+    target = of_provider(uri, pin)
+    provider, keys_pin = target.provider(), target.keys_pin()
     if hash_name := _HMAC_KEYS.get(algorithm):
         if parameter_set or uses:
             raise click.UsageError("an HMAC key has neither a parameter set nor another use")
         spec = SecretSpec(SecretFamily.HMAC, bits or 256, Usage.SIGN, exportable, hash_name)
-        stored = provider.named(name, replace=replace).generate_secret(spec)
+        stored = naming.maker_of(provider, name, pin=keys_pin, replace=replace).generate_secret(spec)
         _made(naming.handle_of(provider, stored, name), name, as_json)
         return
     storage = ncrypt.NCryptOpenStorageProvider(provider)
@@ -220,6 +221,8 @@ def generate(
     for property_name, value in properties.items():
         if value is not None:
             ncrypt.NCryptSetProperty(key, property_name, value)
+    if keys_pin:
+        key.authorize(keys_pin)
     ncrypt.NCryptFinalizeKey(key)
     _made(key.key, name, as_json)
 
@@ -243,7 +246,8 @@ def _made(key: KeyPair | SymmetricKey, name: str, as_json: bool) -> None:
 def import_(uri: str, file: Any, name: str, ask_password: bool, as_json: bool, pin: Pin | None) -> None:
     """Put a private key of a PEM file (PKCS#8, or of its kind) into a token. The file stays as it is."""
     password = asked_for("password of the PEM").encode() if ask_password else None
-    provider = of_provider(uri, pin).provider()
+    target = of_provider(uri, pin)
+    provider = target.provider()
     try:
         private = load_pem_private_key(file.read(), password)
     except (ValueError, TypeError) as error:
@@ -251,7 +255,7 @@ def import_(uri: str, file: Any, name: str, ask_password: bool, as_json: bool, p
             HRESULT.NTE_BAD_DATA, f"{file.name}: no private key in PEM, or its password is missing or wrong: {error}"
         ) from None
     with as_cng_raises():
-        key = pyca.import_private_key(provider, private, name)
+        key = pyca.import_private_key(provider, private, name, pin=target.keys_pin())
     _made(key, name, as_json)
 
 
@@ -284,9 +288,10 @@ def export_public(uri: str, name: str | None, output: Path | None, form: str, as
 @pin_options
 def rename(uri: str, name: str, new_name: str, as_json: bool, pin: Pin | None) -> None:
     """Give a key another name. It is stored under the new one before the old one goes."""
-    provider = of_provider(uri, pin).provider()
+    target = of_provider(uri, pin)
+    provider = target.provider()
     certificates = provider.certificates(name)
-    with naming.open_named(provider, name) as key:
+    with naming.open_named(provider, name, pin=target.keys_pin()) as key:
         stored = provider.persist_key(key.in_token(), new_name)
         stored.destroy()
     try:
@@ -315,11 +320,11 @@ def delete(uri: str, name: str | None, yes: bool, as_json: bool, pin: Pin | None
     target = of_key(uri, name, pin)
     if not yes and sys.stdin.isatty():
         click.confirm(f"Delete the key {told(name or uri)} for ever?", abort=True, err=True)
-    key = target.key()
-    storage = ncrypt.NCryptOpenStorageProvider(key.algorithm_handle.provider)
-    ncrypt.NCryptDeleteKey(ncrypt.NCryptOpenKey(storage, key.name or ""))
+    # Not opened: whoever has lost a key's own PIN wants it gone.
+    provider, found = target.located()
+    provider.delete_key(found)
     if as_json:
-        print_json({"deleted": key.name})
+        print_json({"deleted": found})
 
 
 @keys.command()

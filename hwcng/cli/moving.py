@@ -44,8 +44,9 @@ def move(
     It travels encrypted to a key of the other token that ends with the command. The PIN options are of the first token;
     the other one's PIN is in its URI or its configured name.
     """
-    source, target = of_provider(uri, pin).provider(), of_provider(destination, None).provider()
-    with naming.open_named(source, name) as key:
+    origin = of_provider(uri, pin)
+    source, target = origin.provider(), of_provider(destination, None).provider()
+    with naming.open_named(source, name, pin=origin.keys_pin()) as key:
         held = key.in_token()
         if not held.spec.exportable:
             raise not_supported(

@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from hwcng import named_keys
 from hwcng.cng import naming
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.symmetric_key import SymmetricKey
@@ -22,6 +21,7 @@ from hwcng.contract.pins import Pin
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.backends import backend_of, parse_uri
+from hwcng.providers.locating import provider_of_key
 from hwcng.providers.pin_sources import read_pin_file, read_pin_source
 from hwcng.providers.registry import is_configured, open_provider, uri_of
 from hwcng.providers.survey import visible_keys
@@ -102,8 +102,13 @@ class Target:
 
     def provider(self) -> Provider:
         """Open until the command ends. Raises CngError as `hwcng.open_provider` does."""
-        given = None if self._pin_is_the_keys else self.pin
-        return click.get_current_context().with_resource(open_provider(self.uri, pin=given))
+        return click.get_current_context().with_resource(open_provider(self.uri, pin=self._tokens_pin))
+
+    def located(self) -> tuple[Provider, str]:
+        """Where the key is and its name there; it need not be one that opens."""
+        if self.name is not None:
+            return self.provider(), self.name
+        return provider_of_key(parse_uri(self.uri), pin=self._tokens_pin)
 
     def records(self) -> tuple[list[KeyRecord], bool]:
         """The token's keys, and whether these are all: without a PIN, those that it shows to everybody."""
@@ -116,20 +121,22 @@ class Target:
 
     def key(self) -> KeyPair | SymmetricKey:
         """Open until the command ends. Raises CngError as `hwcng.open_key` does."""
-        if self.name is None:
-            key = named_keys.open_key(self.uri, pin=self.pin)
-        else:
-            key = naming.open_named(self.provider(), self.name, pin=self._keys_pin)
+        provider, name = self.located()
+        key = naming.open_named(provider, name, pin=self.keys_pin())
         click.get_current_context().call_on_close(key.destroy)
         return key
+
+    @property
+    def _tokens_pin(self) -> Pin | None:
+        return None if self._pin_is_the_keys else self.pin
 
     @property
     def _pin_is_the_keys(self) -> bool:
         uri = uri_of(self.uri)
         return backend_of(uri).pin_is_the_keys(uri)
 
-    @property
-    def _keys_pin(self) -> str | bytes | None:
+    def keys_pin(self) -> str | bytes | None:
+        """The PIN where it is a key's: of one that is there, or that a new one will have. Asks for it, if need be."""
         if not self._pin_is_the_keys:
             return None
         return self.pin() if callable(self.pin) else self.pin

@@ -8,14 +8,30 @@ from hwcng.cng import storable_key
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.making import KeyMaker
+from hwcng.contract.pins import pin_value
+from hwcng.contract.protection import Protection
 from hwcng.contract.provider import Provider
 
-__all__ = ["handle_of", "open_named"]
+__all__ = ["handle_of", "maker_of", "open_named"]
 
 
 def handle_of(provider: Provider, key: SecretKey | PrivateKey, name: str | None) -> KeyPair | SymmetricKey:
     """A key of `provider`, which keeps it under `name` where that is not None, as an object of its own."""
     return cast(KeyPair | SymmetricKey, storable_key.of_token(provider, key, name))
+
+
+def maker_of(
+    provider: Provider, name: str | None, *, pin: str | bytes | None = None, replace: bool = False
+) -> KeyMaker:
+    """What makes keys of a name, None for keys of this process. pin: the authorization value that they will have; None
+    and an empty one: none. replace: whether a key of that name gives way.
+
+    Raises STATUS_NOT_SUPPORTED for a PIN where the token gives keys none of their own.
+    """
+    if pin:
+        return provider.protecting(Protection(pin_value(pin)), name, replace=replace)
+    return provider if name is None else provider.named(name, replace=replace)
 
 
 def open_named(provider: Provider, name: str, *, pin: str | bytes | None = None) -> KeyPair | SymmetricKey:

@@ -73,12 +73,18 @@ def _opened(uri: str, pin: Pin | None) -> object:
 
 
 def import_private_key(
-    provider: Provider, key: PrivateKeyTypes, name: str | None = None, *, usage: Usage | None = None
+    provider: Provider,
+    key: PrivateKeyTypes,
+    name: str | None = None,
+    *,
+    usage: Usage | None = None,
+    pin: str | bytes | None = None,
 ) -> KeyPair:
     """Puts a private key of `cryptography` into a token. The library keeps no copy; the caller's own is the caller's.
 
     name: under which the token keeps it; None: it ends with the process. usage: what it may do there, None for RSA's
     SIGN | DECRYPT, and of a key on a curve SIGN, save for X25519; a key that agrees on secrets has DERIVE.
+    pin: the authorization value that the key will have, where the token gives keys values of their own, as a TPM does.
 
     Raises TypeError for another provider, key or usage, UnsupportedAlgorithm for a kind of key, a curve or a usage that
     the token does not take, ValueError for a key that is not sound, a name that is taken, and what the token answers.
@@ -93,7 +99,7 @@ def import_private_key(
     with as_cryptography_raises():
         material = private_material(key)
         spec = _spec(material.public, usage)
-        maker = provider if name is None else provider.named(check_key_name(name))
+        maker = naming.maker_of(provider, name if name is None else check_key_name(name), pin=pin)
         pair = naming.handle_of(provider, maker.import_pair(spec, material), name)
         assert isinstance(pair, KeyPair)  # noqa: S101 - a private key was imported
         return pair

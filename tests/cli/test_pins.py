@@ -106,3 +106,26 @@ def test_the_pin_of_a_tpms_key(run, command_swtpm, new_name, tmp_path) -> None:
     assert wrong.status == 1
     assert not (tmp_path / "other").exists()
     command_swtpm.provider.delete_key(new_name)
+
+
+@pytest.mark.parametrize("made", ["ECDSA_P256", "RSA", "AES", "HMAC-SHA256", "imported"])
+def test_a_tpms_key_is_made_with_the_pin_that_is_given(made, run, idle_swtpm, new_name, tmp_path) -> None:
+    """It works with that PIN, under another name too, with none or another it does not, and it goes without one."""
+    uri, pin, other, pem = idle_swtpm.uri, tmp_path / "pin", tmp_path / "other", tmp_path / "key.pem"
+    pin.write_text("pin of a key")
+    other.write_text("another")
+    if made == "imported":
+        pem.write_bytes(subprocess.check_output(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"]))
+        assert run("keys", "import", uri, pem, "--name", new_name, "--pin-file", pin).status == 0
+    else:
+        bits = ("--bits", "2048") if made == "RSA" else ()
+        given = ("--name", new_name, "--algorithm", made, *bits, "--pin-file", pin)
+        assert run("keys", "generate", uri, *given).status == 0
+    name = f"{new_name} renamed"
+    assert run("keys", "rename", uri, new_name, name, "--pin-file", pin).status == 0
+    assert run("test", uri, name, "--pin-file", pin).status == 0
+    for wrong in ((), ("--pin-file", other)):
+        refused = run("test", uri, name, "--json", *wrong)
+        assert refused.status == 1
+        assert "STATUS_WRONG_PASSWORD" in refused.output + refused.errors
+    assert run("keys", "delete", uri, name).status == 0
