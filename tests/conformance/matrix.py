@@ -440,7 +440,6 @@ CELLS: tuple[Cell, ...] = (
     *_rsa_cells(),
     *_curve_cells(),
     Cell("Ed25519", "import", ed25519_import),
-    Cell("Ed25519", "opaque blob", partial(opaque_pair, bcrypt.HWCNG_ED25519_ALGORITHM, 0)),
     Cell("Ed25519", "sign", ed25519_pair, ("ED25519", "sign")),
     Cell("DH", "2048", partial(agrees, "DH", 2048, None, {}), ("DH", "agree")),
     Cell("DSA", "1024", partial(dsa, 1024), ("DSA", "sign 1024")),
