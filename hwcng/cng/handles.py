@@ -60,11 +60,14 @@ def attest(key: object, nonce: bytes, by: object = None) -> Attestation:
 
 
 def in_use(method: M) -> M:
-    """A method that fails with STATUS_INVALID_HANDLE, whatever the token said, where another thread ends the handle
-    meanwhile."""
+    """A method that fails with STATUS_INVALID_HANDLE, whatever the token said, once the handle has ended: a key with a
+    name would go on in its token. Another thread may end it meanwhile.
+    """
 
     @wraps(method)
     def using(self: Handle, *args: Any, **kwargs: Any) -> Any:
+        if not self.alive:
+            self.require_alive()
         try:
             return method(self, *args, **kwargs)
         except CngError:

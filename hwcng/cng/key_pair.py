@@ -280,6 +280,8 @@ class KeyPair(StorableKey, of=PrivateKey):
 
     def sign_as(self, spec: SignSpec, data: bytes) -> bytes:
         """`sign` in the words of the contract."""
+        if not self.alive:
+            self.require_alive()
         return self._signed(self.public, spec, data)
 
     def _signed(self, public: PublicKeyMaterial, spec: SignSpec, data: bytes) -> bytes:

@@ -278,6 +278,32 @@ def test_of_a_token_that_is_pulled_out_in_the_middle(title: str, own_token: Prov
     assert tried
 
 
+@pytest.mark.parametrize("name", [None, "destroyed"])
+@pytest.mark.parametrize("title", [title for title, kind in KINDS.items() if kind.is_pair])
+def test_of_a_pair_that_is_destroyed(title: str, name: str | None, own_token: Provider) -> None:
+    """A key with a name lives on in its token, but not for who destroyed his."""
+    needs_host(title)
+    kind = KINDS[title]
+    theirs = kind.software()
+    for used_before in (False, True):
+        try:
+            pair = pyca.import_private_key(own_token, theirs, name, usage=kind.usage)
+        except UnsupportedAlgorithm:
+            missing_on(own_token, title)
+        ours: Any = pair.as_cryptography()
+        for method in kind.methods:
+            arguments = method.good(theirs)
+            if used_before:
+                with suppress(UnsupportedAlgorithm):
+                    getattr(ours, method.name)(**arguments)
+        pair.destroy()
+        for method in kind.methods:
+            cause = refusal(partial(getattr(ours, method.name), **method.good(theirs)), ValueError, "is destroyed")
+            assert cause.status is NTSTATUS.STATUS_INVALID_HANDLE
+        if name is not None:
+            own_token.delete_key(name)
+
+
 @pytest.mark.parametrize("title", KINDS)
 def test_of_a_token_that_is_closed(title: str, own_token: Provider) -> None:
     needs_host(title)
