@@ -17,6 +17,7 @@ from store.roads import (
     CERTIFYING,
     DELETING,
     NAME,
+    NEW,
     NEW_VALUE,
     OLD,
     READING,
@@ -28,7 +29,7 @@ from store.roads import (
     faults_on,
 )
 
-from hwcng import HRESULT, CngError
+from hwcng import HRESULT, NTSTATUS, CngError
 from hwcng.contract.material import Untold
 from hwcng.testing.faults import FaultInjector
 
@@ -80,6 +81,30 @@ def test_replacing_where_no_object_ends(road: Road, rv: int, walker: Walker) -> 
     assert walker.held() not in (None, before)
     walker.token.named(NAME, replace=True).import_secret(AES, NEW_VALUE)
     assert len(objects_of(walker.token)) == alone + 1
+
+
+def test_replacing_where_the_end_of_the_old_key_does_not_come_back(walker: Walker) -> None:
+    """A call that is given up may have been done: the new key stays, and it is said so."""
+    walker.clear()
+    walker.pair(OLD)
+    before, hanging = walker.held(), [True]
+
+    def given_up(name: str, function: CFunction) -> CFunction:
+        def destroy(session: int, handle: int) -> int:
+            if hanging.pop() if hanging else False:
+                raise CngError(NTSTATUS.STATUS_IO_TIMEOUT, "C_DestroyObject did not come back in time")
+            return function(session, handle)
+
+        return destroy if name == "C_DestroyObject" else function
+
+    undo = walker.token.cryptoki.instrument(given_up)
+    try:
+        with pytest.raises(CngError, match="the new key is stored as 'the one'") as caught:
+            walker.pair(NEW, replace=True)
+    finally:
+        undo()
+    assert (caught.value.status, caught.value.token_code) == (NTSTATUS.STATUS_IO_TIMEOUT, None)
+    assert walker.held() not in (None, before)
 
 
 def test_what_lay_beside_a_replaced_key_stays(walker: Walker, caplog: pytest.LogCaptureFixture) -> None:
