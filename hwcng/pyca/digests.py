@@ -33,8 +33,8 @@ _MAKERS: Mapping[type, Callable[[Any], Any]] = MappingProxyType(
         hashes.SHA3_512: hashlib.sha3_512,
     }
 )
-_FORMATS = frozenset("Bc")
-"""Of octets in a buffer (the module struct), behind what tells the order of bytes."""
+_FORMATS = frozenset({"B", "@B", "c", "@c"})
+"""Of octets in a buffer (the module struct)."""
 
 
 def octets_of(data: Buffer) -> bytes:
@@ -52,8 +52,8 @@ def buffer_of(data: Buffer) -> bytes | memoryview:
         what = "one that is released" if isinstance(error, ValueError) else type(data).__name__
         refused = refusal(TypeError, f"bytes or another buffer of octets expected, not {what}")
         raise refused from refused.__cause__
-    if view.format[-1:] not in _FORMATS:
-        raise refusal(TypeError, f"a buffer of octets expected, not of {view.format!r}: memoryview(...).cast('B')")
+    if view.format not in _FORMATS:
+        raise refusal(TypeError, f"a buffer of octets expected, not of {view.format!r}: give bytes of it")
     if not view.c_contiguous:
         raise refusal(BufferError, "Buffer is not contiguous: give bytes of it")
     return view

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import hashlib
 import io
 from typing import Any
@@ -48,6 +49,8 @@ BUFFERS: dict[str, Any] = {
     "of numbers": array.array("I", [1] * 8),
     "of signed octets": array.array("b", MESSAGE),
     "of octets": array.array("B", MESSAGE),
+    "of characters": memoryview(MESSAGE).cast("c"),
+    "of ctypes": (ctypes.c_ubyte * 32)(),
     "of two dimensions": memoryview(MESSAGE).cast("B", (4, 8)),
     "a list": list(MESSAGE),
     "an object": object(),
