@@ -201,6 +201,8 @@ def csr(
     try:
         builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name.from_rfc4514_string(subject))
         if dns_names:
+            if not all(dns_names):
+                raise ValueError("a DNS name has one letter at least")
             names = x509.SubjectAlternativeName([x509.DNSName(dns_name) for dns_name in dns_names])
             builder = builder.add_extension(names, critical=False)
     except ValueError as error:

@@ -106,8 +106,9 @@ def test_a_request_is_verified_by_openssl(run, token, key, tmp_path) -> None:
     assert names.get_values_for_type(x509.DNSName) == ["www.example.org"]
 
 
-def test_a_wrong_subject_is_told_before_the_token_is_asked(run, token, key) -> None:
-    refused = run("csr", token.uri, "no such key", "--subject", "not a name")
+@pytest.mark.parametrize("given", [("--subject", "not a name"), ("--subject", "CN=a", "--dns", "")])
+def test_a_wrong_subject_is_told_before_the_token_is_asked(given, run, command_softhsm) -> None:
+    refused = run("csr", command_softhsm.uri, "no such key", *given)
     assert refused.status == 2
     assert "--subject" in refused.errors
 
