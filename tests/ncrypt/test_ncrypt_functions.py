@@ -126,7 +126,7 @@ def test_a_claim_holds(tpm_store: Provider, soft_storage: StorageProvider, made:
             NCryptVerifyClaim(key, 0, CLAIM, parameters, blob)
     with refused(HRESULT.NTE_NOT_SUPPORTED):
         NCryptVerifyClaim(key, 0, 1, PARAMETERS, claim)
-    with refused(HRESULT.NTE_NOT_SUPPORTED):
+    with refused(HRESULT.NTE_BAD_SIGNATURE):
         NCryptVerifyClaim(key, other, CLAIM, PARAMETERS, claim)  # type: ignore[arg-type]
     for blob, status in ((None, HRESULT.RPC_X_NULL_REF_POINTER), (b"claim", HRESULT.NTE_INVALID_PARAMETER)):
         with refused(status):
