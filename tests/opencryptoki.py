@@ -15,12 +15,13 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from support import missing
 
-__all__ = ["Opencryptoki", "is_wanted", "running"]
+__all__ = ["Opencryptoki", "is_wanted", "running", "stored_alone"]
 
 CONFIGURATION = Path("/etc/opencryptoki/opencryptoki.conf")
 MODULES = "/usr/lib/*/opencryptoki/libopencryptoki.so.0"
@@ -102,6 +103,19 @@ def _start() -> None:
         missing("opencryptoki's daemon (root starts it)")
 
 
+@contextlib.contextmanager
+def _locked(name: str) -> Iterator[None]:
+    """One process of this machine at a time."""
+    with open(Path(tempfile.gettempdir()) / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def stored_alone() -> contextlib.AbstractContextManager[None]:
+    """While no other test that counts the token's objects is at work: all of the machine's processes share it."""
+    return _locked("hwcng-tests-opencryptoki-store")
+
+
 def running() -> Opencryptoki:
     """Starts the daemon and initialises the token where nobody has. The daemon stays: it does not end while a process
     has its module. Skips the test where that is not to be had.
@@ -109,8 +123,7 @@ def running() -> Opencryptoki:
     modules = glob.glob(MODULES)
     if not is_wanted() or not modules:
         missing("opencryptoki (CI=true, or HWCNG_TEST_OPENCRYPTOKI)")
-    with open(Path(tempfile.gettempdir()) / "hwcng-tests-opencryptoki.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked("hwcng-tests-opencryptoki"):
         _start()
         _initialise(_slot())
     return Opencryptoki(f"pkcs11:token={LABEL}?module-path={modules[0]}", PIN)

@@ -32,7 +32,7 @@ PKCS1 = RsaPkcs1SignSpec("SHA256")
 @pytest.fixture
 def keeper() -> Iterator[Pkcs11Provider]:
     token = opencryptoki.running()
-    with hwcng.open_provider(token.uri, pin=token.pin) as opened:
+    with opencryptoki.stored_alone(), hwcng.open_provider(token.uri, pin=token.pin) as opened:
         objects_of(opened, destroy=True)  # type: ignore[arg-type]
         yield opened  # type: ignore[misc]
         objects_of(opened, destroy=True)  # type: ignore[arg-type]
