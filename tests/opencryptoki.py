@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from support import missing
 
-__all__ = ["Opencryptoki", "is_wanted", "running", "stored_alone"]
+__all__ = ["Opencryptoki", "is_wanted", "running", "stored_alone", "used_with_others"]
 
 CONFIGURATION = Path("/etc/opencryptoki/opencryptoki.conf")
 MODULES = "/usr/lib/*/opencryptoki/libopencryptoki.so.0"
@@ -104,16 +104,21 @@ def _start() -> None:
 
 
 @contextlib.contextmanager
-def _locked(name: str) -> Iterator[None]:
-    """One process of this machine at a time."""
+def _locked(name: str, way: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """One process of this machine at a time, or by LOCK_SH none that locks it alone."""
     with open(Path(tempfile.gettempdir()) / f"{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, way)
         yield
 
 
 def stored_alone() -> contextlib.AbstractContextManager[None]:
-    """While no other test that counts the token's objects is at work: all of the machine's processes share it."""
+    """While no other test uses the token, whose objects this one counts: all of the machine's processes share it."""
     return _locked("hwcng-tests-opencryptoki-store")
+
+
+def used_with_others() -> contextlib.AbstractContextManager[None]:
+    """While no test counts the token's objects, and destroys those that it finds."""
+    return _locked("hwcng-tests-opencryptoki-store", fcntl.LOCK_SH)
 
 
 def running() -> Opencryptoki:

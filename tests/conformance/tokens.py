@@ -18,6 +18,7 @@ __all__ = [
     "as_default",
     "extra_provider",
     "full_token",
+    "keys_of_its_own",
     "nss_current_provider",
     "nss_db_provider",
     "nss_provider",
@@ -131,6 +132,17 @@ def token(request: pytest.FixtureRequest) -> Provider:
     """Each token in turn. A test says with `support.needs` what it cannot do without."""
     opened: Provider = request.getfixturevalue(PROVIDERS[request.param])
     return name_token(opened, request.param)
+
+
+@pytest.fixture(autouse=True)
+def keys_of_its_own(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Other tests of the machine destroy what they find in opencryptoki's token, but not while this one uses it."""
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if parameters.get("token") != "opencryptoki":
+        yield
+        return
+    with opencryptoki.used_with_others():
+        yield
 
 
 @pytest.fixture
