@@ -29,6 +29,7 @@ __all__ = ["Configuration", "config_path", "read_configuration"]
 SYSTEM_CONFIG = "/etc/hwcng/providers.ini"
 
 _NAMES, _ONE, _LOGGING = "providers", "provider ", "logging"
+_LARGEST = 1 << 20
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _REASONS = {
     "MissingSectionHeaderError": "before the first section; names stand below [providers]",
@@ -76,9 +77,11 @@ def read_configuration() -> Configuration:
         if read is not None and read[0] == stamp:
             return read[1]
         with open(path, "rb") as file:
-            content = file.read()
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"cannot read {path}: {error.strerror}") from error
+    if len(content) > _LARGEST:
+        raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"{path} has more than {_LARGEST} bytes: no configuration")
     configuration = _Reader(path, content).configuration()
     _read = (stamp, configuration)
     return configuration

@@ -106,3 +106,10 @@ def test_a_malformed_file_hinders_no_uri(write, token_uri, token_pin) -> None:
     with hwcng.open_provider(token_uri, pin=token_pin) as provider:
         assert len(provider.random(8)) == 8
     assert logging.getLogger("hwcng").level == logging.NOTSET
+
+
+def test_a_file_without_an_end_is_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWCNG_CONFIG", "/dev/zero")
+    with pytest.raises(CngError, match="/dev/zero has more than") as refused:
+        read_configuration()
+    assert refused.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
