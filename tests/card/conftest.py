@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import glob
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from card.piv_card import PIN, READER, PivCard
+from card.piv_card import PIN, PivCard
 from support import missing
 
 from hwcng import NTSTATUS, CngError, open_provider
@@ -28,6 +29,14 @@ DAEMON_SOCKET = "/run/pcscd/pcscd.comm"
 MODULES = ("/usr/lib/*/opensc-pkcs11.so", "/usr/lib*/opensc-pkcs11.so")
 DRIVER = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 PATIENCE_SECONDS = 30.0
+# Below those that connections take for themselves: the driver's usual one is among them, and then there is no reader.
+PORTS = range(20_000, 32_000)
+READER = """
+FRIENDLYNAME "Virtual PCD"
+DEVICENAME /dev/null:{port:#x}
+LIBPATH {driver}
+CHANNELID {port:#x}
+"""
 
 
 def _answers(family: int, address: object) -> bool:
@@ -49,19 +58,37 @@ def _without_polkit() -> list[str]:
     return ["--disable-polkit"] if "--disable-polkit" in told.stdout + told.stderr else []
 
 
+def _free_port() -> int:
+    """One that nobody has, nor the next, which the driver takes too."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
+            first.bind(("", port))
+            second.bind(("", port + 1))
+            return port
+
+
 @contextlib.contextmanager
-def _daemon() -> Iterator[None]:
-    """pcscd of our own. A machine has one, so test runs take turns at it, and a person's own is left alone."""
+def _daemon() -> Iterator[int]:
+    """pcscd of our own, and the port of its reader. A machine has one pcscd, so test runs take turns at it, and a
+    person's own is left alone.
+    """
     if shutil.which("pcscd") is None:
         missing("command:pcscd")
     if not os.path.exists(DRIVER):
         missing("virtual card reader (vsmartcard-vpcd)")
-    with open(Path(tempfile.gettempdir()) / "hwcng-tests-pcscd.lock", "w") as turn:
+    with (
+        open(Path(tempfile.gettempdir()) / "hwcng-tests-pcscd.lock", "w") as turn,
+        tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration,
+    ):
         fcntl.flock(turn, fcntl.LOCK_EX)
+        port = _free_port()
+        configuration.write(READER.format(port=port, driver=DRIVER))
+        configuration.flush()
         if _answers(socket.AF_UNIX, DAEMON_SOCKET):
             missing("pcscd of the tests' own (one is running)")
         daemon = subprocess.Popen(
-            ["pcscd", "--foreground", *_without_polkit()],
+            ["pcscd", "--foreground", "--config", configuration.name, *_without_polkit()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -72,7 +99,7 @@ def _daemon() -> Iterator[None]:
                 if daemon.poll() is not None or time.monotonic() > deadline:
                     missing("pcscd that this user may start")
                 time.sleep(0.05)
-            yield
+            yield port
         finally:
             daemon.terminate()
             daemon.wait(PATIENCE_SECONDS)
@@ -92,15 +119,15 @@ def _is_there(uri: str) -> bool:
 def card_in_reader() -> Iterator[tuple[PivCard, str]]:
     """The card, and the URI by which it is opened."""
     uri = f"pkcs11:model=PKCS%2315%20emulated?module-path={_module()}"
-    with _daemon():
-        card = PivCard()
+    with _daemon() as port:
+        card = PivCard(("127.0.0.1", port))
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 card.insert()
                 break
             except OSError:
-                assert time.monotonic() < deadline, f"no virtual reader at {READER}"
+                assert time.monotonic() < deadline, f"no virtual reader at port {port}"
                 time.sleep(0.05)
         # The daemon looks for cards once in a while.
         while not _is_there(uri):

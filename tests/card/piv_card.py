@@ -22,7 +22,6 @@ __all__ = ["PIN", "TRIES", "PivCard"]
 
 PIN = "123456"
 TRIES = 3
-READER = ("127.0.0.1", 35963)
 
 _ATR = bytes.fromhex("3B80800101")
 _APPLICATION = bytes.fromhex("A000000308000010000100")
@@ -59,11 +58,12 @@ def _certificate(key: rsa.RSAPrivateKey, name: str) -> bytes:
 
 
 class PivCard:
-    """keys: by the octet that SP 800-73-4 gives the slot. tries: wrong PINs that are left. verifications: how often a
-    PIN was given.
+    """reader: the address at which the virtual reader waits for a card. keys: by the octet that SP 800-73-4 gives the
+    slot. tries: wrong PINs that are left. verifications: how often a PIN was given.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reader: tuple[str, int]) -> None:
+        self._reader = reader
         self.keys = {slot: rsa.generate_private_key(65537, 2048) for slot in _CERTIFICATES}
         self.tries = TRIES
         self.verifications = 0
@@ -86,7 +86,7 @@ class PivCard:
 
     def insert(self) -> None:
         """Puts the card into the reader. Raises OSError where there is none."""
-        self._line = socket.create_connection(READER)
+        self._line = socket.create_connection(self._reader)
         threading.Thread(target=self._serve, args=(self._line,), daemon=True).start()
 
     def remove(self) -> None:

@@ -82,7 +82,10 @@ def test_a_command_that_is_ended_leaves_no_half_of_a_file(ended_by, run, command
     """While it waits for more to encrypt."""
     uri = command_softhsm.uri
     assert run("keys", "generate", uri, "--name", new_name, "--algorithm", "AES", "--bits", "256").status == 0
-    command = [sys.executable, "-m", "hwcng", "encrypt", uri, new_name, "-", "-o", str(tmp_path / "out")]
+    # The tests may run where a signal is ignored, under nohup for one.
+    own_signals = ["env", f"--default-signal={ended_by.name}"]
+    hwcng = [*own_signals, sys.executable, "-m", "hwcng"]
+    command = [*hwcng, "encrypt", uri, new_name, "-", "-o", str(tmp_path / "out")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not os.listdir(tmp_path):
             assert process.poll() is None
