@@ -295,6 +295,8 @@ def test_an_interrupted_wait(hanging) -> None:
     """Ctrl-C leaves the call, which is lost as one that came too late."""
     hanging("""
 import signal
+# The tests may run where it is ignored, as in a job in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 provider = open_token(30)
 key = ec_key(provider)
 hang("C_Sign")

@@ -10,8 +10,20 @@ from pathlib import Path
 
 from conftest import TOKEN_PIN
 
+from hwcng.testing import nss
+
 ROOT = Path(__file__).parents[2]
-NSS_MODULE = "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
+
+
+def _of_nss() -> str:
+    """The system's, else where Debian has it, so that who looks finds nothing there."""
+    try:
+        return str(nss.find_module())
+    except nss.NssError:
+        return "/usr/lib/x86_64-linux-gnu/libsoftokn3.so"
+
+
+NSS_MODULE = _of_nss()
 NSS_URI = f"pkcs11:slot-id=1?module-path={NSS_MODULE}"
 SECONDS = 60
 

@@ -343,7 +343,8 @@ def test_a_package_that_is_not_enough(current_module: Path, tmp_path: Path) -> N
     if {ML_KEM, ML_DSA} <= set(nss.look_at(system)):
         missing("an NSS without ML-DSA")
     for name in from_debian.NEW_NAMES:
-        shutil.copy(system.parent / name, unpacked)
+        # Ubuntu has some of them in a folder below the others'.
+        shutil.copy(next(system.parent.glob(name), system.parent.parent / name), unpacked)
     with pytest.raises(NssError, match=r"some\.deb has no ML-DSA, ML-KEM"):
         from_debian._lay_out(unpacked, target, "some.deb")
     (unpacked / "libsoftokn3.so").write_text("no module")
