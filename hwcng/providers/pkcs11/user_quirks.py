@@ -75,7 +75,7 @@ class UserQuirks:
     def __init__(self, text: str | None) -> None:
         items = [item.strip() for item in (text or "").split(",") if item.strip()]
         self._forgets = bool(items) and items[0] == _NONE
-        self._changes = dict(self._change(item) for item in items[self._forgets :])
+        self._changes: dict[str, Any] = dict(self._change(item) for item in items[self._forgets :])
 
     @staticmethod
     def _change(item: str) -> tuple[str, object]:
@@ -91,7 +91,7 @@ class UserQuirks:
 
     def over(self, known: Quirks) -> Quirks:
         """The quirks of a module with what the user said over them."""
-        return replace(Quirks() if self._forgets else known, **self._changes)  # type: ignore[arg-type]
+        return replace(Quirks() if self._forgets else known, **self._changes)
 
 
 def _unknown(item: str) -> CngError:

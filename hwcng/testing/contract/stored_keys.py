@@ -178,7 +178,9 @@ class StoredKeys(OnToken):
         with token.open() as provider:
             needs(provider, "ECDSA", "nistP256")
             made = provider.generate_pair(_PAIR)
-            public = served(lambda: provider.persist_key(made, name), "keys under names").public  # type: ignore[union-attr]
+            stored = served(lambda: provider.persist_key(made, name), "keys under names")
+            assert isinstance(stored, PrivateKey)
+            public = stored.public
             uri = provider.key_uri(name)
         try:
             signature = bytes.fromhex(token.run(_SIGNED_ELSEWHERE, token.uri, uri, _DIGEST.hex()))

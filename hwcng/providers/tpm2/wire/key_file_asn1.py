@@ -112,10 +112,10 @@ def der_of(key: TssKey) -> bytes:
     return _der(fields, key.public, key.private)
 
 
-def _der(fields: Mapping[str, object], public: bytes, private: bytes) -> bytes:
+def _der(fields: Mapping[str, Any], public: bytes, private: bytes) -> bytes:
     given = {name: value for name, value in fields.items() if value is not None}
     if "policy" in given:
-        given["policy"] = [{"code": step.code, "body": step.body} for step in fields["policy"]]  # type: ignore[attr-defined]
+        given["policy"] = [{"code": step.code, "body": step.body} for step in fields["policy"]]
     der: bytes = _TPMKey({**given, "pubkey": sized(public), "privkey": sized(private)}).dump()
     return der
 
