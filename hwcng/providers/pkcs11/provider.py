@@ -24,7 +24,7 @@ from hwcng.errors import NTSTATUS, CngError, invalid_handle, not_supported
 from hwcng.forking import ProcessLock
 from hwcng.loading import load
 from hwcng.providers.events import note
-from hwcng.providers.pkcs11 import diagnosis, objects, openssl, probing, templates
+from hwcng.providers.pkcs11 import diagnosis, objects, probing, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
@@ -422,14 +422,20 @@ class Pkcs11Provider(Provider):
         return self._own_uri().naming()
 
     def openssl(self) -> OpensslProvider:
-        return openssl.provider_of(self._module.path, self._module.reserved, self._requested)
+        load("hwcng.providers.pkcs11.openssl")
+        from hwcng.providers.pkcs11.openssl import provider_of
+
+        return provider_of(self._module.path, self._module.reserved, self._requested)
 
     def openssl_key(self, key: PrivateKey, name: str | None) -> str:
         if name is None:
             raise not_supported(
                 "OpenSSL finds keys of this token by their names: store this one, with key.persist(name)"
             )
-        return openssl.key_pem(self._address_of(name))
+        load("hwcng.providers.pkcs11.openssl")
+        from hwcng.providers.pkcs11.openssl import key_pem
+
+        return key_pem(self._address_of(name))
 
     def lend(self) -> object:
         if self.closed:

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import mldsa
-from pkcs11 import KeyType, Mechanism
 
 from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, PublicKeyMaterial
 from hwcng.contract.specs import MlDsaSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Support, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
+from hwcng.loading import load
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import Rule
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKH, CKM
+from hwcng.providers.pkcs11.cryptoki.constants import CKH, CKM, KeyType, Mechanism
 from hwcng.providers.pkcs11.families.base import TokenPrivateKey
 from hwcng.providers.pkcs11.families.parameterized import ParameterizedKind
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 from hwcng.standards.parameter_sets import ML_DSA_SETS
 
 __all__ = ["MlDsaKind", "ml_dsa"]
-
-_VERIFIERS: Mapping[str, Any] = MappingProxyType(
-    {"44": mldsa.MLDSA44PublicKey, "65": mldsa.MLDSA65PublicKey, "87": mldsa.MLDSA87PublicKey}
-)
 
 
 def ml_dsa(spec: MlDsaSpec) -> mechanisms.MechanismCall:
@@ -93,8 +84,12 @@ def _is_good(public: PublicKeyMaterial, spec: MlDsaSpec, message: bytes, signatu
     """As `cryptography` sees it, where its OpenSSL has the set; a prehashed one by its length."""
     if not isinstance(public, MlDsaPublicKey) or len(signature) != ML_DSA_SETS[public.parameter_set].signature:
         return False
-    host = _VERIFIERS.get(public.parameter_set)
-    if spec.prehash is None and host is not None:
+    load("cryptography.exceptions")
+    mldsa = load("cryptography.hazmat.primitives.asymmetric.mldsa")
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+    if spec.prehash is None:
+        host: Any = getattr(mldsa, f"MLDSA{public.parameter_set}PublicKey")
         try:
             host.from_public_bytes(public.value).verify(signature, message, spec.context)
         except UnsupportedAlgorithm:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import mlkem
-from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
 from hwcng.contract.material import MlKemPrivateKey, MlKemPublicKey
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.forking import foreign_work
+from hwcng.loading import load
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import Rule
+from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism, ObjectClass
 from hwcng.providers.pkcs11.families.base import Attributes, Encapsulation, TokenPrivateKey
 from hwcng.providers.pkcs11.families.parameterized import ParameterizedKind
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
@@ -26,8 +22,6 @@ from hwcng.standards.parameter_sets import ML_KEM_SETS, SHARED_SECRET_SIZE
 __all__ = ["MlKemKind"]
 
 _ML_KEM = mechanisms.call(int(Mechanism.ML_KEM))
-
-_ENCAPSULATORS: Mapping[str, Any] = MappingProxyType({"768": mlkem.MLKEM768PublicKey, "1024": mlkem.MLKEM1024PublicKey})
 
 
 class MlKemKind(ParameterizedKind[MlKemPublicKey, MlKemPrivateKey]):
@@ -81,7 +75,11 @@ def _round_trip(probe: Probe, name: str) -> bool:
 @foreign_work()
 def _encapsulated(public: MlKemPublicKey) -> tuple[bytes, bytes] | None:
     """The host's shared secret and its ciphertext, None where its `cryptography` has not the set."""
-    host = _ENCAPSULATORS.get(public.parameter_set)
+    load("cryptography.exceptions")
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    mlkem = load("cryptography.hazmat.primitives.asymmetric.mlkem")
+    host: Any = getattr(mlkem, f"MLKEM{public.parameter_set}PublicKey", None)
     if host is None:
         return None
     try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from pkcs11 import Attribute
-
 from hwcng import errors
 from hwcng.contract import keys
 from hwcng.contract.keys import NOT_EXPORTABLE
@@ -22,6 +20,7 @@ from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
+from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import kind_of, secret
 from hwcng.providers.pkcs11.keys import opaque_blob, rsa_wrapping

@@ -7,17 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from pkcs11 import Attribute, ObjectClass
-
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import PairSpec
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
 from hwcng.hostcrypto.certificates import loaded
 from hwcng.hostcrypto.host_keys import public_material
+from hwcng.loading import load
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
+from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.families.base import Reader
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
@@ -84,6 +83,9 @@ def _of_its_id(connection: Connection, stored: Stored, object_class: ObjectClass
 @foreign_work()
 def _of_certificates(connection: Connection, handles: Sequence[int], spec: PairSpec) -> list[PublicKeyMaterial]:
     """The public keys of those certificates that are of the private key's kind."""
+    load("cryptography.exceptions")
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     kind = kind_of(spec)
     found: list[PublicKeyMaterial] = []
     reader = AttributeReader({Attribute.VALUE: LARGEST_CERTIFICATE})
