@@ -176,12 +176,16 @@ def foreign_work_begins(work: object) -> None:
     """
     if not entered[0]:
         notice_fork()
-    at_work.add(work)
-    # Part of what the fork waits for already must not wait for the fork.
-    while forks_under_way and threading.get_ident() not in at_work:
-        at_work.discard(work)
-        time.sleep(POLL_SECONDS)
+    try:
         at_work.add(work)
+        # Part of what the fork waits for already must not wait for the fork.
+        while forks_under_way and threading.get_ident() not in at_work:
+            at_work.discard(work)
+            time.sleep(POLL_SECONDS)
+            at_work.add(work)
+    except BaseException:
+        at_work.discard(work)
+        raise
 
 
 @contextmanager

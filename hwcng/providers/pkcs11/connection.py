@@ -36,7 +36,6 @@ from hwcng.providers.tallies import BUCKETS
 
 __all__ = ["Connection", "RunningStreams", "Session"]
 
-
 SESSION_WAIT_SECONDS = 30.0
 _OK = frozenset({CKR.OK})
 
@@ -95,14 +94,13 @@ class Connection(Destroying):
         module.enlist(self)
         try:
             rv, handle = self._open(SessionFlag.RW_SESSION)
+            if rv != CKR.OK:
+                raise token_error(rv, f"C_OpenSession failed on token {self.token_name!r}")
         except BaseException:
             self._abandon("it was never opened", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED)
             raise
-        if rv != CKR.OK:
-            self._abandon("it was never opened", NTSTATUS.STATUS_DEVICE_NOT_CONNECTED)
-            raise token_error(rv, f"C_OpenSession failed on token {self.token_name!r}")
         self._witness = Witness(module, found, handle)
-        self._owners.append(tally.opened(Session(handle, module)))
+        self._owners.append(self._session(handle, owns=True))
 
     def log_in(self) -> None:
         """The connection is dead where that fails. Raises as `Login.log_in` does."""
@@ -213,8 +211,7 @@ class Connection(Destroying):
             self._close_all(self._idle)
         for owner in list(self._owners):
             if owner.handle != self._witness.session and self._witness.standing(owner.handle) is Standing.GONE:
-                with contextlib.suppress(ValueError):
-                    self._owners.remove(owner)
+                self._forget(owner, self._owners)
 
     def _open(self, flags: int) -> tuple[int, int]:
         handle = ffi.new("CK_ULONG *")
@@ -242,13 +239,14 @@ class Connection(Destroying):
         if session is None:
             self.require_alive()
             session = self._open_another(self._idle, self._flags_of_idle)
-        session.keys = keys
-        session.uses = uses = session.uses + 1
+        work = session.work
+        work.keys = keys
+        work.uses = uses = work.uses + 1
         if uses & MEASURED == 1:
-            session.began = perf_counter_ns()
-        at_work.add(session)
+            work.began = perf_counter_ns()
+        at_work.add(work)
         if forks_under_way:
-            foreign_work_begins(session)
+            foreign_work_begins(work)
         # Last, because C_Finalize waits for those at work when all connections are dead.
         if self._end is not None:
             self.discard(session)
@@ -265,9 +263,13 @@ class Connection(Destroying):
         """A new session; where the token has no more, the first that comes back to `pool`."""
         deadline = time.monotonic() + SESSION_WAIT_SECONDS
         while True:
+            if self._strays:
+                self._take_strays_in()
+                with contextlib.suppress(IndexError):
+                    return pool.pop()
             rv, handle = self._open(flags)
             if rv == CKR.OK:
-                return self.tally.opened(Session(handle, self.module))
+                return self._session(handle, owns=pool is self._owners)
             if rv != CKR.SESSION_COUNT or time.monotonic() > deadline:
                 if of_sessions(rv):
                     self.sees_all()
@@ -286,11 +288,12 @@ class Connection(Destroying):
                 return pool.pop()
 
     def give_back(self, session: Session) -> None:
-        if session.began:
-            took, session.began = perf_counter_ns() - session.began, 0
-            session.nanoseconds += took
-            session.buckets[min(took.bit_length(), BUCKETS - 1)] += 1
-        at_work.discard(session)
+        work = session.work
+        if work.began:
+            took, work.began = perf_counter_ns() - work.began, 0
+            work.nanoseconds += took
+            work.buckets[min(took.bit_length(), BUCKETS - 1)] += 1
+        at_work.discard(work)
         self._idle.append(session)
         if self._end is not None or self._waiting:
             self._returned_to(self._idle)
@@ -311,13 +314,16 @@ class Connection(Destroying):
         if self._one_session and self._end is None:
             self._give_back_owner(session)
             return
-        with self.module.calling():
-            # After another C_Initialize the handle can be somebody else's.
-            if not self._inherited and self._generation == self.module.generation:
-                self.cryptoki.C_CloseSession(session.handle)
-            self._sessions -= 1
-        self.tally.closed(session)
-        at_work.discard(session)
+        session.strays = None
+        try:
+            with self.module.calling():
+                # After another C_Initialize the handle can be somebody else's.
+                if not self._inherited and self._generation == self.module.generation:
+                    self.cryptoki.C_CloseSession(session.handle)
+                self._sessions -= 1
+        finally:
+            at_work.discard(session.work)
+            self.tally.closed(session.work)
         if self._leaving and not self._destroying:
             self._destroy_leaving()
 
@@ -325,11 +331,6 @@ class Connection(Destroying):
     def idle(self) -> int:
         """How many sessions nobody has borrowed."""
         return len(self._idle) + (0 if self._one_session else len(self._owners))
-
-    def _close_all(self, sessions: deque[Session]) -> None:
-        with contextlib.suppress(IndexError):
-            while True:
-                self.discard(sessions.pop())
 
     def perform(
         self, calls: Callable[[Session], int], *keys: int, sound: Collection[int] = _OK, once_more: bool = True
@@ -376,9 +377,9 @@ class Connection(Destroying):
             session = self._owners.pop()
         except IndexError:
             session = self._open_another(self._owners, SessionFlag.RW_SESSION)
-        session.keys = keys
-        session.uses += 1
-        foreign_work_begins(session)
+        session.work.keys = keys
+        session.work.uses += 1
+        foreign_work_begins(session.work)
         if self._destroying and keys:
             self._give_back_owner(session)
             with self._destruction.held():
@@ -388,7 +389,7 @@ class Connection(Destroying):
     def _give_back_owner(self, session: Session) -> None:
         if self._deadlines is not None and self._set_aside(session, self._give_back_owner):
             return
-        at_work.discard(session)
+        at_work.discard(session.work)
         self._owners.append(session)
         if self._end is not None or self._waiting:
             self._returned_to(self._owners)

@@ -1,5 +1,5 @@
 """Ending the objects of a connection (OASIS PKCS#11 3.2, section 5.7.3): at once, or when nothing uses them, such as a
-call that does not come back.
+call that does not come back; and the sessions that nobody gave back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from hwcng.forking import ProcessLock, at_work
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
 from hwcng.providers.pkcs11.cryptoki.deadlines import ModuleDeadlines
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
-from hwcng.providers.pkcs11.operations import Session
+from hwcng.providers.pkcs11.module import Module
+from hwcng.providers.pkcs11.operations import Session, Work
+from hwcng.providers.pkcs11.tally import Tally
 
 __all__ = ["Destroying"]
 
@@ -22,9 +24,11 @@ _ENDED = frozenset({CKR.OK, CKR.SESSION_READ_ONLY})
 
 
 class Destroying(abc.ABC):
-    """The part of a connection that ends objects."""
+    """The part of a connection that ends objects and sessions."""
 
     cryptoki: Cryptoki
+    module: Module
+    tally: Tally
     _deadlines: ModuleDeadlines | None
     _end: object | None
 
@@ -32,6 +36,7 @@ class Destroying(abc.ABC):
         self._garbage: deque[int] = deque()
         self._leaving: deque[int] = deque()
         self._lost: set[Session] = set()
+        self._strays: deque[Session] = deque()
         self._destroying = 0
         self._destruction = ProcessLock()
 
@@ -44,6 +49,41 @@ class Destroying(abc.ABC):
     @abc.abstractmethod
     def answers(self) -> bool: ...
 
+    @abc.abstractmethod
+    def discard(self, session: Session) -> None: ...
+
+    @abc.abstractmethod
+    def _give_back_owner(self, session: Session) -> None: ...
+
+    def _session(self, handle: int, *, owns: bool) -> Session:
+        """owns: whether objects live as long as it."""
+        session = Session(handle, Work(self.module), self._strays, owns=owns)
+        self.tally.opened(session.work)
+        return session
+
+    def _forget(self, session: Session, pool: deque[Session]) -> None:
+        """Takes one that the token has closed out of `pool`, where nobody else took it."""
+        with contextlib.suppress(ValueError):
+            pool.remove(session)
+            session.strays = None
+            self.tally.closed(session.work)
+
+    def _close_all(self, sessions: deque[Session]) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self.discard(sessions.pop())
+
+    def _take_strays_in(self) -> None:
+        """Gives back those that objects live in, and closes the others, which may be in the middle of an operation."""
+        with contextlib.suppress(IndexError):
+            while True:
+                stray = self._strays.pop()
+                if stray.owns:
+                    # Another object, because a finaliser runs once.
+                    self._give_back_owner(Session(stray.handle, stray.work, self._strays, owns=True))
+                else:
+                    self.discard(stray)
+
     def _set_aside(self, session: Session, then: Callable[[Session], object]) -> bool:
         """Whether a call in the session is lost, and it is nobody's until that comes back, and `then` is done."""
         self._lost.add(session)
@@ -53,7 +93,10 @@ class Destroying(abc.ABC):
             then(session)
 
         lost = self._deadlines is not None and self._deadlines.when_back(session.handle, back)
-        (at_work if lost else self._lost).discard(session)
+        if lost:
+            at_work.discard(session.work)
+        else:
+            self._lost.discard(session)
         return lost
 
     def destroy_object(self, handle: int) -> None:
@@ -85,9 +128,9 @@ class Destroying(abc.ABC):
                 self._destroy_leaving()
 
     def _in_use(self, handle: int) -> bool:
-        if self._lost and any(handle in session.keys for session in self._lost.copy()):
+        if self._lost and any(handle in session.work.keys for session in self._lost.copy()):
             return True
-        return bool(at_work) and any(isinstance(work, Session) and handle in work.keys for work in at_work.copy())
+        return bool(at_work) and any(isinstance(work, Work) and handle in work.keys for work in at_work.copy())
 
     def _destroy_now(self, handle: int) -> None:
         if self._end is not None:

@@ -195,8 +195,8 @@ class Module:
         call = object()
         with foreign_work():
             calls = self._calls
-            calls.add(call)
             try:
+                calls.add(call)
                 yield
             finally:
                 calls.discard(call)

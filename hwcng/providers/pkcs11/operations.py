@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from hwcng.contract.keys import Message
 from hwcng.errors import NTSTATUS
+from hwcng.forking import at_work
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.tallies import BUCKETS
 
-__all__ = ["MEASURED", "OUTPUT_ROOM", "Operation", "Session", "at_length"]
+__all__ = ["MEASURED", "OUTPUT_ROOM", "Operation", "Session", "Work", "at_length"]
 
 OUTPUT_ROOM = 4096
 _ZEROS = bytes(OUTPUT_ROOM)
@@ -39,32 +41,50 @@ class Operation(NamedTuple):
     told: int = OUTPUT_ROOM
 
 
+class Work:
+    """What a session is at, and what it did.
+
+    keys: the handles of those that the operation uses which it is at or was at last. uses: how often it was borrowed.
+    began: time.perf_counter_ns() where this use is measured, else 0. nanoseconds, buckets: what those uses took that
+    were measured, in all and by their bit length.
+    """
+
+    __slots__ = ("began", "buckets", "keys", "module", "nanoseconds", "uses")
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.uses = self.began = self.nanoseconds = 0
+        self.buckets = [0] * BUCKETS
+        self.keys: tuple[int, ...] = ()
+
+
 class Session:
     """An open session and the memory its operations reuse.
 
     judged: whether an operation in it ended with the token's verdict on the data, after which some tokens may not have
-    ended it. keys: the handles of those that the operation uses which it is at or was at last. octets: what is in
-    `output`.
+    ended it. octets: what is in `output`. owns: whether objects live as long as it.
 
-    uses: how often it was borrowed. began: time.perf_counter_ns() where this use is measured, else 0. nanoseconds,
-    buckets: what those uses took that were measured, in all and by their bit length.
+    One that whoever borrowed it lost, because a signal's handler raised an exception between two steps, is at work no
+    more and goes to `strays`, which is None once it is closed.
     """
 
-    __slots__ = (
-        *("began", "buckets", "handle", "judged", "keys", "length", "module", "nanoseconds", "octets", "output"),
-        "uses",
-    )
+    __slots__ = ("handle", "judged", "length", "octets", "output", "owns", "strays", "work")
 
-    def __init__(self, handle: int, module: Module) -> None:
+    def __init__(self, handle: int, work: Work, strays: deque[Session], *, owns: bool = False) -> None:
         self.handle = handle
-        self.module = module
+        self.work = work
+        self.owns = owns
+        self.strays: deque[Session] | None = strays
         self.judged = False
-        self.uses = self.began = self.nanoseconds = 0
-        self.buckets = [0] * BUCKETS
-        self.keys: tuple[int, ...] = ()
         self.length: CData = ffi.new("CK_ULONG *")
         self.output: CData = ffi.new("unsigned char[]", OUTPUT_ROOM)
         self.octets = ffi.buffer(self.output)
+
+    def __del__(self) -> None:
+        # One in whose making the exception came has none.
+        if (strays := getattr(self, "strays", None)) is not None:
+            strays.append(self)
+            at_work.discard(self.work)
 
     def output_of(self, room: int) -> CData:
         """A buffer of at least `room` bytes, and its size in `length`."""

@@ -58,7 +58,7 @@ class KeyStreams:
             connection.discard(session)
             if error is not None:
                 raise error
-        at_work.discard(session)
+        at_work.discard(session.work)
         self._keep(connection, stream, _Running(session, position + len(data), verb))
         return result
 
@@ -81,8 +81,8 @@ class KeyStreams:
         else:
             session = running.session
             # Its key is in the operation already.
-            session.keys = ()
-            foreign_work_begins(session)
+            session.work.keys = ()
+            foreign_work_begins(session.work)
         try:
             rv, result = _go_on(connection, session, verb, call, key, position if running is None else None, data)
         except BaseException:

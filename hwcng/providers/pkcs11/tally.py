@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwcng.contract.watching import Pool, Statistics
 from hwcng.forking import ProcessLock, tell_after_fork
-from hwcng.providers.pkcs11.operations import Session
+from hwcng.providers.pkcs11.operations import Work
 from hwcng.providers.tallies import BUCKETS, latencies
 
 __all__ = ["Tally"]
@@ -20,16 +20,15 @@ class Tally:
         tell_after_fork(self)
 
     def _clear(self) -> None:
-        self._living: set[Session] = set()
+        self._living: set[Work] = set()
         self._calls = self._errors = self._nanoseconds = 0
         self._buckets = [0] * BUCKETS
 
-    def opened(self, session: Session) -> Session:
+    def opened(self, session: Work) -> None:
         with self._lock.held():
             self._living.add(session)
-        return session
 
-    def closed(self, session: Session) -> None:
+    def closed(self, session: Work) -> None:
         with self._lock.held():
             if session in self._living:
                 self._living.remove(session)
@@ -39,7 +38,7 @@ class Tally:
         with self._lock.held():
             self._errors += 1
 
-    def _add(self, session: Session) -> None:
+    def _add(self, session: Work) -> None:
         self._calls += session.uses
         self._nanoseconds += session.nanoseconds
         for bits, count in enumerate(session.buckets):
