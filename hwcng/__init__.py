@@ -76,11 +76,11 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         if name not in _HOMES and name not in _FACES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import importlib
+        from hwcng.loading import load
 
         if name in _FACES:
-            return importlib.import_module(f"{__name__}.{name}")
-        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+            return load(f"{__name__}.{name}")
+        value = globals()[name] = getattr(load(_HOMES[name]), name)
         return value
 
 

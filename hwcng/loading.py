@@ -1,27 +1,25 @@
-"""What hwcng and its libraries load at first use, loaded when a token is opened (Python's import system).
+"""What hwcng and its libraries load at first use (Python's import system).
 
-A module that one thread loads while another one forks stays locked in the child, which waits for it for ever.
+A module that one thread loads while another one forks stays locked in the child, which waits for it for ever: a fork
+waits for what is loaded here.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from hwcng.forking import foreign_work
 
-__all__ = ["load", "load_the_rest"]
+__all__ = ["host_work", "load", "load_the_rest"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _LATE = (
-    "hwcng.attestation",
-    "hwcng.named_keys",
-    "hwcng.capi.translation",
-    "hwcng.cng.certificates",
-    "hwcng.cng.first_uses",
-    "hwcng.ksp.importing",
-    "hwcng.pyca.opening",
-    "hwcng.pyca.private_keys",
-    "hwcng.pyca.symmetric",
     "cryptography.exceptions",
     "cryptography.hazmat.primitives.asymmetric.dsa",
     "cryptography.hazmat.primitives.asymmetric.ec",
@@ -34,7 +32,9 @@ _LATE = (
     "cryptography.hazmat.primitives.serialization",
     # `cryptography` loads it itself, at the first ECDSA key.
     "cryptography.hazmat.backends.openssl.backend",
+    "hwcng.cng.first_uses",
 )
+_loaded: set[str] = set()
 
 
 def load(name: str) -> object:
@@ -44,7 +44,25 @@ def load(name: str) -> object:
 
 
 def load_the_rest() -> None:
-    """Loads what would be loaded at first use. What is not installed is not missed before it is used."""
+    """Loads what the first work of the host's library would load. What is not installed is not missed before it is
+    used.
+    """
     for name in _LATE:
         with suppress(ImportError):
             load(name)
+        _loaded.add(name)
+
+
+def host_work(function: Callable[P, T]) -> Callable[P, T]:
+    """`foreign_work` of a function that uses the host's library of cryptography, which is loaded when the first one is
+    called: what only a token does needs none of it.
+    """
+
+    @wraps(function)
+    def working(*arguments: P.args, **named: P.kwargs) -> T:
+        with foreign_work():
+            if len(_loaded) < len(_LATE):
+                load_the_rest()
+            return function(*arguments, **named)
+
+    return working

@@ -31,6 +31,7 @@ from hwcng.errors import NTSTATUS, CngError, invalid_handle, invalid_parameter, 
 from hwcng.forking import ProcessLock
 from hwcng.headers.bcrypt_h import BCRYPT_OPAQUE_KEY_BLOB, PaddingFlag
 from hwcng.headers.ncrypt_h import ExportPolicy
+from hwcng.loading import load
 from hwcng.standards.curves import Curve
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
@@ -433,6 +434,7 @@ class KeyPair(StorableKey, of=PrivateKey):
         """The X.509 certificates that the token keeps for this named key: its own, then its issuers', as far as they
         are there; empty where there is none. Raises STATUS_NOT_SUPPORTED for a key without a name.
         """
+        load("hwcng.cng.certificates")
         from hwcng.cng import certificates
 
         return certificates.read(self.algorithm_handle.provider, self.name)
@@ -444,6 +446,7 @@ class KeyPair(StorableKey, of=PrivateKey):
         Raises STATUS_INVALID_PARAMETER for a certificate of another key or a chain that is none, STATUS_NOT_SUPPORTED
         for a key without a name.
         """
+        load("hwcng.cng.certificates")
         from hwcng.cng.certificates import store
 
         store(self.algorithm_handle.provider, self.name, self.public, certificates)
@@ -452,6 +455,7 @@ class KeyPair(StorableKey, of=PrivateKey):
         """The public half as a key of `cryptography`. Raises STATUS_NOT_SUPPORTED where that has no such keys,
         STATUS_INVALID_HANDLE before `finalize`.
         """
+        load("hwcng.hostcrypto.host_keys")
         from hwcng.hostcrypto.host_keys import host_key
 
         return host_key(self.public)
@@ -462,6 +466,7 @@ class KeyPair(StorableKey, of=PrivateKey):
         Raises, as that does, UnsupportedAlgorithm where it has no such keys, ValueError for a pair that has no private
         half, or none yet.
         """
+        load("hwcng.pyca.private_keys")
         from hwcng.pyca.private_keys import private_key_of
 
         return private_key_of(self)

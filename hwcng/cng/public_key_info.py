@@ -5,10 +5,12 @@ from __future__ import annotations
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.errors import invalid_parameter, not_supported
 from hwcng.hostcrypto.host_keys import host_key, host_kind_of, public_material
+from hwcng.loading import host_work
 
 __all__ = ["build", "parse"]
 
 
+@host_work
 def build(public: PublicKeyMaterial) -> bytes:
     """The DER of a public key. Raises STATUS_NOT_SUPPORTED for a kind that has none here."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -18,6 +20,7 @@ def build(public: PublicKeyMaterial) -> bytes:
     return host_key(public).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+@host_work
 def parse(info: bytes) -> PublicKeyMaterial:
     """The checked key of a DER. Raises STATUS_INVALID_PARAMETER for what is none, STATUS_NOT_SUPPORTED for a kind that
     is not read.

@@ -34,6 +34,7 @@ from hwcng.ksp.importing import Parameters, read_blob, text_parameter
 from hwcng.ksp.listing import ListedKey
 from hwcng.ksp.operations import export
 from hwcng.ksp.status import answering_security_status, refuse, security_status
+from hwcng.loading import load
 from hwcng.providers import registry
 
 if TYPE_CHECKING:
@@ -367,6 +368,7 @@ def NCryptTranslateHandle(
     Raises NTE_INVALID_HANDLE, NTE_NO_KEY where the container has no such pair, NTE_NOT_SUPPORTED for a session key,
     NTE_BAD_FLAGS.
     """
+    load("hwcng.capi.translation")
     from hwcng.capi import translation
 
     context = translation.context_of(hLegacyProv)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from hwcng.contract.material import DsaPublicKey, PublicKeyMaterial
 from hwcng.errors import CngError, invalid_parameter
-from hwcng.forking import foreign_work
 from hwcng.hostcrypto.host_keys import public_material
-from hwcng.loading import load
+from hwcng.loading import host_work, load
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -20,7 +19,7 @@ __all__ = ["chain_from", "checked_chain", "is_of", "loaded", "stands_under"]
 LONGEST_CHAIN = 16
 
 
-@foreign_work()
+@host_work
 def loaded(der: bytes) -> Certificate:
     """Raises STATUS_INVALID_PARAMETER for what is no certificate."""
     load("cryptography.x509")
@@ -32,7 +31,7 @@ def loaded(der: bytes) -> Certificate:
         raise invalid_parameter("there is no DER of an X.509 certificate") from None
 
 
-@foreign_work()
+@host_work
 def is_of(certificate: Certificate, public: PublicKeyMaterial) -> bool:
     """Whether the certificate is for that public key."""
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -51,7 +50,7 @@ def _comparable(public: PublicKeyMaterial) -> object:
     return public
 
 
-@foreign_work()
+@host_work
 def stands_under(certificate: Certificate, issuer: Certificate) -> bool:
     """Whether the issuer's key signed the certificate, as far as the host can tell."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
-from hwcng.forking import foreign_work
-from hwcng.loading import load
+from hwcng.loading import host_work, load
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,7 +41,7 @@ def untrusted(reason: str) -> CngError:
     return CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, f"the certificate is not trusted: {reason}")
 
 
-@foreign_work()
+@host_work
 def certificates_in(octets: bytes, name: str) -> list[Certificate]:
     """DER of a certificate, or PEM of some. Raises STATUS_INVALID_PARAMETER for anything else."""
     load("cryptography.x509")
@@ -56,7 +55,7 @@ def certificates_in(octets: bytes, name: str) -> list[Certificate]:
         raise invalid_parameter(f"{name} is neither DER of an X.509 certificate nor PEM of some") from None
 
 
-@foreign_work()
+@host_work
 def path_to(
     own: Certificate, roots: Sequence[Certificate], others: Sequence[Certificate], at: datetime
 ) -> list[Certificate]:

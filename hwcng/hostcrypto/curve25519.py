@@ -13,8 +13,8 @@ from typing import Any
 from hwcng.contract.material import EcPrivateKey, EcPublicKey, Ed25519PrivateKey, Ed25519PublicKey
 from hwcng.contract.specs import EddsaSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
-from hwcng.forking import foreign_work
 from hwcng.hostcrypto.host_kind import HostKind
+from hwcng.loading import host_work
 from hwcng.standards.curves import CURVES
 
 __all__ = [
@@ -61,7 +61,7 @@ def _check_public(public: EcPublicKey) -> None:
         raise _refused("the point is of low order: every secret with it would be zero") from None
 
 
-@foreign_work()
+@host_work
 def checked(material: EcPublicKey | EcPrivateKey) -> EcPublicKey | EcPrivateKey:
     """The key as it may go on. A private key without public half, u being 0, gets it.
 
@@ -110,7 +110,7 @@ def check_ed25519(public: Ed25519PublicKey) -> None:
         raise invalid_parameter("Ed25519: the public key is no point of the curve")
 
 
-@foreign_work()
+@host_work
 def ed25519_private(seed: bytes) -> Ed25519PrivateKey:
     """The pair of a private key of 32 bytes, its own or, as others call it, its seed."""
     from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -119,7 +119,7 @@ def ed25519_private(seed: bytes) -> Ed25519PrivateKey:
     return Ed25519PrivateKey(Ed25519PublicKey(public), seed)
 
 
-@foreign_work()
+@host_work
 def verify_ed25519(public: Ed25519PublicKey, spec: SignSpec, message: bytes, signature: bytes) -> None:
     """Returns where the signature is good. Raises STATUS_INVALID_SIGNATURE, also for one of another length than 64
     bytes; STATUS_NOT_SUPPORTED for a spec of another kind of key.

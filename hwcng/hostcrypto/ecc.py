@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.contract.specs import EcdsaSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
-from hwcng.forking import foreign_work
 from hwcng.hostcrypto.host_kind import HostKind
+from hwcng.loading import host_work
 from hwcng.standards.curves import CURVES, DOMAINS, Domain
 
 __all__ = ["HOST_KINDS", "check_private", "check_public", "completed", "signer", "verify"]
 
 
-@foreign_work()
+@host_work
 def _ecdsa_is_good(public: EcPublicKey, digest: bytes, signature: bytes) -> bool:
     """FIPS 186-5, section 6.4.2; a digest longer than the order counts with its leftmost bits."""
     from cryptography.exceptions import InvalidSignature
@@ -70,7 +70,7 @@ def check_public(public: EcPublicKey) -> None:
         raise invalid_parameter(f"{public.curve}: the point is not on the curve")
 
 
-@foreign_work()
+@host_work
 def check_private(material: EcPrivateKey) -> None:
     """What a private key handed over for import must be: a sound public half, and a scalar in range that makes it.
 
@@ -81,7 +81,7 @@ def check_private(material: EcPrivateKey) -> None:
         raise invalid_parameter(f"{material.public.curve}: the public point is not that of the private scalar")
 
 
-@foreign_work()
+@host_work
 def completed(material: EcPrivateKey) -> EcPrivateKey:
     """A private key handed over for import, checked. One whose X and Y are zero gets its point: Q = dG (SEC 1, 3.2.1).
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, DsaDomain, DsaPrivateKey, DsaPublicKey
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
-from hwcng.forking import foreign_work
 from hwcng.hostcrypto.domains import check_dh_domain, check_dsa_domain
 from hwcng.hostcrypto.host_kind import HostKind
+from hwcng.loading import host_work
 from hwcng.standards.dh_groups import GENERATOR, safe_prime
 
 __all__ = ["HOST_KINDS", "check_dh", "check_dsa", "dh_private", "dsa_private", "group_size", "verify_dsa"]
@@ -83,7 +83,7 @@ def verify_dsa(public: DsaPublicKey, digest: bytes, signature: bytes) -> None:
         raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "the signature is not valid")
 
 
-@foreign_work()
+@host_work
 def _library_verifies(public: DsaPublicKey, digest: bytes, r: int, s: int) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.dsa import DSAParameterNumbers, DSAPublicNumbers

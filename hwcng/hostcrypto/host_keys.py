@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hwcng.contract.material import PrivateKeyMaterial, PublicKeyMaterial, require_told
 from hwcng.errors import not_supported
-from hwcng.forking import foreign_work
 from hwcng.hostcrypto import curve25519, ecc, finite_field, mlkem_mldsa, rsa
 from hwcng.hostcrypto.host_kind import HostKind
+from hwcng.loading import host_work
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -33,7 +33,7 @@ def host_kind_of(public: PublicKeyMaterial) -> HostKind:
     return next(kind for kind in HOST_KINDS if isinstance(public, kind.material) and kind.of(public))
 
 
-@foreign_work()
+@host_work
 def host_key(public: PublicKeyMaterial) -> PublicKeyTypes:
     """The built-in object of a public key. Raises STATUS_NOT_SUPPORTED for a kind, a curve or a length that the
     installed `cryptography` lacks, STATUS_NOT_FOUND for one that the token does not tell.
@@ -66,13 +66,13 @@ def _kind_of_host(key: object, half: str) -> HostKind:
     raise not_supported(f"a {type(key).__name__} is no {half} of a kind that goes into tokens here")
 
 
-@foreign_work()
+@host_work
 def public_material(key: object) -> PublicKeyMaterial:
     """The numbers of a public key. Raises STATUS_NOT_SUPPORTED for a kind or a curve that is not known here."""
     return _kind_of_host(key, "PublicKey").to_public(key)
 
 
-@foreign_work()
+@host_work
 def private_material(key: object) -> PrivateKeyMaterial:
     """The checked numbers of a private key that its owner hands over. Raises as `public_material`, and
     STATUS_INVALID_PARAMETER for a key that is not sound.

@@ -16,7 +16,6 @@ from typing import Any
 from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey
 from hwcng.contract.specs import MlDsaSpec
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
-from hwcng.forking import foreign_work
 from hwcng.hostcrypto.host_kind import HostKind, digits_of_class, nothing
 from hwcng.hostcrypto.lattice_expand import (
     ML_KEM_Q,
@@ -26,6 +25,7 @@ from hwcng.hostcrypto.lattice_expand import (
     ml_kem_expanded,
     ml_kem_public,
 )
+from hwcng.loading import host_work
 from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import ML_DSA_SETS, ML_KEM_SETS, MU_SIZE
 
@@ -89,7 +89,7 @@ def prehashed_mu(public: MlDsaPublicKey, context: bytes, hash_name: str, digest:
     return hashlib.shake_256(hashlib.shake_256(public.value).digest(64) + message).digest(MU_SIZE)
 
 
-@foreign_work()
+@host_work
 def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signature: bytes) -> None:
     """Returns where the signature is good. message: mu where the spec says so, the digest where it names a hash.
 
@@ -114,7 +114,7 @@ def verify_ml_dsa(public: MlDsaPublicKey, spec: MlDsaSpec, message: bytes, signa
         raise CngError(NTSTATUS.STATUS_INVALID_SIGNATURE, "the signature is not valid")
 
 
-@foreign_work()
+@host_work
 def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlDsaPrivateKey:
     """A private key with its public half, which a seed makes and an expanded key implies. A seed makes the expanded key
     too, which some tokens want beside it.
@@ -133,7 +133,7 @@ def ml_dsa_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
     return MlDsaPrivateKey(MlDsaPublicKey(parameter_set, public), value, seed)
 
 
-@foreign_work()
+@host_work
 def check_ml_kem_public(public: MlKemPublicKey) -> None:
     """The modulus check of FIPS 203, section 7.2; the size is checked already."""
     if any(value >= ML_KEM_Q for value in ml_kem_coefficients(public.value[:-_EK_SEED_SIZE])):
@@ -142,7 +142,7 @@ def check_ml_kem_public(public: MlKemPublicKey) -> None:
         )
 
 
-@foreign_work()
+@host_work
 def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) -> MlKemPrivateKey:
     """A private key with its public half, which a seed makes and an expanded key holds. A seed makes the expanded key
     too.
@@ -173,7 +173,7 @@ def ml_kem_private(parameter_set: str, value: bytes | None, seed: bytes | None) 
     return MlKemPrivateKey(public, value, seed)
 
 
-@foreign_work()
+@host_work
 def encapsulates(parameter_set: str) -> bool:
     """Whether the host's `cryptography` has the set."""
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -186,7 +186,7 @@ def encapsulates(parameter_set: str) -> bool:
     return True
 
 
-@foreign_work()
+@host_work
 def encapsulate(public: MlKemPublicKey) -> tuple[bytes, bytes]:
     """A shared secret and its ciphertext (FIPS 203, algorithm 20)."""
     secret, ciphertext = _ml_kem_to_host(public).encapsulate()

@@ -17,6 +17,7 @@ from hwcng.ksp.binding import pcrs_of_mask
 from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.ksp.importing import ReadList, parameter
 from hwcng.ksp.status import refuse
+from hwcng.loading import load
 
 if TYPE_CHECKING:
     from hwcng.attestation import Attestation, AttestedKey, AttestedPlatform, Quote
@@ -51,6 +52,7 @@ def _create_of_key(subject: Subject, authority: NCryptKey | None, parameters: Re
 
 
 def _verify_of_key(claim: object, subject: Subject | None, parameters: ReadList) -> AttestedKey:
+    load("hwcng.attestation")
     from hwcng.attestation import Attestation, verify_attestation
 
     nonce = _key_nonce(parameters)
@@ -101,6 +103,7 @@ def _attests(key: NCryptKey) -> bool:
 
 
 def _verify_of_platform(claim: object, subject: Subject | None, parameters: ReadList) -> AttestedPlatform:
+    load("hwcng.attestation")
     from hwcng.attestation import Quote, verify_quote
 
     pcrs, nonce = _platform_parameters(parameters)
@@ -143,6 +146,7 @@ def verify(
 
     Raises STATUS_INVALID_SIGNATURE or NTE_BAD_SIGNATURE for a claim that does not hold, and as `create`.
     """
+    load("hwcng.attestation")
     from hwcng.attestation import Attestation, Quote, public_key
 
     attested = _kind(kind).verify(claim, subject, parameters)

@@ -21,7 +21,6 @@ from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.material import PrivateKeyMaterial, PublicKeyMaterial
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, invalid_parameter, not_supported, told
-from hwcng.forking import foreign_work
 from hwcng.headers.bcrypt_h import BCRYPT_OPAQUE_KEY_BLOB, BCRYPT_PKCS11_RSA_AES_WRAP_KEY_BLOB
 from hwcng.headers.ncrypt_h import (
     NCRYPT_CIPHER_KEY_BLOB,
@@ -37,6 +36,7 @@ from hwcng.hostcrypto.host_keys import private_material
 from hwcng.ksp.drafts import Draft, LoadedDraft, PairDraft, SecretDraft, WrappedPairDraft
 from hwcng.ksp.handles import StorageProvider, storable_algorithm
 from hwcng.ksp.status import refuse
+from hwcng.loading import host_work
 
 if TYPE_CHECKING:
     pass
@@ -167,7 +167,7 @@ def _cipher_key(provider: Provider, blob: bytes) -> SecretDraft:
     return _secret(provider, name, blob[size + name_size :])
 
 
-@foreign_work()
+@host_work
 def _pkcs8(provider: Provider, parameters: ReadList, blob: bytes) -> Draft | KeyPair:
     """PrivateKeyInfo or, with NCRYPTBUFFER_PKCS_SECRET, EncryptedPrivateKeyInfo.
 

@@ -22,6 +22,7 @@ from hwcng.headers.ncrypt_h import NCRYPT_PCP_TPM_FW_VERSION_INFO
 from hwcng.ksp.binding import BANKS, PCRS, TPM_HASHES
 from hwcng.ksp.handles import StorageProvider
 from hwcng.ksp.status import refuse
+from hwcng.loading import load
 
 __all__ = ["GETTERS", "pss_salt_size"]
 
@@ -43,6 +44,7 @@ def _endorsement(provider: Provider, kind: str | None) -> Endorsement:
 
 def _endorsement_key(kind: str | None = None) -> Callable[[StorageProvider], bytes]:
     def read(storage: StorageProvider) -> bytes:
+        load("hwcng.attestation")
         from hwcng.attestation import public_key
 
         return _blob(public_key(_endorsement(storage.provider, kind).public))

@@ -15,7 +15,7 @@ from hwcng.contract.provider_uri import ProviderUri
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported, told
 from hwcng.forking import ProcessLock
 from hwcng.headers.bcrypt_h import MS_PRIMITIVE_PROVIDER
-from hwcng.loading import load, load_the_rest
+from hwcng.loading import load
 from hwcng.providers.backends import backend_of, names_a_backend, parse_uri, schemes
 from hwcng.providers.config_file import read_configuration
 from hwcng.providers.events import ROOT
@@ -195,7 +195,6 @@ def open_uri(uri: ProviderUri, pin: Pin | None = None, allow_raw_secret: bool = 
     try:
         for module in backend.modules:
             load(module)
-        load_the_rest()
         return backend.open(uri, pin=pin, allow_raw_secret=allow_raw_secret)
     except ModuleNotFoundError as error:
         if (reason := backend.missing(error)) is None:

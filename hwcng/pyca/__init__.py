@@ -29,9 +29,9 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import importlib
+        from hwcng.loading import load
 
-        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        value = globals()[name] = getattr(load(f"{__name__}.{_HOMES[name]}"), name)
         return value
 
 

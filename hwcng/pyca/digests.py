@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from hwcng.forking import foreign_work
+from hwcng.loading import host_work
 from hwcng.pyca.failures import refusal
 from hwcng.standards.hashes import HASHES
 
@@ -106,7 +106,7 @@ def digest_of(data: Buffer, algorithm: Prehashed | hashes.HashAlgorithm) -> byte
     return _hashed(buffer, plain)
 
 
-@foreign_work()
+@host_work
 def _hashed(data: bytes | memoryview, algorithm: hashes.HashAlgorithm) -> bytes:
     try:
         running = hashes.Hash(algorithm)

@@ -1,4 +1,4 @@
-"""Nothing is imported or set up for the first time after a token was opened: a fork meanwhile would leave it locked."""
+"""A fork waits for what is imported or set up after a token was opened, which it would leave locked in the child."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 from collections.abc import Iterator
+from itertools import accumulate
 
 from isolation.child import ROOT, run
 
@@ -24,10 +25,12 @@ def imported_in_functions(source: str) -> Iterator[str]:
         yield from set(_imported(function)) - _loaded(function)
 
 
-def _loaded(function: ast.AST) -> set[object]:
+def _loaded(function: ast.AST) -> set[str]:
+    """With the packages that they are in."""
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     loads = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "load" and call.args]
-    return {call.args[0].value for call in loads if isinstance(call.args[0], ast.Constant)}
+    names = [str(call.args[0].value) for call in loads if isinstance(call.args[0], ast.Constant)]
+    return {part for name in names for part in accumulate(name.split("."), "{}.{}".format)}
 
 
 def _imported(function: ast.AST) -> Iterator[str]:
@@ -54,23 +57,29 @@ def late_modules() -> set[str]:
 
 
 LOADED = """
-import hwcng.providers.tpm2.provider, importlib.util, json
+import hwcng.loading, hwcng.providers.tpm2.provider, importlib.util, json
 provider = open_token()
+hwcng.loading.load_the_rest()
 print(json.dumps([name for name in sys.argv[2:] if name not in sys.modules and importlib.util.find_spec(name)]))
 """
 
 
-def test_what_functions_import_is_loaded_with_the_first_token(token_uri: str) -> None:
+def test_what_functions_import_is_loaded_with_the_first_work_of_the_host(token_uri: str) -> None:
     late = late_modules()
     assert {"cryptography.exceptions"} <= late
     assert json.loads(run(LOADED, token_uri, *sorted(late))) == []
 
 
 FIRST_USES = """
-from hwcng import ncrypt, wincrypt
+from hwcng import forking, ncrypt, wincrypt
 provider = open_token()
-seen = []
-sys.addaudithook(lambda event, arguments: seen.append(arguments[0]) if event == "import" else None)
+seen, unguarded = [], []
+
+def look(event, arguments):
+    if event == "import":
+        (seen if threading.get_ident() in forking.at_work else unguarded).append(arguments[0])
+
+sys.addaudithook(look)
 
 def verified(name, bits, size, padding=None, flags=0):
     pair = BCryptGenerateKeyPair(BCryptOpenAlgorithmProvider(name, provider), bits)
@@ -91,12 +100,12 @@ public = BCryptImportKeyPair(ecdh, None, BCRYPT_ECCPUBLIC_BLOB, BCryptExportKey(
 BCryptDeriveKey(BCryptSecretAgreement(pair, public), BCRYPT_KDF_HASH, None, None)
 block(aes(provider).generate_key(256))
 named = ncrypt.NCryptOpenStorageProvider(provider)
-print(sorted(set(seen)))
+print("cryptography.utils" in seen, sorted(set(unguarded)))
 """
 
 
-def test_first_uses_import_nothing(token_uri: str) -> None:
-    assert run(FIRST_USES, token_uri).strip() == "[]"
+def test_a_fork_waits_for_what_first_uses_import(token_uri: str) -> None:
+    assert run(FIRST_USES, token_uri).strip() == "True []"
 
 
 DURING = """
@@ -129,6 +138,7 @@ from hwcng.standards.curves import CURVES
 provider = open_token()
 key = ec_key(provider)
 signature = BCryptSignHash(key, None, bytes(32))
+BCryptVerifySignature(key, None, bytes(32), signature)
 inside, ended = threading.Event(), []
 lookup = type(CURVES["nistP256"]).host
 
@@ -159,11 +169,11 @@ storage = ncrypt.NCryptOpenStorageProvider(provider)
 made = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", "signs at once")
 ncrypt.NCryptFinalizeKey(made)
 ncrypt.NCryptSignHash(ncrypt.NCryptOpenKey(storage, "signs at once"), None, bytes(32))
-print("cryptography.x509" in sys.modules)
+print(sorted({"asn1crypto", "cryptography", "pkcs11", "hwcng.attestation", "hwcng.pyca.base"} & set(sys.modules)))
 ncrypt.NCryptDeleteKey(made)
 """
 
 
-def test_a_key_that_signs_loads_no_certificates(token_uri: str) -> None:
-    """Those are loaded where the first one is read."""
-    assert run(SIGNS, token_uri).strip() == "False"
+def test_a_key_that_signs_loads_no_library_of_the_host(token_uri: str) -> None:
+    """That is loaded where the first public key or certificate is used."""
+    assert run(SIGNS, token_uri).strip() == "[]"

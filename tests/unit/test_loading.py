@@ -1,4 +1,4 @@
-"""hwcng.loading: what is imported at first use is there once a token is open, so that no fork finds it half loaded."""
+"""hwcng.loading: what is imported at first use, a fork waits for, so that none finds it half loaded."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def test_what_is_loaded_is_there() -> None:
 
 def test_nothing_is_left_for_the_first_use(token_uri: str, token_pin: str) -> None:
     program = (
-        "import json, sys, hwcng, hwcng.bcrypt, hwcng.ncrypt, hwcng.wincrypt\n"
+        "import json, sys, hwcng, hwcng.bcrypt, hwcng.loading, hwcng.ncrypt, hwcng.wincrypt\n"
+        "hwcng.loading.load_the_rest()\n"
         f"with hwcng.open_provider({token_uri!r}, pin={token_pin!r}): print(json.dumps(sorted(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

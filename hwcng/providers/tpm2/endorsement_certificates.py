@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hwcng.contract.attestation import EndorsedTpm, Endorsement
 from hwcng.errors import CngError
-from hwcng.forking import foreign_work
 from hwcng.hostcrypto.certificates import is_of
 from hwcng.hostcrypto.certification_paths import certificates_in, path_to, untrusted
+from hwcng.loading import host_work
 from hwcng.providers.tpm2.credentials import endorsement_key
 from hwcng.providers.tpm2.wire.public_area import name_of
 
@@ -26,7 +26,7 @@ _MANUFACTURER, _MODEL, _VERSION = "2.23.133.2.1", "2.23.133.2.2", "2.23.133.2.3"
 _IN_HEX = "id:"
 
 
-@foreign_work()
+@host_work
 def verify_endorsement(
     endorsement: Endorsement, roots: Sequence[bytes], issuers: Sequence[bytes], at: datetime
 ) -> EndorsedTpm:
