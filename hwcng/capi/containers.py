@@ -9,7 +9,8 @@ Pairs that were stored while another process deleted their container are cleaned
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 from weakref import WeakSet, WeakValueDictionary
 
 from hwcng.capi.errors import Code, failing_as, failure
@@ -17,15 +18,19 @@ from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.contract.making import NamedMaker
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.provider import Provider
-from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.specs import SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.headers import wincrypt_h
 
-__all__ = ["Container", "MemoryContainer", "SharedPair", "TokenContainer"]
+__all__ = ["Container", "Make", "MemoryContainer", "SharedPair", "TokenContainer"]
+
+Make: TypeAlias = Callable[[NamedMaker], PrivateKey]
+"""Has what it is given make or take in a pair."""
 
 LONGEST_NAME = 260
 """MAX_PATH: characters of a container's name."""
@@ -36,7 +41,6 @@ _MARKER = SecretSpec(SecretFamily.AES, 128, Usage.ENCRYPT)
 _CNG_NAMES = {"RSA_SIGN": "RSA"}
 
 _FULL: Mapping[int, Code] = {NTSTATUS.STATUS_DISK_FULL: HRESULT.NTE_TOKEN_KEYSET_STORAGE_FULL}
-_NOT_DONE = frozenset({NTSTATUS.STATUS_NOT_SUPPORTED, HRESULT.NTE_NOT_SUPPORTED})
 
 _counting = ProcessLock()
 
@@ -76,15 +80,19 @@ class SharedPair:
         self.share()
         return self.pair.lend(handle, self.release)
 
-    def detach(self) -> None:
-        """Goes on with a copy of the named key, which is about to be replaced, where the token makes one."""
+    def detach(self) -> bool:
+        """Goes on with a copy of the named key, which is about to be replaced, where the token makes one.
+
+        Whether it needs no other attempt.
+        """
         if not self._holders:
-            return
+            return True
         try:
             copy = self.pair.private.session_copy()
         except CngError:
-            return
+            return False
         self.pair = KeyPair(self._handle).adopt(copy.public, copy)
+        return True
 
 
 class Container(abc.ABC):
@@ -97,18 +105,10 @@ class Container(abc.ABC):
         """The pair of a key specification. Raises NTE_NO_KEY where there is none."""
 
     @abc.abstractmethod
-    def store(self, spec: int, pair: SharedPair) -> None:
-        """Makes `pair` the one of its specification. Handles to the one before go on working."""
-
-    def generate(self, spec: int, handle: AlgorithmHandle, made: PairSpec) -> SharedPair:
-        """Makes a new pair the one of its specification."""
-        shared = SharedPair.of(handle, handle.provider.generate_pair(made))
-        try:
-            self.store(spec, shared)
-        except BaseException:
-            shared.release()
-            raise
-        return shared
+    def put(self, spec: int, handle: AlgorithmHandle, make: Make) -> SharedPair:
+        """Makes what `make` brings about the pair of its specification. Handles to the one before go on working, where
+        it can be copied.
+        """
 
     def close(self) -> None:
         """Lets go of what only this process has."""
@@ -139,10 +139,12 @@ class MemoryContainer(Container):
             raise _no_key(spec)
         return pair.share()
 
-    def store(self, spec: int, pair: SharedPair) -> None:
+    def put(self, spec: int, handle: AlgorithmHandle, make: Make) -> SharedPair:
+        pair = SharedPair.of(handle, make(handle.provider))
         before, self._pairs[spec] = self._pairs.get(spec), pair.share()
         if before is not None:
             before.release()
+        return pair
 
     def close(self) -> None:
         pairs, self._pairs = self._pairs, {}
@@ -239,6 +241,9 @@ class TokenContainer(Container):
         if not isinstance(key, PrivateKey):
             key.destroy()
             raise failure(HRESULT.NTE_KEYSET_ENTRY_BAD, f"the {_ROLES[spec]} key of {self.name!r} is no pair")
+        return self._known_pair(spec, handle, key)
+
+    def _known_pair(self, spec: int, handle: AlgorithmHandle, key: PrivateKey) -> SharedPair:
         pair = SharedPair.of(handle, key)
         self._known[spec].pairs.add(pair)
         return pair
@@ -253,27 +258,15 @@ class TokenContainer(Container):
         key = self._provider.open_key(self._name_of(_ROLES[spec]), pin=self._pins.get(spec))
         shared.take(key)
 
-    def store(self, spec: int, pair: SharedPair) -> None:
+    def put(self, spec: int, handle: AlgorithmHandle, make: Make) -> SharedPair:
+        """The token's from its first moment on."""
         self._detach(spec)
         with failing_as(_FULL):
-            stored = self._provider.persist_key(pair.pair.private, self._name_of(_ROLES[spec]), replace=True)
-        stored.destroy()
-
-    def generate(self, spec: int, handle: AlgorithmHandle, made: PairSpec) -> SharedPair:
-        """A pair of the process, stored: its handle outlives the stored one. In its place where there are no such."""
-        try:
-            return super().generate(spec, handle, made)
-        except CngError as error:
-            if error.status not in _NOT_DONE:
-                raise
-        with failing_as(_FULL):
-            private = self._provider.named(self._name_of(_ROLES[spec]), replace=True).generate_pair(made)
-        pair = SharedPair.of(handle, private)
-        self._known[spec].pairs.add(pair)
-        return pair
+            private = make(self._provider.named(self._name_of(_ROLES[spec]), replace=True))
+        return self._known_pair(spec, handle, private)
 
     def _detach(self, spec: int) -> None:
         pairs = self._known[spec].pairs
         for pair in list(pairs):
-            pairs.discard(pair)
-            pair.detach()
+            if pair.detach():
+                pairs.discard(pair)

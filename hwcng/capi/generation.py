@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hwcng.arguments import number
 from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
-from hwcng.capi.containers import SharedPair
+from hwcng.capi.containers import Make, SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import Code, failing_as, failure
 from hwcng.capi.handle_base import CapiKey
@@ -16,13 +16,12 @@ from hwcng.capi.pregen import PregenKey
 from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
 from hwcng.cng.derive import crypt_derive_key
 from hwcng.cng.key_pair import KeyPair
-from hwcng.contract.keys import PrivateKey
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, Win32Error, told
 from hwcng.headers import wincrypt_h
 
-__all__ = ["derive", "generate", "stored", "user_key"]
+__all__ = ["derive", "generate", "made_pair", "user_key"]
 
 _FLAGS = (
     wincrypt_h.CRYPT_EXPORTABLE
@@ -88,19 +87,9 @@ def generate(context: Context, algid: int, flags: int) -> CapiKey:
     if row.kind is Kind.CIPHER:
         return _session_key(context, row, bits, flags)
     if row.algorithm in ("DSA", "DH") and flags & wincrypt_h.CRYPT_PREGEN:
-        return PregenKey(
-            context, row, bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE), finish=_into_container
-        )
-    usage, spec = RSA_USAGES.get(row.value), SPEC_OF_ALGID.get(row.value)
-    if usage is not None and spec is not None:
-        # Not by KeyPair: CNG has no RSA pairs of 384 to 504 bits, nor steps of 8.
-        made = PairSpec("RSA", usage, bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
-        with failing_as(_LENGTH_REFUSED):
-            shared = context.container.generate(spec, context.algorithm(row.algorithm), made)
-        return _opened(context, row, shared, flags)
+        return PregenKey(context, row, bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE), put=_put)
     with failing_as(_LENGTH_REFUSED):
-        shared = _generated_pair(context, row, bits, flags)
-    return _handle(context, row, shared, flags)
+        return made_pair(context, row, _generating(context, row, bits, flags), flags)
 
 
 def _exportable(flags: int) -> bool:
@@ -136,43 +125,28 @@ RSA_USAGES = {
 """An exchange pair signs too (CryptSignHash takes either key specification)."""
 
 
-def _generated_pair(context: Context, row: AlgId, bits: int, flags: int) -> SharedPair:
-    handle = context.algorithm(row.algorithm)
-    pair = KeyPair(handle, bits)
-    pair.export_policy = int(bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
-    pair.finalize()
-    return SharedPair.of(handle, pair.private)
+def _generating(context: Context, row: AlgId, bits: int, flags: int) -> Make:
+    exportable, usage = bool(flags & wincrypt_h.CRYPT_EXPORTABLE), RSA_USAGES.get(row.value)
+    if usage is not None:
+        # Not by KeyPair: CNG has no RSA pairs of 384 to 504 bits, nor steps of 8.
+        spec = PairSpec("RSA", usage, bits, exportable=exportable)
+        return lambda maker: maker.generate_pair(spec)
+    pair = KeyPair(context.algorithm(row.algorithm), bits)
+    pair.export_policy = int(exportable)
+    return pair.generate
 
 
-def stored(context: Context, row: AlgId, shared: SharedPair, flags: int = 0) -> PairKey:
-    """The handle to a pair that is the container's from here on."""
-    return _handle(context, row, shared, flags)
+def _put(context: Context, row: AlgId, make: Make) -> SharedPair:
+    """What `make` brings about, in the container where pairs of its ALG_ID are in one."""
+    handle, spec = context.algorithm(row.algorithm), SPEC_OF_ALGID.get(row.value)
+    if spec is None:
+        return SharedPair.of(handle, make(context.provider))
+    return context.container.put(spec, handle, make)
 
 
-def _into_container(context: Context, row: AlgId, private: PrivateKey) -> SharedPair:
-    shared = SharedPair.of(context.algorithm(row.algorithm), private)
-    spec = SPEC_OF_ALGID.get(row.value)
-    if spec is not None:
-        try:
-            context.container.store(spec, shared)
-        except BaseException:
-            shared.release()
-            raise
-    return shared
-
-
-def _handle(context: Context, row: AlgId, shared: SharedPair, flags: int) -> PairKey:
-    spec = SPEC_OF_ALGID.get(row.value)
-    try:
-        if spec is not None:
-            context.container.store(spec, shared)
-    except BaseException:
-        shared.release()
-        raise
-    return _opened(context, row, shared, flags)
-
-
-def _opened(context: Context, row: AlgId, shared: SharedPair, flags: int) -> PairKey:
+def made_pair(context: Context, row: AlgId, make: Make, flags: int = 0) -> PairKey:
+    """The handle to a pair that `make` brings about, which is the container's from its first moment on."""
+    shared = _put(context, row, make)
     archivable = bool(flags & wincrypt_h.CRYPT_ARCHIVABLE)
     try:
         return PairKey(context, row, shared, exportable=shared.pair.private.spec.exportable, archivable=archivable)

@@ -6,13 +6,14 @@ Private pairs and PLAINTEXTKEYBLOBs are never exported: NTE_BAD_KEY_STATE, which
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from hwcng.capi.agreed_keys import AgreedKey
 from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.containers import SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import MALFORMED, failing_as, failure
-from hwcng.capi.generation import RSA_USAGES, stored, user_key
+from hwcng.capi.generation import RSA_USAGES, made_pair, user_key
 from hwcng.capi.handle_base import CapiKey, bad_key, bad_state
 from hwcng.capi.pairs import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
 from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
@@ -30,7 +31,7 @@ from hwcng.contract.material import (
     RsaPublicKey,
 )
 from hwcng.contract.specs import PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec
-from hwcng.contract.usage import Support
+from hwcng.contract.usage import SecretFamily, Support
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
 from hwcng.headers import wincrypt_h
 
@@ -191,12 +192,10 @@ def _import_private(context: Context, row: AlgId, blob: Blob, data: bytes, key: 
         )
     with failing_as(MALFORMED):
         material = key_blobs.parse_private(blob, data)
-    handle = context.algorithm(row.algorithm)
     spec = _pair_spec(context, row, material, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
     context.require_offered(row)
     with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error.ERROR_INVALID_PARAMETER}):
-        private = context.provider.import_pair(spec, material)
-    return stored(context, row, SharedPair.of(handle, private))
+        return made_pair(context, row, lambda maker: maker.import_pair(spec, material))
 
 
 def _pair_spec(context: Context, row: AlgId, material: PrivateKeyMaterial, *, exportable: bool) -> PairSpec:
@@ -291,20 +290,26 @@ def _unwrapped(
 
 def _import_opaque(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
+        if row.kind in (Kind.SIGNATURE, Kind.EXCHANGE):
+            return _opaque_pair(context, row, blob.body)
         loaded = context.provider.reload_opaque(blob.body)
     try:
-        if isinstance(loaded, SecretKey):
-            mac = row.family is not None and loaded.spec.family.value == "HMAC"
-            if not mac and loaded.spec.family is not row.family:
-                raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
-            return SessionKey(context, row, loaded) if mac else _salted(context, row, loaded, flags)
-        handle = context.algorithm(row.algorithm) if row.kind in (Kind.SIGNATURE, Kind.EXCHANGE) else None
-        if handle is None or loaded.spec.kind != handle.algorithm.family:
+        secret = loaded.spec if isinstance(loaded, SecretKey) else None
+        mac = secret is not None and row.family is not None and secret.family is SecretFamily.HMAC
+        if not isinstance(loaded, SecretKey) or not (mac or loaded.spec.family is row.family):
             raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
+        return SessionKey(context, row, loaded) if mac else _salted(context, row, loaded, flags)
     except BaseException:
         loaded.destroy()
         raise
-    return stored(context, row, SharedPair.of(handle, loaded))
+
+
+def _opaque_pair(context: Context, row: AlgId, body: bytes) -> PairKey:
+    """It takes no other pair's place before it is known what it is."""
+    spec, _ = context.provider.opaque_contents(body)
+    if not isinstance(spec, PairSpec) or spec.kind != context.algorithm(row.algorithm).algorithm.family:
+        raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
+    return made_pair(context, row, lambda maker: cast("PrivateKey", maker.reload_opaque(body)))
 
 
 _IMPORTERS = {

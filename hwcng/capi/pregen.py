@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hwcng.capi.algids import AlgId
-from hwcng.capi.containers import SharedPair
+from hwcng.capi.containers import Make, SharedPair
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.handle_base import bad_state
 from hwcng.capi.pairs import PairKey
 from hwcng.cng.key_pair import KeyPair
-from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import DhDomain, DsaDomain
 from hwcng.errors import HRESULT, NTSTATUS
 from hwcng.headers import wincrypt_h
@@ -29,7 +28,7 @@ PARAMETERS: Mapping[str, tuple[int, ...]] = MappingProxyType(
 class PregenKey(PairKey):
     """A pair without a value until KP_X is set. bits: the length that its prime must have.
 
-    finish: puts the finished pair where its ALG_ID says.
+    put: has the pair made where its ALG_ID says.
     """
 
     def __init__(
@@ -39,13 +38,13 @@ class PregenKey(PairKey):
         bits: int,
         *,
         exportable: bool,
-        finish: Callable[[Context, AlgId, PrivateKey], SharedPair],
+        put: Callable[[Context, AlgId, Make], SharedPair],
     ) -> None:
         super().__init__(context, row, None, exportable=exportable)
         self.requested_bits = bits
         self._numbers: dict[int, int] = {}
         self._seed: tuple[bytes, int] | None = None
-        self._finish = finish
+        self._put = put
 
     @property
     def bits(self) -> int:
@@ -79,8 +78,7 @@ class PregenKey(PairKey):
         pair.export_policy = int(bool(self.permissions & wincrypt_h.CRYPT_EXPORT))
         with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
             pair.domain = self._domain()
-            pair.finalize()
-        self._shared = self._finish(self.context, self.row, pair.private)
+            self._shared = self._put(self.context, self.row, pair.generate)
 
     def _domain(self) -> DhDomain | DsaDomain:
         prime, generator = self._numbers[wincrypt_h.KP_P], self._numbers[wincrypt_h.KP_G]

@@ -73,17 +73,12 @@ def _carried(key: SecretKey | PrivateKey, source: Provider, target: Provider, na
         public = transport.public
         if not isinstance(public, RsaPublicKey):
             raise CngError(HRESULT.NTE_FAIL, "the other token made no RSA key")
+        maker = target.named(name)
         if isinstance(key, SecretKey):
-            arrived = transport.unwrap_secret(key.spec, key.wrapped_for(public, _OAEP), _OAEP)
-        else:
-            wrapped = _wrapped_pair(key, source, public)
-            return target.named(name).unwrap_pair(key.spec, transport, wrapped, RsaAesKeyWrapSpec(_OAEP))
+            return maker.unwrap_secret(key.spec, transport, key.wrapped_for(public, _OAEP), _OAEP)
+        return maker.unwrap_pair(key.spec, transport, _wrapped_pair(key, source, public), RsaAesKeyWrapSpec(_OAEP))
     finally:
         transport.destroy()
-    try:
-        return target.persist_key(arrived, name)
-    finally:
-        arrived.destroy()
 
 
 def _wrapped_pair(key: PrivateKey, source: Provider, public: RsaPublicKey) -> bytes:

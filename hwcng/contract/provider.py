@@ -22,6 +22,7 @@ from hwcng.contract.protection import Protection
 from hwcng.contract.provider_uri import ProviderUri
 from hwcng.contract.specs import (
     RFC_3394,
+    KeyContents,
     PairSpec,
     SecretSpec,
     WrapSpec,
@@ -117,7 +118,8 @@ class Provider(OfThisProcess, abc.ABC):
     ) -> SecretKey:
         """A wrapped key, unwrapped inside the token. wrapping_key: a key of this provider that may unwrap, AES or RSA
         as `wrap` says. Raises STATUS_INVALID_PARAMETER where the blob's check fails, or the key in it is not one of
-        `spec`; STATUS_NOT_SUPPORTED for what the token does not unwrap.
+        `spec`; of RsaOaepSpec as `PrivateKey.unwrap_secret` does. STATUS_NOT_SUPPORTED for what the token does not
+        unwrap.
         """
 
     @abc.abstractmethod
@@ -146,6 +148,14 @@ class Provider(OfThisProcess, abc.ABC):
 
         Raises STATUS_INVALID_PARAMETER for a blob that this token did not make or that was altered.
         """
+
+    def opaque_contents(self, blob: bytes, *, pin: str | bytes | None = None) -> KeyContents:
+        """What the key of `opaque` is; no key is left. Raises as `reload_opaque`."""
+        key = self.reload_opaque(blob, pin=pin)
+        try:
+            return key.spec, key.public if isinstance(key, PrivateKey) else None
+        finally:
+            key.destroy()
 
     def named(self, name: str, *, replace: bool = False) -> NamedMaker:
         """What makes keys that the token keeps under this name from their first moment on: `generate_pair` and the like

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from hwcng.contract.material import (
     DhDomain,
     DsaDomain,
+    PublicKeyMaterial,
 )
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 
@@ -42,6 +43,7 @@ __all__ = [
     "RFC_3394",
     "RsaAesKeyWrapSpec",
     "WrapSpec",
+    "KeyContents",
     "describe",
 ]
 
@@ -188,7 +190,8 @@ class RsaAesKeyWrapSpec:
 
 
 RFC_3394 = AesKeyWrapSpec()
-WrapSpec: TypeAlias = AesKeyWrapSpec | RsaAesKeyWrapSpec
+WrapSpec: TypeAlias = AesKeyWrapSpec | RsaAesKeyWrapSpec | RsaOaepSpec
+"""RsaOaepSpec: a secret key alone, encrypted to an RSA pair."""
 SignSpec: TypeAlias = RsaPkcs1SignSpec | RsaPssSpec | EcdsaSpec | DsaSpec | EddsaSpec | MlDsaSpec
 DecryptSpec: TypeAlias = RsaPkcs1DecryptSpec | RsaOaepSpec | RsaRawSpec
 
@@ -242,6 +245,10 @@ class PairSpec:
     exportable: bool = False
     domain: DhDomain | DsaDomain | None = None
     parameter_set: str = ""
+
+
+KeyContents: TypeAlias = tuple[SecretSpec | PairSpec, PublicKeyMaterial | None]
+"""What a key is, and of a pair the public half."""
 
 
 def describe(spec: SecretSpec | PairSpec) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import NoReturn
 
-from hwcng.cng import derivation_key, naming, symmetric_key
+from hwcng.cng import derivation_key, symmetric_key
 from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_export_policy
 from hwcng.cng.algorithm_provider import generate_key
@@ -15,13 +15,17 @@ from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import Handle
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.key_usages import allowed_usage
+from hwcng.cng.stored_algorithm import handle_of_spec
 from hwcng.cng.symmetric_key import CIPHER_USAGE, SymmetricKey
 from hwcng.cng.wrapped_key import Wrapped
+from hwcng.contract.keys import SecretKey
 from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.provider import Provider
+from hwcng.contract.specs import KeyContents, PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import invalid_parameter
+from hwcng.headers.ncrypt_h import ExportPolicy
 from hwcng.headers.records import KeyLengths
 from hwcng.ksp.binding import Binding
 
@@ -326,8 +330,8 @@ class BaseKeyDraft(Draft):
 
 
 class LoadedDraft(Draft):
-    """A key from the token's own protected form: what it is is not to be changed. It is in the token once that is asked
-    for, or before it is finalized without a name. pin: as `Provider.reload_opaque` has it.
+    """A key from the token's own protected form: what it is is not to be changed. It stays outside until it is
+    finalized. pin: as `Provider.reload_opaque` has it.
     """
 
     def __init__(self, provider: Provider, blob: bytes, pin: str | bytes | None) -> None:
@@ -336,31 +340,36 @@ class LoadedDraft(Draft):
         self._pin = pin
 
     @cached_property
-    def _key(self) -> KeyPair | SymmetricKey:
-        return naming.handle_of(self._provider, self._provider.reload_opaque(self._blob, pin=self._pin), None)
+    def _contents(self) -> KeyContents:
+        return self._provider.opaque_contents(self._blob, pin=self._pin)
+
+    @property
+    def _spec(self) -> SecretSpec | PairSpec:
+        return self._contents[0]
 
     def require_sound(self) -> None:
-        self._key.require_alive()
+        self._contents  # noqa: B018
 
-    @property
+    @cached_property
     def algorithm_handle(self) -> AlgorithmHandle:  # type: ignore[override]
-        return self._key.algorithm_handle
+        return handle_of_spec(self._provider, self._spec)
 
-    @property
+    @cached_property
     def target(self) -> Handle:  # type: ignore[override]
-        return self._key
+        public = self._contents[1]
+        return self.algorithm_handle if public is None else KeyPair(self.algorithm_handle).adopt(public, None)
 
     @property
     def bits(self) -> int:
-        return self._key.bits
+        return self.target.bits if isinstance(self.target, KeyPair) else self._spec.bits
 
     @property
     def export_policy(self) -> int:
-        return self._key.export_policy
+        return int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG) if self._spec.exportable else 0
 
     @property
     def usage(self) -> Usage:
-        return self._key.in_token().spec.usage
+        return self._spec.usage
 
     def _refuse(self) -> NoReturn:
         raise invalid_parameter("what the key of an opaque blob is was decided when it was made")
@@ -375,16 +384,18 @@ class LoadedDraft(Draft):
         self._refuse()
 
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair | SymmetricKey:
-        if name is None:
-            return self._key
-        maker = self._provider.named(name, replace=replace)
-        stored = naming.handle_of(self._provider, maker.reload_opaque(self._blob, pin=self._pin), name)
-        self.discard()
-        return stored
-
-    def discard(self) -> None:
-        if "_key" in self.__dict__:
-            self._key.destroy()
+        maker = self._provider if name is None else self._provider.named(name, replace=replace)
+        loaded = maker.reload_opaque(self._blob, pin=self._pin)
+        # What was set on it before goes along.
+        known = "_contents" in vars(self)
+        handle = self.algorithm_handle if known else handle_of_spec(self._provider, loaded.spec)
+        key: KeyPair | SymmetricKey
+        if isinstance(loaded, SecretKey):
+            key = SymmetricKey.of_token(handle, loaded)
+        else:
+            key = KeyPair.of_token(handle, loaded)
+        key.name = name
+        return key
 
 
 def draft_of(handle: AlgorithmHandle) -> Draft:

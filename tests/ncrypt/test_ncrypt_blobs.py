@@ -341,10 +341,15 @@ def test_opaque_blobs(
             NCryptVerifySignature(key, None, DIGEST, NCryptSignHash(copy, None, DIGEST))
     with refused(HRESULT.NTE_INVALID_PARAMETER):
         NCryptImportKey(storage, None, blob_type, None, blob[:-20])
-    unfinished = NCryptImportKey(storage, None, blob_type, None, blob, NCRYPT_DO_NOT_FINALIZE_FLAG)
-    loaded = unfinished.draft.target
-    ncrypt.NCryptFreeObject(unfinished)
-    assert not loaded.alive
+
+
+def test_what_is_set_on_an_opaque_blobs_key_before_it_is_finalized(storage: StorageProvider, made: Make) -> None:
+    key = made(storage, "AES", None, Export_Policy=NCRYPT_ALLOW_EXPORT_FLAG)
+    blob = NCryptExportKey(key, None, "OpaqueKeyBlob")
+    draft = NCryptImportKey(storage, None, "OpaqueKeyBlob", None, blob, NCRYPT_DO_NOT_FINALIZE_FLAG)
+    NCryptSetProperty(draft, "Chaining Mode", "ChainingModeECB")
+    NCryptFinalizeKey(draft)
+    assert NCryptGetProperty(draft, "Chaining Mode") == "ChainingModeECB"
 
 
 @pytest.mark.parametrize("password", [None, "p\u00e4ssw\u00f6rd"])

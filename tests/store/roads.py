@@ -113,10 +113,14 @@ def transport_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
+def encrypted(value: bytes) -> bytes:
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
+    return transport_key().public_key().encrypt(value, oaep)
+
+
 def brought_along(value: bytes) -> bytes:
     """As CKM_RSA_AES_KEY_WRAP has it."""
-    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
-    return transport_key().public_key().encrypt(KEK, oaep) + aes_key_wrap_with_padding(KEK, value)
+    return encrypted(KEK) + aes_key_wrap_with_padding(KEK, value)
 
 
 def pkcs8(scalar: int) -> bytes:
@@ -135,7 +139,8 @@ def _unwrapping(named: bool) -> dict[str, Road]:
     def maker(to: Walker) -> KeyMaker:
         return to.token.named(NAME) if named else to.token
 
-    kwp, brought = AesKeyWrapSpec(padded=True), RsaAesKeyWrapSpec(RsaOaepSpec("SHA1"))
+    kwp, oaep = AesKeyWrapSpec(padded=True), RsaOaepSpec("SHA1")
+    brought = RsaAesKeyWrapSpec(oaep)
     return {
         "a secret under RFC 3394": Road(
             Walker.bring_wrapping, lambda to: maker(to).unwrap_secret(AES, to.wrapping, aes_key_wrap(KEK, NEW_VALUE))
@@ -153,6 +158,10 @@ def _unwrapping(named: bool) -> dict[str, Road]:
         "a pair under KWP": Road(
             Walker.bring_wrapping,
             lambda to: maker(to).unwrap_pair(ECDSA, to.wrapping, aes_key_wrap_with_padding(KEK, pkcs8(NEW)), kwp),
+        ),
+        "a secret under RSA": Road(
+            Walker.bring_transport,
+            lambda to: maker(to).unwrap_secret(AES, to.transport, encrypted(NEW_VALUE), oaep),
         ),
         "a secret under RSA and AES": Road(
             Walker.bring_transport,

@@ -5,13 +5,15 @@ PIN pad (PKCS#11 3.2, sections 4.4, 5.5, 5.6 and 5.7). A SoftHSM whose calls are
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from conformance.helpers import capi_private_blob
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
 from pkcs11 import Attribute
 from pkcs11.constants import TokenFlag
@@ -31,6 +33,7 @@ from hwcng.hostcrypto.host_keys import private_material
 from hwcng.ncrypt import (
     BCRYPT_OPAQUE_KEY_BLOB,
     NCRYPT_ALLOW_EXPORT_FLAG,
+    NCRYPT_DO_NOT_FINALIZE_FLAG,
     NCRYPT_EXPORT_POLICY_PROPERTY,
     NCRYPT_OVERWRITE_KEY_FLAG,
     NCRYPTBUFFER_PKCS_KEY_NAME,
@@ -38,7 +41,9 @@ from hwcng.ncrypt import (
     NCryptDeleteKey,
     NCryptExportKey,
     NCryptFinalizeKey,
+    NCryptGetProperty,
     NCryptImportKey,
+    NCryptKey,
     NCryptOpenKey,
     NCryptOpenStorageProvider,
     NCryptSetProperty,
@@ -58,12 +63,26 @@ NOT_SUPPORTED, INCONSISTENT, SESSION_COUNT, WRITE_PROTECTED = 0x54, 0xD1, 0xB1, 
 MAKERS = {"C_GenerateKey": (2,), "C_GenerateKeyPair": (2, 4), "C_CreateObject": (1,), "C_CopyObject": (2,)}
 MAKERS |= {"C_DeriveKey": (3,), "C_UnwrapKey": (5,)}
 RW_SESSION = 2
+PREGEN = {
+    wincrypt.AT_SIGNATURE: (wincrypt.KP_P, wincrypt.KP_Q, wincrypt.KP_G),
+    wincrypt.AT_KEYEXCHANGE: (wincrypt.KP_P, wincrypt.KP_G),
+}
+"""What CryptGenKey with CRYPT_PREGEN takes."""
 
 
 def of_token(template: Any, count: int) -> bool:
     """Whether a template says CKA_TOKEN true."""
     found = (one for one in template[0:count] if one.type == int(Attribute.TOKEN))
     return any(bytes(ffi.buffer(one.pValue, one.ulValueLen)) == b"\1" for one in found)
+
+
+def told_of(key: NCryptKey) -> list[object]:
+    return [NCryptGetProperty(key, name) for name in ("Algorithm Name", "Length", "Export Policy", "Key Usage")]
+
+
+def signing_blob(blob: bytes) -> bytes:
+    """The same, which says that it is a signature pair's."""
+    return blob[:4] + struct.pack("<I", wincrypt.CALG_RSA_SIGN) + blob[8:]
 
 
 class Limits:
@@ -154,6 +173,65 @@ def test_a_container_without_session_objects_or_copies(
     assert objects_of(softhsm_keeper) == []
 
 
+@pytest.mark.parametrize("session_objects", [False, True], ids=["no session objects", "no copies"])
+def test_what_a_container_takes_in_is_not_copied(
+    session_objects: bool, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    """A PRIVATEKEYBLOB, an OPAQUEKEYBLOB, and DSS pairs, on the container's own parameters and on the caller's."""
+    token = opened()
+    with wincrypt.CryptAcquireContext("taken in", token, wincrypt.PROV_RSA_AES, wincrypt.CRYPT_NEWKEYSET) as context:
+        made = wincrypt.CryptGenKey(context, wincrypt.AT_SIGNATURE, 1024 << 16 | wincrypt.CRYPT_EXPORTABLE)
+        opaque = wincrypt.CryptExportKey(made, None, wincrypt.OPAQUEKEYBLOB)
+        publics = [wincrypt.CryptExportKey(made, None, wincrypt.PUBLICKEYBLOB)]
+        wincrypt.CryptDestroyKey(made)
+        secret = wincrypt.CryptGenKey(context, wincrypt.CALG_AES_256, wincrypt.CRYPT_EXPORTABLE)
+        opaque_secret = wincrypt.CryptExportKey(secret, None, wincrypt.OPAQUEKEYBLOB)
+        limits.session_objects, limits.functions = session_objects, {"C_CopyObject"}
+        before = len(objects_of(softhsm_keeper))
+        theirs = capi_private_blob(rsa.generate_private_key(65537, 2048).private_numbers())
+        for blob in (signing_blob(theirs), opaque):
+            key = wincrypt.CryptImportKey(context, blob)
+            publics.append(wincrypt.CryptExportKey(key, None, wincrypt.PUBLICKEYBLOB))
+            stored = wincrypt.CryptGetUserKey(context, wincrypt.AT_SIGNATURE)
+            assert wincrypt.CryptExportKey(stored, None, wincrypt.PUBLICKEYBLOB) == publics[-1]
+            hashed = wincrypt.CryptCreateHash(context, wincrypt.CALG_SHA1)
+            signature = wincrypt.CryptSignHash(hashed, wincrypt.AT_SIGNATURE)
+            wincrypt.CryptVerifySignature(hashed, signature, key)
+        assert len(objects_of(softhsm_keeper)) == before
+        assert publics[0] == publics[2] != publics[1]
+        # What is not what it says takes nobody's place.
+        for wrong in (opaque[:-1] + bytes([opaque[-1] ^ 1]), signing_blob(opaque_secret)):
+            with pytest.raises(CngError) as caught:
+                wincrypt.CryptImportKey(context, wrong)
+            assert caught.value.status is HRESULT.NTE_BAD_DATA
+        stored = wincrypt.CryptGetUserKey(context, wincrypt.AT_SIGNATURE)
+        assert wincrypt.CryptExportKey(stored, None, wincrypt.PUBLICKEYBLOB) == publics[2]
+    wincrypt.CryptAcquireContext("taken in", token, wincrypt.PROV_RSA_AES, wincrypt.CRYPT_DELETEKEYSET)
+
+
+@pytest.mark.parametrize("session_objects", [False, True], ids=["no session objects", "no copies"])
+def test_dss_pairs_of_a_container_are_not_copied(
+    session_objects: bool, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+) -> None:
+    limits.session_objects, limits.functions = session_objects, {"C_CopyObject"}
+    token = opened()
+    with wincrypt.CryptAcquireContext("DSS", token, wincrypt.PROV_DSS_DH, wincrypt.CRYPT_NEWKEYSET) as context:
+        publics = set()
+        for spec, bits in ((wincrypt.AT_SIGNATURE, 1024), (wincrypt.AT_KEYEXCHANGE, 512)):
+            first = wincrypt.CryptGenKey(context, spec, bits << 16)
+            publics.add(wincrypt.CryptExportKey(first, None, wincrypt.PUBLICKEYBLOB))
+            parameters = {name: wincrypt.CryptGetKeyParam(first, name) for name in PREGEN[spec]}
+            second = wincrypt.CryptGenKey(context, spec, bits << 16 | wincrypt.CRYPT_PREGEN)
+            for name, value in parameters.items():
+                wincrypt.CryptSetKeyParam(second, name, value)
+            wincrypt.CryptSetKeyParam(second, wincrypt.KP_X, None)
+            stored = wincrypt.CryptGetUserKey(context, spec)
+            publics.add(wincrypt.CryptExportKey(stored, None, wincrypt.PUBLICKEYBLOB))
+        assert len(publics) == 4
+    wincrypt.CryptAcquireContext("DSS", token, wincrypt.PROV_DSS_DH, wincrypt.CRYPT_DELETEKEYSET)
+    assert objects_of(softhsm_keeper) == []
+
+
 def test_named_keys_without_session_objects_and_copies(
     limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
 ) -> None:
@@ -217,11 +295,15 @@ def test_unwrapping_without_session_objects(
 def test_what_comes_in_under_a_name_is_not_copied(
     limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
 ) -> None:
-    """A key of `cryptography`, and a pair of another token on its way here."""
+    """A key of `cryptography`, and a pair and a secret of another token on their way here."""
     token, key = opened(), ec.generate_private_key(ec.SECP256R1())
     leaving = token.import_pair(replace(ECDSA, exportable=True), private_material(key))
+    secret = token.import_secret(replace(AES, exportable=True), OLD_VALUE)
     limits.functions = {"C_CopyObject"}
     assert _carried(leaving, token, token, "moved").public == leaving.public  # type: ignore[union-attr]
+    moved = _carried(secret, token, token, "moved secret")
+    assert moved.spec == token.open_key("moved secret").spec == secret.spec
+    assert moved.encrypt(ECB, BLOCK) == secret.encrypt(ECB, BLOCK)  # type: ignore[union-attr]
     limits.session_objects = False
     with import_private_key(token, key, "imported") as imported:
         assert imported.public_key() == key.public_key()
@@ -229,9 +311,10 @@ def test_what_comes_in_under_a_name_is_not_copied(
         assert token.open_key(name).public == leaving.public  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "finalized later"])
 @pytest.mark.parametrize("algorithm", ["AES", "ECDSA_P256"])
 def test_an_opaque_blob_under_a_name_is_not_copied(
-    algorithm: str, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
+    algorithm: str, later: bool, limits: Limits, opened: Callable[[], Pkcs11Provider], softhsm_keeper: Pkcs11Provider
 ) -> None:
     token = opened()
     storage = NCryptOpenStorageProvider(token)
@@ -240,7 +323,14 @@ def test_an_opaque_blob_under_a_name_is_not_copied(
     NCryptFinalizeKey(key)
     blob = NCryptExportKey(key, None, BCRYPT_OPAQUE_KEY_BLOB)
     limits.session_objects, limits.functions = False, {"C_CopyObject"}
-    back = NCryptImportKey(storage, None, BCRYPT_OPAQUE_KEY_BLOB, [(NCRYPTBUFFER_PKCS_KEY_NAME, "back")], blob)
+    named = [(NCRYPTBUFFER_PKCS_KEY_NAME, "back")]
+    there, unfinished = len(objects_of(softhsm_keeper)), NCRYPT_DO_NOT_FINALIZE_FLAG if later else 0
+    back = NCryptImportKey(storage, None, BCRYPT_OPAQUE_KEY_BLOB, named, blob, unfinished)
+    if later:
+        told = told_of(back)
+        assert len(objects_of(softhsm_keeper)) == there
+        NCryptFinalizeKey(back)
+        assert told == told_of(back) == told_of(key)
     assert NCryptExportKey(back, None, BCRYPT_OPAQUE_KEY_BLOB)
     before, after = token.open_key("leaving"), token.open_key("back")
     assert before.spec == after.spec
@@ -251,7 +341,9 @@ def test_an_opaque_blob_under_a_name_is_not_copied(
     there = len(objects_of(softhsm_keeper))
     for damaged in (blob[:-1] + bytes([blob[-1] ^ 1]), blob[:200]):
         with pytest.raises(CngError, match="made by another token, or it is damaged"):
-            NCryptImportKey(storage, None, BCRYPT_OPAQUE_KEY_BLOB, [(NCRYPTBUFFER_PKCS_KEY_NAME, "bad")], damaged)
+            NCryptImportKey(
+                storage, None, BCRYPT_OPAQUE_KEY_BLOB, [(NCRYPTBUFFER_PKCS_KEY_NAME, "bad")], damaged, unfinished
+            )
     assert len(objects_of(softhsm_keeper)) == there
 
 

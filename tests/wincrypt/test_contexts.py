@@ -388,7 +388,7 @@ def test_another_process_signs_with_the_containers_pair(provider: Provider) -> N
 
 
 def test_a_pair_that_another_process_replaces(container: Container, keeper: Provider) -> None:
-    """Its handle goes on being the old pair's, and is never the new one's."""
+    """Its handle is the old pair's as long as the token has that, and never the new one's."""
     context = container("replaced")
     old = w.CryptGenKey(context, w.AT_KEYEXCHANGE, RSA_BITS << 16)
     old_public = w.CryptExportKey(old, None, w.PUBLICKEYBLOB)
@@ -399,7 +399,13 @@ def test_a_pair_that_another_process_replaces(container: Container, keeper: Prov
         w.CryptGenKey(again, w.AT_KEYEXCHANGE, RSA_BITS << 16)
 
     in_child(replace)
-    assert w.CryptDecrypt(old, None, FINAL, 0, ciphertext) == TEXT[:16]
+    if keeper.uri.startswith("tpm2:"):
+        assert w.CryptDecrypt(old, None, FINAL, 0, ciphertext) == TEXT[:16]
+    else:
+        # The first answer is what the token says of a handle that it has forgotten.
+        for status in (Win32Error.ERROR_INVALID_HANDLE, HRESULT.NTE_BAD_KEYSET):
+            with refused(status):
+                w.CryptDecrypt(old, None, FINAL, 0, ciphertext)
     assert w.CryptExportKey(old, None, w.PUBLICKEYBLOB) == old_public
     with w.CryptAcquireContext("replaced", keeper, w.PROV_RSA_AES) as later:
         new = w.CryptGetUserKey(later, w.AT_KEYEXCHANGE)

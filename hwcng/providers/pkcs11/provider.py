@@ -17,7 +17,7 @@ from hwcng.contract.openssl import OpensslProvider
 from hwcng.contract.pins import Pin
 from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.provider_uri import ProviderUri
-from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
+from hwcng.contract.specs import RFC_3394, KeyContents, PairSpec, SecretSpec, WrapSpec
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.contract.watching import Statistics
 from hwcng.errors import NTSTATUS, CngError, invalid_handle, not_supported
@@ -353,6 +353,11 @@ class Pkcs11Provider(Provider):
         if isinstance(spec, SecretSpec):
             return Pkcs11SecretKey(opened.here(), self._offered, spec)
         return Pkcs11PrivateKey(opened.here(), self._offered, spec, opened.told, None, self._allow_raw_secret)
+
+    def opaque_contents(self, blob: bytes, *, pin: str | bytes | None = None) -> KeyContents:
+        """Its tag is checked, and nothing is unwrapped."""
+        opened = self.opened_blob(blob)
+        return opened.spec, opened.public
 
     def opened_blob(self, blob: bytes) -> opaque_blob.Opened:
         """An opaque blob whose tag was checked."""

@@ -15,7 +15,15 @@ from typing import TypeAlias
 
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
-from hwcng.contract.specs import AesKeyWrapSpec, PairSpec, RsaAesKeyWrapSpec, SecretSpec, WrapSpec, describe
+from hwcng.contract.specs import (
+    AesKeyWrapSpec,
+    PairSpec,
+    RsaAesKeyWrapSpec,
+    RsaOaepSpec,
+    SecretSpec,
+    WrapSpec,
+    describe,
+)
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
@@ -25,7 +33,7 @@ from hwcng.providers.pkcs11.cryptoki.constants import CKM, Attribute, Mechanism
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PAIR_KINDS, kind_of
 from hwcng.providers.pkcs11.families.ciphers import CIPHER_MECHANISMS
-from hwcng.providers.pkcs11.families.rsa import oaep_is_native, rsa_aes_key_wrap
+from hwcng.providers.pkcs11.families.rsa import oaep, oaep_is_native, rsa_aes_key_wrap
 from hwcng.providers.pkcs11.families.values import Values
 from hwcng.providers.pkcs11.keys import rsa_wrapping
 from hwcng.providers.pkcs11.keys.opaque_blob import WRAPPED_KEY_REFUSED
@@ -141,6 +149,35 @@ class Unwrapping:
         return known if told is None else told
 
 
+class _OaepUnwrapping(Unwrapping):
+    """A secret key that is encrypted to an RSA pair, which alone says nothing of what is in it."""
+
+    def __init__(
+        self, connection: Connection, offered: MechanismSet, private: Pkcs11PrivateKey, wrapped: bytes, by: RsaOaepSpec
+    ) -> None:
+        super().__init__(connection, offered, self._unwrapped, None)
+        self._private = private
+        self._wrapped = wrapped
+        self._by = by
+
+    def _unwrapped(self, template: Template, asked: str, verdicts: Verdicts) -> SessionObject:
+        return _unwrap(
+            self._connection, oaep(self._by), self._private.held.handle, self._wrapped, template, asked, verdicts
+        )
+
+    def _require_length(self, key: SessionObject, spec: SecretSpec) -> None:
+        """It was measured before."""
+
+    def into(
+        self, spec: SecretSpec | PairSpec, place: Callable[[Template], Template], verdicts: Verdicts, asked: str
+    ) -> SessionObject:
+        """Tried as a key of this process first, which says nothing of what is wrong."""
+        if isinstance(spec, PairSpec):
+            raise not_supported("a private key does not fit under an RSA key alone: RsaAesKeyWrapSpec takes any")
+        self._private.unwrap_secret(replace(spec, exportable=False), self._wrapped, self._by).destroy()
+        return super().into(spec, place, verdicts, asked)
+
+
 @contextmanager
 def unwrapping(
     connection: Connection,
@@ -154,6 +191,9 @@ def unwrapping(
     Raises STATUS_INVALID_PARAMETER for a key of another provider or that does not go with `wrap`, and for a blob that
     is none; STATUS_NOT_SUPPORTED for a key without the right to unwrap, and for what the token does not do.
     """
+    if isinstance(wrap, RsaOaepSpec):
+        yield _OaepUnwrapping(connection, offered, _rsa_pair(connection, wrapping_key)[0], wrapped, wrap)
+        return
     with ExitStack() as used:
         if isinstance(wrap, AesKeyWrapSpec):
             into = _by_aes(connection, offered, wrapping_key, wrapped, wrap)
@@ -225,6 +265,14 @@ def _unwrap(
     return objects.unwrap(connection, call, key, wrapped, template, asked, verdicts)
 
 
+def _rsa_pair(connection: Connection, key: SecretKey | PrivateKey) -> tuple[Pkcs11PrivateKey, int]:
+    """And the bytes of its modulus."""
+    if not isinstance(key, Pkcs11PrivateKey) or not isinstance(key.public, RsaPublicKey):
+        raise invalid_parameter("the key that unwraps must be an RSA pair of this token")
+    _require_own(connection, key)
+    return key, (key.public.modulus.bit_length() + 7) // 8
+
+
 def _by_rsa(
     connection: Connection,
     offered: MechanismSet,
@@ -236,13 +284,10 @@ def _by_rsa(
     """used: what ends with the block."""
     if offered.offers("RSA", "AES_KEY_WRAP") is Support.REFUSED:
         raise _refused(connection, offered, "RSA", "AES_KEY_WRAP")
-    if not isinstance(key, Pkcs11PrivateKey) or not isinstance(key.public, RsaPublicKey):
-        raise invalid_parameter("the key that unwraps must be an RSA pair of this token")
-    _require_own(connection, key)
-    size = (key.public.modulus.bit_length() + 7) // 8
+    private, size = _rsa_pair(connection, key)
     encrypted, rest = wrapped[:size], wrapped[size:]
     _require_blocks(rest, padded=True)
-    private, handle = key, key.held.handle
+    handle = private.held.handle
 
     def composed() -> _Into:
         between = private.unwrap_secret(_BETWEEN, encrypted, wrap.oaep, AES_BITS)
