@@ -25,6 +25,7 @@ __all__ = [
     "foreign_work",
     "foreign_work_begins",
     "forks_under_way",
+    "lock_of",
     "notice_fork",
     "tell_after_fork",
 ]
@@ -160,6 +161,13 @@ class ProcessLock:
             notice_fork()
         process = _this_process[0]
         return self._locks.get(process) or self._locks.setdefault(process, threading.RLock())
+
+
+def lock_of(holder: object, name: str) -> ProcessLock:
+    """The lock that `holder` has as its attribute `name`, made when it is needed."""
+    own = vars(holder)
+    lock: ProcessLock = own.get(name) or own.setdefault(name, ProcessLock())
+    return lock
 
 
 # Sets and lists change in one step each, so that an operation pays for no lock.

@@ -6,7 +6,7 @@ from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
 from hwcng.capi.handle_base import CapiKey, bad_state
-from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
+from hwcng.capi.session_keys import SessionKey, secret_spec
 from hwcng.cng.agreement import Secret
 from hwcng.errors import HRESULT
 from hwcng.headers import wincrypt_h
@@ -39,18 +39,14 @@ class AgreedKey(CapiKey):
         row = self.context.csp.algid(algid)
         if row.kind is not Kind.CIPHER:
             raise failure(HRESULT.NTE_BAD_ALGID, f"an agreed key does not become a {row.name} key")
-        bits = self.context.csp.key_bits(row, flags >> 16)
+        stored = self.context.csp.key_bits(row, flags >> 16)
         self.context.require_offered(row)
-        stored = row.stored_bits(bits)
         value = self._secret.agreed.raw()[::-1][: stored // 8]
         if 8 * len(value) < stored:
             raise failure(HRESULT.NTE_BAD_LEN, f"the secret has {8 * len(value)} bits, the key {stored}")
-        token_key = self.context.provider.import_secret(
-            secret_spec(self.context, row, stored, exportable=bool(flags & 1)), value
-        )
-        self.session = SessionKey(
-            self.context, row, token_key, salt=default_salt(self.context, row, bits, flags & wincrypt_h.CRYPT_NO_SALT)
-        )
+        heeded = flags & (wincrypt_h.CRYPT_EXPORTABLE | wincrypt_h.CRYPT_NO_SALT)
+        token_key = self.context.provider.import_secret(secret_spec(self.context, row, stored, heeded), value)
+        self.session = SessionKey(self.context, row, token_key, heeded)
 
     def destroy(self) -> None:
         if self.alive:

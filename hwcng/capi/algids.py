@@ -29,8 +29,9 @@ class Kind(enum.Enum):
 class AlgId:
     """name, long_name: as PP_ENUMALGS_EX has them. algorithm: CNG's name of it. protocols: CRYPT_FLAG_ bits.
 
-    family: of a cipher's keys. parity: a DES key's eighth bits, which count in the length that is stored. fixed: the
-    one length of the keys, in bits without parity. salted: whether the keys have a salt. block_bits: 0 for a stream.
+    family: of a cipher's keys. fixed: the one length of the keys, in bits without parity. parity: whether they have the
+    eighth bits of DES. stored: the one length with them. salted: whether the keys have a salt. block_bits: 0 for a
+    stream.
     """
 
     value: int
@@ -42,16 +43,13 @@ class AlgId:
     family: SecretFamily | None = None
     fixed: int = 0
     parity: bool = False
+    stored: int = 0
     salted: bool = False
     block_bits: int = 0
 
     @property
     def hash_function(self) -> HashFunction | None:
         return HOST_HASHES.get(self.algorithm) if self.kind is Kind.HASH else None
-
-    def stored_bits(self, bits: int) -> int:
-        """The length of the key with its parity bits."""
-        return bits // 7 * 8 if self.parity else bits
 
 
 def _cipher(
@@ -75,6 +73,7 @@ def _cipher(
         family,
         fixed,
         parity,
+        fixed // 7 * 8 if parity else fixed,
         salted=not fixed,
         block_bits=block_bits,
     )

@@ -73,15 +73,16 @@ class Csp:
         return PAIR_INCREMENTS.get(row.algorithm, SECRET_INCREMENT)
 
     def key_bits(self, row: AlgId, requested: int) -> int:
-        """The length of a key to make, in bits without parity. requested: the upper half of dwFlags, 0 for the default.
+        """The length of a key to make, in bits with its parity. requested: the upper half of dwFlags, 0 for the
+        default.
 
         Raises ERROR_INVALID_PARAMETER for a length that the provider does not have.
         """
+        if row.fixed and requested in (0, row.fixed, row.stored):
+            return row.stored
         limits = self.algorithms[row.value]
         if not requested:
             return limits.default
-        if row.fixed and requested in (row.fixed, row.stored_bits(row.fixed)):
-            return row.fixed
         step = self.increment(row)
         if row.fixed or not limits.minimum <= requested <= limits.maximum or (requested - limits.minimum) % step:
             lengths = (
@@ -96,7 +97,7 @@ class Csp:
         """The lengths that keys of a cipher can have, in bits with their parity."""
         limits = self.algorithms[row.value]
         if row.fixed:
-            return (row.stored_bits(row.fixed),)
+            return (row.stored,)
         return tuple(range(limits.minimum, limits.maximum + 1, self.increment(row)))
 
     def wrapped_lengths(self, row: AlgId) -> tuple[int, ...]:

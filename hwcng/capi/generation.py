@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hwcng.arguments import number
 from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
 from hwcng.capi.containers import Make, SharedPair
 from hwcng.capi.contexts import Context
@@ -13,7 +12,7 @@ from hwcng.capi.handle_base import CapiKey
 from hwcng.capi.hashes import CapiHash
 from hwcng.capi.pairs import PairKey
 from hwcng.capi.pregen import PregenKey
-from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
+from hwcng.capi.session_keys import SessionKey, secret_spec
 from hwcng.cng.derive import crypt_derive_key
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.specs import PairSpec
@@ -56,11 +55,9 @@ _LENGTH_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error
 _ALGORITHM_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_ALGID}
 
 
-def _check_flags(flags: object, known: int) -> int:
-    plain = number(flags, "dwFlags", refused=HRESULT.NTE_BAD_FLAGS)
-    if plain & _LOW_BITS & ~known:
-        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(plain)} has undefined bits")
-    return plain
+def _check_flags(flags: int, known: int) -> None:
+    if flags & _LOW_BITS & ~known:
+        raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} has undefined bits")
 
 
 def _check_silence(context: Context, flags: int) -> None:
@@ -75,7 +72,7 @@ def _check_silence(context: Context, flags: int) -> None:
 def generate(context: Context, algid: int, flags: int) -> CapiKey:
     """CryptGenKey."""
     row = context.csp.algid(context.csp.of_spec(algid))
-    flags = _check_flags(flags, _FLAGS)
+    _check_flags(flags, _FLAGS)
     if row.kind is Kind.HASH or row.algorithm == "MAC":
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} has no keys")
     _check_silence(context, flags)
@@ -92,17 +89,12 @@ def generate(context: Context, algid: int, flags: int) -> CapiKey:
         return made_pair(context, row, _generating(context, row, bits, flags), flags)
 
 
-def _exportable(flags: int) -> bool:
-    return bool(flags & (wincrypt_h.CRYPT_EXPORTABLE | wincrypt_h.CRYPT_ARCHIVABLE))
-
-
 def _session_key(context: Context, row: AlgId, bits: int, flags: int) -> SessionKey:
-    salt = default_salt(context, row, bits, flags)
-    spec = secret_spec(context, row, row.stored_bits(bits), exportable=_exportable(flags))
+    spec = secret_spec(context, row, bits, flags)
     # DES keys of one, two and three parts are algorithms, and no lengths of one.
     with failing_as(_ALGORITHM_REFUSED if row.parity else _LENGTH_REFUSED):
         key = context.provider.generate_secret(spec)
-    return SessionKey(context, row, key, salt=salt, archivable=bool(flags & wincrypt_h.CRYPT_ARCHIVABLE))
+    return SessionKey(context, row, key, flags)
 
 
 def _mac_key(context: Context, row: AlgId, requested: int, flags: int) -> SessionKey:
@@ -114,7 +106,7 @@ def _mac_key(context: Context, row: AlgId, requested: int, flags: int) -> Sessio
         )
     context.require_offered(row)
     with failing_as(_LENGTH_REFUSED):
-        key = context.provider.generate_secret(secret_spec(context, row, bits, exportable=_exportable(flags)))
+        key = context.provider.generate_secret(secret_spec(context, row, bits, flags))
     return SessionKey(context, row, key)
 
 
@@ -172,17 +164,15 @@ def derive(context: Context, algid: int, base: CapiHash, flags: int) -> SessionK
     row = context.csp.algid(algid)
     if row.kind is not Kind.CIPHER:
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys are not derived from hashes")
-    flags = _check_flags(flags, _DERIVATION_FLAGS)
+    _check_flags(flags, _DERIVATION_FLAGS)
     bits = context.csp.key_bits(row, flags >> _LENGTH_SHIFT)
     context.require_offered(row)
     function = base.row.hash_function
     if function is None:
         raise failure(HRESULT.NTE_BAD_HASH, f"no key is derived from {base.row.name}")
     digest = base.value()
-    stored_bits = row.stored_bits(bits)
     for_block_cipher = row.algorithm in crypt_derive_key.BLOCK_CIPHERS
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_HASH}):
-        value = crypt_derive_key.expand(function, digest, stored_bits // 8, for_block_cipher=for_block_cipher)
-    salt = default_salt(context, row, bits, flags, digest[stored_bits // 8 :])
-    spec = secret_spec(context, row, stored_bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
-    return SessionKey(context, row, context.provider.import_secret(spec, value), salt=salt)
+        value = crypt_derive_key.expand(function, digest, bits // 8, for_block_cipher=for_block_cipher)
+    key = context.provider.import_secret(secret_spec(context, row, bits, flags), value)
+    return SessionKey(context, row, key, flags, leftover=digest[bits // 8 :])

@@ -16,7 +16,7 @@ from hwcng.capi.errors import MALFORMED, failing_as, failure
 from hwcng.capi.generation import RSA_USAGES, made_pair, user_key
 from hwcng.capi.handle_base import CapiKey, bad_key, bad_state
 from hwcng.capi.pairs import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
-from hwcng.capi.session_keys import SessionKey, default_salt, secret_spec
+from hwcng.capi.session_keys import SessionKey, secret_spec
 from hwcng.cng import public_key_info
 from hwcng.cng.blobs import key_blobs
 from hwcng.cng.blobs.key_blobs import Blob
@@ -206,27 +206,23 @@ def _pair_spec(context: Context, row: AlgId, material: PrivateKeyMaterial, *, ex
     return pair.spec_of(material.public)
 
 
-def _salted(context: Context, row: AlgId, key: SecretKey, flags: int) -> SessionKey:
-    return SessionKey(context, row, key, salt=default_salt(context, row, key.spec.bits, flags))
-
-
 def _import_plaintext(
     context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int
 ) -> CapiKey:
     value = key_blobs.parse_plaintext(blob.body)
-    exportable = bool(flags & wincrypt_h.CRYPT_EXPORTABLE)
     bits = 8 * len(value)
     if row.kind is Kind.MAC or flags & wincrypt_h.CRYPT_IPSEC_HMAC_KEY:
         if row.value not in (wincrypt_h.CALG_RC2, wincrypt_h.CALG_HMAC):
             raise failure(HRESULT.NTE_BAD_ALGID, "the key of an HMAC is imported as CALG_RC2 with CRYPT_IPSEC_HMAC_KEY")
         if not bits:
             raise failure(HRESULT.NTE_BAD_LEN, "an HMAC key of no bytes is not taken")
-        spec = secret_spec(context, row, bits, exportable=exportable, mac=True)
+        spec = secret_spec(context, row, bits, flags, mac=True)
         return SessionKey(context, row, context.provider.import_secret(spec, value))
     _require_cipher_bits(context, row, bits)
     context.require_offered(row)
-    spec = secret_spec(context, row, bits, exportable=exportable)
-    return _salted(context, row, context.provider.import_secret(spec, value), flags)
+    return SessionKey(
+        context, row, context.provider.import_secret(secret_spec(context, row, bits, flags), value), flags
+    )
 
 
 def _require_cipher_bits(context: Context, row: AlgId, bits: int) -> None:
@@ -234,7 +230,7 @@ def _require_cipher_bits(context: Context, row: AlgId, bits: int) -> None:
     if row.kind is not Kind.CIPHER:
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys are no session keys")
     with failing_as({Win32Error.ERROR_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
-        if not bits or row.stored_bits(context.csp.key_bits(row, bits)) != bits:
+        if not bits or context.csp.key_bits(row, bits) != bits:
             raise failure(HRESULT.NTE_BAD_DATA, f"{row.name} has no keys of {bits} bits")
 
 
@@ -257,7 +253,7 @@ def _import_simple(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
     if unwrapped is None:
         # Raised here, where no other error is at hand: neither message nor cause says what was wrong.
         raise failure(HRESULT.NTE_BAD_DATA, "decryption error")
-    return _salted(context, row, unwrapped, flags)
+    return SessionKey(context, row, unwrapped, flags)
 
 
 def _require_salting(context: Context, row: AlgId, flags: int) -> None:
@@ -279,7 +275,7 @@ def _unwrapped(
     """The key, or None for whatever is wrong with it. lengths: that it may have, in bits."""
     if not lengths:
         return None
-    spec = secret_spec(context, row, row.stored_bits(row.fixed), exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
+    spec = secret_spec(context, row, row.stored, flags)
     try:
         return private.unwrap_secret(spec, wrapped, _encryption(flags), lengths)
     except CngError as error:
@@ -298,7 +294,7 @@ def _import_opaque(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
         mac = secret is not None and row.family is not None and secret.family is SecretFamily.HMAC
         if not isinstance(loaded, SecretKey) or not (mac or loaded.spec.family is row.family):
             raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
-        return SessionKey(context, row, loaded) if mac else _salted(context, row, loaded, flags)
+        return SessionKey(context, row, loaded, flags)
     except BaseException:
         loaded.destroy()
         raise

@@ -25,7 +25,7 @@ from hwcng.forking import ProcessLock
 from hwcng.headers import wincrypt_h
 from hwcng.headers.bcrypt_h import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
 
-__all__ = ["FULL_BITS", "ZERO_SALT_BITS", "SessionKey", "default_salt", "secret_spec"]
+__all__ = ["FULL_BITS", "ZERO_SALT_BITS", "SessionKey", "secret_spec"]
 
 FULL_BITS = 128
 """What a key and its salt make together."""
@@ -34,6 +34,7 @@ ZERO_SALT_BITS = 40
 LONGEST_SALT = 24
 CFB8_BITS = 8
 
+_EXPORTABLE = wincrypt_h.CRYPT_EXPORTABLE | wincrypt_h.CRYPT_ARCHIVABLE
 _CIPHER_USAGE = Usage.ENCRYPT | Usage.DECRYPT
 _MODES: Mapping[int, str] = MappingProxyType(
     {
@@ -47,12 +48,14 @@ _MODE_NAMES = {name: mode for mode, name in _MODES.items()}
 _FIXED: Mapping[int, Code] = MappingProxyType({NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_FIXEDPARAMETER})
 
 
-def secret_spec(context: Context, row: AlgId, bits: int, *, exportable: bool, mac: bool = False) -> SecretSpec:
-    """What the token is asked for. bits: with parity, 0 for any. mac: a key of HMAC, whatever the ALG_ID.
+def secret_spec(context: Context, row: AlgId, bits: int, flags: int, *, mac: bool = False) -> SecretSpec:
+    """What the token is asked for. bits: with parity, 0 for any. flags: dwFlags. mac: a key of HMAC, whatever the
+    ALG_ID.
 
     A key that can have a salt must be one that data can be joined to, and MSDN's way to an HMAC key is an RC2 or RC4
     key.
     """
+    exportable = bool(flags & _EXPORTABLE)
     if mac or row.family is None or row.family is SecretFamily.HMAC:
         return SecretSpec(SecretFamily.HMAC, bits, Usage.SIGN, exportable)
     usage = _CIPHER_USAGE | Usage.DERIVE | Usage.SIGN if row.salted else _CIPHER_USAGE
@@ -60,8 +63,7 @@ def secret_spec(context: Context, row: AlgId, bits: int, *, exportable: bool, ma
     return SecretSpec(row.family, bits, usage, exportable, effective_bits=effective_bits)
 
 
-def default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: bytes | None = None) -> bytes:
-    """The salt of a new key. leftover: what CRYPT_CREATE_SALT takes instead of random bytes."""
+def _default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: bytes | None) -> bytes:
     if not row.salted or flags & wincrypt_h.CRYPT_NO_SALT:
         return b""
     if flags & wincrypt_h.CRYPT_CREATE_SALT:
@@ -71,28 +73,31 @@ def default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: 
 
 
 class SessionKey(CapiKey):
-    """token_key: without the salt; this handle's own. cipher: with it, None where the salt is still to be joined."""
+    """token_key: without the salt; this handle's own. flags: dwFlags of what made it. leftover: what CRYPT_CREATE_SALT
+    takes instead of random bytes. cipher: a duplicate's, with its salt.
+    """
 
     def __init__(
         self,
         context: Context,
         row: AlgId,
         token_key: SecretKey,
+        flags: int = 0,
         *,
-        salt: bytes = b"",
-        archivable: bool = False,
+        leftover: bytes | None = None,
         cipher: SymmetricKey | None = None,
     ) -> None:
+        archivable = bool(flags & wincrypt_h.CRYPT_ARCHIVABLE)
         super().__init__(context, row, exportable=token_key.spec.exportable, archivable=archivable)
         self.token_key = token_key
         self.iv = bytes(row.block_bits // 8)
-        self.salt = salt
+        self.salt = b""
         self._unserved_mode: int | None = None
         self._cipher = cipher
         self._using = ProcessLock()
         if cipher is None and not self.for_mac:
             try:
-                self._take_salt(salt)
+                self._join(_default_salt(context, row, self.bits, flags, leftover))
             except BaseException:
                 token_key.destroy()
                 raise
@@ -131,20 +136,25 @@ class SessionKey(CapiKey):
             raise bad_key("the key authenticates and does not encrypt")
         return self._cipher
 
-    def _take_salt(self, salt: bytes) -> None:
+    def _join(self, salt: bytes) -> SymmetricKey:
+        """Has the token join a salt to the key; returns the cipher's key that comes of it, at a message's beginning."""
         spec = self.token_key.spec
         working = self.token_key
         if salt:
             joined = SecretSpec(spec.family, spec.bits + 8 * len(salt), _CIPHER_USAGE)
             working = self.token_key.followed_by(salt, joined)
-        before, self.salt = self._cipher, salt
-        handle = self.context.algorithm(spec.family.value)
-        self._cipher = SymmetricKey.of_token(handle, working)
-        if before is not None:
-            self._cipher.chaining_mode = before.chaining_mode
-            self._cipher.message_block_length = before.message_block_length
+        self._cipher = SymmetricKey.of_token(self.context.algorithm(spec.family.value), working)
+        self.salt = salt
+        return self._cipher
+
+    def _join_anew(self, salt: bytes) -> None:
+        """Joins another salt; mode and IV stay."""
+        before = self._require_cipher()
+        cipher = self._join(salt)
+        cipher.chaining_mode = before.chaining_mode
+        cipher.message_block_length = before.message_block_length
         self._begin_message()
-        if before is not None and before.token_key is not self.token_key:
+        if before.token_key is not self.token_key:
             before.destroy()
 
     def _begin_message(self) -> None:
@@ -206,7 +216,7 @@ class SessionKey(CapiKey):
         if len(salt) > LONGEST_SALT:
             raise failure(HRESULT.NTE_BAD_DATA, f"a salt has up to {LONGEST_SALT} bytes, {len(salt)} given")
         with self._using.held():
-            self._take_salt(salt)
+            self._join_anew(salt)
 
     def set_effective_bits(self, bits: int) -> None:
         """RC2's effective key length (RFC 2268), of all handles to the key: `hwcng.contract.effective_length`."""
@@ -290,9 +300,9 @@ class SessionKey(CapiKey):
             cipher = self._cipher.duplicate() if self._cipher is not None else None
             alike = cipher is not None and self._cipher is not None and self._cipher.token_key is self.token_key
             token_key = cipher.token_key if cipher is not None and alike else self.token_key.duplicate()
-            copy = SessionKey(self.context, self.row, token_key, salt=self.salt, cipher=cipher)
+            copy = SessionKey(self.context, self.row, token_key, cipher=cipher)
             copy._like(self)
-            copy.iv, copy._unserved_mode = self.iv, self._unserved_mode
+            copy.iv, copy.salt, copy._unserved_mode = self.iv, self.salt, self._unserved_mode
         return copy
 
     def require_exportable(self) -> None:

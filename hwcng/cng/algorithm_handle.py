@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 from hwcng import arguments
@@ -103,10 +104,8 @@ class AlgorithmHandle(Handle):
         self.function_name = b""
         self.customization = b""
         self.output_length: int | None = None
-        self._find_provider: Callable[[], Provider] | None = None
-        self._provider: Provider | None = None
         if isinstance(provider, Provider):
-            self._provider = provider
+            self.provider = provider
         else:
             self._find_provider = provider
 
@@ -143,13 +142,9 @@ class AlgorithmHandle(Handle):
             pseudo=pseudo,
         )
 
-    @property
+    @cached_property
     def provider(self) -> Provider:
-        provider = self._provider
-        if provider is None:
-            assert self._find_provider is not None  # noqa: S101 - one of the two is there from the beginning
-            provider = self._provider = self._find_provider()
-        return provider
+        return self._find_provider()
 
     @property
     def keyed_hash(self) -> bool:

@@ -86,9 +86,7 @@ class Handle:
 
     called: ClassVar[str] = "a handle"
     hint: ClassVar[str] = ""
-
-    def __init__(self) -> None:
-        self.alive = True
+    alive: bool = True
 
     def destroy(self) -> None:
         """Ends the handle's life. A second call does nothing."""

@@ -28,7 +28,7 @@ from hwcng.contract.material import DhDomain, DsaDomain, PrivateKeyMaterial, Pub
 from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec, describe
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError, invalid_handle, invalid_parameter, not_supported, told
-from hwcng.forking import ProcessLock
+from hwcng.forking import lock_of
 from hwcng.headers.bcrypt_h import BCRYPT_OPAQUE_KEY_BLOB, PaddingFlag
 from hwcng.headers.ncrypt_h import ExportPolicy
 from hwcng.loading import load
@@ -70,7 +70,6 @@ class KeyPair(StorableKey, of=PrivateKey):
         self._private: PrivateKey | None = None
         self._public: PublicKeyMaterial | None = None
         self._ready_to_sign: tuple[SignSpec, PrivateKey, Callable[[bytes], bytes]] | None = None
-        self._finalizing = ProcessLock()
         self._release: Callable[[], None] | None = None
 
     def lend(self, handle: AlgorithmHandle, release: Callable[[], None]) -> KeyPair:
@@ -217,7 +216,7 @@ class KeyPair(StorableKey, of=PrivateKey):
 
     def finalize(self) -> None:
         """Has the token make the pair. Raises STATUS_INVALID_HANDLE the second time; a failure leaves it empty."""
-        with self._finalizing.held():
+        with lock_of(self, "_finalizing").held():
             self.require_empty()
             private = self.generate()
             self._private, self._public = private, private.public

@@ -67,7 +67,6 @@ class StorableKey(Handle):
         copied and destroyed without its token.
         """
         key = cls.__new__(cls)
-        Handle.__init__(key)
         key.name, key._uri, key._opening = name, uri, _Opening(open_key)
         return key
 

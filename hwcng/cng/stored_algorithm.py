@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.algorithm_table import ALGORITHMS
@@ -17,6 +19,7 @@ HASH_OF_NO_HASH = "SHA256"
 """By which an HMAC key is opened that was stored for no certain hash, as other software does."""
 
 
+@lru_cache(maxsize=256)
 def _pair_algorithm(spec: PairSpec) -> Algorithm | None:
     """The row of a pair: with the curve of its own where there is one, and a use that the key has."""
     if spec.kind not in FAMILIES:

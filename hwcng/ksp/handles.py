@@ -18,7 +18,7 @@ from hwcng.contract.key_names import check_key_name
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
 from hwcng.errors import HRESULT, CngError, invalid_handle
-from hwcng.forking import ProcessLock
+from hwcng.forking import lock_of
 from hwcng.ksp.drafts import Draft, draft_of
 from hwcng.ksp.status import refuse
 
@@ -80,7 +80,6 @@ class NCryptKey(Handle):
         self._draft = draft
         self._key = key
         self._replace = replace
-        self._finalizing = ProcessLock()
         self._usage_flags: int | None = None
         self.binding_nonce = b""
         self.activated: bytes | None = None
@@ -155,7 +154,7 @@ class NCryptKey(Handle):
 
     def finalize(self) -> None:
         """Raises STATUS_INVALID_HANDLE the second time. A failure leaves the key unfinished."""
-        with self._finalizing.held():
+        with lock_of(self, "_finalizing").held():
             draft = self.draft
             self._key = draft.finalize(self.name, replace=self._replace)
             self._usage_flags = draft.usage_flags

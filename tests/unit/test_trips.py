@@ -1,20 +1,25 @@
-"""How far a call travels through hwcng: the Python calls that a warm one makes there."""
+"""How far a call travels through hwcng: the Python calls that a warm one makes there, and in how many files."""
 
 from __future__ import annotations
 
 import ast
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import pytest
 from isolation.child import run
+from support import missing, needs_module
 
 import hwcng
-from hwcng import bcrypt
+from hwcng import bcrypt, ncrypt, wincrypt
 from hwcng.contract.provider import Provider
+from hwcng.testing.nss import NssDatabase
+from hwcng.testing.swtpm import Swtpm
 
 PACKAGE = str(Path(hwcng.__file__).parent)
 
@@ -80,30 +85,114 @@ def _pairs(provider: Provider) -> Callable[[], object]:
     return lambda: _pair(algorithm)
 
 
-MOST: dict[str, tuple[Callable[[Provider], Callable[[], object]], int]] = {
-    "AES-GCM": (partial(_sealing, tag_buffer=None), 20),
-    "AES-GCM with a buffer for the tag": (partial(_sealing, tag_buffer=bytearray(16)), 20),
-    "random numbers": (_random, 12),
-    "an ECDSA signature": (_signature, 13),
-    "AES-CBC": (_encryption, 13),
-    "an AES key": (_key, 41),
-    "an imported key": (_imported, 53),
-    "an EC pair": (_pairs, 79),
+def _ml_dsa_pairs(provider: Provider) -> Callable[[], object]:
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("ML-DSA", provider)
+
+    def made() -> object:
+        pair = bcrypt.BCryptGenerateKeyPair(algorithm, 0)
+        bcrypt.BCryptSetProperty(pair, bcrypt.BCRYPT_PARAMETER_SET_NAME, bcrypt.BCRYPT_MLDSA_PARAMETER_SET_65)
+        bcrypt.BCryptFinalizeKeyPair(pair)
+        return pair
+
+    return made
+
+
+def _session_key(provider: Provider) -> Callable[[], object]:
+    context = wincrypt.CryptAcquireContext(None, provider, wincrypt.PROV_RSA_AES, wincrypt.CRYPT_VERIFYCONTEXT)
+    return lambda: wincrypt.CryptGenKey(context, wincrypt.CALG_AES_256, 0)
+
+
+def _containers_pair(provider: Provider) -> Callable[[], object]:
+    containers = [
+        wincrypt.CryptAcquireContext(f"trip-{number}", provider, wincrypt.PROV_RSA_AES, wincrypt.CRYPT_NEWKEYSET)
+        for number in range(WARMING + 1)
+    ]
+    return lambda: wincrypt.CryptGenKey(containers.pop(), wincrypt.AT_SIGNATURE, 1024 << 16)
+
+
+def _named_key(provider: Provider) -> Callable[[], object]:
+    storage = ncrypt.NCryptOpenStorageProvider(provider)
+    ncrypt.NCryptFinalizeKey(ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", "trip"))
+    return lambda: ncrypt.NCryptOpenKey(storage, "trip")
+
+
+WARMING = 2
+
+
+class Most(NamedTuple):
+    """calls: of hwcng's functions. files: that they are in."""
+
+    travel: Callable[[Provider], Callable[[], object]]
+    calls: int
+    files: int
+
+
+MOST: dict[str, dict[str, Most]] = {
+    "softhsm": {
+        "AES-GCM": Most(partial(_sealing, tag_buffer=None), 20, 10),
+        "AES-GCM with a buffer for the tag": Most(partial(_sealing, tag_buffer=bytearray(16)), 20, 10),
+        "random numbers": Most(_random, 12, 7),
+        "an ECDSA signature": Most(_signature, 13, 8),
+        "AES-CBC": Most(_encryption, 13, 7),
+        "an AES key": Most(_key, 37, 15),
+        "an imported key": Most(_imported, 49, 17),
+        "an EC pair": Most(_pairs, 74, 18),
+        "a session key of the CryptoAPI": Most(_session_key, 56, 18),
+        "the pair of a container": Most(_containers_pair, 246, 35),
+    },
+    "nss": {"an ML-DSA pair": Most(_ml_dsa_pairs, 84, 21)},
+    "tpm": {"a named key": Most(_named_key, 46, 18)},
 }
-"""What is done, and the most calls of it."""
+"""What is done, by the kind of token, and the most calls of it and files."""
+CASES = [(token, what) for token, trips in MOST.items() for what in trips]
 
 
-def travelled(provider: Provider, what: str) -> list[tuple[str, str]]:
-    """The calls of a warm one."""
-    call = MOST[what][0](provider)
+def travelled(provider: Provider, token: str) -> dict[str, list[tuple[str, str]]]:
+    """The calls of all warm ones."""
+    try:
+        return {what: _travelled(most.travel(provider)) for what, most in MOST[token].items()}
+    finally:
+        for record in provider.list_keys():
+            if "trip" in record.name:
+                provider.delete_key(record.name)
+
+
+def _travelled(call: Callable[[], object]) -> list[tuple[str, str]]:
     # What it makes is kept, so that nothing ends within the trip.
-    kept = [call(), call()]
+    kept = [call() for _ in range(WARMING)]
     return Trip(lambda: kept.append(call())).calls
 
 
-@pytest.mark.parametrize("what", MOST)
-def test_what_is_warm_travels_no_further(what: str, token_uri: str) -> None:
+def _told(token: str, uri: str, pin: str | None) -> dict[str, list[tuple[str, str]]]:
     """In a process of its own: where another test asked for deadlines of the module, each C_ call is a call more."""
-    told = run(f"from unit.test_trips import travelled\nprint(travelled(open_token(), {what!r}))", token_uri)
-    calls = ast.literal_eval(told)
-    assert 0 < len(calls) <= MOST[what][1], calls
+    opened = f"hwcng.open_provider(URI, pin={pin!r})"
+    script = f"from unit.test_trips import travelled\nprint(travelled({opened}, {token!r}))"
+    told: dict[str, list[tuple[str, str]]] = ast.literal_eval(run(script, uri))
+    return told
+
+
+@pytest.fixture(scope="module")
+def softhsm_trips(token_uri: str, token_pin: str) -> dict[str, list[tuple[str, str]]]:
+    return _told("softhsm", token_uri, token_pin)
+
+
+@pytest.fixture(scope="module")
+def nss_trips(nss_current_database: NssDatabase, nss_pin: str) -> dict[str, list[tuple[str, str]]]:
+    return _told("nss", nss_current_database.uri, nss_pin)
+
+
+@pytest.fixture(scope="module")
+def tpm_trips() -> dict[str, list[tuple[str, str]]]:
+    needs_module("tpm2_pytss")
+    if shutil.which("swtpm") is None:
+        missing("command:swtpm")
+    with Swtpm() as tpm:
+        return _told("tpm", tpm.uri, None)
+
+
+@pytest.mark.parametrize(("token", "what"), CASES)
+def test_what_is_warm_travels_no_further(token: str, what: str, request: pytest.FixtureRequest) -> None:
+    calls, most = request.getfixturevalue(f"{token}_trips")[what], MOST[token][what]
+    assert 0 < len(calls) <= most.calls, calls
+    files = dict.fromkeys(file for file, _ in calls)
+    assert len(files) <= most.files, list(files)

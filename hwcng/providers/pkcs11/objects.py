@@ -16,7 +16,7 @@ from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11 import mechanisms, templates
 from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import CFunction, ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
+from hwcng.providers.pkcs11.cryptoki.constants import Attribute, Mechanism, ObjectClass
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PairKind, kind_of
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, offered_as
@@ -188,9 +188,13 @@ def secret_generation(spec: SecretSpec) -> SecretGeneration:
 
 
 class PairGeneration(NamedTuple):
-    """How a session pair is generated."""
+    """How a session pair is generated. offered_as: the algorithm and operation of `Provider.offers` that it needs.
+    sized_by: the mechanism whose key sizes bound its length.
+    """
 
     kind: PairKind[Any, Any]
+    offered_as: tuple[str, str | None]
+    sized_by: Mechanism | None
     call: MechanismCall
     public_template: Template
     private_template: Template
@@ -201,7 +205,9 @@ class PairGeneration(NamedTuple):
 def pair_generation(spec: PairSpec) -> PairGeneration:
     kind = kind_of(spec)
     call = mechanisms.call(int(kind.generation(spec)))
-    return PairGeneration(kind, call, *templates.generated_pair(spec), f"generating {kind.describe(spec)}")
+    offered_as, sized_by = kind.offered_as(spec), kind.sized_by(spec)
+    asked = f"generating {kind.describe(spec)}"
+    return PairGeneration(kind, offered_as, sized_by, call, *templates.generated_pair(spec), asked)
 
 
 def generate(

@@ -28,6 +28,7 @@ from hwcng.providers.pkcs11 import diagnosis, objects, probing, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
+from hwcng.providers.pkcs11.cryptoki.constants import Mechanism
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST
 from hwcng.providers.pkcs11.families import PairKind, kind_of, kind_of_public
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, offered_as
@@ -216,10 +217,7 @@ class Pkcs11Provider(Provider):
     def _require(self, algorithm: str, operation: str | None = None) -> None:
         if self._offered.offers(algorithm, operation) is Support.REFUSED:
             reason = self._offered.reasons.get((algorithm, operation), "")
-            raise CngError(
-                NTSTATUS.STATUS_NOT_SUPPORTED,
-                f"token {self.token.label!r} does not do {algorithm} {operation or ''}: {reason}",
-            )
+            raise not_supported(f"token {self.token.label!r} does not do {algorithm} {operation or ''}: {reason}")
 
     def random(self, length: int) -> bytes:
         if length > self._random_part:
@@ -297,8 +295,9 @@ class Pkcs11Provider(Provider):
         return unwrapping(self._connection, self._offered, wrapping_key, wrapped, wrap)
 
     def generate_pair(self, spec: PairSpec) -> Pkcs11PrivateKey:
-        kind = self.kind_of_pair(spec)
-        connection, how = self._connection, objects.pair_generation(spec)
+        how = objects.pair_generation(spec)
+        self._require_pair(spec, how.offered_as, how.sized_by)
+        connection, kind = self._connection, how.kind
         public_object, held = objects.generate_pair(
             connection, how.call, how.public_template, how.private_template, how.asked, kind.refusals
         )
@@ -334,18 +333,17 @@ class Pkcs11Provider(Provider):
     def kind_of_pair(self, spec: PairSpec) -> PairKind[Any, Any]:
         """The kind of a pair that the token can hold, else STATUS_NOT_SUPPORTED."""
         kind = kind_of(spec)
+        self._require_pair(spec, kind.offered_as(spec), kind.sized_by(spec))
+        return kind
+
+    def _require_pair(self, spec: PairSpec, needed: tuple[str, str | None], bounding: Mechanism | None) -> None:
         if spec.usage & Usage.ATTEST:
             raise not_supported("a PKCS#11 token states nothing of itself: keys of Usage.ATTEST are a TPM's")
-        self._require(*kind.offered_as(spec))
-        bounding = kind.sized_by(spec)
+        self._require(*needed)
         sizes = self._offered.key_range(bounding) if bounding is not None else None
         if sizes and not sizes[0] <= spec.bits <= sizes[1]:
-            raise CngError(
-                NTSTATUS.STATUS_NOT_SUPPORTED,
-                f"token {self.token.label!r} holds {spec.kind} keys of {sizes[0]} to {sizes[1]} bits, "
-                f"not of {spec.bits}",
-            )
-        return kind
+            lengths = f"{sizes[0]} to {sizes[1]} bits, not of {spec.bits}"
+            raise not_supported(f"token {self.token.label!r} holds {spec.kind} keys of {lengths}")
 
     def reload_opaque(self, blob: bytes, *, pin: str | bytes | None = None) -> SecretKey | Pkcs11PrivateKey:
         opened = self.opened_blob(blob)

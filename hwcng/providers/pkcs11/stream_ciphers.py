@@ -6,7 +6,6 @@ calls used up.
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -17,17 +16,10 @@ from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 
-__all__ = ["KeyStreams", "new_stream"]
+__all__ = ["KeyStreams"]
 
 CAPACITY = 4
 SKIPPED_AT_ONCE = 1 << 16
-
-_numbers = itertools.count()
-
-
-def new_stream() -> int:
-    """A name for a key's running operation, which no other key ever has."""
-    return next(_numbers)
 
 
 class _Running(NamedTuple):
@@ -37,18 +29,18 @@ class _Running(NamedTuple):
 
 
 class KeyStreams:
-    """The running operations of one connection. Safe for any number of threads."""
+    """The running operations of one connection, by an object of the key's own. Safe for any number of threads."""
 
     def __init__(self) -> None:
-        self._running: OrderedDict[int, _Running] = OrderedDict()
+        self._running: OrderedDict[object, _Running] = OrderedDict()
         self._lock = ProcessLock()
 
     def crypt(
-        self, connection: Connection, stream: int, verb: str, call: MechanismCall, key: int, position: int, data: bytes
+        self, connection: Connection, name: object, verb: str, call: MechanismCall, key: int, position: int, data: bytes
     ) -> bytes:
-        """`data` under the key stream from `position` on. verb: "Encrypt" or "Decrypt"."""
+        """`data` under the key stream from `position` on. name: the key's own object. verb: "Encrypt" or "Decrypt"."""
         connection.require_alive()
-        running = self._take(stream)
+        running = self._take(name)
         for once_more in (True, False):
             rv, result, session = self._attempt(connection, running, verb, call, key, position, data)
             if rv == CKR.OK:
@@ -59,7 +51,7 @@ class KeyStreams:
             if error is not None:
                 raise error
         at_work.discard(session.work)
-        self._keep(connection, stream, _Running(session, position + len(data), verb))
+        self._keep(connection, name, _Running(session, position + len(data), verb))
         return result
 
     @staticmethod
@@ -90,14 +82,14 @@ class KeyStreams:
             raise
         return rv, result, session
 
-    def _take(self, stream: int) -> _Running | None:
+    def _take(self, name: object) -> _Running | None:
         with self._lock.held():
-            return self._running.pop(stream, None)
+            return self._running.pop(name, None)
 
-    def _keep(self, connection: Connection, stream: int, running: _Running) -> None:
+    def _keep(self, connection: Connection, name: object, running: _Running) -> None:
         with self._lock.held():
-            replaced = self._running.pop(stream, None)
-            self._running[stream] = running
+            replaced = self._running.pop(name, None)
+            self._running[name] = running
             oldest = self._running.popitem(last=False)[1] if len(self._running) > CAPACITY else None
         for gone in (replaced, oldest):
             if gone is not None:
@@ -105,9 +97,9 @@ class KeyStreams:
         if not connection.alive:
             self.end_all(connection)
 
-    def end(self, connection: Connection, stream: int) -> None:
+    def end(self, connection: Connection, name: object) -> None:
         """For a key that ends."""
-        running = self._take(stream)
+        running = self._take(name)
         if running is not None:
             connection.discard(running.session)
 

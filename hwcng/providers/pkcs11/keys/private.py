@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import Any
 
 from hwcng import errors
 from hwcng.contract import keys
@@ -22,7 +24,7 @@ from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
-from hwcng.providers.pkcs11.families import kind_of, secret
+from hwcng.providers.pkcs11.families import PairKind, kind_of, secret
 from hwcng.providers.pkcs11.keys import opaque_blob, rsa_wrapping
 from hwcng.providers.pkcs11.keys.agreed import Pkcs11AgreedSecret
 from hwcng.providers.pkcs11.keys.base import HeldObject, TokenKey, not_supported
@@ -71,10 +73,14 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
         super().__init__(held, offered)
         self.spec = spec
         self.public = public
-        self.kind = kind_of(spec)
         self.always_authenticate = always_authenticate
         self._public_object = public_object
         self._readable_secrets = readable_secrets
+
+    @cached_property
+    def kind(self) -> PairKind[Any, Any]:
+        """What such pairs are in a token."""
+        return kind_of(self.spec)
 
     def destroy(self) -> None:
         public_object, self._public_object = self._public_object, None

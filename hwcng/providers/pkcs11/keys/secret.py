@@ -42,7 +42,6 @@ from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.operations import Operation
 from hwcng.providers.pkcs11.prepared import PREPARED_MODES, PreparedGcm, PreparedSignature, prepared_cipher
-from hwcng.providers.pkcs11.stream_ciphers import new_stream
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["Pkcs11SecretKey", "unwrappable"]
@@ -99,7 +98,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         self.spec = spec
         if spec.family is SecretFamily.RC2:
             self.effective = effective or EffectiveLength(spec.effective_bits or spec.bits)
-        self._stream = new_stream()
+        self._stream = object()
         self._streaming: Connection | None = None
 
     def _allow(self, usage: Usage, verb: str) -> None:
