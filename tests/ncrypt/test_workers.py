@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -282,8 +283,12 @@ def test_ray_workers_sign_and_tell_a_wrong_pin(
 
 
 @pytest.fixture
-def celery_application(worker_configuration: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A worker of two processes; messages and results are files, and JSON."""
+def celery_signs(
+    worker_configuration: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Callable[[], str]]]:
+    """Has a worker of two processes sign with the key of a URI; what that returns waits for the signature. Messages and
+    results are files, and JSON.
+    """
     if importlib.util.find_spec("celery") is None:
         missing("package celery")
     del worker_configuration
@@ -292,23 +297,38 @@ def celery_application(worker_configuration: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("CELERY_FOLDER", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     command = [sys.executable, "-m", "celery", "-A", "ncrypt.celery_jobs", "worker", "-c", "2", "-l", "error"]
-    with (tmp_path / "log").open("w") as log:
-        worker = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        worker = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    application: Any = importlib.import_module("ncrypt.celery_jobs")
+
+    def sign(uri: str) -> Callable[[], str]:
+        task = application.sign.delay(uri, DIGEST.hex())
+
+        def signature() -> str:
+            for _ in range(SECONDS):
+                with contextlib.suppress(importlib.import_module("celery.exceptions").TimeoutError):
+                    return str(task.get(timeout=1))
+                assert worker.poll() is None, log.read_text()
+            raise TimeoutError(log.read_text())
+
+        return signature
+
     try:
-        yield importlib.import_module("ncrypt.celery_jobs")
+        yield sign
     finally:
         worker.terminate()
         worker.wait(SECONDS)
 
 
 def test_celery_workers_sign_and_tell_what_is_wrong(
-    celery_application: Any, pair: KeyPair, good: Callable[[bytes, bytes], bool]
+    celery_signs: Callable[[str], Callable[[], str]], pair: KeyPair, good: Callable[[bytes, bytes], bool]
 ) -> None:
-    signing = [celery_application.sign.delay(pair.uri, DIGEST.hex()) for _ in range(4)]
-    assert all(good(DIGEST, bytes.fromhex(task.get(timeout=SECONDS))) for task in signing)
+    signing = [celery_signs(pair.uri) for _ in range(4)]
+    assert all(good(DIGEST, bytes.fromhex(signature())) for signature in signing)
     absent = pair.uri.replace("object=", "object=no-")
     with pytest.raises(CngError) as error:
-        celery_application.sign.delay(absent, DIGEST.hex()).get(timeout=SECONDS)
+        celery_signs(absent)()
     assert error.value.status is HRESULT.NTE_BAD_KEYSET
     assert "NTE_BAD_KEYSET" in str(error.value)
 

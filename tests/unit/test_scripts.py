@@ -1,10 +1,11 @@
-"""scripts/setup and scripts/test-debian: what they say where they cannot go on. They run in a copy and never reach this
-checkout's .venv.
+"""scripts/setup, test-system and test-pythons: what they say where they cannot go on. They run in a copy and never
+reach this checkout's .venv.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -128,49 +129,162 @@ def test_an_unknown_argument_is_refused(checkout):
     assert "unknown argument --fast" in done.stderr
 
 
+UNAVAILABLE = 69
+"""EX_UNAVAILABLE: no root of another system can be had here."""
+
+
 @pytest.fixture
-def other_release(checkout):
-    """Runs `scripts/test --debian` in the checkout with no programs but those named."""
-    for script in ("test", "test-debian"):
+def bare(checkout):
+    """Runs a script of the checkout with no programs but those named."""
+    for script in ("test", "test-system", "test-pythons"):
         shutil.copy(ROOT / "scripts" / script, checkout / "scripts")
 
-    def run(*arguments, programs):
+    def run(script, *arguments, programs=(), **environ):
         path = checkout / "programs"
-        path.mkdir()
+        path.mkdir(exist_ok=True)
         for program in ("bash", "dirname", *programs):
-            (path / program).symlink_to(shutil.which(program))
+            if not (path / program).exists():
+                (path / program).symlink_to(shutil.which(program))
         shutil.copy(checkout / "bin" / "id", path)
-        environ = {"PATH": str(path), "HOME": str(checkout / "home")}
-        command = [checkout / "scripts" / "test", "--debian", *arguments]
+        environ = {"PATH": str(path), "HOME": str(checkout / "home"), **environ}
+        command = [checkout / "scripts" / script, *arguments]
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
     yield run
     assert not (checkout / "home").exists()
 
 
-@pytest.mark.parametrize("arguments", [(), ("11",), ("tests/unit",)])
-def test_another_release_is_one_that_there_is(other_release, arguments):
-    done = other_release(*arguments, programs=())
-    assert (done.returncode, done.stderr) == (1, "test-debian: which release of Debian? There are 12 and 13\n")
+@pytest.mark.parametrize(
+    ("arguments", "releases"),
+    [
+        (("--debian",), "Debian? There is: 12 13 testing"),
+        (("--debian", "11"), "Debian? There is: 12 13 testing"),
+        (("--debian", "tests/unit"), "Debian? There is: 12 13 testing"),
+        (("--debian", "22.04"), "Debian? There is: 12 13 testing"),
+        (("--ubuntu", "12"), "Ubuntu? There is: 22.04"),
+    ],
+)
+def test_another_release_is_one_that_there_is(bare, arguments, releases):
+    done = bare("test", *arguments)
+    assert (done.returncode, done.stderr) == (1, f"test-system: which release of {releases}\n")
 
 
-def test_another_release_is_for_root_alone(other_release):
-    done = other_release("13", programs=())
-    assert done.returncode == 1
-    assert done.stderr == "test-debian: a root of another release is made and entered by root alone\n"
+@pytest.mark.parametrize("arguments", [(), ("--fedora", "43")])
+def test_another_system_is_one_that_there_is(bare, arguments):
+    done = bare("test-system", *arguments)
+    assert (done.returncode, done.stderr) == (1, "test-system: which system? There are --debian and --ubuntu\n")
 
 
-def test_another_release_names_the_programs_that_it_needs(checkout, other_release):
+@pytest.mark.parametrize("system", [("--debian", "12"), ("--debian", "testing"), ("--ubuntu", "22.04")])
+def test_another_system_is_for_root_alone(bare, system):
+    done = bare("test", *system)
+    assert done.returncode == UNAVAILABLE
+    assert done.stderr == "test-system: a root of another system is made and entered by root alone\n"
+
+
+def test_another_system_names_the_programs_that_it_needs(checkout, bare):
     command(checkout / "bin" / "id", "echo 0")
-    done = other_release("13", programs=("unshare", "flock"))
-    assert done.returncode == 1
+    done = bare("test", "--debian", "13", programs=("unshare", "flock"))
+    assert done.returncode == UNAVAILABLE
     assert done.stderr.startswith(
-        "test-debian: not on PATH: debootstrap chroot git. Debian and Ubuntu: apt-get install "
+        "test-system: not on PATH: debootstrap chroot git. Debian and Ubuntu: apt-get install "
     )
 
 
+@pytest.fixture
+def a_root_user(checkout):
+    """Of a machine that has every program, and may make namespaces; its debootstrap cannot reach a mirror."""
+    programs = checkout / "programs"
+    programs.mkdir()
+    for name, body in {
+        "debootstrap": "echo E: no mirror; exit 1",
+        "unshare": "exit 0",
+        "chroot": "exit 1",
+        "git": "exit 1",
+    }.items():
+        command(programs / name, body)
+    command(checkout / "bin" / "id", "echo 0")
+    return {
+        "programs": ("flock", "mkdir", "rm", "tail", "env", "mktemp", "tee"),
+        "XDG_CACHE_HOME": str(checkout / "cache"),
+    }
+
+
+def test_another_system_is_not_made_within_one(bare, a_root_user):
+    done = bare("test", "--debian", "13", **a_root_user, HWCNG_TEST_SYSTEM="debian-testing")
+    assert done.returncode == UNAVAILABLE
+    assert done.stderr == "test-system: this is debian-testing, a root of another system itself\n"
+
+
+def test_another_system_needs_namespaces(checkout, bare, a_root_user):
+    command(checkout / "programs" / "unshare", "exit 1")
+    done = bare("test", "--debian", "13", **a_root_user)
+    assert done.returncode == UNAVAILABLE
+    assert "no namespaces here (unshare): a container needs CAP_SYS_ADMIN" in done.stderr
+
+
+def test_another_system_is_signed_by_a_keyring_that_is_here(checkout, bare, a_root_user):
+    script = checkout / "scripts" / "test-system"
+    here, nowhere = checkout / "here", checkout / "nowhere"
+    here.mkdir()
+    (here / "debian-archive-keyring.gpg").touch()
+    script.write_text(
+        (ROOT / "scripts" / "test-system").read_text().replace("keyrings=/usr/share/keyrings", 'keyrings="$KEYRINGS"')
+    )
+    done = bare("test", "--debian", "13", **a_root_user, KEYRINGS=str(here))
+    assert done.returncode == UNAVAILABLE
+    assert done.stderr.splitlines()[-1] == "test-system: debootstrap failed: E: no mirror"
+    done = bare("test", "--ubuntu", "22.04", **a_root_user, KEYRINGS=str(nowhere))
+    assert done.returncode == UNAVAILABLE
+    assert f"no {nowhere}/ubuntu-archive-keyring.gpg to check http" in done.stderr
+    assert done.stderr.endswith(": apt-get install ubuntu-keyring\n")
+
+
+@pytest.fixture
+def ends(checkout, bare):
+    """test-pythons where test-system ends as `$ENDS` says for Ubuntu and for Debian."""
+
+    def run(ubuntu, debian):
+        body = f'echo "test-system: because of $1" >&2\ncase $1 in --ubuntu) exit {ubuntu};; *) exit {debian};; esac'
+        command(checkout / "scripts" / "test-system", body)
+        return bare("test-pythons", programs=("mktemp", "tee", "tail", "rm"))
+
+    return run
+
+
+def test_both_ends_pass(ends):
+    done = ends(0, 0)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "test-pythons: Python 3.10 (ubuntu 22.04)\n" in done.stderr
+    assert "test-pythons: Python 3.14 (debian testing)\n" in done.stderr
+
+
+def test_an_end_that_cannot_be_tried_is_counted_and_no_failure(ends):
+    done = ends(0, UNAVAILABLE)
+    assert done.returncode == 0
+    assert done.stdout == "not tried, 1 of 2: Python 3.14 (test-system: because of --debian)\n"
+    done = ends(UNAVAILABLE, UNAVAILABLE)
+    assert done.returncode == 0
+    assert done.stdout.startswith("not tried, 2 of 2: Python 3.10 (test-system: because of --ubuntu);Python 3.14 (")
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(("ubuntu", "debian"), [(1, 0), (0, 2), (UNAVAILABLE, 1)])
+def test_an_end_that_fails_is_a_failure(ends, ubuntu, debian):
+    done = ends(ubuntu, debian)
+    assert done.returncode == next(status for status in (ubuntu, debian) if status not in (0, UNAVAILABLE))
+    assert "test-pythons: failed on Python 3.1" in done.stderr
+
+
+def test_the_ends_are_the_first_and_the_last_python():
+    pythons = re.findall(r'Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
+    script = (ROOT / "scripts" / "test-pythons").read_text()
+    assert re.findall(r"^(3\.\d+) --", script, re.MULTILINE) == [pythons[0], pythons[-1]]
+
+
 @pytest.mark.parametrize(
-    "script", ["scripts/setup", "scripts/test", "scripts/test-debian", ".ci/run", "softhsm/provision"]
+    "script",
+    ["scripts/setup", "scripts/test", "scripts/test-system", "scripts/test-pythons", ".ci/run", "softhsm/provision"],
 )
 def test_scripts_are_executable(script):
     assert os.access(ROOT / script, os.X_OK)
