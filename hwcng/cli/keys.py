@@ -42,14 +42,16 @@ _HMAC_KEYS: Mapping[str, str] = MappingProxyType(
 )
 """Algorithm -> hash: keys that ncrypt.h has no name for."""
 
-_USES: Mapping[str, int] = MappingProxyType(
+_USES: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
-        "decrypt": ncrypt.NCRYPT_ALLOW_DECRYPT_FLAG,
-        "sign": ncrypt.NCRYPT_ALLOW_SIGNING_FLAG,
-        "agree": ncrypt.NCRYPT_ALLOW_KEY_AGREEMENT_FLAG,
-        "import": ncrypt.NCRYPT_ALLOW_KEY_IMPORT_FLAG,
+        "decrypt": (ncrypt.NCRYPT_KEY_USAGE_PROPERTY, ncrypt.NCRYPT_ALLOW_DECRYPT_FLAG),
+        "sign": (ncrypt.NCRYPT_KEY_USAGE_PROPERTY, ncrypt.NCRYPT_ALLOW_SIGNING_FLAG),
+        "agree": (ncrypt.NCRYPT_KEY_USAGE_PROPERTY, ncrypt.NCRYPT_ALLOW_KEY_AGREEMENT_FLAG),
+        "import": (ncrypt.NCRYPT_KEY_USAGE_PROPERTY, ncrypt.NCRYPT_ALLOW_KEY_IMPORT_FLAG),
+        "attest": (ncrypt.NCRYPT_PCP_KEY_USAGE_POLICY_PROPERTY, ncrypt.NCRYPT_PCP_IDENTITY_KEY),
     }
 )
+"""Use -> the property that allows it, and its flag there."""
 
 _certificates = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -209,13 +211,15 @@ def generate(
     key = ncrypt.NCryptCreatePersistedKey(storage, algorithm, name, 0, flags)
     if bits is None:
         bits = _USUAL_BITS.get(algorithm)
-    allowed = 0
-    for use in uses:
-        allowed |= _USES[use]
-    properties = {
+    allowed: dict[str, int] = {}
+    for property_name, flag in map(_USES.__getitem__, uses):
+        allowed[property_name] = allowed.get(property_name, 0) | flag
+    if len(allowed) > 1:
+        raise click.UsageError("an identity key has no other use than attest")
+    properties: dict[str, Any] = {
         ncrypt.NCRYPT_LENGTH_PROPERTY: bits,
         ncrypt.NCRYPT_PARAMETER_SET_NAME_PROPERTY: parameter_set,
-        ncrypt.NCRYPT_KEY_USAGE_PROPERTY: allowed or None,
+        **allowed,
         ncrypt.NCRYPT_EXPORT_POLICY_PROPERTY: ncrypt.NCRYPT_ALLOW_EXPORT_FLAG if exportable else None,
     }
     for property_name, value in properties.items():

@@ -182,6 +182,50 @@ def test_a_statement_of_a_tpm_is_verified_without_it(run, command_swtpm, new_nam
     command_swtpm.provider.delete_key(new_name)
 
 
+@pytest.mark.parametrize("algorithm", ["ECDSA_P256", "AES"])
+def test_an_identity_key_signs_the_statement(run, idle_swtpm, new_name, tmp_path, algorithm) -> None:
+    uri, out, nonce, identity = idle_swtpm.uri, tmp_path / "statement.json", "00" * 16, f"identity of {new_name}"
+    kept, wrong = tmp_path / "pin", tmp_path / "wrong"
+    kept.write_text("the identity's pin")
+    wrong.write_text("another pin")
+    run("keys", "generate", uri, "--name", new_name, "--algorithm", algorithm)
+    made = ("keys", "generate", uri, "--name", identity, "--algorithm", "ECDSA_P256", "--use")
+    assert run(*made, "attest", "--pin-file", kept, "--json").data["usage"] == ["attest"]
+    asked = ("attest", uri, new_name, "--nonce", nonce, "-o", out, "--authority", identity)
+    refused = run(*asked, "--authority-pin-file", wrong)
+    assert (refused.status, out.exists()) == (1, False)
+    assert refused.errors.startswith("hwcng: STATUS_WRONG_PASSWORD")
+    assert run(*asked).status == 1
+    ran = run(*asked, "--authority-pin-file", kept)
+    assert (ran.status, ran.errors) == (0, "")
+    signer = run("attest", "--verify", out, "--nonce", nonce).data["signer_name"]
+    assert run("attest", uri, identity, "--nonce", nonce, "-o", out, "--pin-file", kept).status == 0
+    told = run("attest", "--verify", out, "--nonce", nonce).data
+    assert (told["name"], told["signer_name"] != signer) == (signer, True)
+
+
+def test_what_cannot_sign_a_statement(run, command_swtpm, command_softhsm, new_name, tmp_path) -> None:
+    uri, pin = command_swtpm.uri, tmp_path / "pin"
+    pin.write_text("a pin")
+    made = ("keys", "generate", uri, "--name", new_name, "--algorithm", "ECDSA_P256")
+    assert run(*made, "--use", "attest", "--use", "sign").status == 2
+    assert run(*made).status == 0
+    refused = run("attest", uri, new_name, "--authority", new_name)
+    assert (refused.status, refused.output) == (1, "")
+    assert refused.errors.startswith("hwcng: STATUS_NOT_SUPPORTED")
+    absent = run("attest", uri, new_name, "--authority", "no such key")
+    assert (absent.status, absent.output) == (1, "")
+    assert "no such key" in absent.errors
+    assert run("attest", uri, new_name, "--authority-pin-file", pin).status == 2
+    assert run("attest", "--verify", pin, "--nonce", "00", "--authority", new_name).status == 2
+    command_swtpm.provider.delete_key(new_name)
+    elsewhere = run(
+        "keys", "generate", command_softhsm.uri, "--name", new_name, "--algorithm", "ECDSA_P256", "--use", "attest"
+    )
+    assert (elsewhere.status, elsewhere.output) == (1, "")
+    assert "SUPPORTED" in elsewhere.errors
+
+
 def test_a_token_that_makes_no_statements(run, command_softhsm, new_name) -> None:
     run("keys", "generate", command_softhsm.uri, "--name", new_name, "--algorithm", "ECDSA_P256")
     refused = run("attest", command_softhsm.uri, new_name)
