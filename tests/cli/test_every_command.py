@@ -126,26 +126,6 @@ def test_a_token_that_goes_while_the_command_works(command, served, run, world, 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_tpm_that_goes_while_the_command_works(run, tmp_path, monkeypatch) -> None:
-    from hwcng.cli import targets
-    from hwcng.testing.swtpm import Swtpm
-
-    with Swtpm() as tpm:
-        assert run("keys", "generate", tpm.uri, "--name", "a", "--algorithm", "ECDSA_P256").status == 0
-        open_provider = targets.open_provider
-
-        def opened(uri, **values):
-            provider = open_provider(uri, **values)
-            tpm.kill()
-            return provider
-
-        monkeypatch.setattr(targets, "open_provider", opened)
-        ran = run("attest", tpm.uri, "a", "--output", tmp_path / "out")
-        assert (ran.status, ran.output) == (1, "")
-        assert ran.errors.startswith("hwcng: STATUS_")
-        assert not (tmp_path / "out").exists()
-
-
 @each
 def test_a_full_disk(command, run, world, monkeypatch) -> None:
     """Standard output, which a shell has sent to a file."""

@@ -24,7 +24,7 @@ from hwcng.contract.provider import KeyRecord, Provider
 from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
 from hwcng.contract.usage import Support
 from hwcng.contract.watching import Statistics
-from hwcng.errors import HRESULT, NTSTATUS, CngError, not_supported
+from hwcng.errors import HRESULT, NTSTATUS, CngError, not_supported, told
 from hwcng.providers.events import note
 from hwcng.providers.pin_sources import read_pin_source
 from hwcng.providers.timeouts import timeout_of
@@ -258,13 +258,25 @@ class Tpm2Provider(Provider):
     def persist_key(
         self, key: SecretKey | PrivateKey, name: str, *, replace: bool = False
     ) -> Tpm2SecretKey | Tpm2PrivateKey:
-        """Writes the key's blob to the store. An object that a replaced key had at a persistent handle is removed."""
+        """Writes the key's blob to the store. An object that a replaced key had at a persistent handle is removed.
+
+        A key that the TPM does not load then, because it is gone, is not kept, unless another gave way to it.
+        """
         parent = self._parent
         if not isinstance(key, (Tpm2SecretKey, Tpm2PrivateKey)) or not key.of(self._realm):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, "the key is of another provider")
+        gives_way = replace and self._keys.has(name)
         for file in self._keys.persist(key, name, parent, replace):
             self._keys.clean(file, self._owner_auth)
-        return self.open_key(name, pin=key.blob()[0].auth)
+        held = key.blob()[0]
+        try:
+            return self.open_key(name, pin=held.auth)
+        except CngError as error:
+            if not gives_way:
+                self._keys.withdraw(name, held)
+                raise
+            message = f"{error.message}; the key is stored as {told(name)}"
+            raise CngError(error.status, message, error.token_code) from error
 
     def open_key(self, name: str, *, pin: str | bytes | None = None) -> Tpm2SecretKey | Tpm2PrivateKey:
         """pin: the key's authorization value, for keys that need one; "" is an empty one. A wrong one is noticed at the

@@ -164,6 +164,14 @@ class KeyStore:
         note("key.created", key=name, token=self._connection.title)
         return [file] if file.left else []
 
+    def withdraw(self, name: str, held: TpmObject) -> None:
+        """Takes back what `persist` wrote, where that is there still."""
+        with self.files.writing():
+            found = self._sound(name)
+            if found is not None and found.key.private == held.private:
+                self.files.remove(name)
+        self.forget(name)
+
     def _sound(self, name: str) -> KeyFile | None:
         """The file of that name, None where there is none or it is beyond repair."""
         try:
