@@ -123,7 +123,8 @@ def ecc_key(bits: int) -> tuple[int, int, int]:
 
 def token_attributes(key: Any, *names: str) -> list[bytes | None]:
     """What the token itself says of a symmetric or private key: attributes by python-pkcs11's names."""
-    from hwcng.providers.pkcs11.cryptoki.constants import Attribute
+    from pkcs11 import Attribute
+
     from hwcng.providers.pkcs11.objects import read_attributes
 
     held = (key.token_key if hasattr(key, "token_key") else key._private).held

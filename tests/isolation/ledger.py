@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from pkcs11 import Attribute
+
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.calls import CFunction
 

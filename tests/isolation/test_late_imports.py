@@ -169,7 +169,7 @@ storage = ncrypt.NCryptOpenStorageProvider(provider)
 made = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", "signs at once")
 ncrypt.NCryptFinalizeKey(made)
 ncrypt.NCryptSignHash(ncrypt.NCryptOpenKey(storage, "signs at once"), None, bytes(32))
-print(sorted({"asn1crypto", "cryptography", "pkcs11", "hwcng.attestation", "hwcng.pyca.base"} & set(sys.modules)))
+print(sorted({"cryptography", "hwcng.attestation", "hwcng.pyca.base"} & set(sys.modules)))
 ncrypt.NCryptDeleteKey(made)
 """
 

@@ -11,12 +11,12 @@ import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from isolation.child import run
+from pkcs11 import Attribute, KeyType, ObjectClass
 
 import hwcng
 from hwcng import NTSTATUS, CngError, bcrypt, pyca
 from hwcng.contract.provider import Provider
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, ObjectClass
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 

@@ -10,11 +10,11 @@ from asn1crypto.core import Integer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from hwcng.contract.material import EcPublicKey
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, ObjectClass
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider

@@ -12,13 +12,13 @@ from typing import Any
 from conftest import TOKEN_PIN  # noqa: F401 - the prelude of isolation.child names it
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from pkcs11 import Attribute
 
 from hwcng import HRESULT, CngError
 from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.contract.specs import CipherSpec, EcdsaSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
 NAME = "killed/in the middle"

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
+from pkcs11 import Attribute
 from store import foreign
 from store.conftest import objects_of
 
@@ -21,7 +22,6 @@ from hwcng.contract.material import EcPrivateKey
 from hwcng.contract.specs import AesKeyWrapSpec, CipherSpec, PairSpec, RsaAesKeyWrapSpec, RsaOaepSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.hostcrypto.host_keys import private_material
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pkcs11 import Attribute, ObjectClass
 from store import foreign
 from store.conftest import objects_of
 from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, status_of, verify_ecdsa
@@ -13,7 +14,6 @@ from store.test_pkcs11_store import AES, BLOCK, DIGEST, ECB, status_of, verify_e
 from hwcng import HRESULT
 from hwcng.contract.specs import EcdsaSpec
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider

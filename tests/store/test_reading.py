@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from pkcs11 import Attribute, KeyType, ObjectClass
 
 from hwcng import HRESULT, CngError
 from hwcng.contract.material import DhDomain, DhPublicKey, DsaDomain, DsaPublicKey, MlDsaPublicKey, MlKemPublicKey
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, ObjectClass
 from hwcng.providers.pkcs11.families import PAIR_KINDS
 from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.providers.pkcs11.store import turns

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from pkcs11 import Attribute, KeyType, Mechanism
 
 from hwcng import NTSTATUS, CngError
 from hwcng.contract.specs import PairSpec, RsaPssSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.providers.pkcs11 import templates
 from hwcng.providers.pkcs11.capabilities import MechanismInfo, MechanismSet
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism
 from hwcng.providers.pkcs11.families.rsa import pss_is_native
 from hwcng.providers.pkcs11.quirks import Quirks, quirks_of
 from hwcng.providers.pkcs11.user_quirks import UserQuirks

@@ -415,7 +415,10 @@ def test_a_process_own_name_and_a_uri_need_no_file(
     assert registry.resolve_implementation("a") is registry.resolve_implementation("tpm2:")
 
 
-@pytest.mark.parametrize(("scheme", "package"), [("pkcs11", "_cffi_backend"), ("tpm2", "tpm2_pytss")])
+@pytest.mark.parametrize(
+    ("scheme", "package"),
+    [("pkcs11", "pkcs11"), ("pkcs11", "_cffi_backend"), ("pkcs11", "asn1crypto"), ("tpm2", "tpm2_pytss")],
+)
 def test_a_missing_package_says_what_to_install(scheme: str, package: str) -> None:
     # A finder that knows no such package is what an import meets where it is not installed.
     program = (

@@ -29,7 +29,7 @@ class _Pkcs11(Backend[Pkcs11Uri]):
     scheme = Pkcs11Uri.scheme
     description = "a PKCS#11 token: HSM, smart card, SoftHSM, NSS"
     modules = ("hwcng.providers.pkcs11.provider",)
-    packages = ("_cffi_backend", "cffi")
+    packages = ("_cffi_backend", "asn1crypto", "cffi", "pkcs11")
     requirement = "hwcng[pkcs11]"
 
     def parse(self, rest: str) -> Pkcs11Uri:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pkcs11 import Mechanism
+
 from hwcng.contract.usage import Support
-from hwcng.providers.pkcs11.cryptoki.constants import CKM, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKM
 from hwcng.providers.pkcs11.quirks import Quirks
 
 __all__ = ["MechanismInfo", "MechanismSet", "Rule", "Ruling"]

@@ -15,9 +15,10 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from pkcs11.constants import TokenFlag
+
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import TokenFlag
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.module import Module
 

@@ -11,11 +11,13 @@ import hmac
 import os
 from typing import NoReturn
 
+from pkcs11.constants import TokenFlag
+
 from hwcng.contract.pins import Pin, pin_value
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKU, TokenFlag
+from hwcng.providers.pkcs11.cryptoki.constants import CKU
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.losses import Standing, of_sessions, standing
 from hwcng.providers.pkcs11.module import Module

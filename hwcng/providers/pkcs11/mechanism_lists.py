@@ -6,11 +6,12 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import NoReturn
 
+from pkcs11 import Mechanism
+
 from hwcng.errors import CngError
 from hwcng.providers.events import note
 from hwcng.providers.pkcs11.capabilities import MechanismInfo, MechanismSet
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Mechanism
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.families import FAMILIES, RELEVANT_MECHANISMS
 from hwcng.providers.pkcs11.module import Module

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+from pkcs11 import Mechanism
+
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Mechanism
 
 __all__ = ["DIGEST_MECHANISMS", "HMAC_MECHANISMS", "MechanismCall", "call", "structured", "with_octets"]
 
 HMAC_MECHANISMS: Mapping[str, int] = MappingProxyType(
     {
-        "MD5": int(Mechanism.MD5_HMAC),
+        "MD5": int(Mechanism._MD5_HMAC),
         "SHA1": int(Mechanism.SHA_1_HMAC),
         "SHA256": int(Mechanism.SHA256_HMAC),
         "SHA384": int(Mechanism.SHA384_HMAC),
@@ -28,7 +29,7 @@ HMAC_MECHANISMS: Mapping[str, int] = MappingProxyType(
 
 DIGEST_MECHANISMS: Mapping[str, int] = MappingProxyType(
     {
-        "MD5": int(Mechanism.MD5),
+        "MD5": int(Mechanism._MD5),
         "SHA1": int(Mechanism.SHA_1),
         "SHA256": int(Mechanism.SHA256),
         "SHA384": int(Mechanism.SHA384),

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
+from pkcs11 import Attribute, Mechanism, ObjectClass
+
 from hwcng.contract.keys import OfThisProcess
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11 import mechanisms, templates
 from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import CFunction, ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, Mechanism, ObjectClass
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PairKind, kind_of
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, offered_as

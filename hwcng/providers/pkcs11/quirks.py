@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from hwcng.providers.pkcs11.cryptoki.constants import CKK, KeyType, Mechanism
+from pkcs11 import KeyType, Mechanism
+
+from hwcng.providers.pkcs11.cryptoki.constants import CKK
 from hwcng.standards.hashes import HASHES
 
 __all__ = [
@@ -109,7 +111,7 @@ _BY_LIBRARY: tuple[tuple[re.Pattern[str], Quirks], ...] = (
             key_wrap_pad_is_rfc5649=True,
             der_peer_point=True,
             store_is_local=True,
-            unusable_mechanisms=frozenset({int(Mechanism.DES_ECB), int(Mechanism.DES_CBC)}),
+            unusable_mechanisms=frozenset({int(Mechanism._DES_ECB), int(Mechanism._DES_CBC)}),
             key_ranges=MappingProxyType({int(Mechanism.DSA_KEY_PAIR_GEN): (512, 3072)}),
         ),
     ),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from struct import Struct
 from typing import Any, cast
+
+from pkcs11 import Attribute, KeyType, ObjectClass
+from pkcs11.attributes import AttributeMapper
 
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION, Attribute, KeyType, ObjectClass
+from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS
 from hwcng.providers.pkcs11.quirks import Quirks
@@ -33,7 +35,7 @@ __all__ = [
 
 Template = Mapping[Attribute, Any]
 
-_BBOOL, _ULONG = Struct("?"), Struct("L")
+_MAPPER = AttributeMapper()
 _CK_ULONG = 8
 _CK_ATTRIBUTE_SIZE = ffi.sizeof("CK_ATTRIBUTE")
 
@@ -74,7 +76,7 @@ class Packed:
     __slots__ = ("_before", "_block", "_filled", "_given", "_home", "_octets")
 
     def __init__(self, template: Template, home: FixedTemplate | None = None) -> None:
-        values = list(map(_octets_of, template.values()))
+        values = [_octets_of(kind, value) for kind, value in template.items()]
         aligned = [_aligned(octets) for octets in values]
         count, offset = len(values), len(values) * _CK_ATTRIBUTE_SIZE
         # Of numbers, so that it begins where a CK_ULONG may.
@@ -130,14 +132,17 @@ def _aligned(octets: bytes) -> bytes:
     return octets.ljust(-(-len(octets) // _CK_ULONG) * _CK_ULONG, b"\0")
 
 
-def _octets_of(value: bytes | str | int) -> bytes:
-    """As they are, as UTF-8, as a CK_BBOOL, or as a CK_ULONG."""
+def _octets_of(kind: Attribute, value: Any) -> bytes:
     # A label of other software is found by its octets, text or not.
     if isinstance(value, bytes):
         return value
-    if isinstance(value, str):
-        return value.encode()
-    return _BBOOL.pack(value) if isinstance(value, bool) else _ULONG.pack(value)
+    return _number(kind, value) if isinstance(value, int) else _MAPPER.pack_attribute(kind, value)
+
+
+@lru_cache(maxsize=1024)
+def _number(kind: Attribute, value: int) -> bytes:
+    """A CK_ULONG or a CK_BBOOL: no secret is one."""
+    return _MAPPER.pack_attribute(kind, value)
 
 
 class FixedTemplate(dict[Attribute, Any]):

@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from pkcs11.constants import SlotFlag, TokenFlag
+
 from hwcng.contract.capabilities import TokenInfo
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION, SlotFlag, TokenFlag
+from hwcng.providers.pkcs11.cryptoki.constants import CK_UNAVAILABLE_INFORMATION
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.module import Module, text
 from hwcng.providers.pkcs11.uri import Pkcs11Uri

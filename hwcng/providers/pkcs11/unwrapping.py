@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+from pkcs11 import Attribute, Mechanism
+
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
 from hwcng.contract.specs import (
@@ -29,7 +31,7 @@ from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import CKM, Attribute, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKM
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PAIR_KINDS, kind_of
 from hwcng.providers.pkcs11.families.ciphers import CIPHER_MECHANISMS

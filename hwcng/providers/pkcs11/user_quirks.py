@@ -13,9 +13,10 @@ from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from pkcs11 import KeyType, Mechanism
+
 from hwcng.errors import CngError, invalid_parameter, told
-from hwcng.loading import load
-from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM, KeyType, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM
 from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
@@ -37,13 +38,12 @@ def _one_of(known: Mapping[str, object], what: str) -> Callable[[str], str]:
     return read
 
 
-def _number(prefix: str, *known: Any) -> Callable[[str], int]:
+def _number(prefix: str, *tables: Any) -> Callable[[str], int]:
     def read(word: str) -> int:
         if _NUMBER.fullmatch(word):
             return int(word, 0)
         name = word.removeprefix(prefix)
-        # Those that are of no use here, python-pkcs11 knows.
-        for table in (*known, getattr(load("pkcs11.mechanisms"), known[0].__name__)):
+        for table in tables:
             # python-pkcs11 has a line before the names of what it calls unsafe.
             for spelt in (name, f"_{name}") if word.startswith(prefix) else ():
                 if (found := getattr(table, spelt, None)) is not None:

@@ -4,13 +4,11 @@ pkcs11t.h).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
+
+from pkcs11 import exceptions
 
 from hwcng.errors import HRESULT, NTSTATUS, CngError, TokenCode
-from hwcng.loading import load
 
 __all__ = ["CKR", "CONNECTION_LOST", "HANDLE_GONE", "general_statuses", "token_code", "token_error"]
 
@@ -216,7 +214,6 @@ HANDLE_GONE = frozenset(
 """After one of these a named key may be found again under another handle."""
 
 
-_EXCEPTIONS = "pkcs11.exceptions"
 # python-pkcs11's exceptions whose names are not the value's in camel case.
 _RENAMED = {
     "FUNCTION_CANCELED": "FunctionCancelled",
@@ -238,21 +235,11 @@ def token_code(rv: int) -> TokenCode:
     return TokenCode(rv, name)
 
 
-def _python_pkcs11_exception(code: TokenCode) -> BaseException | None:
-    exceptions: Any = sys.modules.get(_EXCEPTIONS) or _loaded()
-    if exceptions is None:
-        return None
+def _python_pkcs11_exception(code: TokenCode) -> exceptions.PKCS11Error:
     name = code.name.removeprefix("CKR_")
     camel_case = "".join(part.capitalize() for part in name.split("_"))
-    kind: type[BaseException] = getattr(exceptions, _RENAMED.get(name, camel_case), exceptions.PKCS11Error)
+    kind: type[exceptions.PKCS11Error] = getattr(exceptions, _RENAMED.get(name, camel_case), exceptions.PKCS11Error)
     return kind(repr(code))
-
-
-def _loaded() -> object:
-    """None where it is not installed."""
-    with suppress(ImportError):
-        return load(_EXCEPTIONS)
-    return None
 
 
 def token_error(rv: int, message: str, verdicts: Mapping[int, NTSTATUS | HRESULT] | None = None) -> CngError:

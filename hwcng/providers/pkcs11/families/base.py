@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
+from pkcs11 import Attribute, KeyType, Mechanism
+
 from hwcng.contract.material import PublicKeyMaterial, untold
 from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.capabilities import MechanismSet, Rule
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families.values import Values
 from hwcng.providers.pkcs11.mechanisms import MechanismCall

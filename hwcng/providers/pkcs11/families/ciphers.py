@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
+from pkcs11 import Mechanism
+
 from hwcng.contract.specs import AeadSpec, AesKeyWrapSpec, CipherSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Support, Usage
 from hwcng.providers.pkcs11.capabilities import MechanismSet, Rule
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKM, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKM
 from hwcng.providers.pkcs11.families.base import Family
 from hwcng.providers.pkcs11.mechanisms import MechanismCall, structured, with_octets
 from hwcng.providers.pkcs11.probes.answers import CIPHERTEXTS, WRAPPED, WRAPPED_KEY, WRAPPED_PADDED, key_value
@@ -39,9 +41,9 @@ CIPHER_MECHANISMS: Mapping[SecretFamily, Mapping[CipherMode, int]] = MappingProx
         SecretFamily.GMAC: _AES_MECHANISMS,
         SecretFamily.DES3: _DES3_MECHANISMS,
         SecretFamily.DES3_112: _DES3_MECHANISMS,
-        SecretFamily.DES: {CipherMode.ECB: int(Mechanism.DES_ECB), CipherMode.CBC: int(Mechanism.DES_CBC)},
-        SecretFamily.RC2: {CipherMode.ECB: int(Mechanism.RC2_ECB), CipherMode.CBC: int(Mechanism.RC2_CBC)},
-        SecretFamily.RC4: {CipherMode.STREAM: int(Mechanism.RC4)},
+        SecretFamily.DES: {CipherMode.ECB: int(Mechanism._DES_ECB), CipherMode.CBC: int(Mechanism._DES_CBC)},
+        SecretFamily.RC2: {CipherMode.ECB: int(Mechanism._RC2_ECB), CipherMode.CBC: int(Mechanism._RC2_CBC)},
+        SecretFamily.RC4: {CipherMode.STREAM: int(Mechanism._RC4)},
         SecretFamily.XTS: {CipherMode.XTS: int(CKM.AES_XTS)},
         SecretFamily.CHACHA20_POLY1305: {CipherMode.POLY1305: int(CKM.CHACHA20_POLY1305)},
     }
@@ -174,10 +176,10 @@ class Ciphers(Family):
         *(
             rule
             for name, ecb, cbc in (
-                ("DES", Mechanism.DES_ECB, Mechanism.DES_CBC),
+                ("DES", Mechanism._DES_ECB, Mechanism._DES_CBC),
                 ("3DES", Mechanism.DES3_ECB, Mechanism.DES3_CBC),
                 ("3DES_112", Mechanism.DES3_ECB, Mechanism.DES3_CBC),
-                ("RC2", Mechanism.RC2_ECB, Mechanism.RC2_CBC),
+                ("RC2", Mechanism._RC2_ECB, Mechanism._RC2_CBC),
             )
             for rule in (
                 Rule(name, "ECB", (ecb,)),
@@ -186,7 +188,7 @@ class Ciphers(Family):
                 Rule(name, "CFB64", (), (ecb,), "one ECB call per block encrypted"),
             )
         ),
-        Rule("RC4", "STREAM", (Mechanism.RC4,)),
+        Rule("RC4", "STREAM", (Mechanism._RC4,)),
         Rule(
             "XTS-AES",
             "XTS",

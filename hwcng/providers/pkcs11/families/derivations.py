@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
+from pkcs11 import Mechanism
+
 from hwcng.contract.keys import KeyingMaterial
 from hwcng.contract.specs import CipherSpec, CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.providers.pkcs11.capabilities import Rule
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKM, HkdfSalt, Mechanism, PrfDataType
+from hwcng.providers.pkcs11.cryptoki.constants import CKM, HkdfSalt, PrfDataType
 from hwcng.providers.pkcs11.families.base import Family
 from hwcng.providers.pkcs11.mechanisms import DIGEST_MECHANISMS, HMAC_MECHANISMS, MechanismCall, structured
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
@@ -105,7 +107,7 @@ class Derivations(Family):
             "TLS1_1_KDF",
             None,
             (),
-            (Mechanism.EXTRACT_KEY_FROM_KEY, Mechanism.MD5_HMAC, Mechanism.SHA_1_HMAC),
+            (Mechanism.EXTRACT_KEY_FROM_KEY, Mechanism._MD5_HMAC, Mechanism.SHA_1_HMAC),
             "one HMAC per block of each half",
         ),
         Rule("TLS1_2_KDF", None, (), (Mechanism.SHA256_HMAC,), "two HMACs per block"),

@@ -7,13 +7,14 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from pkcs11 import Attribute, KeyType, Mechanism
+
 from hwcng.contract.material import DhDomain, DhPrivateKey, DhPublicKey, PublicKeyMaterial
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import Rule
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism
 from hwcng.providers.pkcs11.families.base import Agreement, Attributes, PairKind, Reader, TokenPrivateKey, unsigned
 from hwcng.providers.pkcs11.families.values import NUMBER, Values, integer
 from hwcng.providers.pkcs11.probes.arithmetic import dh_agreements

@@ -7,6 +7,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from pkcs11 import Attribute, KeyType, Mechanism
+from pkcs11.util.ec import encode_named_curve_parameters
+
 from hwcng.contract.material import EcPrivateKey, EcPublicKey, PublicKeyMaterial
 from hwcng.contract.specs import EcdsaSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Support, Usage
@@ -15,14 +18,13 @@ from hwcng.hostcrypto import ecc
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import MechanismSet, Rule
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKD, Attribute, KeyType, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKD
 from hwcng.providers.pkcs11.families.base import Agreement, Attributes, PairKind, Reader, TokenPrivateKey
 from hwcng.providers.pkcs11.families.values import Values, unserved
 from hwcng.providers.pkcs11.probes.arithmetic import ec_agreements, ecdsa_is_good
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe, agrees
 from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.standards.curves import CURVES
-from hwcng.standards.object_identifiers import encoded
 
 __all__ = ["CURVE_ATTRIBUTES", "EcKind", "curve_of", "curve_parameters", "ecdh", "octet_string", "support_on"]
 
@@ -42,7 +44,8 @@ _CURVES = tuple(name for name, curve in CURVES.items() if not curve.montgomery)
 
 def curve_parameters(curve: str) -> bytes:
     """CKA_EC_PARAMS: the curve's object identifier."""
-    return encoded(CURVES[curve].oid)
+    encoded: bytes = encode_named_curve_parameters(CURVES[curve].oid)
+    return encoded
 
 
 _BY_PARAMETERS: Mapping[bytes, str] = MappingProxyType({curve_parameters(name): name for name in CURVES})

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from pkcs11 import Attribute, KeyType, Mechanism
+from pkcs11.util.ec import encode_named_curve_parameters
+
 from hwcng.contract.material import Ed25519PrivateKey, Ed25519PublicKey
 from hwcng.contract.specs import EddsaSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
@@ -13,17 +16,15 @@ from hwcng.errors import NTSTATUS, CngError
 from hwcng.hostcrypto.curve25519 import SIGNATURE_SIZE, SIZE, verify_ed25519
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import Rule
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism
 from hwcng.providers.pkcs11.families.base import Attributes, PairKind, Reader, TokenPrivateKey
 from hwcng.providers.pkcs11.families.ec import CURVE_ATTRIBUTES, octet_string
 from hwcng.providers.pkcs11.families.values import Values, unserved
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe
 from hwcng.providers.pkcs11.quirks import Quirks
-from hwcng.standards.object_identifiers import encoded
 
 __all__ = ["Ed25519Kind"]
 
-_PARAMETERS = encoded("1.3.101.112")
+_PARAMETERS: bytes = encode_named_curve_parameters("1.3.101.112")
 # RFC 8410's object identifier, and the PrintableString of section 6.3.5.
 _NAMES = frozenset({_PARAMETERS, b"\x13\x0cedwards25519"})
 _EDDSA = EddsaSpec()

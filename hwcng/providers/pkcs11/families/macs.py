@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from pkcs11 import Mechanism
+
 from hwcng.contract.specs import CmacSpec, GmacSpec, HmacSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.providers.pkcs11.capabilities import Rule
-from hwcng.providers.pkcs11.cryptoki.constants import Mechanism
 from hwcng.providers.pkcs11.families.base import Family
 from hwcng.providers.pkcs11.mechanisms import HMAC_MECHANISMS
 from hwcng.providers.pkcs11.probes.answers import CMAC, GMAC, key_value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from pkcs11 import KeyType, Mechanism
+
 from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, PublicKeyMaterial
 from hwcng.contract.specs import MlDsaSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Support, Usage
@@ -14,7 +16,7 @@ from hwcng.loading import load
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import Rule
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKH, CKM, KeyType, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKH, CKM
 from hwcng.providers.pkcs11.families.base import TokenPrivateKey
 from hwcng.providers.pkcs11.families.parameterized import ParameterizedKind
 from hwcng.providers.pkcs11.probes.base import SAMPLE, Probe

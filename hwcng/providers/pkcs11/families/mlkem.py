@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+
 from hwcng.contract.material import MlKemPrivateKey, MlKemPublicKey
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Usage
@@ -12,7 +14,6 @@ from hwcng.forking import foreign_work
 from hwcng.loading import load
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import Rule
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism, ObjectClass
 from hwcng.providers.pkcs11.families.base import Attributes, Encapsulation, TokenPrivateKey
 from hwcng.providers.pkcs11.families.parameterized import ParameterizedKind
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
@@ -76,9 +77,9 @@ def _round_trip(probe: Probe, name: str) -> bool:
 def _encapsulated(public: MlKemPublicKey) -> tuple[bytes, bytes] | None:
     """The host's shared secret and its ciphertext, None where its `cryptography` has not the set."""
     load("cryptography.exceptions")
+    mlkem = load("cryptography.hazmat.primitives.asymmetric.mlkem")
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    mlkem = load("cryptography.hazmat.primitives.asymmetric.mlkem")
     host: Any = getattr(mlkem, f"MLKEM{public.parameter_set}PublicKey", None)
     if host is None:
         return None

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
+from pkcs11 import Attribute, Mechanism
+
 from hwcng.contract.material import MlDsaPrivateKey, MlDsaPublicKey, MlKemPrivateKey, MlKemPublicKey
 from hwcng.contract.specs import PairSpec
 from hwcng.errors import NTSTATUS, CngError
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, Mechanism
 from hwcng.providers.pkcs11.families.base import Attributes, PairKind, Reader
 from hwcng.providers.pkcs11.families.values import ULONG, Values, number, unserved
 from hwcng.providers.pkcs11.quirks import Quirks

@@ -7,6 +7,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from pkcs11 import MGF, Attribute, KeyType, Mechanism
+
 from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import RsaPrivateKey, RsaPublicKey, untold
 from hwcng.contract.specs import (
@@ -28,7 +30,7 @@ from hwcng.hostcrypto import rsa, rsa_encodings
 from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import MechanismSet, Rule
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKM, CKZ, MGF, Attribute, KeyType, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKM, CKZ
 from hwcng.providers.pkcs11.families.base import Attributes, PairKind, Reader, TokenPrivateKey, unsigned
 from hwcng.providers.pkcs11.families.values import NUMBER, Values, integer
 from hwcng.providers.pkcs11.probes.answers import WRAPPED_KEY, WRAPPED_PADDED, key_value

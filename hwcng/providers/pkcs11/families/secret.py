@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from pkcs11 import KeyType, Mechanism
+
 from hwcng.contract.specs import SecretSpec
 from hwcng.contract.usage import SecretFamily
-from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM, KeyType, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM
 
 __all__ = ["SECRET_KINDS", "STORED_SECRETS", "SecretKind", "offered_as"]
 
@@ -36,11 +38,11 @@ SECRET_KINDS: Mapping[SecretFamily, SecretKind] = MappingProxyType(
         SecretFamily.GMAC: _AES,
         # Inside a token nobody can see that the two halves of an unwrapped key differ, as SP 800-38E asks.
         SecretFamily.XTS: SecretKind(CKK.AES_XTS, CKM.AES_XTS_KEY_GEN, wraps=False),
-        SecretFamily.DES: SecretKind(CKK.DES, Mechanism.DES_KEY_GEN, says_length=False),
+        SecretFamily.DES: SecretKind(KeyType._DES, Mechanism._DES_KEY_GEN, says_length=False),
         SecretFamily.DES3: SecretKind(KeyType.DES3, Mechanism.DES3_KEY_GEN, says_length=False),
         SecretFamily.DES3_112: SecretKind(KeyType.DES2, Mechanism.DES2_KEY_GEN, says_length=False),
-        SecretFamily.RC2: SecretKind(CKK.RC2, Mechanism.RC2_KEY_GEN),
-        SecretFamily.RC4: SecretKind(CKK.RC4, Mechanism.RC4_KEY_GEN),
+        SecretFamily.RC2: SecretKind(KeyType._RC2, Mechanism._RC2_KEY_GEN),
+        SecretFamily.RC4: SecretKind(KeyType._RC4, Mechanism._RC4_KEY_GEN),
         SecretFamily.CHACHA20_POLY1305: SecretKind(CKK.CHACHA20, CKM.CHACHA20_KEY_GEN, says_length=False),
         SecretFamily.HMAC: _GENERIC,
         SecretFamily.KDF: _GENERIC,

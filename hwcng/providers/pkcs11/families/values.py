@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from pkcs11 import Attribute
+
 from hwcng.errors import HRESULT, CngError
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 
 __all__ = ["NUMBER", "ULONG", "Values", "integer", "number", "unserved"]
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from pkcs11 import Attribute
+
 from hwcng.contract.material import EcPrivateKey, EcPublicKey, PublicKeyMaterial
 from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import Support, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.capabilities import MechanismSet
-from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM, Attribute
+from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM
 from hwcng.providers.pkcs11.families.base import Agreement, Attributes, PairKind, Reader, TokenPrivateKey
 from hwcng.providers.pkcs11.families.ec import CURVE_ATTRIBUTES, curve_of, curve_parameters, ecdh, support_on
 from hwcng.providers.pkcs11.families.values import Values

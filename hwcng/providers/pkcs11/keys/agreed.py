@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pkcs11 import Attribute, Mechanism
+
 from hwcng.contract import keys
 from hwcng.providers.pkcs11 import objects
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, Mechanism
 from hwcng.providers.pkcs11.keys.base import not_supported
 from hwcng.providers.pkcs11.keys.derivation import Pkcs11KeyingMaterial
 from hwcng.standards.hashes import HASHES

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeAlias
 
+from pkcs11 import Attribute, Mechanism
+
 from hwcng.contract import keys
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.specs import CounterKdfSpec, DigestKdfSpec, HkdfSpec, KdfSpec, SecretSpec
@@ -22,7 +24,7 @@ from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Session
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import CKM, Attribute, Mechanism
+from hwcng.providers.pkcs11.cryptoki.constants import CKM
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import derivations
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS

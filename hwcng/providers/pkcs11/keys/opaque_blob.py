@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
@@ -24,7 +26,6 @@ from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism, ObjectClass
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.mechanisms import MechanismCall

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
+from pkcs11 import Attribute
+
 from hwcng import errors
 from hwcng.contract import keys
 from hwcng.contract.keys import NOT_EXPORTABLE
@@ -22,7 +24,6 @@ from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import PairKind, kind_of, secret
 from hwcng.providers.pkcs11.keys import opaque_blob, rsa_wrapping

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Collection
 from dataclasses import replace
 
+from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+
 from hwcng.contract.material import RsaPublicKey
 from hwcng.contract.specs import CipherSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
@@ -20,7 +22,6 @@ from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, KeyType, Mechanism, ObjectClass
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families.base import unsigned
 from hwcng.providers.pkcs11.families.ciphers import AES_BLOCK, CIPHER_MECHANISMS, cipher

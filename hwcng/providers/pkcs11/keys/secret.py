@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from pkcs11 import Mechanism
+
 from hwcng.contract import keys
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.keys import NOT_EXPORTABLE, AeadVerb, CipherVerb
@@ -31,7 +33,6 @@ from hwcng.providers.pkcs11 import mechanisms
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Mechanism
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families.ciphers import AES_BLOCK, cipher
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS

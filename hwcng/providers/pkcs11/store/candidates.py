@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from pkcs11 import Attribute, ObjectClass
+
 from hwcng.contract.specs import describe
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, CngError
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 from hwcng.providers.pkcs11.families.values import Values, number
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.keys.opaque_blob import AUTHENTICATION_LABEL, WRAPPING_LABEL

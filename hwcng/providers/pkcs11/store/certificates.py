@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from asn1crypto.core import Integer
+from pkcs11 import Attribute, CertificateType, ObjectClass
+
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.errors import HRESULT, CngError
 from hwcng.forking import foreign_work
@@ -19,7 +22,6 @@ from hwcng.loading import load
 from hwcng.providers.pkcs11 import objects, templates
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, CertificateType, ObjectClass
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families.values import number
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
@@ -186,16 +188,6 @@ def _of_issuer(issuer: Certificate) -> tuple[bytes, bytes]:
     return label.encode(), x509.SubjectKeyIdentifier.from_public_key(issuer.public_key()).digest
 
 
-@foreign_work()
-def _integer(number: int) -> bytes:
-    """Its DER."""
-    load("asn1crypto.core")
-    from asn1crypto.core import Integer
-
-    octets: bytes = Integer(number).dump()
-    return octets
-
-
 def _create(connection: Connection, der: bytes, label: bytes, identifier: bytes) -> None:
     certificate = loaded(der)
     template: Template = {
@@ -206,7 +198,7 @@ def _create(connection: Connection, der: bytes, label: bytes, identifier: bytes)
         Attribute.ID: identifier,
         Attribute.SUBJECT: certificate.subject.public_bytes(),
         Attribute.ISSUER: certificate.issuer.public_bytes(),
-        Attribute.SERIAL_NUMBER: _integer(certificate.serial_number),
+        Attribute.SERIAL_NUMBER: Integer(certificate.serial_number).dump(),
         Attribute.VALUE: der,
     }
     handle = ffi.new("CK_ULONG *")

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace as replaced
 from typing import TypeAlias, TypeVar
 
+from pkcs11 import Attribute, ObjectClass
+
 from hwcng.contract.key_names import check_key_name, no_such_key
 from hwcng.contract.material import PublicKeyMaterial, Untold
 from hwcng.contract.provider import KeyRecord
@@ -21,7 +23,6 @@ from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
 from hwcng.providers.events import note
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 from hwcng.providers.pkcs11.families.values import number
 from hwcng.providers.pkcs11.key_addresses import KeyAddress, is_address
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey

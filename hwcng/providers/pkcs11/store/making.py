@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from pkcs11 import Attribute
+
 from hwcng.contract.material import PrivateKeyMaterial, PublicKeyMaterial, Untold
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11 import objects, templates
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey

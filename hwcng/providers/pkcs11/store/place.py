@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pkcs11 import ObjectClass
+
 from hwcng.contract.keys import OfThisProcess
 from hwcng.contract.material import PublicKeyMaterial, Untold
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.forking import ProcessLock
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import ObjectClass
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 
 __all__ = ["NamedObject", "Place", "type_of"]

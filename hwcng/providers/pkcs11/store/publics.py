@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from pkcs11 import Attribute, ObjectClass
+
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import PairSpec
 from hwcng.errors import HRESULT, CngError
@@ -16,7 +18,6 @@ from hwcng.hostcrypto.host_keys import public_material
 from hwcng.loading import load
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.families.base import Reader
 from hwcng.providers.pkcs11.store.attributes import AttributeReader

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from pkcs11 import Attribute, ObjectClass
+
 from hwcng.contract.key_names import LONGEST_NAME_OCTETS
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 from hwcng.providers.pkcs11.families import PAIR_KINDS, STORED_PAIRS
 from hwcng.providers.pkcs11.families.secret import STORED_SECRETS
 from hwcng.providers.pkcs11.families.values import ULONG, Values, number, unserved

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
+from pkcs11 import Attribute, ObjectClass
+
 from hwcng.contract.provider import KeyRecord
 from hwcng.contract.specs import PairSpec
 from hwcng.errors import CngError
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 from hwcng.providers.pkcs11.families.values import Values, number
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.store.attributes import AttributeReader

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 
+from pkcs11 import Attribute, ObjectClass
+
 from hwcng.contract.material import PublicKeyMaterial
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.events import note
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.cryptoki.constants import Attribute, ObjectClass
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, token_error
 from hwcng.providers.pkcs11.families.values import number
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
