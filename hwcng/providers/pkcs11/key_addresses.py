@@ -12,7 +12,7 @@ from hwcng.contract.key_names import check_key_name, is_key_name
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.pkcs11.uri import Pkcs11Uri, parse
 
-__all__ = ["KeyAddress", "is_address"]
+__all__ = ["KeyAddress", "is_address", "says_all"]
 
 _PREFIX = f"{Pkcs11Uri.scheme}:"
 _OPENED = ("private", "secret-key")
@@ -34,6 +34,11 @@ def _parsed(name: str) -> Pkcs11Uri | None:
 def is_address(name: str) -> bool:
     """Whether a name means a key by other attributes than its label."""
     return _parsed(name) is not None
+
+
+def says_all(label: str) -> bool:
+    """Whether a label can be the name of its key."""
+    return is_key_name(label) and not (label.startswith(_PREFIX) and is_address(label))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class KeyAddress:
     def name(self) -> str:
         """By which `of_name` finds it again: the label where that says it all."""
         label = self.label or ""
-        if (self.identifier, self.type) == (None, None) and is_key_name(label) and not is_address(label):
+        if self.identifier is None and self.type is None and says_all(label):
             return label
         return self.within(Pkcs11Uri()).to_uri()
 

@@ -148,18 +148,15 @@ class Pkcs11Uri:
             if (value := getattr(self, field_of(name))) is not None and (with_pin or name != "pin-value")
         ]
         query += [f"{name}={encoded(value)}" for name, value in self.vendor_query.items()]
+        before, between, after = ("".join(f";{part}" for part in parts) for parts in (path, inner, vendor))
         end = "?" + "&".join(query) if query else ""
 
         def named(object: str | None, id: bytes | None, type: str | None) -> str:
-            parts = [*path]
-            if object is not None:
-                parts.append("object=" + encoded(object, _PATH_CHARACTERS))
-            parts += inner
-            if id is not None:
-                parts.append("id=" + quote(id, _NOTHING))
-            if type is not None:
-                parts.append("type=" + type)
-            return f"{self.scheme}:" + ";".join(parts + vendor) + end
+            label = "" if object is None else f";object={encoded(object, _PATH_CHARACTERS)}"
+            identifier = "" if id is None else f";id={quote(id, _NOTHING)}"
+            kind = "" if type is None else f";type={type}"
+            said = f"{before}{label}{between}{identifier}{kind}{after}"
+            return f"{self.scheme}:{said[1:]}{end}"
 
         return named
 

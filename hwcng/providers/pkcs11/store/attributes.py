@@ -18,6 +18,8 @@ _TOLD = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE, 
 _CK_ULONG = 8
 # Of CK_ATTRIBUTE: type and pValue, which stay, and ulValueLen.
 _LENGTH = "16xQ"
+_LAYOUTS = 256
+"""Patterns of lengths that are kept: a token's keys have few."""
 _TOGETHER = 64
 """Objects that are read in one session before others get it."""
 
@@ -78,7 +80,7 @@ class AttributeReader:
 class _Memory:
     """Where one C_GetAttributeValue writes. asked: what `head`, its CK_ATTRIBUTE array, is before it."""
 
-    __slots__ = ("_lengths", "_octets", "_rows", "_values", "asked", "attributes", "count", "head")
+    __slots__ = ("_layouts", "_lengths", "_octets", "_rows", "_values", "asked", "attributes", "count", "head")
 
     def __init__(self, rooms: Mapping[Attribute, int]) -> None:
         self._rows, end = [], 0
@@ -94,11 +96,21 @@ class _Memory:
         self.head = ffi.buffer(self.attributes)
         self.asked = self.head[:]
         self._lengths = struct.Struct("=" + _LENGTH * len(rooms))
+        self._layouts: dict[bytes, tuple[list[Attribute], list[slice]]] = {}
 
     def told(self) -> dict[Attribute, bytes]:
-        octets = self._octets
-        return {
-            kind: octets[start : start + length]
-            for (kind, start, room), length in zip(self._rows, self._lengths.unpack(self.head), strict=True)
+        head = self.head[:]
+        kinds, places = self._layouts.get(head) or self._layout(head)
+        return dict(zip(kinds, map(self._octets.__getitem__, places)))  # noqa: B905 - both are of one layout
+
+    def _layout(self, head: bytes) -> tuple[list[Attribute], list[slice]]:
+        """Which values are there, and where."""
+        said = [
+            (kind, slice(start, start + length))
+            for (kind, start, room), length in zip(self._rows, self._lengths.unpack(head), strict=True)
             if length <= room
-        }
+        ]
+        if len(self._layouts) >= _LAYOUTS:
+            self._layouts.clear()
+        layout = self._layouts[head] = [kind for kind, _ in said], [place for _, place in said]
+        return layout

@@ -47,7 +47,7 @@ _LOOKS = 3
 _READER = AttributeReader(READ)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
     """A token object and what was read of it. own: what its CKA_ID says where hwcng made it.
 

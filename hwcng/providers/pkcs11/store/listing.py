@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from hwcng.contract.provider import KeyRecord
 from hwcng.errors import CngError
-from hwcng.providers.pkcs11.key_addresses import KeyAddress
-from hwcng.providers.pkcs11.store.candidates import Shelf
+from hwcng.providers.pkcs11.key_addresses import KeyAddress, says_all
+from hwcng.providers.pkcs11.store.candidates import Shelf, Stored
 from hwcng.providers.pkcs11.store.place import type_of
 from hwcng.providers.pkcs11.store.specs import spec_of
 
@@ -28,10 +28,7 @@ def records(shelves: Sequence[Shelf], uri_of: UriMaker) -> Iterator[KeyRecord]:
                 spec = spec_of(key.values, key.own)
             except CngError:
                 continue
-            address = shelf.address_of(key, len(candidates))
-            name = address.name
-            if address.label and name != address.label:
-                name = KeyAddress(address.label).name
+            name, other_name, uri = _names(shelf, key, len(candidates), uri_of)
             beside = key.identifier in certified or bool(
                 shelf.certificates and any(other in shelf.certificates for other in shelf.companions(key))
             )
@@ -40,10 +37,22 @@ def records(shelves: Sequence[Shelf], uri_of: UriMaker) -> Iterator[KeyRecord]:
                 spec,
                 key.own.created if key.own is not None else None,
                 beside,
-                _other_name(address, name),
-                uri_of(address.label, address.identifier, type_of(key.object_class)),
+                other_name,
+                uri,
                 key.identifier,
             )
+
+
+def _names(shelf: Shelf, key: Stored, candidates: int, uri_of: UriMaker) -> tuple[str, str | None, str]:
+    """The key's name, by what it is opened where that does not say it, and its URI."""
+    label, kind = shelf.name, type_of(key.object_class)
+    if candidates == 1 and says_all(label):
+        return label, None, uri_of(label, None, kind)
+    address = shelf.address_of(key, candidates)
+    name = address.name
+    if address.label and name != address.label:
+        name = KeyAddress(address.label).name
+    return name, _other_name(address, name), uri_of(address.label, address.identifier, kind)
 
 
 def _other_name(address: KeyAddress, name: str) -> str | None:

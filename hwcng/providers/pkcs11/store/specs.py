@@ -6,6 +6,7 @@ CKA_VALUE is never asked for: of a key that is not sensitive it would be the key
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -54,14 +55,20 @@ READ: Mapping[Attribute, int] = MappingProxyType(
 
 
 def _usage(values: Values) -> Usage:
+    return _usage_of(*map(values.get, _USAGES))
+
+
+@lru_cache(maxsize=256)
+def _usage_of(*said: bytes | None) -> Usage:
+    """said: the values of _USAGES."""
     usage = Usage.NONE
-    for kind, flag in _USAGES.items():
-        if values.get(kind) == b"\1":
+    for octets, flag in zip(said, _USAGES.values(), strict=True):
+        if octets == b"\1":
             usage |= flag
     return usage
 
 
-_PRIVATE_KEY = int(ObjectClass.PRIVATE_KEY)
+_PRIVATE_KEY = int(ObjectClass.PRIVATE_KEY).to_bytes(ULONG, sys.byteorder)
 
 _own_secret = lru_cache(maxsize=256)(SecretSpec)
 """One object for all keys of one kind: a token has thousands."""
@@ -75,7 +82,7 @@ def spec_of(values: Values, own: KeyId | None) -> SecretSpec | PairSpec:
     key_type = number(values, Attribute.KEY_TYPE) or 0
     exportable = values.get(Attribute.EXTRACTABLE) == b"\1"
     usage = own.usage if own is not None else _usage(values)
-    if number(values, Attribute.CLASS) == _PRIVATE_KEY:
+    if values.get(Attribute.CLASS) == _PRIVATE_KEY:
         pair = STORED_PAIRS.get(key_type)
         if pair is None:
             raise unserved(f"a private key of type {key_type}")
@@ -86,6 +93,14 @@ def spec_of(values: Values, own: KeyId | None) -> SecretSpec | PairSpec:
     bits = bits or 8 * (number(values, Attribute.VALUE_LEN) or 0)
     if own is not None and own.family is not None:
         return _own_secret(own.family, own.bits or bits, usage, exportable, own.hash_name, own.effective_bits)
+    return _secret_of_others(family, bits, usage, exportable, hash_name)
+
+
+@lru_cache(maxsize=256)
+def _secret_of_others(
+    family: SecretFamily, bits: int, usage: Usage, exportable: bool, hash_name: str | None
+) -> SecretSpec:
+    """Of which family a key is that only its use tells apart."""
     if family is SecretFamily.AES and usage & Usage.SIGN and not usage & (Usage.ENCRYPT | Usage.DECRYPT):
         family = SecretFamily.CMAC
     if family is SecretFamily.HMAC and usage & Usage.DERIVE and not usage & Usage.SIGN:
