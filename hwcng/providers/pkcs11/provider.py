@@ -8,6 +8,8 @@ from dataclasses import replace as replaced
 from functools import partial
 from typing import Any
 
+from pkcs11 import Mechanism
+
 from hwcng.contract.capabilities import Capabilities
 from hwcng.contract.effective_length import EffectiveLength
 from hwcng.contract.keys import PrivateKey, SecretKey
@@ -28,7 +30,6 @@ from hwcng.providers.pkcs11 import diagnosis, objects, probing, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
-from hwcng.providers.pkcs11.cryptoki.constants import Mechanism
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST
 from hwcng.providers.pkcs11.families import PairKind, kind_of, kind_of_public
 from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, offered_as
