@@ -13,9 +13,9 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 __all__ = [
     "ForkAware",
@@ -25,10 +25,13 @@ __all__ = [
     "foreign_work",
     "foreign_work_begins",
     "forks_under_way",
+    "kept_property",
     "lock_of",
     "notice_fork",
     "tell_after_fork",
 ]
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 1.0
 POLL_SECONDS = 0.0005
@@ -168,6 +171,36 @@ def lock_of(holder: object, name: str) -> ProcessLock:
     own = vars(holder)
     lock: ProcessLock = own.get(name) or own.setdefault(name, ProcessLock())
     return lock
+
+
+class kept_property(Generic[T]):  # noqa: N801 - as property is spelled
+    """A property that is worked out when it is first read, and kept with its object. Two threads may both work it out,
+    and the first value stays.
+
+    functools.cached_property before Python 3.12 holds a lock of its class meanwhile, and a child that is forked then
+    waits for it for ever.
+    """
+
+    def __init__(self, work_out: Callable[[Any], T]) -> None:
+        self._work_out = work_out
+        self.__doc__ = work_out.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, holder: None, owner: type) -> kept_property[T]: ...
+    @overload
+    def __get__(self, holder: object, owner: type) -> T: ...
+    def __get__(self, holder: object | None, owner: type) -> kept_property[T] | T:
+        if holder is None:
+            return self
+        value: T = vars(holder).setdefault(self._name, self._work_out(holder))
+        return value
+
+    if TYPE_CHECKING:
+
+        def __set__(self, holder: object, value: T) -> None: ...
 
 
 # Sets and lists change in one step each, so that an operation pays for no lock.

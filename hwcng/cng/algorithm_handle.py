@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import TypeVar
 
 from hwcng import arguments
@@ -14,6 +13,7 @@ from hwcng.cng.modes import cipher_mode
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported, told
+from hwcng.forking import kept_property
 from hwcng.headers import bcrypt_h
 from hwcng.headers.ncrypt_h import ExportPolicy
 from hwcng.hostcrypto.hashes import ExtendableFunction
@@ -142,7 +142,7 @@ class AlgorithmHandle(Handle):
             pseudo=pseudo,
         )
 
-    @cached_property
+    @kept_property
     def provider(self) -> Provider:
         return self._find_provider()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from functools import cached_property
 from typing import NoReturn
 
 from hwcng.cng import derivation_key, symmetric_key
@@ -25,6 +24,7 @@ from hwcng.contract.provider import Provider
 from hwcng.contract.specs import KeyContents, PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import invalid_parameter
+from hwcng.forking import kept_property
 from hwcng.headers.ncrypt_h import ExportPolicy
 from hwcng.headers.records import KeyLengths
 from hwcng.ksp.binding import Binding
@@ -67,7 +67,7 @@ class Draft(abc.ABC):
     target: Handle
     usage_flags: int | None = None
 
-    @cached_property
+    @kept_property
     def binding(self) -> Binding:
         return Binding()
 
@@ -339,7 +339,7 @@ class LoadedDraft(Draft):
         self._blob = blob
         self._pin = pin
 
-    @cached_property
+    @kept_property
     def _contents(self) -> KeyContents:
         return self._provider.opaque_contents(self._blob, pin=self._pin)
 
@@ -350,12 +350,12 @@ class LoadedDraft(Draft):
     def require_sound(self) -> None:
         self._contents  # noqa: B018
 
-    @cached_property
-    def algorithm_handle(self) -> AlgorithmHandle:  # type: ignore[override]
+    @kept_property
+    def algorithm_handle(self) -> AlgorithmHandle:
         return handle_of_spec(self._provider, self._spec)
 
-    @cached_property
-    def target(self) -> Handle:  # type: ignore[override]
+    @kept_property
+    def target(self) -> Handle:
         public = self._contents[1]
         return self.algorithm_handle if public is None else KeyPair(self.algorithm_handle).adopt(public, None)
 

@@ -151,6 +151,32 @@ def test_locks_of_threads_that_are_gone_are_free(run: Callable[[str], None]) -> 
     """)
 
 
+def test_a_child_reads_a_kept_property_that_another_thread_was_working_out(run: Callable[[str], None]) -> None:
+    run("""
+    begun, leave = threading.Event(), threading.Event()
+
+    class Holder:
+        @forking.kept_property
+        def token(self):
+            if not begun.is_set():
+                begun.set()
+                leave.wait()
+                return "the first to begin"
+            return "the first to end"
+
+    holder = Holder()
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(holder.token))
+    thread.start()
+    begun.wait()
+    assert in_child(lambda: holder.token, PYTHON.fork) == "the first to end"
+    assert holder.token == "the first to end"
+    leave.set()
+    thread.join()
+    assert seen == [holder.token] == ["the first to end"]
+    """)
+
+
 def test_threads_that_enter_at_once_wait_for_one(run: Callable[[str], None]) -> None:
     run("""
     class Slow(Subscriber):

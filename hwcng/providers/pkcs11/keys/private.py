@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
 from typing import Any
 
 from pkcs11 import Attribute
@@ -22,6 +21,7 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.forking import kept_property
 from hwcng.providers.pkcs11 import mechanisms, objects, templates
 from hwcng.providers.pkcs11.capabilities import MechanismSet
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
@@ -78,7 +78,7 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
         self._public_object = public_object
         self._readable_secrets = readable_secrets
 
-    @cached_property
+    @kept_property
     def kind(self) -> PairKind[Any, Any]:
         """What such pairs are in a token."""
         return kind_of(self.spec)

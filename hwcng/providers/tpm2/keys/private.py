@@ -7,7 +7,6 @@ of the TPM's), FIPS 186-5 (digests of any length).
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import NoReturn
 
 from hwcng.arguments import octets
@@ -26,6 +25,7 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError, not_supported
+from hwcng.forking import kept_property
 from hwcng.hostcrypto import rsa_encodings
 from hwcng.providers.tpm2.keys.base import Realm, TpmKey
 from hwcng.providers.tpm2.keys.host_secret import HostSecret
@@ -60,7 +60,7 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
         self._ecdsa_schemes: dict[int, tuple[int, bytes]] = {}
         self._pss_salt_checked = False
 
-    @cached_property
+    @kept_property
     def _fixed(self) -> schemes.Fixed:
         """The scheme that the key is held to. Looked at when it is needed: most keys that are opened do one thing."""
         return parse_public(self._held.public).scheme
