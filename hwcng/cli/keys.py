@@ -294,21 +294,7 @@ def rename(uri: str, name: str, new_name: str, as_json: bool, pin: Pin | None) -
     """Give a key another name. It is stored under the new one before the old one goes."""
     target = of_provider(uri, pin)
     provider = target.provider()
-    certificates = provider.certificates(name)
-    with naming.open_named(provider, name, pin=target.keys_pin()) as key:
-        stored = provider.persist_key(key.in_token(), new_name)
-        stored.destroy()
-    try:
-        if certificates:
-            provider.store_certificates(new_name, certificates)
-    except CngError:
-        provider.delete_key(new_name)
-        raise
-    try:
-        provider.delete_key(name)
-    except CngError as error:
-        now = f"the key is stored as {told(new_name)}; delete {told(name)} if it is still there"
-        raise CngError(error.status, f"{error.message}; {now}", error.token_code) from error
+    naming.rename(provider, name, new_name, pin=target.keys_pin())
     if as_json:
         print_json({"name": new_name, "uri": provider.key_uri(new_name)})
 

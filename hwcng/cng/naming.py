@@ -12,8 +12,9 @@ from hwcng.contract.making import KeyMaker
 from hwcng.contract.pins import pin_value
 from hwcng.contract.protection import Protection
 from hwcng.contract.provider import Provider
+from hwcng.errors import CngError, told
 
-__all__ = ["handle_of", "maker_of", "open_named"]
+__all__ = ["handle_of", "maker_of", "open_named", "rename"]
 
 
 def handle_of(provider: Provider, key: SecretKey | PrivateKey, name: str | None) -> KeyPair | SymmetricKey:
@@ -42,3 +43,42 @@ def open_named(provider: Provider, name: str, *, pin: str | bytes | None = None)
     STATUS_NOT_SUPPORTED for one of an algorithm that CNG does not have.
     """
     return cast(KeyPair | SymmetricKey, storable_key.open_named(provider, name, pin=pin))
+
+
+def rename(provider: Provider, name: str, new_name: str, *, pin: str | bytes | None = None) -> None:
+    """Gives a key and its certificates another name: it is stored under the new one before the old one goes.
+
+    pin: the key's own, where it has one. Whatever fails, the key is there under one of the two names, and the message
+    says where it is under the new one.
+
+    Raises NTE_EXISTS for a name that is taken, and as `open_named`, `Provider.persist_key` and `Provider.delete_key`.
+    """
+    certificates = provider.certificates(name)
+    with open_named(provider, name, pin=pin) as key:
+        provider.persist_key(key.in_token(), new_name).destroy()
+    try:
+        if certificates:
+            provider.store_certificates(new_name, certificates)
+    except CngError as error:
+        _take_back(provider, name, new_name, error)
+        raise
+    try:
+        provider.delete_key(name)
+    except CngError as error:
+        raise _both(
+            error, f"the key is stored as {told(new_name)}; delete {told(name)} if it is still there"
+        ) from error
+
+
+def _take_back(provider: Provider, name: str, new_name: str, error: CngError) -> None:
+    try:
+        provider.delete_key(new_name)
+    except CngError:
+        there = (
+            f"the key is stored as {told(new_name)} too, without its certificates; delete that: {told(name)} is whole"
+        )
+        raise _both(error, there) from error
+
+
+def _both(error: CngError, there: str) -> CngError:
+    return CngError(error.status, f"{error.message}; {there}", error.token_code)

@@ -8,30 +8,44 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import pytest
+from conformance.helpers import capi_private_blob
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
 from pkcs11 import Attribute
 from store import foreign
 from store.conftest import objects_of
 
-from hwcng import HRESULT, CngError
+from hwcng import HRESULT, CngError, wincrypt
+from hwcng.cng import naming
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.making import KeyMaker
-from hwcng.contract.material import EcPrivateKey
-from hwcng.contract.specs import AesKeyWrapSpec, CipherSpec, PairSpec, RsaAesKeyWrapSpec, RsaOaepSpec, SecretSpec
+from hwcng.contract.material import EcPrivateKey, PrivateKeyMaterial
+from hwcng.contract.specs import (
+    AesKeyWrapSpec,
+    CipherSpec,
+    EcdsaSpec,
+    PairSpec,
+    RsaAesKeyWrapSpec,
+    RsaOaepSpec,
+    SecretSpec,
+)
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.hostcrypto.host_keys import private_material
+from hwcng.providers.pkcs11 import templates
 from hwcng.testing.calls import CallCounter
 from hwcng.testing.faults import FaultInjector
 
 if TYPE_CHECKING:
+    from hwcng.capi.contexts import Context
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
 
 Held: TypeAlias = object
 """What tells one key from another: its public half, or what it makes of a block; None where there is none."""
 
-NAME, BYSTANDER = "the one", "another"
+NAME, BYSTANDER, NEW_NAME = "the one", "another", "the one anew"
+BOX = "a container"
+MARKER, SIGNATURE = f"capi.user.rsa.container:{BOX}", f"capi.user.rsa.signature:{BOX}"
 AES = SecretSpec(SecretFamily.AES, 256, Usage.ENCRYPT | Usage.DECRYPT)
 ECDSA = PairSpec("EC", Usage.SIGN, curve="nistP256")
 OLD, NEW, SHARED = 7, 8, 9
@@ -79,6 +93,51 @@ class Walker:
         foreign.create(self.token, foreign.private_key(NAME, b"\1", scalar))
         self.certificate_of_no_key(scalar)
 
+    def asking(self, spec: PairSpec, material: PrivateKeyMaterial) -> None:
+        """A private key that asks for the PIN at each use, and that only other software makes."""
+        named = {Attribute.TOKEN: True, Attribute.LABEL: NAME, Attribute.ID: b"\1"}
+        template = templates.imported_private(spec, material)
+        foreign.create(self.token, {**template, **named, Attribute.ALWAYS_AUTHENTICATE: True})
+
+    def asking_to_sign(self) -> None:
+        self.asking(ECDSA, EcPrivateKey(foreign.material(OLD), OLD))
+        foreign.create(self.token, foreign.public_key(NAME, b"\1", OLD))
+
+    def signed(self) -> bool:
+        signature = self.token.open_key(NAME).sign_digest(EcdsaSpec(), bytes(32))  # type: ignore[union-attr]
+        r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
+        encoded = utils.encode_dss_signature(r, s)
+        foreign.ec_public(OLD).verify(encoded, bytes(32), ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        return True
+
+    def asking_to_decrypt(self) -> None:
+        spec = PairSpec("RSA", Usage.DECRYPT, bits=2048)
+        self.asking(spec, private_material(transport_key()))
+
+    def decrypted(self) -> bool:
+        return self.token.open_key(NAME).decrypt(RsaOaepSpec("SHA1"), encrypted(KEK)) == KEK  # type: ignore[union-attr]
+
+    def acquired(self, flags: int = 0) -> Context:
+        return wincrypt.CryptAcquireContext(BOX, self.token, wincrypt.PROV_RSA_AES, flags)
+
+    def new_box(self) -> None:
+        self.acquired(wincrypt.CRYPT_NEWKEYSET).release()
+
+    def box_with_a_pair(self) -> None:
+        self.new_box()
+        self.brought(1)
+
+    def delete_box(self) -> None:
+        self.acquired(wincrypt.CRYPT_DELETEKEYSET)
+
+    def brought(self, which: int) -> None:
+        with self.acquired() as context:
+            wincrypt.CryptImportKey(context, signing_blob(which))
+
+    def generated(self) -> None:
+        with self.acquired() as context:
+            wincrypt.CryptGenKey(context, wincrypt.AT_SIGNATURE, 512 << 16)
+
     def certificate_of_no_key(self, scalar: int) -> None:
         template = foreign.certificate(NAME, b"\1", foreign.ec_public(scalar))
         foreign.create(self.token, template | {Attribute.VALUE: self.certificate(scalar)})
@@ -102,15 +161,23 @@ class Walker:
 
 
 class Road(NamedTuple):
-    """prepare: what is there before; walk: what is done, and what it gives back."""
+    """prepare: what is there before; walk: what is done, and what it gives back. name: of the key that it is about."""
 
     prepare: Callable[[Walker], object]
     walk: Callable[[Walker], object]
+    name: str = NAME
 
 
 @functools.cache
 def transport_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
+
+
+@functools.cache
+def signing_blob(which: int) -> bytes:
+    """The PRIVATEKEYBLOB of a signature pair. which: of several."""
+    blob = capi_private_blob(rsa.generate_private_key(65537, 2048).private_numbers())
+    return blob[:4] + wincrypt.CALG_RSA_SIGN.to_bytes(4, "little") + blob[8:]
 
 
 def encrypted(value: bytes) -> bytes:
@@ -218,6 +285,28 @@ READING = {
         lambda to: to.token.certificates(NAME),
     ),
 }
+RENAMING = {
+    "a secret": Road(
+        lambda to: to.token.named(NAME).import_secret(AES, OLD_VALUE),
+        lambda to: naming.rename(to.token, NAME, NEW_NAME),
+    ),
+    "a pair": Road(lambda to: to.pair(OLD), lambda to: naming.rename(to.token, NAME, NEW_NAME)),
+    "a certified pair": Road(
+        lambda to: to.certified(OLD, issuer=True), lambda to: naming.rename(to.token, NAME, NEW_NAME)
+    ),
+}
+BOXING = {
+    "a pair is made": Road(Walker.new_box, Walker.generated, SIGNATURE),
+    "a pair is made in the place of another": Road(Walker.box_with_a_pair, Walker.generated, SIGNATURE),
+    "a pair is brought": Road(Walker.new_box, lambda to: to.brought(2), SIGNATURE),
+    "a pair is brought in the place of another": Road(Walker.box_with_a_pair, lambda to: to.brought(2), SIGNATURE),
+}
+A_NEW_BOX = {"a new container": Road(_nothing, Walker.new_box, MARKER)}
+A_BOX_ENDS = {"a container": Road(Walker.box_with_a_pair, Walker.delete_box, SIGNATURE)}
+ASKING = {
+    "signing": Road(Walker.asking_to_sign, Walker.signed),
+    "decrypting": Road(Walker.asking_to_decrypt, Walker.decrypted),
+}
 CERTIFYING = {
     "the first": Road(
         lambda to: to.pair(OLD), lambda to: to.token.store_certificates(NAME, [to.certificate(OLD), to.certificate(3)])
@@ -237,6 +326,13 @@ ANSWERS = {
     "SESSION_HANDLE_INVALID": 0xB3,
     "TOKEN_WRITE_PROTECTED": 0xE2,
     "USER_NOT_LOGGED_IN": 0x101,
+}
+OF_PINS = {
+    "OPERATION_ACTIVE": 0x90,
+    "OPERATION_NOT_INITIALIZED": 0x91,
+    "PIN_INCORRECT": 0xA0,
+    "USER_ALREADY_LOGGED_IN": 0x100,
+    "USER_TYPE_INVALID": 0x103,
 }
 CHANGING = {"C_CopyObject", "C_CreateObject", "C_DestroyObject", "C_GenerateKey", "C_GenerateKeyPair"}
 CHANGING |= {"C_SetAttributeValue", "C_UnwrapKey", "C_Encrypt"}
@@ -267,7 +363,7 @@ def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[Walked]:
         for after in (False, True) if name in CHANGING else (False,):
             walker.clear()
             road.prepare(walker)
-            before = walker.held()
+            before = walker.held(road.name)
             walker.token._store._places.clear()
             error, found = None, []
             with CallCounter(walker.token) as calls, FaultInjector(walker.token) as faults:
@@ -283,8 +379,8 @@ def faults_on(walker: Walker, road: Road, rv: int) -> Iterator[Walked]:
             )
 
 
-def all_with_answers(roads: Mapping[str, Road]) -> pytest.MarkDecorator:
+def all_with_answers(roads: Mapping[str, Road], answers: Mapping[str, int] = ANSWERS) -> pytest.MarkDecorator:
     named = [
-        pytest.param(road, rv, id=f"{what}-{name}") for what, road in roads.items() for name, rv in ANSWERS.items()
+        pytest.param(road, rv, id=f"{what}-{name}") for what, road in roads.items() for name, rv in answers.items()
     ]
     return pytest.mark.parametrize(("road", "rv"), named)

@@ -348,7 +348,7 @@ class Connection(Destroying):
         if rv in sound:
             self.give_back(session)
             return rv
-        again = once_more and self.was_dead(session, rv)
+        again = once_more and (session.judged if rv == CKR.OPERATION_ACTIVE else self.was_dead(session, rv))
         self.discard(session)
         return self.perform(calls, *keys, sound=sound, once_more=False) if again else rv
 
