@@ -194,6 +194,253 @@ MODULE.let_go()
 """)
 
 
+PREPARED = f"""
+import hashlib
+from dataclasses import replace
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+from hwcng import HRESULT, wincrypt
+from hwcng.cng import naming
+
+SIGNING = PairSpec("EC", Usage.SIGN, curve="nistP256")
+AES = SecretSpec(SecretFamily.AES, 256, Usage.ENCRYPT | Usage.DECRYPT)
+NAMES = "of a deadline", "of a deadline anew", "beside a deadline", "wraps"
+KEK = bytes(32)
+
+# In a token of other tests, which leave keys of no such names.
+def clear(provider):
+    for name in NAMES:
+        try:
+            provider.delete_key(name)
+        except CngError as error:
+            assert error.status is HRESULT.NTE_BAD_KEYSET, error
+
+def held(name=NAMES[0]):
+    provider._store._places.clear()
+    try:
+        return provider.open_key(name).public
+    except CngError as error:
+        assert error.status is HRESULT.NTE_BAD_KEYSET, error
+
+def is_there():
+    provider._store._places.clear()
+    try:
+        return provider.open_key(name) is not None
+    except CngError as error:
+        assert error.status is HRESULT.NTE_BAD_KEYSET, error
+        return False
+
+provider = hwcng.open_provider(URI, pin=PIN, timeout={TIMEOUT})
+clear(provider)
+name, new_name = NAMES[:2]
+beside = provider.named(NAMES[2]).generate_pair(SIGNING)
+wraps = provider.named(NAMES[3]).import_secret(SecretSpec(SecretFamily.AES, 256, Usage.UNWRAP), KEK)
+def goes_on():
+    beside.sign_digest(EcdsaSpec(), bytes(32))
+    assert provider.open_key(NAMES[2]).public == beside.public
+"""
+MAKING = {
+    "generated": ("provider.named(name, replace=True).generate_pair(SIGNING)", "C_GenerateKeyPair"),
+    "found first": ("provider.named(name, replace=True).generate_pair(SIGNING)", "C_FindObjectsInit"),
+    "brought": ("provider.named(name, replace=True).import_secret(AES, bytes(32))", "C_CreateObject"),
+    "copied": ("provider.persist_key(provider.generate_pair(SIGNING), name, replace=True)", "C_CopyObject"),
+    "unwrapped": (
+        "provider.named(name, replace=True).unwrap_secret(AES, wraps, aes_key_wrap(KEK, bytes(32)))",
+        "C_UnwrapKey",
+    ),
+    "the old one ends": ("provider.named(name, replace=True).generate_pair(SIGNING)", "C_DestroyObject"),
+}
+"""By which call that does not come back a key gets under a name."""
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("there", [False, True], ids=["new", "replacing"])
+@pytest.mark.parametrize("road", MAKING)
+def test_storing_that_hangs(hanging, road: str, there: bool, after: bool) -> None:
+    """The key from before, or the new one; what comes about late is a whole key, and the next one takes its place."""
+    call, function = MAKING[road]
+    if function == "C_DestroyObject" and not there:
+        pytest.skip("nothing ends")
+    hanging(
+        PREPARED
+        + f"""
+old = provider.named(name).generate_pair(SIGNING).public if {there} else None
+hang("{function}", after={after})
+lost(lambda: {call}, "{function}", "1 seconds")
+assert deadlines(provider).lost <= 2
+goes_on()
+assert is_there() or old is None
+MODULE.let_go()
+until(lambda: deadlines(provider).lost == 0)
+goes_on()
+assert is_there() or old is None
+again = provider.named(name, replace=True).generate_pair(SIGNING)
+assert held() == again.public
+assert [record.name for record in provider.list_keys()].count(name) == 1
+clear(provider)
+"""
+    )
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "replacing"])
+def test_what_comes_about_after_another_try(hanging, there: bool) -> None:
+    """Of the key that was given up and the one that was made then, the name means the second."""
+    hanging(
+        PREPARED
+        + f"""
+if {there}:
+    provider.named(name).generate_pair(SIGNING)
+hang("C_GenerateKeyPair")
+lost(lambda: provider.named(name, replace=True).generate_pair(SIGNING), "C_GenerateKeyPair")
+again = provider.named(name, replace=True).generate_pair(SIGNING).public
+MODULE.let_go()
+until(lambda: deadlines(provider).lost == 0)
+assert held() == again
+assert [record.name for record in provider.list_keys()].count(name) == 1
+clear(provider)
+"""
+    )
+
+
+READING = {
+    "opening": ("(provider._store._places.clear(), provider.open_key(NAMES[2]))", "C_FindObjects"),
+    "opening again": ("provider.open_key(NAMES[2])", "C_GetAttributeValue"),
+    "listing": ("list(provider.list_keys())", "C_FindObjectsInit"),
+    "certificates": ("provider.certificates(NAMES[2])", "C_GetAttributeValue"),
+    "random": ("provider.random(8)", "C_GenerateRandom"),
+    "decrypting": ("secret.decrypt(CipherSpec(CipherMode.ECB), bytes(16))", "C_DecryptInit"),
+    "encrypting": ("secret.encrypt(CipherSpec(CipherMode.ECB), bytes(16))", "C_Encrypt"),
+}
+
+
+@pytest.mark.parametrize("road", READING)
+def test_reading_that_hangs(hanging, road: str) -> None:
+    call, function = READING[road]
+    hanging(
+        PREPARED
+        + f"""
+secret = provider.import_secret(AES, KEK)
+hang("{function}")
+lost(lambda: {call}, "{function}", "1 seconds")
+assert MODULE.how_many_hang() == 1
+goes_on()
+assert {call} is not None
+MODULE.let_go()
+until(lambda: deadlines(provider).lost == 0)
+goes_on()
+clear(provider)
+"""
+    )
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_deleting_that_hangs(hanging, after: bool) -> None:
+    """It is there, or gone, and another takes the name."""
+    hanging(
+        PREPARED
+        + f"""
+public = provider.named(name).generate_pair(SIGNING).public
+hang("C_DestroyObject", after={after})
+lost(lambda: provider.delete_key(name), "C_DestroyObject", "1 seconds")
+goes_on()
+MODULE.let_go()
+until(lambda: deadlines(provider).lost == 0)
+assert held() in (None, public)
+goes_on()
+again = provider.named(name, replace=True).generate_pair(SIGNING).public
+assert held() == again != public
+clear(provider)
+"""
+    )
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("function", ["C_CopyObject", "C_CreateObject", "C_DestroyObject"])
+def test_renaming_that_hangs(hanging, function: str, after: bool) -> None:
+    hanging(
+        PREPARED
+        + f"""
+public = provider.named(name).generate_pair(SIGNING).public
+hang("{function}", after={after})
+lost(lambda: naming.rename(provider, name, new_name), "{function}", "1 seconds")
+goes_on()
+MODULE.let_go()
+until(lambda: deadlines(provider).lost == 0)
+assert public in (held(), held(new_name))
+assert {{held(), held(new_name)}} <= {{public, None}}
+clear(provider)
+"""
+    )
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_the_pair_of_a_container_that_hangs(hanging, after: bool) -> None:
+    hanging(
+        PREPARED
+        + f"""
+def acquired(flags=0):
+    return wincrypt.CryptAcquireContext("of a deadline", provider, wincrypt.PROV_RSA_AES, flags)
+
+def stored():
+    with acquired() as context:
+        pair = wincrypt.CryptGetUserKey(context, wincrypt.AT_SIGNATURE)
+        return wincrypt.CryptExportKey(pair, None, wincrypt.PUBLICKEYBLOB)
+
+try:
+    acquired(wincrypt.CRYPT_DELETEKEYSET)
+except CngError:
+    pass
+with acquired(wincrypt.CRYPT_NEWKEYSET) as context:
+    wincrypt.CryptGenKey(context, wincrypt.AT_SIGNATURE, 1024 << 16)
+    old = stored()
+    hang("C_GenerateKeyPair", after={after})
+    generate = lambda: wincrypt.CryptGenKey(context, wincrypt.AT_SIGNATURE, 1024 << 16)
+    fails(HRESULT.NTE_DEVICE_NOT_READY, generate, "C_GenerateKeyPair", "1 seconds")
+    assert {after} or stored() == old
+    goes_on()
+    MODULE.let_go()
+    until(lambda: deadlines(provider).lost == 0)
+    assert stored()
+acquired(wincrypt.CRYPT_DELETEKEYSET)
+clear(provider)
+"""
+    )
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_login_of_one_use_that_hangs(hanging, after: bool) -> None:
+    """The PIN is sent once, and the session is given up with the operation in it."""
+    hanging(
+        PREPARED
+        + f"""
+from hwcng.contract.material import EcPrivateKey, EcPublicKey
+from hwcng.providers.pkcs11 import objects, templates
+from pkcs11 import Attribute
+from cryptography.hazmat.primitives.asymmetric import ec
+
+numbers = ec.derive_private_key(7, ec.SECP256R1()).public_key().public_numbers()
+public = EcPublicKey("nistP256", numbers.x, numbers.y)
+named = {{Attribute.TOKEN: True, Attribute.LABEL: name, Attribute.ID: b"7"}}
+template = templates.imported_private(SIGNING, EcPrivateKey(public, 7))
+objects.create(provider._connection, {{**template, **named, Attribute.ALWAYS_AUTHENTICATE: True}}, "asking").surrender()
+key = provider.open_key(name)
+key.sign_digest(EcdsaSpec(), bytes(32))
+sent = []
+provider.cryptoki.instrument(lambda called, function: (
+    (lambda *a: (sent.append(a[1]), function(*a))[1]) if called == "C_Login" else function))
+hang("C_Login", after={after})
+lost(lambda: key.sign_digest(EcdsaSpec(), bytes(32)), "C_Login", "1 seconds")
+assert sent == [2]
+goes_on()
+MODULE.let_go()
+until(lambda: deadlines(provider).lost == 0)
+for _ in range(3):
+    key.sign_digest(EcdsaSpec(), bytes(32))
+assert sent == [2] * 4
+clear(provider)
+"""
+    )
+
+
 @pytest.mark.parametrize("name", ["C_GetSlotList", "C_GetMechanismList", "C_OpenSession", "C_Login"])
 def test_an_opening_that_hangs(hanging, name: str) -> None:
     """Another one is let in meanwhile, and a PIN that is right stays right."""
