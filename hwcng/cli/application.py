@@ -15,6 +15,7 @@ import click
 
 from hwcng import __version__
 from hwcng.cli.outcome import Exit
+from hwcng.cli.wording import in_options
 from hwcng.errors import CngError
 
 __all__ = ["application", "run"]
@@ -100,7 +101,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return Exit.OK
     except CngError as error:
-        return _refused(str(error))
+        return _refused(in_options(str(error)))
     except OSError as error:
         _drop_output()
         return _refused(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))

@@ -18,6 +18,7 @@ from hwcng import pyca
 from hwcng.cli.failures import as_cng_raises
 from hwcng.cli.outcome import Exit, json_option, print_json, print_table
 from hwcng.cli.targets import Target, names_a_key, of_key, of_provider, pin_options
+from hwcng.cli.wording import in_options
 from hwcng.cng import naming
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.symmetric_key import SymmetricKey
@@ -73,7 +74,7 @@ def _tried(what: str, work: Callable[[], None], times: int) -> Check:
     except (InvalidSignature, _WrongAnswerError) as error:
         return Check(what, "wrong", reason=str(error) or "the signature is not the key's")
     except CngError as error:
-        return Check(what, "failed", reason=str(error))
+        return Check(what, "failed", reason=in_options(str(error)))
     return Check(what, "ok", (time.perf_counter() - began) / times)
 
 
@@ -195,7 +196,7 @@ def _made(provider: Provider, times: int) -> list[Check]:
         try:
             key = provider.generate_pair(spec) if isinstance(spec, PairSpec) else provider.generate_secret(spec)
         except CngError as error:
-            checks.append(Check(f"{algorithm}: generate", "failed", reason=str(error)))
+            checks.append(Check(f"{algorithm}: generate", "failed", reason=in_options(str(error))))
             continue
         with _using(naming.handle_of(provider, key, None)) as handle:
             # A key that nothing can be tried with is no fault of the token's.

@@ -104,7 +104,11 @@ def test_the_pin_of_a_tpms_key(run, command_swtpm, new_name, tmp_path) -> None:
     assert run("verify", command_swtpm.uri, new_name, __file__, "--signature", out, "--pin-file", pin).status == 0
     wrong = run("sign", command_swtpm.uri, new_name, __file__, "-o", tmp_path / "other")
     assert wrong.status == 1
+    assert "give the key's PIN by --pin-file, --ask-pin or HWCNG_PIN" in wrong.errors and "pin=" not in wrong.errors
     assert not (tmp_path / "other").exists()
+    pin.write_text("another")
+    wrong = run("sign", command_swtpm.uri, new_name, __file__, "-o", tmp_path / "other", "--pin-file", pin)
+    assert "--pin-file" in wrong.errors and "pin=" not in wrong.errors
     command_swtpm.provider.delete_key(new_name)
 
 
@@ -129,3 +133,24 @@ def test_a_tpms_key_is_made_with_the_pin_that_is_given(made, run, idle_swtpm, ne
         assert refused.status == 1
         assert "STATUS_WRONG_PASSWORD" in refused.output + refused.errors
     assert run("keys", "delete", uri, name).status == 0
+
+
+def test_messages_name_no_arguments_of_the_library() -> None:
+    """Every message of a backend that says where a PIN comes from."""
+    from hwcng.cli.wording import in_options
+    from hwcng.providers.tpm2.keys.handles import ADVICE_OF_A_KEY, owner_authorization
+
+    for text in (
+        ADVICE_OF_A_KEY,
+        owner_authorization(False).advice,
+        "asks for a PIN: give pin=... or pin-source=file:... in the URI",
+        "give the PIN as pin=..., or log in once with another tool",
+    ):
+        assert "pin=" not in in_options(text), text
+    assert "--pin-file" not in in_options(owner_authorization(False).advice)
+
+
+def test_a_pin_that_is_missing_is_asked_for_by_the_options(run, unopened_token_uri) -> None:
+    refused = run("sign", unopened_token_uri, "any", __file__)
+    assert refused.status == 1
+    assert "--pin-file" in refused.errors and "pin=..." not in refused.errors

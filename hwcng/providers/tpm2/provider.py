@@ -234,7 +234,7 @@ class Tpm2Provider(Provider):
         Raises STATUS_INVALID_PARAMETER for anything that this TPM cannot load; STATUS_WRONG_PASSWORD for a missing PIN.
         """
         parent, file = self._parent, key_file_asn1.parse(blob)
-        auth = authorization_value(file, pin, "this key needs a PIN: reload_opaque(blob, pin=...)")
+        auth = authorization_value(file, pin, "this key")
         return self._key(*reloading.reloaded(self.connection, file, auth, self._places(file, parent)))
 
     def _places(self, file: TssKey, parent: Parent) -> tuple[Place | None, ...]:

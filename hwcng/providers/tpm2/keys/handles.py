@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter
 from hwcng.providers.tpm2.wire.policies import Policy
 
-__all__ = ["Authorization", "KeyHandle", "check_pin", "owner_authorization"]
+__all__ = ["ADVICE_OF_A_KEY", "Authorization", "KeyHandle", "check_pin", "owner_authorization"]
 
 LONGEST_PIN = 32
 """Bytes: a digest of the name algorithm of our keys (Part 1, section 19.6.4.3)."""
 
-_OF_A_KEY = 'give the key\'s PIN as pin=..., or pin="" where its authorization value is empty'
+ADVICE_OF_A_KEY = 'give the key\'s PIN as pin=..., or pin="" where its authorization value is empty'
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +29,7 @@ class Authorization:
     """
 
     title: str
-    advice: str = _OF_A_KEY
+    advice: str = ADVICE_OF_A_KEY
     given: bool = False
     counted: bool = False
     fixed: bool = False

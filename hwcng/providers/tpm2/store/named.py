@@ -22,6 +22,7 @@ from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError, not_supported
 from hwcng.forking import ProcessLock
 from hwcng.providers.events import note
+from hwcng.providers.tpm2.keys.handles import ADVICE_OF_A_KEY
 from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
 from hwcng.providers.tpm2.keys.reloading import file_of
 from hwcng.providers.tpm2.keys.secret import Tpm2SecretKey
@@ -61,20 +62,20 @@ class Opened:
     public: PublicKeyMaterial | None
 
 
-def authorization_value(key: TssKey, pin: str | bytes | None, needed: str) -> bytes:
-    """The value that goes with the key: the caller's, whatever the file says. needed: the message to who gave none.
+def authorization_value(key: TssKey, pin: str | bytes | None, what: str) -> bytes:
+    """The value that goes with the key: the caller's, whatever the file says. what: the key, to who gave none.
 
     Raises STATUS_WRONG_PASSWORD where the file does not say that it is empty, before the TPM is asked.
     """
     if pin is None:
         if key.empty_auth:
             return b""
-        raise CngError(NTSTATUS.STATUS_WRONG_PASSWORD, f'{needed}, or pin="" where its authorization value is empty')
+        raise CngError(NTSTATUS.STATUS_WRONG_PASSWORD, f"{what} needs a PIN; {ADVICE_OF_A_KEY}")
     return pin_value(pin)
 
 
 def _authorization_value(file: KeyFile, pin: str | bytes | None) -> bytes:
-    return authorization_value(file.key, pin, f"the key named {file.name!r} needs a PIN: open_key(name, pin=...)")
+    return authorization_value(file.key, pin, f"the key named {file.name!r}")
 
 
 class KeyStore:
