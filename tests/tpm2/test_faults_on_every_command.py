@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tpm2.test_bound_keys import DEBUG_PCR, DIGEST, PIN, made, opened_with, signs
+from tpm2.test_deadlines import stopped
 from tpm2.test_endorsement import holds
 from tpm2.test_foreign_keys import HANDLE, OWNER, at_a_handle, importable, made_below
 from tpm2.test_identity_keys import KEY_CLAIM, OF_KEY, OF_PLATFORM, PLATFORM, identity
@@ -332,3 +333,35 @@ def test_a_fault_at_every_command(world: World, road: Road, fault: Callable[[Exc
             # Whether the value was right, nobody knows.
             assert failed is not None and sent.count(sent[number - 1]) == 1
     raise AssertionError("a road without an end")
+
+
+STORING = (a_bound_key_is_made, a_pin_is_used, a_pin_is_changed, a_key_gives_way, an_identity_attests)
+SECONDS = 2.0
+
+
+@pytest.fixture
+def limited_world(fresh_tpm: Swtpm) -> Iterator[World]:
+    """One whose commands are waited for no longer."""
+    with hwcng.open_provider(fresh_tpm.uri, timeout=SECONDS) as provider:
+        yield World(fresh_tpm, provider)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("road", STORING, ids=lambda road: road.__name__)
+def test_every_command_that_does_not_come_back(limited_world: World, road: Road) -> None:
+    """It is given up and done late; nothing is lost, and no PIN is sent again."""
+    world = limited_world
+
+    def unanswered(exchange: Exchange, command: bytes) -> bytes:
+        with stopped(world.tpm):
+            return exchange(command)
+
+    for number in range(1, MOST):
+        sent, failed = met(world, road, number, unanswered)
+        if len(sent) < number:
+            assert failed is None and number > 1
+            return
+        assert failed is None or failed.status in (NTSTATUS.STATUS_IO_TIMEOUT, HRESULT.NTE_DEVICE_NOT_READY), failed
+        if sent[number - 1] in BY_PIN and road in OF_PINS:
+            assert failed is not None and sent.count(sent[number - 1]) == 1
+        world.check()
+    raise AssertionError("the road has no end")
