@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import weakref
+from _thread import RLock
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
@@ -163,7 +164,7 @@ class ProcessLock:
         if not entered[0]:
             notice_fork()
         process = _this_process[0]
-        return self._locks.get(process) or self._locks.setdefault(process, threading.RLock())
+        return self._locks.get(process) or self._locks.setdefault(process, RLock())
 
 
 def lock_of(holder: object, name: str) -> ProcessLock:

@@ -9,11 +9,13 @@ and the tag from one GCM call over the whole message at the end, because tokens 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from hwcng.arguments import flags
 from hwcng.cng.modes import KeyMode
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
 from hwcng.contract.keys import Message
+from hwcng.contract.octets import LONG, shortened
 from hwcng.contract.specs import CipherSpec
 from hwcng.contract.usage import CipherMode
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported, told
@@ -50,7 +52,6 @@ def crypt(
     way: KeyMode,
     data: Message,
     info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
-    *,
     encrypting: bool,
     origin: object,
 ) -> bytes:
@@ -61,31 +62,32 @@ def crypt(
     Raises STATUS_INVALID_PARAMETER for a nonce or tag length that the mode does not have and for undefined flags,
     STATUS_AUTH_TAG_MISMATCH for a wrong tag.
     """
-    mode = way.mode
-    nonce = info.nonce()
-    aad = info.authenticated_data()
+    nonce, aad, tag_length = info.given()
     if type(info.dwFlags) is not int or info.dwFlags:
         info.dwFlags = flags(info.dwFlags, _KNOWN_FLAGS, name="the record's dwFlags")
     if len(nonce) not in way.nonces:
-        raise invalid_parameter(f"{mode.value} takes no nonce of {len(nonce)} bytes")
+        raise invalid_parameter(f"{way.mode.value} takes no nonce of {len(nonce)} bytes")
     if info.dwInfoVersion != BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION:
         raise invalid_parameter(f"the record's dwInfoVersion is {told(info.dwInfoVersion)}, not 1")
-    tag_length = info.tag_length
     if tag_length not in way.tags:
-        raise invalid_parameter(f"{mode.value} has no tag of {tag_length} bytes")
-    more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)
-    if more or info._chain is not None or info.dwFlags & BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG:
-        return _chained(way, data, info, nonce, aad, more, encrypting, origin)
-    if encrypting:
-        room = info.check_tag_buffer()
-        sealed = way.seal(nonce, aad, tag_length, data)
-        tag = sealed[len(data) :]
-        if room is None:
-            info.pbTag = tag
-        else:
-            room[: len(tag)] = tag
-        return sealed[: len(data)]
-    return way.open(nonce, aad, tag_length, b"".join((data, info.expected_tag())))
+        raise invalid_parameter(f"{way.mode.value} has no tag of {tag_length} bytes")
+    if info.dwFlags or info._chain is not None:
+        return _chained(way, data, info, nonce, aad, encrypting, origin)
+    if not encrypting:
+        return way.open(nonce, aad, tag_length, b"".join((data, info.expected_tag())))
+    room = None if info.pbTag is None else info.check_tag_buffer()
+    size = len(data)
+    sealed = way.seal(nonce, aad, tag_length, data)
+    tag = sealed[size:]
+    if room is None:
+        info.pbTag = tag
+    else:
+        room[:tag_length] = tag
+    if size < LONG:
+        return sealed[:size]
+    held = BytesIO(sealed)
+    del sealed
+    return shortened(held, size)
 
 
 def _chained(
@@ -94,10 +96,10 @@ def _chained(
     info: BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO,
     nonce: bytes,
     aad: bytes,
-    more: bool,
     encrypting: bool,
     origin: object,
 ) -> bytes:
+    more = bool(info.dwFlags & BCRYPT_AUTH_MODE_CHAIN_CALLS_FLAG)
     if way.mode is not CipherMode.GCM:
         raise not_supported(f"calls of {way.mode.value} cannot be chained: only those of GCM can")
     chain = _chain_of(origin, info, nonce, encrypting)

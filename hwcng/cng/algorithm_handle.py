@@ -74,6 +74,8 @@ class AlgorithmHandle(Handle):
     multiple: whether it was opened with BCRYPT_MULTI_FLAG. function_name, customization: the strings of cSHAKE.
     output_length: bytes that SHAKE and cSHAKE make, None for the function's default.
 
+    generator: the provider, once it was found that the algorithm makes random numbers.
+
     provider: a Provider, or what returns it when it is first needed: unkeyed hashes never ask.
     """
 
@@ -104,6 +106,7 @@ class AlgorithmHandle(Handle):
         self.function_name = b""
         self.customization = b""
         self.output_length: int | None = None
+        self.generator: Provider | None = None
         if isinstance(provider, Provider):
             self.provider = provider
         else:

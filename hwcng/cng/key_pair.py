@@ -69,7 +69,7 @@ class KeyPair(StorableKey, of=PrivateKey):
         self.allowed_usage: Usage | None = None
         self._private: PrivateKey | None = None
         self._public: PublicKeyMaterial | None = None
-        self._ready_to_sign: tuple[SignSpec, PrivateKey, Callable[[bytes], bytes]] | None = None
+        self._ready_to_sign: tuple[SignSpec, PrivateKey, Callable[[bytes], bytes], bool] | None = None
         self._release: Callable[[], None] | None = None
 
     def lend(self, handle: AlgorithmHandle, release: Callable[[], None]) -> KeyPair:
@@ -125,7 +125,7 @@ class KeyPair(StorableKey, of=PrivateKey):
 
     @property
     def exportable(self) -> bool:
-        return bool(self.export_policy & ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG)
+        return bool(self.export_policy & int(ExportPolicy.NCRYPT_ALLOW_EXPORT_FLAG))
 
     @classmethod
     def of_token(cls, handle: AlgorithmHandle, key: PrivateKey) -> KeyPair:
@@ -275,27 +275,27 @@ class KeyPair(StorableKey, of=PrivateKey):
 
     def sign(self, padding_info: object, data: bytes, flags: int) -> bytes:
         """BCryptSignHash: RSA big-endian of modulus length; ECDSA and DSA r || s; ML-DSA as FIPS 204 has it."""
-        public = self._public or self.public
-        return self._signed(public, self.family.sign_spec(self.algorithm, padding_info, flags), data)
+        plain, ready = padding_info is None and not flags, self._ready_to_sign
+        if plain and ready is not None and ready[3]:
+            return self._signed(ready[0], data, True)
+        self.public  # noqa: B018
+        return self._signed(self.family.sign_spec(self.algorithm, padding_info, flags), data, plain)
 
     def sign_as(self, spec: SignSpec, data: bytes) -> bytes:
         """`sign` in the words of the contract."""
-        if not self.alive:
-            self.require_alive()
-        return self._signed(self.public, spec, data)
+        self.require_alive()
+        return self._signed(spec, data, False)
 
-    def _signed(self, public: PublicKeyMaterial, spec: SignSpec, data: bytes) -> bytes:
-        """A spec that is used again is prepared once."""
-        family, ready = self.family, self._ready_to_sign
-        if ready is None or ready[0] is not spec or ready[1] is not self._private:
-            ready = None
-            private = self.private
-            self._require_usage(Usage.SIGN, "sign")
-        signable = family.signable(public, spec, data)
+    def _signed(self, spec: SignSpec, data: bytes, plain: bool) -> bytes:
+        """A spec that is used again is prepared once. plain: whether it is what no padding info and no flags mean."""
+        ready = self._ready_to_sign
         try:
-            if ready is None:
-                ready = self._ready_to_sign = (spec, private, family.signing(private, spec))
-            return ready[2](signable)
+            if ready is None or ready[0] is not spec or ready[1] is not self._private:
+                public, private = self.public, self.private
+                self._require_usage(Usage.SIGN, "sign")
+                self.family.signable(public, spec, data)
+                ready = self._ready_to_sign = spec, private, self.family.signer(public, private, spec), plain
+            return ready[2](data)
         except CngError:
             self.require_alive()
             raise

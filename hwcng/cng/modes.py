@@ -80,15 +80,18 @@ def cfb_mode(segment: int, block: int) -> CipherMode:
 class KeyMode:
     """A token's key in one mode. Its verbs are worked out at their first use.
 
-    chaining_mode, segment: what of the handle it was made of.
+    chaining_mode, segment: what of the handle it was made of. chains: whether a block of the ciphertext is the next IV.
+    encipher, decipher: the verbs of a mode without a record, None
+    before they are used.
     """
 
     __slots__ = (
-        "_decipher",
-        "_encipher",
         "_openings",
         "_sealings",
         "chaining_mode",
+        "chains",
+        "decipher",
+        "encipher",
         "key",
         "mode",
         "nonces",
@@ -108,12 +111,13 @@ class KeyMode:
         self.segment = segment
         self.takes_record = takes.record
         self.takes_iv = takes.iv
+        self.chains = takes.iv and mode is not CipherMode.XTS
         self.takes_padding = takes.padding
         self.whole_blocks = takes.whole_blocks
         self.nonces = takes.nonces
         self.tags = takes.tags
-        self._encipher: CipherVerb | None = None
-        self._decipher: CipherVerb | None = None
+        self.encipher: CipherVerb | None = None
+        self.decipher: CipherVerb | None = None
         self._sealings: dict[int, AeadVerb] = {}
         self._openings: dict[int, AeadVerb] = {}
 
@@ -126,17 +130,13 @@ class KeyMode:
             return invalid_parameter(f"{algorithm} takes no pbIV in {mode}")
         return invalid_parameter(f"{algorithm} takes no BCRYPT_BLOCK_PADDING")
 
-    def apply(self, encrypting: bool, iv: bytes, data: Message) -> bytes:
-        """`data` under the key, in a mode of whole units. iv: one block, empty for ECB."""
-        verb = self._encipher if encrypting else self._decipher
-        return (verb or self._cipher(encrypting))(iv, data)
-
-    def _cipher(self, encrypting: bool) -> CipherVerb:
-        key, mode = self.key, self.mode
-        if encrypting:
-            verb = self._encipher = key.enciphering(mode)
-        else:
-            verb = self._decipher = key.deciphering(mode)
+    def cipher(self, encrypting: bool) -> CipherVerb:
+        """`encipher` or `decipher`, which is there from now on."""
+        verb = self.encipher if encrypting else self.decipher
+        if verb is None and encrypting:
+            verb = self.encipher = self.key.enciphering(self.mode)
+        elif verb is None:
+            verb = self.decipher = self.key.deciphering(self.mode)
         return verb
 
     def seal(self, nonce: bytes, aad: bytes, tag_length: int, data: Message) -> bytes:

@@ -183,19 +183,18 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
             return NotImplemented
         return self._fields() == other._fields()
 
-    def nonce(self) -> bytes:
-        """pbNonce. Raises STATUS_INVALID_PARAMETER where it is no buffer or shorter than cbNonce, as those below do."""
-        given = self.pbNonce
-        if type(given) is bytes and self._cbNonce is None and len(given) <= LARGEST_DWORD:
-            return given
-        return _counted(given, self._cbNonce, "Nonce")
-
-    def authenticated_data(self) -> bytes:
-        """pbAuthData."""
-        given = self.pbAuthData
-        if type(given) is bytes and self._cbAuthData is None and len(given) <= LARGEST_DWORD:
-            return given
-        return _counted(given, self._cbAuthData, "AuthData")
+    def given(self) -> tuple[bytes, bytes, int]:
+        """pbNonce, pbAuthData and cbTag. Raises STATUS_INVALID_PARAMETER where one is no buffer or shorter than its
+        length says, or the length of the tag is none, as those below do.
+        """
+        nonce, data, tag = self.pbNonce, self.pbAuthData, self._cbTag
+        if type(nonce) is not bytes or self._cbNonce is not None:
+            nonce = _counted(nonce, self._cbNonce, "Nonce")
+        if type(data) is not bytes or self._cbAuthData is not None or len(data) > LARGEST_DWORD:
+            data = _counted(data, self._cbAuthData, "AuthData")
+        if tag is None and self.pbTag is None:
+            return nonce, data, _DEFAULT_TAG_LENGTH
+        return nonce, data, self.tag_length
 
     def mac_context(self) -> bytes:
         """pbMacContext."""

@@ -32,6 +32,25 @@ class _Opening:
         self.lock = ProcessLock()
 
 
+class _Unopened:
+    """What a key is before it is opened, and no longer: where a class has such a method, Python finds every attribute
+    of its objects more slowly.
+    """
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Comes where an attribute is not there: what a key has in its token, as long as it is not opened."""
+            # What other software asks every object for opens no key.
+            if name.startswith("__"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if (opening := self._opening) is not None:
+                self._open(opening)
+            return object.__getattribute__(self, name)
+
+
 class StorableKey(Handle):
     """A key of a token. name: under which the token keeps it, None for a key that ends with the process.
 
@@ -45,6 +64,8 @@ class StorableKey(Handle):
     _opening: _Opening | None = None
     token_kind: ClassVar[type[SecretKey | PrivateKey]]
     """The token's keys that the class stands for."""
+    _unopened: ClassVar[type[Any]]
+    """The class of those that are not opened yet."""
     reopen: ClassVar[Callable[[str, str], StorableKey]]
     """Makes a key of the name of its class and its URI; `hwcng.named_keys` sets it."""
 
@@ -54,6 +75,7 @@ class StorableKey(Handle):
         if of is not None:
             cls.token_kind = of
             _OF_TOKEN_KEYS[of] = cls
+            cls._unopened = type(cls.__name__, (cls, _Unopened), {"__slots__": (), "__module__": cls.__module__})
 
     @classmethod
     @abc.abstractmethod
@@ -66,24 +88,13 @@ class StorableKey(Handle):
         where that fails; pin: None, or that of `authorize`. Until then it tells its name and URI, and is pickled,
         copied and destroyed without its token.
         """
-        key = cls.__new__(cls)
+        key: K = object.__new__(cls._unopened)
         key.name, key._uri, key._opening = name, uri, _Opening(open_key)
         return key
 
     @property
     def opened(self) -> bool:
         return self._opening is None
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Comes where an attribute is not there: what a key has in its token, as long as it is not opened."""
-            opening = self._opening
-            # What other software asks every object for opens no key.
-            if opening is None or name.startswith("__"):
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            self._open(opening)
-            return getattr(self, name)
 
     def _open(self, opening: _Opening, pin: str | bytes | None = None) -> bool:
         """Whether it was opened here, with this PIN; else another thread did it before."""
@@ -100,10 +111,11 @@ class StorableKey(Handle):
             # What is there already is found by other threads; the rest makes them wait for the lock.
             vars(self).update({name: value for name, value in vars(key).items() if name not in ("alive", "_uri")})
             self._opening = None
+            self.__class__ = type(key)
             return True
 
     def _require_same(self, key: StorableKey, opening: _Opening) -> None:
-        if type(key) is not type(self):
+        if not isinstance(self, type(key)):
             raise CngError(
                 HRESULT.NTE_BAD_KEYSET, f"the key {told(self.name)} is now a {type(key).__name__}, not what it was"
             )

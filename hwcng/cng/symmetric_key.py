@@ -213,7 +213,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
         mode does not take.
         """
         try:
-            return self._crypt(plaintext, iv, padding, auth_info, encrypting=True)
+            return self._crypt(plaintext, iv, padding, auth_info, True)
         except CngError:
             self.require_alive()
             raise
@@ -230,21 +230,13 @@ class SymmetricKey(StorableKey, of=SecretKey):
         too.
         """
         try:
-            return self._crypt(ciphertext, iv, padding, auth_info, encrypting=False)
+            return self._crypt(ciphertext, iv, padding, auth_info, False)
         except CngError:
             self.require_alive()
             raise
 
-    def _crypt(
-        self,
-        data: Message,
-        iv: Octets | None,
-        padding: bool,
-        auth_info: object,
-        *,
-        encrypting: bool,
-    ) -> bytes:
-        way = self._way
+    def _crypt(self, data: Message, iv: Octets | None, padding: bool, auth_info: object, encrypting: bool) -> bytes:
+        way, block = self._way, self.block
         if (
             way is None
             or way.chaining_mode is not self.chaining_mode
@@ -254,6 +246,12 @@ class SymmetricKey(StorableKey, of=SecretKey):
             way = self._way = self._as_set()
         if way.takes_record:
             return self._authenticated(way, data, padding, auth_info, encrypting)
+        whole = way.chains and not padding and data and not len(data) % block
+        if whole and type(iv) is bytes and len(iv) == block and auth_info is None:
+            verb = (way.encipher if encrypting else way.decipher) or way.cipher(encrypting)
+            result = verb(iv, data)
+            self.running_iv = bytes((result if encrypting else data)[-block:])
+            return result
         if auth_info is not None or (padding and not way.takes_padding) or (iv is not None and not way.takes_iv):
             raise way.refusal(self.algorithm.name, auth_info, iv)
         if not way.takes_iv:
@@ -262,7 +260,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
             with self._turn():
                 result, self.running_iv = self._chained(way, self.running_iv, data, padding, encrypting)
             return result
-        if type(iv) is bytes and len(iv) == self.block:
+        if type(iv) is bytes and len(iv) == block:
             result, self.running_iv = self._chained(way, iv, data, padding, encrypting)
             return result
         given, view = octets(iv, "pbIV"), memoryview(iv)
@@ -270,7 +268,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
         self._check_iv(given)
         if not view.c_contiguous:
             raise invalid_parameter("a pbIV in one piece expected")
-        result, following = self._chained(way, given.ljust(self.block, b"\0"), data, padding, encrypting)
+        result, following = self._chained(way, given.ljust(block, b"\0"), data, padding, encrypting)
         if not view.readonly:
             view.cast("B")[:] = following[: len(given)]
         self.running_iv = following
@@ -289,7 +287,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
             raise invalid_parameter(f"{way.mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
         if padding:
             raise invalid_parameter(f"{way.mode.value} takes no BCRYPT_BLOCK_PADDING")
-        return aead.crypt(way, data, auth_info, encrypting=encrypting, origin=self._origin)
+        return aead.crypt(way, data, auth_info, encrypting, self._origin)
 
     def _unchained(self, way: KeyMode, data: Message, padding: bool, encrypting: bool) -> bytes:
         if way.mode is CipherMode.ECB:
@@ -335,7 +333,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
             raise CngError(
                 NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"{len(data)} bytes are not whole blocks of {self.block} bytes"
             )
-        result = way.apply(encrypting, iv, data) if data else b""
+        result = way.cipher(encrypting)(iv, data) if data else b""
         if encrypting:
             return result, result
         return (unpad(result, self.block) if padding else result), data

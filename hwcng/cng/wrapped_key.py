@@ -76,9 +76,10 @@ def key_bits(algorithm: Algorithm, wrapped: Wrapped) -> int:
     """The length of the secret key. Padding hides it: where the algorithm's keys can have several that fit, nothing
     tells which, and STATUS_NOT_SUPPORTED is raised; STATUS_INVALID_PARAMETER where none fits.
     """
-    longest = wrapped.under_aes - BLOCK
+    longest, lengths = wrapped.under_aes - BLOCK, algorithm.key_lengths
+    if lengths is not None and not wrapped.padded and 8 * longest in lengths:
+        return 8 * longest
     shortest = longest - BLOCK + 1 if wrapped.padded else longest
-    lengths = algorithm.key_lengths
     fitting = [8 * size for size in range(shortest, longest + 1) if lengths is not None and 8 * size in lengths]
     if not fitting:
         raise invalid_parameter(f"{algorithm.name} has no keys of {8 * longest} bits ({longest} bytes)")

@@ -53,6 +53,9 @@ class Usage(enum.Flag):
     ATTEST = enum.auto()
     """Signs what its token states of keys and of the platform, and nothing else."""
 
+    # Of each value there is one object.
+    __hash__ = object.__hash__
+
 
 class CipherMode(enum.Enum):
     """Modes of ciphers as CNG can ask for them: SP 800-38A, C, D and E, RFC 8439; STREAM is RC4."""

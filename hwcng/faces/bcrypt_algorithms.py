@@ -141,18 +141,25 @@ def BCryptGenRandom(hAlgorithm: AlgorithmHandle | PseudoHandle | NoHandle, cbBuf
     Raises STATUS_INVALID_HANDLE for None without that flag and for a handle of another algorithm,
     STATUS_INVALID_PARAMETER for the flag with a handle, undefined flags and a negative size.
     """
-    handle, given = None, number(dwFlags, "dwFlags")
-    system = given & bcrypt_h.BCRYPT_USE_SYSTEM_PREFERRED_RNG
-    if not system or not no_handle(hAlgorithm):
-        handle = algorithm_of(hAlgorithm)
-        if not handle.algorithm.makes_random_numbers:
-            raise invalid_handle(f"{handle.name} is not a random number generator")
-        if system:
-            raise invalid_parameter("BCRYPT_USE_SYSTEM_PREFERRED_RNG goes with hAlgorithm None")
+    if type(dwFlags) is int and not dwFlags:
+        known = hAlgorithm.generator if type(hAlgorithm) is AlgorithmProvider and hAlgorithm.alive else None
+        return (known or _generator(hAlgorithm)).random(random_length(cbBuffer, "cbBuffer"))
+    given = number(dwFlags, "dwFlags")
+    system = bool(given & bcrypt_h.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
+    generator = None if system and no_handle(hAlgorithm) else _generator(hAlgorithm)
+    if generator is not None and system:
+        raise invalid_parameter("BCRYPT_USE_SYSTEM_PREFERRED_RNG goes with hAlgorithm None")
     length = random_length(cbBuffer, "cbBuffer")
-    if given:
-        flags(given, bcrypt_h.BCRYPT_RNG_USE_ENTROPY_IN_BUFFER | bcrypt_h.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
-    return os.urandom(length) if handle is None else handle.provider.random(length)
+    flags(given, bcrypt_h.BCRYPT_RNG_USE_ENTROPY_IN_BUFFER | bcrypt_h.BCRYPT_USE_SYSTEM_PREFERRED_RNG)
+    return os.urandom(length) if generator is None else generator.random(length)
+
+
+def _generator(handle: object) -> Provider:
+    found = algorithm_of(handle)
+    if not found.algorithm.makes_random_numbers:
+        raise invalid_handle(f"{found.name} is not a random number generator")
+    found.generator = found.provider
+    return found.generator
 
 
 def BCryptEnumProviders(pszAlgId: str, dwFlags: int = 0) -> list[BCRYPT_PROVIDER_NAME]:

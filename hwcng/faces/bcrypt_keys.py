@@ -214,14 +214,13 @@ def BCryptEncrypt(
     Raises STATUS_INVALID_HANDLE, STATUS_INVALID_BUFFER_SIZE for a partial block, STATUS_INVALID_PARAMETER,
     STATUS_NOT_SUPPORTED for a key that does not encrypt.
     """
-    key = any_key(hKey)
+    key = hKey if type(hKey) is SymmetricKey and hKey.alive else any_key(hKey)
     if isinstance(key, KeyPair):
         return key.encrypt(optional_octets(pbInput, "pbInput"), pPaddingInfo, number(dwFlags, "dwFlags"))
     data = message(pbInput, "pbInput")
     try:
-        return key.encrypt(
-            data, iv=pbIV, padding=bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
-        )
+        padding = bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING))
+        return key.encrypt(data, iv=pbIV, padding=padding, auth_info=pPaddingInfo)
     finally:
         if type(data) is memoryview:
             data.release()
@@ -239,14 +238,13 @@ def BCryptDecrypt(
     Raises as BCryptEncrypt, and STATUS_AUTH_TAG_MISMATCH for a wrong tag, STATUS_DATA_ERROR for malformed block
     padding; everything that can be wrong with an RSA padding is one STATUS_INVALID_PARAMETER.
     """
-    key = any_key(hKey)
+    key = hKey if type(hKey) is SymmetricKey and hKey.alive else any_key(hKey)
     if isinstance(key, KeyPair):
         return key.decrypt(optional_octets(pbInput, "pbInput"), pPaddingInfo, number(dwFlags, "dwFlags"))
     data = message(pbInput, "pbInput")
     try:
-        return key.decrypt(
-            data, iv=pbIV, padding=bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING)), auth_info=pPaddingInfo
-        )
+        padding = bool(flags(dwFlags, bcrypt_h.BCRYPT_BLOCK_PADDING))
+        return key.decrypt(data, iv=pbIV, padding=padding, auth_info=pPaddingInfo)
     finally:
         if type(data) is memoryview:
             data.release()
@@ -266,9 +264,8 @@ def BCryptSignHash(hKey: BCRYPT_KEY_HANDLE, pPaddingInfo: object, pbInput: Octet
     Raises STATUS_INVALID_HANDLE, also for an empty pair; STATUS_NOT_SUPPORTED for a key that does not sign and for an
     unknown hash; STATUS_INVALID_PARAMETER for a public key, a digest of wrong length and wrong padding parameters.
     """
-    return alive_handle(hKey, KeyPair, "hKey").sign(
-        pPaddingInfo, octets(pbInput, "pbInput"), number(dwFlags, "dwFlags")
-    )
+    pair = hKey if type(hKey) is KeyPair and hKey.alive else alive_handle(hKey, KeyPair, "hKey")
+    return pair.sign(pPaddingInfo, octets(pbInput, "pbInput"), number(dwFlags, "dwFlags"))
 
 
 def BCryptVerifySignature(

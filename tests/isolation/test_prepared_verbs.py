@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tracemalloc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -75,6 +77,25 @@ def test_tags_of_several_lengths(provider: Provider) -> None:
             bcrypt.BCryptEncrypt(key, BLOCK, info)
             tags.append(bytes(info.pbTag or b""))
         assert tags[1] == tags[0][:12] and tags[2] == tags[0]
+
+
+@pytest.mark.parametrize("mode", [bcrypt.BCRYPT_CHAIN_MODE_CBC, bcrypt.BCRYPT_CHAIN_MODE_GCM])
+def test_a_key_that_was_used_ends_with_its_last_reference(mode: str, provider: Provider) -> None:
+    """What it keeps worked out does not lead back to it: its object would stay in the token for longer."""
+    key = key_in(provider, mode)
+    info = bcrypt.BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(bytes(12)) if "GCM" in mode else None
+    sealed_block = bcrypt.BCryptEncrypt(key, BLOCK, info, None if info else bytes(16))
+    assert bcrypt.BCryptDecrypt(key, sealed_block, info, None if info else bytes(16)) == BLOCK
+    pair = bcrypt.BCryptGenerateKeyPair(bcrypt.BCryptOpenAlgorithmProvider("ECDSA_P256", provider), 256)
+    bcrypt.BCryptFinalizeKeyPair(pair)
+    bcrypt.BCryptSignHash(pair, None, bytes(32))
+    ends: list[weakref.ref[object]] = [weakref.ref(key.token_key), weakref.ref(pair.private)]
+    gc.disable()
+    try:
+        del key, pair
+        assert [end() for end in ends] == [None, None]
+    finally:
+        gc.enable()
 
 
 def _peak(call: Callable[[], bytes]) -> tuple[bytes, int]:

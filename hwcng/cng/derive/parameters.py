@@ -19,6 +19,9 @@ ParameterList: TypeAlias = Sequence[tuple[int, Octets | str | int]] | Sequence[B
 """BCryptBuffers, or pairs of buffer type and value: bytes, a hash's name as str, TLS's protocol as int."""
 
 
+_HASH = BufferType.KDF_HASH_ALGORITHM.name
+
+
 class Parameters:
     """A parameter list, read."""
 
@@ -29,7 +32,9 @@ class Parameters:
 
     def octets(self, kind: BufferType) -> bytes:
         """All buffers of one type, concatenated in the order of the list."""
-        return b"".join(arguments.octets(value, kind.name) for value in self._values.get(kind, ()))
+        if kind not in self._values:
+            return b""
+        return b"".join(arguments.octets(value, kind.name) for value in self._values[kind])
 
     def required(self, kind: BufferType) -> bytes:
         if kind not in self._values:
@@ -41,7 +46,7 @@ class Parameters:
         value = found[-1] if found else default
         if value is None:
             return None
-        name = arguments.text(value, BufferType.KDF_HASH_ALGORITHM.name)
+        name = arguments.text(value, _HASH)
         hash_function = HASHES.get(name)
         if hash_function is None:
             raise not_supported(f"{told(name)} is not a hash algorithm")

@@ -147,6 +147,11 @@ class PairFamily(abc.ABC, Generic[Public]):
         """What signs, given the input as the token may see it."""
         return private.signing(spec)
 
+    def signer(self, public: Public, private: PrivateKey, spec: SignSpec) -> Callable[[bytes], bytes]:
+        """What signs, given the input as the caller has it."""
+        sign = self.signing(private, spec)
+        return lambda data: sign(self.signable(public, spec, data))
+
     def verify(self, public: Public, spec: SignSpec, data: bytes, signature: bytes, *, optional_oid: bool) -> None:
         """On the host. Raises STATUS_INVALID_SIGNATURE."""
         raise not_supported(f"{self.kind} keys make no signatures")

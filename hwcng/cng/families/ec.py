@@ -18,6 +18,7 @@ from hwcng.cng.blobs.blob_type import blob_types
 from hwcng.cng.blobs.fields import numbers
 from hwcng.cng.families.base import PairFamily
 from hwcng.cng.families.request import PairRequest, Traits
+from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.contract.specs import EcdsaSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
@@ -318,6 +319,10 @@ class EcFamily(PairFamily[EcPublicKey]):
             raise invalid_parameter("the digest is empty")
         # ECDSA uses the leftmost bits, as many as the order has (FIPS 186-5, section 6.4.1).
         return data[: CURVES[public.curve].coordinate_size]
+
+    def signer(self, public: EcPublicKey, private: PrivateKey, spec: SignSpec) -> Callable[[bytes], bytes]:
+        sign, width = self.signing(private, spec), CURVES[public.curve].coordinate_size
+        return lambda data: sign(data[:width] or self.signable(public, spec, data))
 
     def verify(self, public: EcPublicKey, spec: SignSpec, data: bytes, signature: bytes, *, optional_oid: bool) -> None:
         ecc.verify(public, spec, data, signature)

@@ -19,7 +19,7 @@ from hwcng.contract.keys import Message
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import at_work, entered, foreign_work_begins, forks_under_way, notice_fork
 from hwcng.providers.events import note
-from hwcng.providers.pkcs11.cryptoki.calls import ffi
+from hwcng.providers.pkcs11.cryptoki.calls import CFunction, ffi
 from hwcng.providers.pkcs11.cryptoki.constants import SessionFlag
 from hwcng.providers.pkcs11.cryptoki.deadlines import limited_by
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, HANDLE_GONE, token_error
@@ -74,6 +74,7 @@ class Connection(Destroying):
         self._seconds = seconds
         self._deadlines = None if seconds is None else limited_by(module, seconds)
         self.cryptoki = module.cryptoki
+        self._functions: dict[str, CFunction] = vars(module.cryptoki)
         self.slot = found.slot
         self.token_name = found.info.label
         self.identity = found.identity
@@ -370,20 +371,20 @@ class Connection(Destroying):
             self.require_alive("the connection")
         if self._garbage:
             self._collect_garbage()
-        return self._borrow_owner(keys)
-
-    def _borrow_owner(self, keys: tuple[int, ...]) -> Session:
         try:
             session = self._owners.pop()
         except IndexError:
             session = self._open_another(self._owners, SessionFlag.RW_SESSION)
-        session.work.keys = keys
-        session.work.uses += 1
-        foreign_work_begins(session.work)
+        work = session.work
+        work.keys = keys
+        work.uses += 1
+        at_work.add(work)
+        if forks_under_way:
+            foreign_work_begins(work)
         if self._destroying and keys:
             self._give_back_owner(session)
             with self._destruction.held():
-                return self._borrow_owner(keys)
+                return self._own(keys)
         return session
 
     def _give_back_owner(self, session: Session) -> None:
@@ -396,22 +397,19 @@ class Connection(Destroying):
         if self._leaving and not self._destroying:
             self._destroy_leaving()
 
-    def produce(self, calls: Callable[[Session], int], *keys: int) -> int:
+    def produce(self, calls: Callable[[Session], int], *keys: int, once_more: bool = True) -> int:
         """The CKR of calls that make or change an object by `keys`, in an owner session, another if it was dead."""
-        session, rv = self._produced(calls, keys)
-        # Only this answer says that nothing was made.
-        if rv and rv == CKR.SESSION_HANDLE_INVALID and self.was_dead(session, rv):
-            session, rv = self._produced(calls, keys)
-        return rv
-
-    def _produced(self, calls: Callable[[Session], int], keys: tuple[int, ...]) -> tuple[Session, int]:
         session = self._own(keys)
         try:
             if self._end is not None:
                 self.require_alive("the connection")
-            return session, calls(session)
+            rv = calls(session)
         finally:
             self._give_back_owner(session)
+        # Only this answer says that nothing was made.
+        if rv and rv == CKR.SESSION_HANDLE_INVALID and once_more and self.was_dead(session, rv):
+            return self.produce(calls, *keys, once_more=False)
+        return rv
 
     def crypt(
         self, operation: Operation, call: MechanismCall, key: int, data: Message, room: int, *, once_more: bool = True
@@ -420,18 +418,18 @@ class Connection(Destroying):
         where the session was dead before.
         """
         session = self.borrow((key,))
-        cryptoki = self.cryptoki
+        functions = self._functions
         try:
-            rv = begun = getattr(cryptoki, operation.begin)(session.handle, call.structure, key)
+            rv = begun = functions[operation.begin](session.handle, call.structure, key)
             if not rv:
                 if operation.authenticate:
                     self._authenticate(session)
                 if room > OUTPUT_ROOM:
-                    rv, result = at_length(getattr(cryptoki, operation.end), session, data, room, wipe=operation.wipe)
+                    rv, result = at_length(functions[operation.end], session, data, room, wipe=operation.wipe)
                 else:
                     length = session.length
                     length[0] = operation.told
-                    rv = getattr(cryptoki, operation.end)(session.handle, data, len(data), session.output, length)
+                    rv = functions[operation.end](session.handle, data, len(data), session.output, length)
                     if not rv:
                         result = session.octets[: length[0]]
                         if operation.wipe:

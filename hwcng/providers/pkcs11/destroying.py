@@ -44,7 +44,13 @@ class Destroying(abc.ABC):
     def perform(self, calls: Callable[[Session], int], *keys: int, sound: Collection[int] = ...) -> int: ...
 
     @abc.abstractmethod
-    def produce(self, calls: Callable[[Session], int], *keys: int) -> int: ...
+    def produce(self, calls: Callable[[Session], int], *keys: int, once_more: bool = ...) -> int: ...
+
+    @abc.abstractmethod
+    def borrow(self, keys: tuple[int, ...] = ...) -> Session: ...
+
+    @abc.abstractmethod
+    def give_back(self, session: Session) -> None: ...
 
     @abc.abstractmethod
     def answers(self) -> bool: ...
@@ -117,7 +123,7 @@ class Destroying(abc.ABC):
         with self._destruction.held():
             self._destroying += 1
             try:
-                if free := not self._in_use(handle):
+                if free := not (at_work or self._lost) or not self._in_use(handle):
                     self._destroy_now(handle)
             finally:
                 self._destroying -= 1

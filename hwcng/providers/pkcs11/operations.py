@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from io import BytesIO
 
 from hwcng.contract.keys import Message
+from hwcng.contract.octets import shortened
 from hwcng.errors import NTSTATUS
 from hwcng.forking import at_work
 from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
@@ -21,7 +22,7 @@ MEASURED = 63
 """Of the uses of a session the first is measured, and the first of each 64 after it."""
 
 
-class Operation(NamedTuple):
+class Operation:
     """Two C_ functions of an operation in one part, by name, and what to make of their answers.
 
     asked: what it is, for messages. verdicts: what the token's answers to the second one mean. wipe: the result is a
@@ -31,14 +32,28 @@ class Operation(NamedTuple):
     more than the result has.
     """
 
-    begin: str
-    end: str
-    asked: str
-    verdicts: Mapping[int, NTSTATUS] | None = None
-    wipe: bool = False
-    authenticate: bool = False
-    quiet: bool = False
-    told: int = OUTPUT_ROOM
+    __slots__ = ("asked", "authenticate", "begin", "end", "quiet", "told", "verdicts", "wipe")
+
+    def __init__(
+        self,
+        begin: str,
+        end: str,
+        asked: str,
+        verdicts: Mapping[int, NTSTATUS] | None = None,
+        *,
+        wipe: bool = False,
+        authenticate: bool = False,
+        quiet: bool = False,
+        told: int = OUTPUT_ROOM,
+    ) -> None:
+        self.begin = begin
+        self.end = end
+        self.asked = asked
+        self.verdicts = verdicts
+        self.wipe = wipe
+        self.authenticate = authenticate
+        self.quiet = quiet
+        self.told = told
 
 
 class Work:
@@ -100,17 +115,22 @@ def at_length(end: Callable[..., int], session: Session, data: Message, room: in
 
     end: the C_ function that ends it. room: bytes that the result can have at most. wipe: as of `Operation`.
     """
-    # Nobody else has this object yet, as after PyBytes_FromStringAndSize with NULL, and its memory is still fresh.
+    # The token writes into it, as after PyBytes_FromStringAndSize with NULL: cffi hands over the object's own memory,
+    # and nobody else has it yet.
     result = bytes(room)
-    output = ffi.from_buffer("unsigned char[]", result)
     length = session.length
     length[0] = room
-    with ffi.from_buffer(data) as octets:
-        rv = end(session.handle, octets, len(data), output, length)
-    if rv or length[0] == room:
+    if type(data) is bytes:
+        rv = end(session.handle, data, len(data), result, length)
+    else:
+        with ffi.from_buffer(data) as octets:
+            rv = end(session.handle, octets, len(data), result, length)
+    size = length[0]
+    if rv or size == room:
         return rv, result
-    shorter = result[: length[0]]
     if wipe:
-        for start in range(0, len(shorter), OUTPUT_ROOM):
-            ffi.memmove(output + start, _ZEROS, min(OUTPUT_ROOM, len(shorter) - start))
-    return rv, shorter
+        with ffi.from_buffer("unsigned char[]", result) as written:
+            ffi.memmove(written + size, bytes(room - size), room - size)
+    held = BytesIO(result)
+    del result
+    return rv, shortened(held, size)

@@ -49,7 +49,7 @@ from hwcng.providers.pkcs11.store.place import NamedObject
 from hwcng.providers.pkcs11.stream_ciphers import KeyStreams
 from hwcng.providers.pkcs11.tally import Tally
 from hwcng.providers.pkcs11.tokens import FoundToken, TokenIdentity, find_token, sessions_of_others
-from hwcng.providers.pkcs11.unwrapping import Unwrapping, unwrapping
+from hwcng.providers.pkcs11.unwrapping import Unwrapping, unwrapped_as_before, unwrapping
 from hwcng.providers.pkcs11.uri import Pkcs11Uri, pin_of
 from hwcng.providers.pkcs11.uri_module import module_of
 from hwcng.providers.pkcs11.user_quirks import QUIRKS_ATTRIBUTE, UserQuirks
@@ -98,6 +98,7 @@ class Pkcs11Provider(Provider):
         self.closed = False
         self._random_part = RANDOM_PART
         self._tally = Tally()
+        self._last_pair: tuple[MechanismSet | None, PairSpec | None, objects.PairGeneration | None] = (None, None, None)
         self._current = self._connect()
         self._store = KeyStore(lambda: self._connection, self._named_key, self._naming, self._is_local)
         self.uri = uri.to_uri()
@@ -221,15 +222,11 @@ class Pkcs11Provider(Provider):
             raise not_supported(f"token {self.token.label!r} does not do {algorithm} {operation or ''}: {reason}")
 
     def random(self, length: int) -> bytes:
-        if length > self._random_part:
-            parts, missing = [], length
-            while missing:
-                parts.append(self.random(min(missing, self._random_part)))
-                missing -= len(parts[-1])
-            return b"".join(parts)
-        if not length:
-            return b""
-        octets = random_octets(self._connection, length)
+        part = self._random_part
+        if not 0 < length <= part:
+            return b"".join(self.random(min(part, length - start)) for start in range(0, length, part))
+        connection = self._current
+        octets = random_octets(connection if connection.alive else self._connection, length)
         if len(octets) == length:
             return octets
         # The token refuses so many in one call, which is kept in mind.
@@ -275,10 +272,13 @@ class Pkcs11Provider(Provider):
         wrapped: bytes,
         wrap: WrapSpec = RFC_3394,
     ) -> SecretKey:
-        with self.unwrapping(wrapping_key, wrapped, wrap) as unwrapped:
-            if not self.kind_of_secret(spec).wraps:
-                raise unwrappable(spec)
-            return Pkcs11SecretKey(unwrapped.here(spec), self._offered, spec)
+        held = unwrapped_as_before(self._current, spec, wrapping_key, wrapped, wrap)
+        if held is None:
+            with self.unwrapping(wrapping_key, wrapped, wrap) as unwrapped:
+                if not self.kind_of_secret(spec).wraps:
+                    raise unwrappable(spec)
+                held = unwrapped.here(spec)
+        return Pkcs11SecretKey(held, self._offered, spec)
 
     def unwrap_pair(
         self, spec: PairSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
@@ -296,16 +296,18 @@ class Pkcs11Provider(Provider):
         return unwrapping(self._connection, self._offered, wrapping_key, wrapped, wrap)
 
     def generate_pair(self, spec: PairSpec) -> Pkcs11PrivateKey:
-        how = objects.pair_generation(spec)
-        self._require_pair(spec, how.offered_as, how.sized_by)
+        offered, known, how = self._last_pair
+        if how is None or known is not spec or offered is not self._offered:
+            offered, how = self._offered, objects.pair_generation(spec)
+            self._require_pair(spec, how.offered_as, how.sized_by)
+            self._last_pair = offered, spec, how
         connection, kind = self._connection, how.kind
         public_object, held = objects.generate_pair(
             connection, how.call, how.public_template, how.private_template, how.asked, kind.refusals
         )
         try:
-            material = kind.read_public(
-                partial(objects.read_attributes, connection, public_object.handle), spec, connection.token_name
-            )
+            read = partial(objects.read_attributes, connection, public_object.handle)
+            material = kind.read_public(read, spec, connection.token_name)
         except BaseException:
             held.release()
             public_object.release()

@@ -21,7 +21,7 @@ def random_octets(connection: Connection, length: int, *, once_more: bool = True
         # after PyBytes_FromStringAndSize with NULL.
         octets = bytes(length)
         rv = connection.cryptoki.C_GenerateRandom(session.handle, octets, length)
-        while rv in _TOO_MANY_OCTETS and length > SMALLEST_RANDOM_PART:
+        while rv and rv in _TOO_MANY_OCTETS and length > SMALLEST_RANDOM_PART:
             length //= 2
             octets = bytes(length)
             rv = connection.cryptoki.C_GenerateRandom(session.handle, octets, length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.attributes import AttributeMapper
@@ -70,10 +70,11 @@ def _protected(exportable: bool) -> dict[Attribute, Any]:
 
 class Packed:
     """A CK_ATTRIBUTE array with the octets it points to behind it. As a context manager it wipes them at the end, or
-    gives itself back to the template that is `home`, for the next to use, where the token left it as it was.
+    gives itself back to the template that is `home`, for the next to use, where the token left it as it was. given: the
+    array and its length.
     """
 
-    __slots__ = ("_before", "_block", "_filled", "_given", "_home", "_octets")
+    __slots__ = ("_before", "_block", "_filled", "_home", "_octets", "_starts", "given")
 
     def __init__(self, template: Template, home: FixedTemplate | None = None) -> None:
         values = [_octets_of(kind, value) for kind, value in template.items()]
@@ -83,24 +84,26 @@ class Packed:
         self._block: CData = ffi.new("CK_ULONG[]", (offset + sum(map(len, aligned))) // _CK_ULONG)
         self._octets = ffi.buffer(self._block)
         self._octets[offset:] = b"".join(aligned)
+        self._starts = [offset]
         first, attributes = ffi.cast("CK_BYTE *", self._block), ffi.cast("CK_ATTRIBUTE *", self._block)
         for index, kind in enumerate(template):
             attributes[index] = (int(kind), first + offset, len(values[index]))
             offset += len(aligned[index])
-        self._given = attributes, count
+            self._starts.append(offset)
+        self.given = attributes, count
         self._home = home
         self._before = self._octets[:] if home is not None else None
         self._filled = False
 
     def fill(self, value: bytes) -> Packed:
         """Puts a value in the place of the last one of a fixed template, until the end of the block."""
-        start = len(self._octets) - len(_aligned(value))
+        start = self._starts[-2]
         self._octets[start : start + len(value)] = value
         self._filled = True
         return self
 
     def __enter__(self) -> tuple[CData, int]:
-        return self._given
+        return self.given
 
     def __exit__(self, error: type[BaseException] | None, *_more: object) -> None:
         if self._home is None:
@@ -117,13 +120,11 @@ class Packed:
         made to be read must not stay. None where the token does not say.
         """
         found: list[bytes | None] = []
-        (attributes, count), octets, before = self._given, self._octets, self._before
-        start = count * _CK_ATTRIBUTE_SIZE
-        for index, value in enumerate(cast(FixedTemplate, self._home).values()):
-            size = attributes[index].ulValueLen
+        (attributes, count), octets = self.given, self._octets
+        for index in range(count):
+            start, size = self._starts[index], attributes[index].ulValueLen
             found.append(None if size == CK_UNAVAILABLE_INFORMATION else octets[start : start + size])
-            start += len(_aligned(value))
-        octets[:] = before
+        octets[:] = self._before
         return found
 
 

@@ -7,8 +7,7 @@ sections 6.13 (CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_KWP) and 6.1.22 (CKM_RSA_AES_K
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
@@ -18,6 +17,7 @@ from pkcs11 import Attribute, Mechanism
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PublicKeyMaterial, RsaPublicKey
 from hwcng.contract.specs import (
+    RFC_3394,
     AesKeyWrapSpec,
     PairSpec,
     RsaAesKeyWrapSpec,
@@ -42,12 +42,12 @@ from hwcng.providers.pkcs11.keys.opaque_blob import WRAPPED_KEY_REFUSED
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
-from hwcng.providers.pkcs11.objects import SessionObject, Verdicts
+from hwcng.providers.pkcs11.objects import SecretUnwrapping, SessionObject, Verdicts
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.specs import READ, spec_of
 from hwcng.providers.pkcs11.templates import Template
 
-__all__ = ["Unwrapping", "unwrapping"]
+__all__ = ["Unwrapping", "unwrapped_as_before", "unwrapping"]
 
 _Into: TypeAlias = Callable[[Template, str, Verdicts], SessionObject]
 
@@ -59,17 +59,39 @@ NATIVE_AES_BITS = 256
 """What CKM_RSA_AES_KEY_WRAP is told of the AES key between the two, whose length the blob does not show."""
 _NONE = dict.fromkeys((CKR.KEY_SIZE_RANGE, CKR.MECHANISM_INVALID), NTSTATUS.STATUS_INVALID_PARAMETER)
 """What tokens say of a key whose length its cipher does not have."""
+_NO_VERDICTS: Verdicts = {}
 _BETWEEN = SecretSpec(SecretFamily.AES, 0, Usage.ENCRYPT | Usage.UNWRAP)
 
 
 class Unwrapping:
-    """A wrapped key and what unwraps it, as often as it is needed. bits: of the key, None where padding hides them."""
+    """A wrapped key and what unwraps it, as often as it is needed in the block that it is a context manager of.
 
-    def __init__(self, connection: Connection, offered: MechanismSet, into: _Into, bits: int | None) -> None:
+    bits: of the key, None where padding hides them. used: what ends with the block. by: the key and the mechanism of
+    RFC 3394, None where it is another.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        offered: MechanismSet,
+        into: _Into,
+        bits: int | None,
+        used: Sequence[SecretKey] = (),
+        by: tuple[Pkcs11SecretKey, MechanismCall] | None = None,
+    ) -> None:
         self._connection = connection
         self._offered = offered
         self._into = into
         self._bits = bits
+        self._used = used
+        self._remembers = by
+
+    def __enter__(self) -> Unwrapping:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for key in self._used:
+            key.destroy()
 
     def into(
         self, spec: SecretSpec | PairSpec, place: Callable[[Template], Template], verdicts: Verdicts, asked: str
@@ -80,22 +102,29 @@ class Unwrapping:
         another length than `spec` says.
         """
         template = place(templates.unwrapped(spec, self._offered.quirks))
+        meaning = {**WRAPPED_KEY_REFUSED, **verdicts} if verdicts else WRAPPED_KEY_REFUSED
         if isinstance(spec, PairSpec):
-            return self._into(template, asked, {**WRAPPED_KEY_REFUSED, **verdicts})
+            return self._into(template, asked, meaning)
         if self._bits not in (None, spec.bits):
             raise invalid_parameter(f"the wrapped key has {self._bits} bits, and is not one of {describe(spec)}")
-        held = self._into(template, asked, {**WRAPPED_KEY_REFUSED, **verdicts})
-        try:
-            if self._bits is None:
+        held = self._into(template, asked, meaning)
+        if self._bits is None:
+            try:
                 self._require_length(held, spec)
-        except BaseException:
-            held.release()
-            raise
+            except BaseException:
+                held.release()
+                raise
         return held
 
     def here(self, spec: SecretSpec | PairSpec) -> SessionObject:
         """The same, of this process."""
-        return self.into(spec, lambda template: template, {}, f"unwrapping a key as {describe(spec)}")
+        asked = f"unwrapping a key as {describe(spec)}"
+        held = self.into(spec, _of_process, _NO_VERDICTS, asked)
+        if self._remembers is not None and isinstance(spec, SecretSpec):
+            key, call = self._remembers
+            template = templates.unwrapped(spec, self._offered.quirks)
+            key.last_unwrapping = SecretUnwrapping(spec, call, template, asked)
+        return held
 
     def _require_length(self, key: SessionObject, spec: SecretSpec) -> None:
         """SoftHSM 2.6.1 takes any length for any type, and tells 0 of it: a key that encrypts has the right one."""
@@ -163,7 +192,7 @@ class _OaepUnwrapping(Unwrapping):
         self._by = by
 
     def _unwrapped(self, template: Template, asked: str, verdicts: Verdicts) -> SessionObject:
-        return _unwrap(
+        return objects.unwrap(
             self._connection, oaep(self._by), self._private.held.handle, self._wrapped, template, asked, verdicts
         )
 
@@ -180,36 +209,54 @@ class _OaepUnwrapping(Unwrapping):
         return super().into(spec, place, verdicts, asked)
 
 
-@contextmanager
+def _of_process(template: Template) -> Template:
+    return template
+
+
 def unwrapping(
     connection: Connection,
     offered: MechanismSet,
     wrapping_key: SecretKey | PrivateKey,
     wrapped: bytes,
     wrap: WrapSpec,
-) -> Iterator[Unwrapping]:
+) -> Unwrapping:
     """What unwraps `wrapped`, for as long as the block lasts.
 
     Raises STATUS_INVALID_PARAMETER for a key of another provider or that does not go with `wrap`, and for a blob that
     is none; STATUS_NOT_SUPPORTED for a key without the right to unwrap, and for what the token does not do.
     """
     if isinstance(wrap, RsaOaepSpec):
-        yield _OaepUnwrapping(connection, offered, _rsa_pair(connection, wrapping_key)[0], wrapped, wrap)
-        return
-    with ExitStack() as used:
-        if isinstance(wrap, AesKeyWrapSpec):
-            into = _by_aes(connection, offered, wrapping_key, wrapped, wrap)
-            bits = None if wrap.padded else 8 * (len(wrapped) - BLOCK)
-        else:
-            into, bits = _by_rsa(connection, offered, wrapping_key, wrapped, wrap, used), None
-        yield Unwrapping(connection, offered, into, bits)
+        return _OaepUnwrapping(connection, offered, _rsa_pair(connection, wrapping_key)[0], wrapped, wrap)
+    if isinstance(wrap, AesKeyWrapSpec):
+        key, call = _by_aes(connection, offered, wrapping_key, wrapped, wrap)
+        into = partial(objects.unwrap, connection, call, key.held.handle, wrapped)
+        if wrap.padded:
+            return Unwrapping(connection, offered, into, None)
+        return Unwrapping(connection, offered, into, 8 * (len(wrapped) - BLOCK), by=(key, call))
+    used: list[SecretKey] = []
+    return Unwrapping(connection, offered, _by_rsa(connection, offered, wrapping_key, wrapped, wrap, used), None, used)
+
+
+def unwrapped_as_before(
+    connection: Connection, spec: SecretSpec, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
+) -> SessionObject | None:
+    """The key, where `wrapping_key` unwrapped one of `spec` last and nothing has changed since; else None."""
+    if wrap is not RFC_3394 or not isinstance(wrapping_key, Pkcs11SecretKey):
+        return None
+    known = wrapping_key.last_unwrapping
+    if known is None or known.spec is not spec or 8 * (len(wrapped) - BLOCK) != spec.bits:
+        return None
+    on, key = wrapping_key.held.at
+    if on is not connection or not connection.alive:
+        return None
+    return objects.unwrap(connection, known.call, key, wrapped, known.template, known.asked, WRAPPED_KEY_REFUSED)
 
 
 def _require_own(connection: Connection, key: Pkcs11SecretKey | Pkcs11PrivateKey) -> None:
     key.connection.require_alive()
     if key.connection is not connection:
         raise invalid_parameter("the key that unwraps is of another provider")
-    if not key.spec.usage & Usage.UNWRAP:
+    if Usage.UNWRAP not in key.spec.usage:
         raise not_supported(
             "the key that unwraps was made without the right to unwrap; a pair gets it by the property Key Usage with "
             "NCRYPT_ALLOW_KEY_IMPORT_FLAG, set before it is finalized"
@@ -246,25 +293,13 @@ def _by_aes(
     key: SecretKey | PrivateKey,
     wrapped: bytes,
     wrap: AesKeyWrapSpec,
-) -> _Into:
+) -> tuple[Pkcs11SecretKey, MechanismCall]:
     call = _aes_call(connection, offered, wrap.padded)
     if not isinstance(key, Pkcs11SecretKey) or key.spec.family is not SecretFamily.AES:
         raise invalid_parameter("the key that unwraps must be an AES key of this token")
     _require_own(connection, key)
     _require_blocks(wrapped, wrap.padded)
-    return partial(_unwrap, connection, call, key.held.handle, wrapped)
-
-
-def _unwrap(
-    connection: Connection,
-    call: MechanismCall,
-    key: int,
-    wrapped: bytes,
-    template: Template,
-    asked: str,
-    verdicts: Verdicts,
-) -> SessionObject:
-    return objects.unwrap(connection, call, key, wrapped, template, asked, verdicts)
+    return key, call
 
 
 def _rsa_pair(connection: Connection, key: SecretKey | PrivateKey) -> tuple[Pkcs11PrivateKey, int]:
@@ -281,7 +316,7 @@ def _by_rsa(
     key: SecretKey | PrivateKey,
     wrapped: bytes,
     wrap: RsaAesKeyWrapSpec,
-    used: ExitStack,
+    used: list[SecretKey],
 ) -> _Into:
     """used: what ends with the block."""
     if offered.offers("RSA", "AES_KEY_WRAP") is Support.REFUSED:
@@ -292,9 +327,10 @@ def _by_rsa(
     handle = private.held.handle
 
     def composed() -> _Into:
+        call = _aes_call(connection, offered, True)
         between = private.unwrap_secret(_BETWEEN, encrypted, wrap.oaep, AES_BITS)
-        used.callback(between.destroy)
-        return partial(_unwrap, connection, _aes_call(connection, offered, True), between.held.handle, rest)
+        used.append(between)
+        return partial(objects.unwrap, connection, call, between.held.handle, rest)
 
     composable = offered.padded_key_wrap() is not None and oaep_is_native(offered, wrap.oaep)
     if not offered.has(CKM.RSA_AES_KEY_WRAP):
@@ -304,7 +340,7 @@ def _by_rsa(
                 f"{' and a label' if wrap.oaep.label else ''} into a key; SHA1 and no label is what every token has"
             )
         return composed()
-    native = partial(_unwrap, connection, rsa_aes_key_wrap(wrap.oaep, NATIVE_AES_BITS), handle, encrypted + rest)
+    native = partial(objects.unwrap, connection, rsa_aes_key_wrap(wrap.oaep, NATIVE_AES_BITS), handle, encrypted + rest)
 
     def either(template: Template, asked: str, verdicts: Verdicts) -> SessionObject:
         """The two steps take an AES key of any length."""

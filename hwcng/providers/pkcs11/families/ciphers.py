@@ -96,24 +96,22 @@ class IvCall(MechanismCall):
 
 class GcmCall(MechanismCall):
     """CKM_AES_GCM with a nonce of 12 bytes; nonce and additional data are written anew for each operation: for one at a
-    time.
+    time. nonce: its octets.
     """
 
-    __slots__ = ("_nonce",)
+    __slots__ = ("nonce",)
 
     def __init__(self, mechanism: int, tag_length: int) -> None:
         octets = ffi.new("unsigned char[]", GCM_NONCE)
         parameters = ffi.new("CK_GCM_PARAMS *", (octets, GCM_NONCE, 8 * GCM_NONCE, ffi.NULL, 0, 8 * tag_length))
         super().__init__(mechanism, parameters, ffi.sizeof("CK_GCM_PARAMS"), (octets,))
-        self._nonce = memoryview(ffi.buffer(octets))
+        self.nonce = memoryview(ffi.buffer(octets))
 
-    def begin(self, nonce: bytes, aad: bytes) -> None:
-        """`aad` must live until `end`."""
-        self._nonce[:] = nonce
-        if aad:
-            self.parameter.pAAD, self.parameter.ulAADLen = ffi.from_buffer(aad), len(aad)
+    def add(self, aad: bytes) -> None:
+        """`aad` must live until `add_nothing`."""
+        self.parameter.pAAD, self.parameter.ulAADLen = ffi.from_buffer(aad), len(aad)
 
-    def end(self) -> None:
+    def add_nothing(self) -> None:
         self.parameter.pAAD, self.parameter.ulAADLen = ffi.NULL, 0
 
 

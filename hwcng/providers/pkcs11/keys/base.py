@@ -18,13 +18,16 @@ def not_supported(message: str) -> CngError:
 class HeldObject(Protocol):
     """What a key holds: an object of this process' (`SessionObject`) or a named one (`NamedObject`).
 
-    persistent: whether the object outlives its holders. name: by which it is found again, None where it is not.
+    persistent: whether the object outlives its holders. name: by which it is found again, None where it is not. at: the
+    connection and the handle.
     """
 
     @property
     def persistent(self) -> bool: ...
     @property
     def name(self) -> str | None: ...
+    @property
+    def at(self) -> tuple[Connection, int]: ...
     @property
     def connection(self) -> Connection: ...
     @property

@@ -33,7 +33,7 @@ from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
 from hwcng.providers.pkcs11.operations import OUTPUT_ROOM, Operation
-from hwcng.providers.pkcs11.prepared import PreparedSignature
+from hwcng.providers.pkcs11.prepared import prepared_signature
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["Pkcs11PrivateKey"]
@@ -114,7 +114,7 @@ class Pkcs11PrivateKey(TokenKey, keys.PrivateKey):
         self, call: MechanismCall, room: int, asked: str, *, exact: bool = False
     ) -> Callable[[bytes], bytes]:
         """`sign_with` of any data."""
-        return PreparedSignature(self.held, self._signature(asked, room, exact), call, room)
+        return prepared_signature(self.held, self._signature(asked, room, exact), call, room)
 
     def decrypt(self, spec: DecryptSpec, ciphertext: bytes) -> bytes:
         self._allow(Usage.DECRYPT, "decrypt")

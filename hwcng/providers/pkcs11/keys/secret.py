@@ -40,9 +40,9 @@ from hwcng.providers.pkcs11.keys import opaque_blob, rsa_wrapping
 from hwcng.providers.pkcs11.keys.base import HeldObject, TokenKey, not_supported
 from hwcng.providers.pkcs11.keys.derivation import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
-from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.objects import SecretUnwrapping, SessionObject
 from hwcng.providers.pkcs11.operations import Operation
-from hwcng.providers.pkcs11.prepared import PREPARED_MODES, PreparedGcm, PreparedSignature, prepared_cipher
+from hwcng.providers.pkcs11.prepared import PREPARED_MODES, prepared_cipher, prepared_gcm, prepared_signature
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["Pkcs11SecretKey", "unwrappable"]
@@ -89,7 +89,7 @@ def _mac_of(spec: HmacSpec | CmacSpec) -> tuple[int, int, str]:
 
 class Pkcs11SecretKey(TokenKey, keys.SecretKey):
     """effective: of an RC2 key that others of its value share it with, or that may choose it; None for one that is
-    fixed as `spec` has it.
+    fixed as `spec` has it. last_unwrapping: how it unwrapped a key by RFC 3394 when it last did.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         self.spec = spec
         if spec.family is SecretFamily.RC2:
             self.effective = effective or EffectiveLength(spec.effective_bits or spec.bits)
+        self.last_unwrapping: SecretUnwrapping | None = None
         self._stream = object()
         self._streaming: Connection | None = None
 
@@ -217,18 +218,18 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         self._allow(Usage.ENCRYPT, "encrypt")
         if mode is not CipherMode.GCM or not self._has_own_mechanism(mode):
             return super().sealing(mode, tag_length)
-        return PreparedGcm(self.held, self._encryption(mode), self.spec.family, tag_length, tag_length)
+        return prepared_gcm(self.held, self._encryption(mode), self.spec.family, tag_length, tag_length)
 
     def opening(self, mode: CipherMode, tag_length: int) -> AeadVerb:
         self._allow(Usage.DECRYPT, "decrypt")
         if mode is not CipherMode.GCM or not self._has_own_mechanism(mode):
             return super().opening(mode, tag_length)
-        return PreparedGcm(self.held, self._decryption(mode, _BAD_TAG), self.spec.family, tag_length, 0)
+        return prepared_gcm(self.held, self._decryption(mode, _BAD_TAG), self.spec.family, tag_length, 0)
 
     def authenticating(self, spec: HmacSpec | CmacSpec) -> Callable[[bytes], bytes]:
         self._allow(Usage.SIGN, "authenticate")
         mechanism, room, asked = _mac_of(spec)
-        return PreparedSignature(self.held, Operation("C_SignInit", "C_Sign", asked), mechanisms.call(mechanism), room)
+        return prepared_signature(self.held, Operation("C_SignInit", "C_Sign", asked), mechanisms.call(mechanism), room)
 
     def _key_stream(self, verb: str, spec: CipherSpec, data: bytes) -> bytes:
         connection = self.connection

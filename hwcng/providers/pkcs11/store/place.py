@@ -90,6 +90,11 @@ class NamedObject(OfThisProcess):
         return self._place.always_authenticate
 
     @property
+    def at(self) -> tuple[Connection, int]:
+        place = self._sound_place()
+        return place.connection, place.handle
+
+    @property
     def connection(self) -> Connection:
         return self._sound_place().connection
 
