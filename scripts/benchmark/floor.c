@@ -375,6 +375,12 @@ static void in_child(ULONG session) {
     login(session);
     sign_by_name(session);
 }
+static void open_again(ULONG session) {
+    session = new_session();
+    ULONG rv = list->call[Login](session, 1UL, pin, strlen(pin));
+    if (rv && rv != 0x100) fail("Login", rv);
+    CHECK(CloseSession, session);
+}
 static void make_logged_out(void) {
     ULONG rv = initialize();
     if (rv) fail("Initialize", rv);
@@ -403,7 +409,7 @@ static const ROW rows[] = {
     {"open-among-1000", nothing, open_500, NULL, 0, 0}, {"open-among-10000", nothing, open_5000, NULL, 0, 0},
     {"store-among-10", nothing, store, unstore, 0, 0}, {"store-among-1000", nothing, store, unstore, 0, 0},
     {"list-2000", nothing, list_all, NULL, 0, 0}, {"first-after-fork", nothing, in_child, NULL, 1, 0},
-    {"login", make_logged_out, login, NULL, 0, 1}, {"open-and-sign", nothing, open_and_sign, NULL, 0, 1},
+    {"open-again", nothing, open_again, NULL, 0, 0}, {"login", make_logged_out, login, NULL, 0, 1}, {"open-and-sign", nothing, open_and_sign, NULL, 0, 1},
 };
 
 /* Measuring, as measuring.py does it */

@@ -72,6 +72,7 @@ ROWS = (
     *_named("store-among", "store one among", (10, 1_000), most=20, rounds=7),
     *_named("list", "list", (2_000,), most=1, rounds=3),
     Row("first-after-fork", "first use after fork", (SOFTHSM,), keys=10, most=10),
+    Row("open-again", "open a provider beside an open one, close", (SOFTHSM,), keys=10, most=50),
     Row("login", "C_Login alone", (SOFTHSM,), keys=10, fresh=True),
     Row("open-and-sign", "open provider and key, sign", (SOFTHSM,), keys=10, fresh=True),
     Row("import-hwcng", "import hwcng", (HOST,), most=1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from operator import attrgetter
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from pkcs11 import Mechanism
 
@@ -22,6 +22,8 @@ from hwcng.providers.pkcs11.user_quirks import UserQuirks
 __all__ = ["read_mechanisms"]
 
 _AS_STANDARD = Quirks()
+_KEPT = 8
+"""Tokens of different kinds that one process has open, with some to spare."""
 
 # What only a later function list can use, whatever the mechanism list says.
 _NEEDS = {int(Mechanism.ML_KEM): (3, 2)}
@@ -53,7 +55,29 @@ def read_mechanisms(module: Module, found: FoundToken, user_quirks: UserQuirks) 
         names.update(listed)
     if peculiar := _differences(quirks):
         note("quirks.applied", token=found.info.label, quirks=", ".join(peculiar))
-    return MechanismSet(infos, names, quirks, found.has_rng, FAMILIES)
+    return _ruled(_Said(infos, names, quirks, found.has_rng))
+
+
+class _Said(NamedTuple):
+    """All that decides what a token offers."""
+
+    infos: dict[int, MechanismInfo]
+    listed: set[int]
+    quirks: Quirks
+    has_rng: bool
+
+
+_ruled_before: list[tuple[_Said, MechanismSet]] = []
+
+
+def _ruled(said: _Said) -> MechanismSet:
+    """What the families make of it; worked out once where a token, or one of its kind, is opened again."""
+    for before, offered in tuple(_ruled_before):
+        if before == said:
+            return offered
+    offered = MechanismSet(*said, FAMILIES)
+    _ruled_before[:] = [(said, offered), *_ruled_before[: _KEPT - 1]]
+    return offered
 
 
 def _listed(module: Module, slot: int) -> list[int]:

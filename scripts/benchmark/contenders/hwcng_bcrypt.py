@@ -33,11 +33,11 @@ class Contender:
     OPERATIONS: dict[str, Callable[[Contender], Operation]]
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self.place = place
 
     @cached_property
     def provider(self) -> Provider:
-        return hwcng.open_provider(self._place.uri, pin=self._place.pin)
+        return hwcng.open_provider(self.place.uri, pin=self.place.pin)
 
     @cached_property
     def storage(self) -> Any:
@@ -190,6 +190,11 @@ def _open_and_sign(contender: Contender) -> Operation:
     return lambda: ncrypt.NCryptSignHash(ncrypt.NCryptOpenKey(contender.storage, rows.SIGNER), None, DIGEST)
 
 
+def _open_again(contender: Contender) -> Operation:
+    place = contender.provider and contender.place
+    return lambda: hwcng.open_provider(place.uri, pin=place.pin).close()
+
+
 def _import_hwcng(_contender: Contender) -> Operation:
     return partial(subprocess.run, [sys.executable, "-c", "import hwcng"], check=True)
 
@@ -233,6 +238,7 @@ Contender.OPERATIONS = {
     **{f"store-among-{keys}": _store for keys in (10, 1_000)},
     "list-2000": _list,
     "first-after-fork": _first_after_fork,
+    "open-again": _open_again,
     "open-and-sign": _open_and_sign,
     "import-hwcng": _import_hwcng,
     "fresh-softhsm-token": _fresh_softhsm_token,
