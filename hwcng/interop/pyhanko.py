@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import x509 as asn1_x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -20,6 +19,8 @@ from hwcng.pyca.failures import refusal
 
 with needed("pyhanko", "pyhanko"):
     from pyhanko.sign import Signer
+with needed("asn1crypto", "pyhanko"):
+    from asn1crypto import x509 as asn1_x509
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

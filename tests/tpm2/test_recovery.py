@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from isolation.interrupting import interrupted
 
 from hwcng.contract.specs import CipherSpec, EcdsaSpec, HmacSpec, PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
@@ -333,6 +334,18 @@ def test_an_interrupted_command_does_not_spoil_the_next(fresh_tpm: Swtpm, open_t
         undo()
         for _ in range(3):
             check(key, bytes(32))
+
+
+def test_an_interruption_anywhere_in_the_end_of_a_key_takes_no_room(fresh_tpm: Swtpm, open_tpm: Open) -> None:
+    with open_tpm(fresh_tpm.uri) as provider:
+        nth, came = 0, True
+        while came:
+            key = provider.import_secret(HMAC_KEY, bytes(32))
+            check(key, bytes(32))
+            came = interrupted(key.destroy, nth)
+            nth += 1
+        assert nth > 10
+        check(provider.import_secret(HMAC_KEY, bytes(32)), bytes(32))
 
 
 # Who was here before

@@ -245,16 +245,16 @@ class Connection:
         # As `_exclusive` does, without a generator's cost for every operation.
         lock = self._lock
         with lock:
-            previous, self._owner = self._owner, threading.get_ident()
-            began, tally = perf_counter_ns(), self.tally
+            previous, began, tally = self._owner, perf_counter_ns(), self.tally
+            self._owner = threading.get_ident()
             try:
                 return self._persist(asked, work)
             except BaseException:
                 tally.errors += 1
                 raise
             finally:
-                tally.add(perf_counter_ns() - began)
                 self._owner = previous
+                tally.add(perf_counter_ns() - began)
 
     def use(self, asked: str, key: TpmObject, work: Callable[[Connection, KeyHandle], T]) -> T:
         """Runs `work` on a key, which is brought into a slot first."""
@@ -404,17 +404,22 @@ class Connection:
 
     def discard(self, key: TpmObject) -> None:
         """Frees the slot of a key that ends. Never fails."""
-        with self._exclusive():
-            if self._open and key.handle:
-                with suppress(TpmError, TransportError):
-                    self.cache.remove(self, key)
+        self._free(lambda: self.cache.remove(self, key))
 
     def release_slots(self) -> None:
         """Empties every slot we hold, for others that use this TPM without a resource manager. Never fails."""
+        self._free(lambda: self.cache.make_room(self, 0))
+
+    def _free(self, work: Callable[[], object]) -> None:
+        """Does what need not succeed. What is cut off in the middle is made up for when the line is opened again."""
         with self._exclusive():
             if self._open:
-                with suppress(TpmError, TransportError):
-                    self.cache.make_room(self, 0)
+                try:
+                    with suppress(TpmError, TransportError):
+                        work()
+                except BaseException:
+                    self._lose()
+                    raise
 
     def close(self) -> None:
         """Frees what we hold in the TPM. Never fails; a second call does nothing."""
