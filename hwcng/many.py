@@ -24,7 +24,7 @@ from hwcng.cng.handles import told_handle
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.contract.provider import Provider
 from hwcng.errors import CngError, invalid_handle, invalid_parameter
-from hwcng.forking import ProcessLock, tell_after_fork
+from hwcng.forking import ProcessLock, notice_fork, tell_after_fork
 
 __all__ = ["Outcome", "decrypt_many", "encrypt_many", "mac_many", "pool_of", "sign_many"]
 
@@ -108,7 +108,10 @@ def _checked(threads: int) -> int:
 
 
 class Batch(Generic[T]):
-    """Items on their way through a provider's threads, a bounded number at a time. A context manager."""
+    """Items on their way through a provider's threads, a bounded number at a time. A context manager.
+
+    A forked child has none of the threads, so it cannot go on with it: STATUS_INVALID_HANDLE.
+    """
 
     def __init__(self, holder: Handles, verb: Callable[[T], bytes], items: Iterable[T], threads: int | None) -> None:
         self._verb, self._items = verb, iter(items)
@@ -117,9 +120,21 @@ class Batch(Generic[T]):
         self._pool = self._own or pool_of(holder.algorithm_handle.provider)
         self._under_way: deque[tuple[_Part[T], Future[list[Outcome]]]] = deque()
         self._size, self._more = 1, True
+        self._inherited = False
+        tell_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        # A thread that is not here any more may have held the lock of what it was at.
+        self._under_way, self._own, self._inherited = deque(), None, True
+
+    def _check_process(self) -> None:
+        notice_fork()
+        if self._inherited:
+            raise invalid_handle("the batch was begun in the parent process, whose threads are at it: begin one here")
 
     def first(self) -> Future[list[Outcome]] | None:
         """What comes of the items that are next in order, None where all are done."""
+        self._check_process()
         while self._more and len(self._under_way) < self._room:
             taken = list(islice(self._items, self._size))
             self._more = bool(taken)
@@ -130,6 +145,7 @@ class Batch(Generic[T]):
 
     def done(self) -> None:
         """Says that what `first` gave has been read."""
+        self._check_process()
         part, _ = self._under_way.popleft()
         self._size = part.size
 

@@ -171,6 +171,24 @@ def test_a_forked_child_has_threads_of_its_own(token_uri: str) -> None:
     run(script, token_uri)
 
 
+def test_a_forked_child_does_not_go_on_with_its_parents_batch(token_uri: str) -> None:
+    """Nobody there is at it: it waited for ever."""
+    script = """
+    from hwcng import many
+    pair = ec_key(open_token())
+    batch = many.sign_many(pair, None, [bytes(32)] * 500)
+    next(batch)
+
+    def child():
+        fails(NTSTATUS.STATUS_INVALID_HANDLE, lambda: list(batch), "parent process")
+        return 7
+
+    assert fork(child) == 7
+    assert all(isinstance(s, bytes) for s in batch)
+    """
+    run(script, token_uri)
+
+
 def test_asyncio_signs_while_the_loop_goes_on(pair: Make) -> None:
     key = pair("RSA", 2048)
 
