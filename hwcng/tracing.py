@@ -55,7 +55,7 @@ def trace(*, slow: float = SLOW_SECONDS, only_slow: bool = False) -> Iterator[No
 def from_environment() -> None:
     """Begins what HWCNG_TRACE asks for, once in a process. Called before a provider is opened.
 
-    Raises CngError (STATUS_INVALID_PARAMETER) for a path that is not absolute.
+    Raises CngError (STATUS_INVALID_PARAMETER) for a path that is not absolute, and for a file that cannot be written.
     """
     import logging
 
@@ -64,8 +64,11 @@ def from_environment() -> None:
         return
     if where != "stderr" and not os.path.isabs(where):
         raise invalid_parameter(f"{VARIABLE} is stderr or an absolute path, not {told(where)}")
+    try:
+        handler = logging.StreamHandler() if where == "stderr" else logging.FileHandler(where, encoding="utf-8")
+    except OSError as error:
+        raise invalid_parameter(f"{VARIABLE}: cannot write {told(where)}: {error.strerror}") from error
     _begun.add(where)
-    handler = logging.StreamHandler() if where == "stderr" else logging.FileHandler(where, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter(_LINE))
     logger = logging.getLogger(f"{ROOT}.{EVENTS['call.done'].logger}")
     logger.addHandler(handler)

@@ -193,6 +193,12 @@ def test_a_trace_to_a_relative_path_is_refused(tmp_path: Path) -> None:
     assert "HWCNG_TRACE is stderr or an absolute path, not 'trace'" in run(program, HWCNG_TRACE="trace").stdout
 
 
+@pytest.mark.parametrize("where", ["no-such-folder/trace", "."])
+def test_a_trace_to_what_is_not_written_is_refused_before_the_token(tmp_path: Path, where: str) -> None:
+    program = "import hwcng\ntry: hwcng.open_provider('pkcs11:')\nexcept hwcng.CngError as error: print(error.message)"
+    assert "HWCNG_TRACE: cannot write " in run(program, HWCNG_TRACE=str(tmp_path / where)).stdout
+
+
 def test_every_event_is_in_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([a-z_.]+)` \| `hwcng\.([a-z0-9]+), [A-Z]+` \|", page, re.MULTILINE))

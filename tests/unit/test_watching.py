@@ -243,6 +243,7 @@ def test_a_forked_child_counts_from_nothing_and_looks_for_itself(token_uri: str)
         "assert provider.health()\n"
         "def child():\n"
         "    assert provider.statistics().calls == 0\n"
+        "    assert provider.statistics().pool.idle == 0\n"
         "    assert provider.health(60), provider.health(60)\n"
         "    provider.random(8)\n"
         "    told = provider.statistics()\n"

@@ -53,7 +53,9 @@ class Tally:
             counted = (self._buckets, *(session.buckets for session in living))
             buckets = [sum(column) for column in zip(*counted, strict=True)]
             errors = self._errors
-        pool = Pool(len(living), idle, max(len(living) - idle, 0))
+        # A forked child has its parent's connection at hand until it opens its own.
+        idle = min(idle, len(living))
+        pool = Pool(len(living), idle, len(living) - idle)
         return Statistics(calls, errors, self.reconnections, pool, latencies(buckets, nanoseconds))
 
     def after_fork_in_child(self) -> None:
