@@ -158,6 +158,14 @@ class Swtpm(Server):
             process.kill()
             process.wait()
 
+    def close(self) -> None:
+        """As a power loss. A temporary directory goes for good, and with it what processes noted of this TPM."""
+        super().close()
+        if self._temporary and not self._tcp:
+            from hwcng.providers.tpm2.line import leftovers, presence
+
+            leftovers.forget(presence.meeting_place(self.tcti))
+
     def pause(self) -> None:
         """Makes swtpm silent: it takes commands and does not answer until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)

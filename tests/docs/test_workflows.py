@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from docs.markdown import ROOT
-from support import needs_module
+from support import missing, needs_module
 
 WORKFLOWS = sorted(path.name for path in (ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -51,6 +54,21 @@ def test_they_may_only_read(name: str) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     assert "secrets." not in (ROOT / ".github" / "workflows" / name).read_text("utf-8")
     assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+
+
+def test_they_have_the_shape_of_workflows() -> None:
+    needs_module("check_jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    files = [str(ROOT / ".github" / "workflows" / name) for name in WORKFLOWS]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_actionlint_has_nothing_to_say() -> None:
+    if shutil.which("actionlint") is None:
+        missing("command:actionlint")
+    done = subprocess.run(["actionlint", "-no-color"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_hooks_are_gates() -> None:

@@ -18,6 +18,7 @@ from hwcng.contract.usage import Usage
 from hwcng.errors import CngError
 from hwcng.providers.tpm2.line import leftovers
 from hwcng.providers.tpm2.line.ledger import OBJECT, SESSION, Entry, Ledger
+from hwcng.providers.tpm2.line.presence import meeting_place
 from hwcng.providers.tpm2.provider import Tpm2Provider
 from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.testing.swtpm import Swtpm
@@ -164,6 +165,19 @@ def present(provider: Tpm2Provider) -> list[int]:
 def make_room(provider: Tpm2Provider) -> bool:
     connection = provider.connection
     return connection.perform("x", lambda line: leftovers.flush_left(line, connection._ledger))
+
+
+def test_a_throw_away_tpm_leaves_no_files(start: Callable[[str], subprocess.Popen[str]]) -> None:
+    """Neither those of who was killed, nor those of who has objects in it that nobody can flush any more."""
+    with Swtpm() as tpm:
+        place = meeting_place(tpm.tcti)
+        killed, alive = start(tpm.uri), start(tpm.uri)
+        killed.kill()
+        killed.wait()
+        assert len(list(place.parent.glob(f"{place.name}-*.held"))) == 2
+    assert list(place.parent.glob(f"{place.name}-*")) == []
+    alive.communicate()
+    assert list(place.parent.glob(f"{place.name}*")) == []
 
 
 def test_killed_siblings_shut_nobody_out(

@@ -24,13 +24,13 @@ from hwcng.providers.tpm2.wire.constants import CAP, CC, RC
 from hwcng.providers.tpm2.wire.errors import base_code
 from hwcng.providers.tpm2.wire.marshal import Exchange, MalformedError, Reader, command, u32
 
-__all__ = ["Entry", "Ledger", "OBJECT", "SEQUENCE", "SESSION", "SESSIONS"]
+__all__ = ["Entry", "Ledger", "OBJECT", "SEQUENCE", "SESSION", "SESSIONS", "SUFFIX"]
 
 OBJECT, SEQUENCE, SESSION = "object", "sequence", "session"
 SESSIONS = 0x02000000
 """The first handle of sessions that are loaded."""
 
-_SUFFIX = ".held"
+SUFFIX = ".held"
 _LINE, _LINES = 256, 64
 _BLANK = b" " * _LINE
 _ATTEMPTS = 8
@@ -116,7 +116,7 @@ class Ledger:
         for _ in range(_ATTEMPTS if self._descriptor < 0 else 0):
             start = f"{self._place.name}-{os.getpid()}-{_started(os.getpid())}-"
             try:
-                descriptor, name = tempfile.mkstemp(_SUFFIX, start, self._place.parent)
+                descriptor, name = tempfile.mkstemp(SUFFIX, start, self._place.parent)
             except OSError:
                 return
             self._descriptor, self._path, self._file = descriptor, Path(name), os.fstat(descriptor)
@@ -211,7 +211,7 @@ class Ledger:
         except OSError:
             return []
         start = f"{self._place.name}-"
-        paths = (self._place.parent / name for name in names if name.startswith(start) and name.endswith(_SUFFIX))
+        paths = (self._place.parent / name for name in names if name.startswith(start) and name.endswith(SUFFIX))
         return [path for path in paths if path not in own]
 
     @contextmanager

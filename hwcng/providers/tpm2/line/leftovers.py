@@ -6,16 +6,19 @@ is in no ledger: other programs use the TPM too.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
-from hwcng.providers.tpm2.line.ledger import OBJECT, SEQUENCE, SESSION, SESSIONS, Entry, Ledger
+from hwcng.providers.tpm2.line.ledger import OBJECT, SEQUENCE, SESSION, SESSIONS, SUFFIX, Entry, Ledger
+from hwcng.providers.tpm2.line.presence import Presence
 from hwcng.providers.tpm2.wire import commands
 from hwcng.providers.tpm2.wire.commands import Link
 from hwcng.providers.tpm2.wire.constants import PT, RC
 from hwcng.providers.tpm2.wire.errors import TpmError
 
-__all__ = ["flush_everything", "flush_inherited", "flush_left", "flush_own", "inherit", "is_short"]
+__all__ = ["flush_everything", "flush_inherited", "flush_left", "flush_own", "forget", "inherit", "is_short"]
 
 _TRANSIENT, _SAVED_SESSIONS = 0x80000000, 0x03000000
 _RANGES = (_TRANSIENT, SESSIONS, _SAVED_SESSIONS)
@@ -40,6 +43,16 @@ def flush_left(link: Link, ledger: Ledger) -> bool:
                 with suppress(OSError):
                     path.unlink()
         return flushed
+
+
+def forget(place: Path) -> None:
+    """Removes what processes wrote down at a TPM that will never be again. place: `meeting_place` of it."""
+    for path in place.parent.glob(f"{glob.escape(place.name)}-*{SUFFIX}"):
+        with suppress(OSError):
+            path.unlink()
+    last = Presence(place)
+    last.arrive()
+    last.leave()
 
 
 def flush_own(link: Link, ledger: Ledger) -> None:
