@@ -456,8 +456,8 @@ def test_a_credential_for_another_key(tpm_provider: Tpm2Provider) -> None:
         credential = make_credential(endorsement, name_of(key.blob()[0].public), SECRET)  # type: ignore[attr-defined]
         assert tpm_provider.activate_credential(credential, key=key, endorsement=endorsement) == SECRET
     pinned = tpm_provider.protecting(Protection(b"PIN")).generate_pair(SIGNING)
-    with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-        tpm_provider.activate_credential(credential, key=pinned)
+    with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+        tpm_provider.activate_credential(credential, key=pinned, endorsement=endorsement)
 
 
 def test_arguments_of_the_wrong_kind(provider: Tpm2Provider, maker: Maker) -> None:

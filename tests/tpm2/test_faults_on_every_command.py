@@ -52,6 +52,8 @@ class World:
         endorsement = provider.endorsement("EC")
         name = ncrypt.NCryptGetProperty(ncrypt.NCryptOpenKey(self.storage, "free"), "PCP_TPM2BNAME")
         self.endorsement, self.credential = endorsement, make_credential(endorsement, name, DIGEST)
+        name = ncrypt.NCryptGetProperty(self.open("identity"), "PCP_TPM2BNAME")
+        self.credential_of_identity = make_credential(endorsement, name, DIGEST)
         self.number = 0
 
     def open(self, name: str, pin: str = PIN) -> Any:
@@ -166,6 +168,22 @@ def an_identity_attests(world: World) -> Iterator[None]:
     ncrypt.NCryptCreateClaim(subject, key, KEY_CLAIM, OF_KEY)
 
 
+def an_identity_attests_a_key_with_a_pin(world: World) -> Iterator[None]:
+    """A session for each of them."""
+    key, subject = world.open("identity"), world.open("pin")
+    world.provider.connection.release_slots()
+    yield
+    ncrypt.NCryptCreateClaim(subject, key, KEY_CLAIM, OF_KEY)
+
+
+def a_credential_of_a_key_with_a_pin_is_activated(world: World) -> Iterator[None]:
+    key: Any = world.open("identity").key.in_token()
+    world.provider.connection.release_slots()
+    yield
+    activated = world.provider.activate_credential(world.credential_of_identity, key=key, endorsement=world.endorsement)
+    assert activated == DIGEST
+
+
 def an_identity_quotes(world: World) -> Iterator[None]:
     key = world.open("identity")
     world.provider.connection.release_slots()
@@ -233,6 +251,8 @@ ROADS: tuple[Road, ...] = (
     a_pin_is_changed,
     a_key_gives_way,
     an_identity_attests,
+    an_identity_attests_a_key_with_a_pin,
+    a_credential_of_a_key_with_a_pin_is_activated,
     an_identity_quotes,
     properties_are_read,
     a_credential_is_activated,
@@ -241,9 +261,17 @@ ROADS: tuple[Road, ...] = (
 )
 
 
-OF_PINS = (a_pin_is_used, a_bound_key_is_used, a_pin_is_changed, an_identity_attests, an_identity_quotes)
+OF_PINS = (
+    a_pin_is_used,
+    a_bound_key_is_used,
+    a_pin_is_changed,
+    an_identity_attests,
+    an_identity_attests_a_key_with_a_pin,
+    a_credential_of_a_key_with_a_pin_is_activated,
+    an_identity_quotes,
+)
 """Roads of keys whose PIN the TPM has not taken yet."""
-BY_PIN = frozenset({CC.Sign, CC.ObjectChangeAuth, CC.Certify, CC.Quote})
+BY_PIN = frozenset({CC.Sign, CC.ObjectChangeAuth, CC.Certify, CC.Quote, CC.ActivateCredential})
 
 
 def cut(exchange: Exchange, command: bytes) -> bytes:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support import MISSING
 from tpm2.helpers import ec_material
 from tpm2.test_bound_keys import DEBUG_PCR, DIGEST, OTHER, PIN, made, opened_with
+from tpm2.test_endorsement import holds
 from tpm2.test_provisioning import lockout_counter
 
 import hwcng
@@ -154,8 +155,96 @@ def test_a_key_with_a_pin_or_bound_to_pcrs_is_attested(
         ncrypt.NCryptCreateClaim(opened_with(storage, "subject", OTHER), authority, KEY_CLAIM, OF_KEY)
     assert caught.value.status is HRESULT.NTE_INCORRECT_PASSWORD and "the key named 'subject'" in caught.value.message
     assert lockout_counter(fresh_tpm) == 1
-    with refused(HRESULT.NTE_NOT_SUPPORTED):
-        ncrypt.NCryptCreateClaim(subject, identity(storage, None, PCP_USAGEAUTH=PIN), KEY_CLAIM, OF_KEY)
+
+
+@pytest.mark.parametrize("bound", [{}, {"PCP_PLATFORM_BINDING_PCRMASK": 1 << DEBUG_PCR}], ids=["PIN", "PIN and PCRs"])
+def test_a_key_with_a_pin_is_attested_by_one_with_another(
+    fresh_tpm: Swtpm, storage: StorageProvider, bound: dict[str, Any]
+) -> None:
+    """Neither PIN is on the bus, each is tried once a call, and no session is left in the TPM."""
+    provider: Any = storage.provider
+    subject = made(storage, "subject", PCP_USAGEAUTH=PIN, **bound)
+    authority = identity(storage, "identity", PCP_USAGEAUTH=OTHER, **bound)
+    with CommandCounter(provider, record=True) as counter:
+        claims = [
+            ncrypt.NCryptCreateClaim(about, by, KEY_CLAIM, OF_KEY)
+            for about, by in (
+                (subject, authority),
+                (opened_with(storage, "subject", PIN), opened_with(storage, "identity", OTHER)),
+                (authority, authority),
+            )
+        ]
+    for about, claim in zip((subject, subject, authority), claims, strict=True):
+        attested: Any = ncrypt.NCryptVerifyClaim(about, authority, KEY_CLAIM, OF_KEY, claim)
+        assert attested.creation_certified
+    octets = b"".join(counter.octets)
+    assert PIN.encode() not in octets and OTHER.encode() not in octets
+    for about, by, named in (
+        (opened_with(storage, "subject", "wrong"), authority, "subject"),
+        (subject, opened_with(storage, "identity", "wrong"), "identity"),
+    ):
+        before = lockout_counter(fresh_tpm)
+        with pytest.raises(CngError) as caught:
+            ncrypt.NCryptCreateClaim(about, by, KEY_CLAIM, OF_KEY)
+        assert caught.value.status is HRESULT.NTE_INCORRECT_PASSWORD and f"named '{named}'" in caught.value.message
+        assert lockout_counter(fresh_tpm) == before + 1
+    ncrypt.NCryptVerifyClaim(
+        subject, authority, KEY_CLAIM, OF_KEY, ncrypt.NCryptCreateClaim(subject, authority, KEY_CLAIM, OF_KEY)
+    )
+    assert holds(provider) == (0, 0)
+
+
+@with_tools
+@pytest.mark.parametrize("pin", ["", PIN])
+def test_an_identity_key_that_is_bound_to_pcrs(
+    fresh_tpm: Swtpm, storage: StorageProvider, tools: Callable[..., bytes], pin: str
+) -> None:
+    """It states as long as they are what they were."""
+    pins = {"PCP_USAGEAUTH": pin} if pin else {}
+    subject = made(storage, None)
+    key = identity(storage, "bound", PCP_PLATFORM_BINDING_PCRMASK=1 << DEBUG_PCR, **pins)
+    claims = ((KEY_CLAIM, subject, OF_KEY), (PLATFORM, storage, OF_PLATFORM))
+    with CommandCounter(storage.provider, record=True) as counter:  # type: ignore[arg-type]
+        for by in (key, opened_with(storage, "bound", pin)):
+            for kind, about, parameters in claims:
+                claim = ncrypt.NCryptCreateClaim(about, by, kind, parameters)  # type: ignore[arg-type]
+                ncrypt.NCryptVerifyClaim(None, public_half(storage, key), kind, parameters, claim)
+    assert not pin or pin.encode() not in b"".join(counter.octets)
+    tools(f"tpm2_pcrextend {DEBUG_PCR}:sha256={'22' * 32}")
+    for kind, about, parameters in claims:
+        with pytest.raises(CngError, match="bound to other values of the PCRs") as caught:
+            ncrypt.NCryptCreateClaim(about, key, kind, parameters)  # type: ignore[arg-type]
+        assert caught.value.status is HRESULT.NTE_PERM
+    assert lockout_counter(fresh_tpm) == 0
+    assert holds(storage.provider) == (0, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["RSA", "EC"])
+@pytest.mark.parametrize("bound", [{}, {"PCP_PLATFORM_BINDING_PCRMASK": 1 << DEBUG_PCR}], ids=["PIN", "PIN and PCRs"])
+def test_a_credential_for_a_key_with_a_pin(
+    fresh_tpm: Swtpm, storage: StorageProvider, kind: str, bound: dict[str, Any]
+) -> None:
+    """Neither the PIN nor the secret is on the bus."""
+    key, secret = identity(storage, "identity", PCP_USAGEAUTH=PIN, **bound), os.urandom(32)
+    name = ncrypt.NCryptGetProperty(key, "PCP_TPM2BNAME")
+    endorsement = storage.provider.endorsement(kind)
+    credential = hwcng.attestation.make_credential(endorsement, name, secret)
+    activate = storage.provider.activate_credential
+    with CommandCounter(storage.provider, record=True) as counter:  # type: ignore[arg-type]
+        for one in (key, opened_with(storage, "identity", PIN)):
+            token_key: Any = one.key.in_token()
+            assert activate(credential, key=token_key, endorsement=endorsement) == secret
+    octets = b"".join(counter.octets)
+    assert PIN.encode() not in octets and secret not in octets
+    wrong: Any = opened_with(storage, "identity", OTHER).key.in_token()
+    with pytest.raises(CngError) as caught:
+        activate(credential, key=wrong, endorsement=endorsement)
+    assert caught.value.status is NTSTATUS.STATUS_WRONG_PASSWORD and "'identity'" in caught.value.message
+    assert lockout_counter(fresh_tpm) == 1
+    blob = b"".join(len(part).to_bytes(2, "big") + part for part in (credential.id_object, credential.encrypted_secret))
+    ncrypt.NCryptSetProperty(key, ncrypt.NCRYPT_PCP_TPM12_IDACTIVATION_PROPERTY, blob)
+    assert ncrypt.NCryptGetProperty(key, ncrypt.NCRYPT_PCP_TPM12_IDACTIVATION_PROPERTY) == secret
+    assert holds(storage.provider) == (0, 0)  # type: ignore[arg-type]
 
 
 def test_authorities_that_are_none(
@@ -163,14 +252,12 @@ def test_authorities_that_are_none(
 ) -> None:
     subject, ordinary = made(storage, None), made(storage, None)
     elsewhere = identity(ncrypt.NCryptOpenStorageProvider(tpm_provider), None)
-    bound = identity(storage, None, PCP_PLATFORM_BINDING_PCRMASK=1 << DEBUG_PCR)
     public = public_half(storage, identity(storage, None))
     other_token = ncrypt.NCryptCreatePersistedKey(ncrypt.NCryptOpenStorageProvider(provider), "ECDSA_P256", None)
     ncrypt.NCryptFinalizeKey(other_token)
     for kind, about, parameters in ((KEY_CLAIM, subject, OF_KEY), (PLATFORM, storage, OF_PLATFORM)):
         for authority, status in (
             (ordinary, HRESULT.NTE_NOT_SUPPORTED),
-            (bound, HRESULT.NTE_NOT_SUPPORTED),
             (elsewhere, HRESULT.NTE_INVALID_PARAMETER),
             (other_token, HRESULT.NTE_INVALID_PARAMETER),
             (public, HRESULT.NTE_INVALID_PARAMETER),
@@ -242,11 +329,14 @@ def read_binding(blob: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     return parts[0], parts[1], parts[2], blob
 
 
+@pytest.mark.parametrize("pin", ["", PIN])
 @pytest.mark.parametrize("nonce", [b"", hashlib.sha1(b"nonce").digest(), bytes(32)])
-def test_the_binding_of_an_identity_key(storage: StorageProvider, nonce: bytes) -> None:
+def test_the_binding_of_an_identity_key(storage: StorageProvider, nonce: bytes, pin: str) -> None:
     key = ncrypt.NCryptCreatePersistedKey(storage, "RSA", "identity")
     ncrypt.NCryptSetProperty(key, "Length", 2048)
     ncrypt.NCryptSetProperty(key, "PCP_KEY_USAGE_POLICY", IDENTITY)
+    if pin:
+        ncrypt.NCryptSetProperty(key, "PCP_USAGEAUTH", pin)
     if nonce:
         ncrypt.NCryptSetProperty(key, "PCP_TPM12_IDBINDING", nonce)
         assert ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDBINDING") == nonce
@@ -267,19 +357,18 @@ def test_the_binding_of_an_identity_key(storage: StorageProvider, nonce: bytes) 
     verifying: Any = key.public_key()
     verifying.verify(signature[6:], attest, padding.PKCS1v15(), hashes.SHA256())
     # Later, and in another process, without the nonce.
-    again = ncrypt.NCryptOpenKey(storage, "identity")
+    again = opened_with(storage, "identity", pin)
     assert read_binding(ncrypt.NCryptGetProperty(again, "PCP_TPM12_IDBINDING"))[:2] == (public, creation)
 
 
 def test_bindings_that_there_are_not(storage: StorageProvider) -> None:
-    ordinary, guarded = made(storage, None), identity(storage, None, PCP_USAGEAUTH=PIN)
-    for key in (ordinary, guarded):
-        with refused(HRESULT.NTE_NOT_SUPPORTED):
-            ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDBINDING")
-        with refused(HRESULT.NTE_INVALID_HANDLE):
-            ncrypt.NCryptSetProperty(key, "PCP_TPM12_IDBINDING", b"late")
-        with refused(HRESULT.NTE_NOT_FOUND):
-            ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDACTIVATION")
+    key = made(storage, None)
+    with refused(HRESULT.NTE_NOT_SUPPORTED):
+        ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDBINDING")
+    with refused(HRESULT.NTE_INVALID_HANDLE):
+        ncrypt.NCryptSetProperty(key, "PCP_TPM12_IDBINDING", b"late")
+    with refused(HRESULT.NTE_NOT_FOUND):
+        ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDACTIVATION")
     draft = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", None)
     for value in (bytes(33), "text", 7):
         with refused(HRESULT.NTE_INVALID_PARAMETER):

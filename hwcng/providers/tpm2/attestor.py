@@ -67,13 +67,9 @@ class Attestor:
     def attest(self, key: TpmObject, origin: Origin | None, nonce: bytes, by: TpmObject | None = None) -> Attestation:
         """by: what signs instead of the attestation key.
 
-        Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes, STATUS_NOT_SUPPORTED where both keys have PINs.
+        Raises STATUS_INVALID_PARAMETER for a nonce over 32 bytes.
         """
         nonce = _checked(nonce)
-        if key.auth and by is not None and by.auth:
-            raise CngError(
-                NTSTATUS.STATUS_NOT_SUPPORTED, "a key with a PIN is attested by one without, such as the store's own"
-            )
         signer = by or self._loadable_signer()
 
         def certify(connection: Connection) -> tuple[bytes, bytes, bytes, bytes]:
@@ -132,16 +128,11 @@ class Attestor:
     def activate(
         self, credential: Credential, key: TpmObject | None, endorsements: Endorsements, public: bytes | None
     ) -> bytes:
-        """The secret of a credential for the attestation key, or for another key without a PIN. public: of the
-        endorsement key, None for the one that comes first.
+        """The secret of a credential for the attestation key, or for another key. public: of the endorsement key, None
+        for the one that comes first.
 
-        Raises STATUS_INVALID_PARAMETER for a credential that is not for this TPM and this key, STATUS_NOT_SUPPORTED for
-        a key with a PIN.
+        Raises STATUS_INVALID_PARAMETER for a credential that is not for this TPM and this key.
         """
-        if key is not None and key.auth:
-            raise CngError(
-                NTSTATUS.STATUS_NOT_SUPPORTED, "credentials are not for keys with a PIN: it would show the PIN"
-            )
         held = key or self._loadable_signer()
 
         def work(connection: Connection) -> bytes:

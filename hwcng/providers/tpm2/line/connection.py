@@ -150,11 +150,11 @@ class Connection:
             self._session = start_session(self.exchange, self.parent)
         return self._session
 
-    def policy_session(self) -> Session:
+    def another_session(self, *, policy: bool) -> Session:
         """Salted as `session` is, so that it hides as well."""
         if self.parent is None:
             raise RuntimeError("no storage root key yet")
-        return start_session(self.exchange, self.parent, policy=True)
+        return start_session(self.exchange, self.parent, policy=policy)
 
     @property
     def parent(self) -> Parent | None:

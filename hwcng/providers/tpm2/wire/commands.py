@@ -57,7 +57,7 @@ _NO_HASHCHECK = u16(ST.HASHCHECK) + u32(RH.NULL) + sized(b"")
 _STARTUP_CLEAR = 0
 _OF_A_SESSION = 0x880
 _PAGE = 64
-_PCR_ATTEMPTS = 3
+PCR_ATTEMPTS = 3
 
 
 class Link(Protocol):
@@ -69,8 +69,8 @@ class Link(Protocol):
     def session(self) -> Session | None:
         """The session that hides secrets; None: sessions are switched off."""
 
-    def policy_session(self) -> Session:
-        """A new session for one use of a key by its policy, which its user flushes."""
+    def another_session(self, *, policy: bool) -> Session:
+        """A new session for one use of a key, which its user flushes. policy: whether by the key's policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def run(
     rc = reader.u32()
     if rc != RC.SUCCESS:
         refusal = TpmError(rc, code)
-        refusal.key = _refused(rc, keys)
+        refusal.key = refused_key(rc, keys)
         raise refusal
     for key in keys:
         key.authorization.proved = True
@@ -120,7 +120,7 @@ def _riskiest(keys: Sequence[KeyHandle]) -> KeyHandle | None:
     return next((key for key in keys if not key.authorization.repeatable), None)
 
 
-def _refused(rc: int, keys: Sequence[KeyHandle]) -> KeyHandle | None:
+def refused_key(rc: int, keys: Sequence[KeyHandle]) -> KeyHandle | None:
     """Of the session that a response code names (Part 2, section 6.6.3), else of the first."""
     number = (rc >> 8 & 7) - 1 if rc & _OF_A_SESSION == _OF_A_SESSION else 0
     return keys[min(max(number, 0), len(keys) - 1)] if keys else None
@@ -166,11 +166,11 @@ def _run_by_policy(
     link: Link, code: int, key: KeyHandle, parameters: bytes, request: bool, response: bool, answers_handle: bool
 ) -> tuple[int, bytes]:
     """In a session in which the key's policy is satisfied; anew where PCRs changed meanwhile, which any PCR does."""
-    for attempt in range(_PCR_ATTEMPTS):
-        session = link.policy_session()
+    for attempt in range(PCR_ATTEMPTS):
+        session = link.another_session(policy=True)
         try:
             for step in key.policy:
-                _satisfy(link, session, step)
+                satisfy(link, session, step)
             answer = session.run(
                 link.exchange,
                 code,
@@ -185,7 +185,7 @@ def _run_by_policy(
         except TpmError as error:
             flush(link, session.handle)
             error.key = key
-            if error.code == RC.PCR_CHANGED and attempt < _PCR_ATTEMPTS - 1:
+            if error.code == RC.PCR_CHANGED and attempt < PCR_ATTEMPTS - 1:
                 continue
             raise
         except TransportError as error:
@@ -197,7 +197,7 @@ def _run_by_policy(
     raise AssertionError("unreachable")
 
 
-def _satisfy(link: Link, session: Session, step: Step) -> None:
+def satisfy(link: Link, session: Session, step: Step) -> None:
     if step.code != CC.PolicyPCR:
         run(link, step.code, (session.handle,))
         return

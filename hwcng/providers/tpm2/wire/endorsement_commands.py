@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from hwcng.providers.tpm2.keys.handles import KeyHandle
 from hwcng.providers.tpm2.wire import commands
@@ -13,6 +14,7 @@ from hwcng.providers.tpm2.wire.constants import CC, PT
 from hwcng.providers.tpm2.wire.errors import TpmError, TransportError
 from hwcng.providers.tpm2.wire.hmac_session import Session
 from hwcng.providers.tpm2.wire.marshal import Reader, sized, u16, u32
+from hwcng.providers.tpm2.wire.several_sessions import run_by_each
 
 __all__ = ["activate_credential", "nv_contents"]
 
@@ -68,11 +70,16 @@ def activate_credential(
     id_object: bytes,
     encrypted_secret: bytes,
 ) -> bytes:
-    """The credential's secret, hidden on the way. key: without an authorization value. hierarchy: whose authorization
-    the endorsement key's policy asks for, None where its own empty value is enough.
+    """The credential's secret, hidden on the way, as an authorization value of the key is. hierarchy: whose
+    authorization the endorsement key's policy asks for, None where its own empty value is enough.
     """
     parameters = sized(id_object) + sized(encrypted_secret)
-    session = link.session if hierarchy is None else link.policy_session()
+    if key.auth and (link.session is not None or hierarchy is not None):
+        policies = {} if hierarchy is None else {endorsement.handle: partial(_satisfy, link, hierarchy=hierarchy)}
+        keys = replace(key, policy=()), endorsement
+        hidden = run_by_each(link, CC.ActivateCredential, keys, parameters, hide_response=True, policies=policies)
+        return Reader(hidden).sized()
+    session = link.session if hierarchy is None else link.another_session(policy=True)
     if session is None:
         answer = run(link, CC.ActivateCredential, (), parameters, keys=(key, endorsement))[1]
         return Reader(answer).sized()

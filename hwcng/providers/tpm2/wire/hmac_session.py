@@ -161,6 +161,25 @@ class Session:
             keyed = self._keyed[auth] = _keyed(self.key + auth.rstrip(b"\0"))
         return keyed
 
+    def mac(self, data: bytes, auth: bytes) -> bytes:
+        """HMAC-SHA256 of `data` under the session's key and an authorization value."""
+        return self._hmac(auth)(data)
+
+    def authorization(self, said: bytes, auth: bytes, *, encrypted: bool) -> tuple[bytes, bytes]:
+        """A fresh nonce and what an authorization area has for this session. said: the command's digest (cpHash).
+
+        auth: as of `run`. encrypted: whether the response's first parameter is to be hidden.
+        """
+        nonce, attributes = os.urandom(_NONCE), u8(_CONTINUE | (_ENCRYPT if encrypted else 0))
+        mac = self.mac(said + nonce + self.nonce_tpm + attributes, auth)
+        return nonce, u32(self.handle) + sized(nonce) + attributes + sized(mac)
+
+    def shown(self, answer: bytes, nonce: bytes, auth: bytes) -> bytes:
+        """An answer's parameters, the first of which was hidden. nonce: the command's; the TPM's is the session's."""
+        end = 2 + int.from_bytes(answer[:2], "big")
+        mask = self.mac(_MASK + self.nonce_tpm + nonce + _MASK_BITS, auth)
+        return answer[:2] + _cfb(mask, answer[2:end], encrypt=False) + answer[end:]
+
     def run(
         self,
         exchange: Exchange,
@@ -229,9 +248,7 @@ class Session:
             raise TransportError("the TPM's answer was altered on its way")
         self.nonce_tpm = nonce_tpm
         if hide_response:
-            end = 2 + int.from_bytes(answer[:2], "big")
-            mask = keyed(_MASK + nonce_tpm + ours + _MASK_BITS)
-            answer = answer[:2] + _cfb(mask, answer[2:end], encrypt=False) + answer[end:]
+            answer = self.shown(answer, ours, auth)
         return int.from_bytes(response[10:14], "big") if answers_handle else 0, answer
 
 

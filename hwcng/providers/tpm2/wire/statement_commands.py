@@ -6,6 +6,7 @@ As `commands`: each runs once, on a `Link` that its caller has locked.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from hwcng.providers.tpm2.keys.handles import KeyHandle
 from hwcng.providers.tpm2.wire.commands import Link, run
@@ -13,6 +14,7 @@ from hwcng.providers.tpm2.wire.constants import ALG, CC
 from hwcng.providers.tpm2.wire.errors import TpmError, TransportError
 from hwcng.providers.tpm2.wire.marshal import Reader, sized, u16
 from hwcng.providers.tpm2.wire.policies import pcr_selection
+from hwcng.providers.tpm2.wire.several_sessions import run_by_each
 
 __all__ = ["certify", "certify_creation", "quote"]
 
@@ -44,7 +46,7 @@ def _stated(
     ahead: KeyHandle | None = None,
     beside: KeyHandle | None = None,
 ) -> tuple[bytes, bytes]:
-    """TPMS_ATTEST and TPMT_SIGNATURE. The authorization value that one of the keys may have is not on the bus.
+    """TPMS_ATTEST and TPMT_SIGNATURE. The authorization values that the keys may have are not on the bus.
 
     ahead: the key that the statement is about, which is authorized too; beside: one that needs no authorization.
     """
@@ -52,6 +54,11 @@ def _stated(
     key = ahead if ahead is not None and about_first else signer
     session = link.session if key.auth else None
     after = () if beside is None else ((beside.handle, beside.name),)
+    if signer.policy or (session is not None and about_first and signer.auth):
+        # Of what the statement is about its authorization value is enough.
+        keys = (signer,) if ahead is None else (replace(ahead, policy=()), signer)
+        reader = Reader(run_by_each(link, code, keys, parameters, after=after))
+        return reader.sized(), reader.rest()
     if session is None:
         keys = (signer,) if ahead is None else (ahead, signer)
         reader = Reader(run(link, code, [handle for handle, _ in after], parameters, keys=keys)[1])
