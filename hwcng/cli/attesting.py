@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hwcng.attestation import Attestation, AttestedKey, verify_attestation
 from hwcng.cli.outcome import Exit, deliver, json_option, output_option, print_json
 from hwcng.cli.targets import of_key, pin_options
+from hwcng.cli.wording import in_options
 from hwcng.cng import naming
 from hwcng.cng.handles import attest as attest_by
 from hwcng.errors import HRESULT, NTSTATUS, CngError
@@ -96,7 +97,11 @@ def _stated(
     if authority is None:
         return key.attest(nonce)
     pin = None if authority_pin_file is None else read_pin_file(str(authority_pin_file), "--authority-pin-file")
-    with naming.open_named(key.algorithm_handle.provider, authority, pin=pin) as signer:
+    try:
+        signer = naming.open_named(key.algorithm_handle.provider, authority, pin=pin)
+    except CngError as error:
+        raise CngError(error.status, in_options(error.message, "--authority-pin-file"), error.token_code) from error
+    with signer:
         return attest_by(key.in_token(), nonce, signer.in_token())
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 __all__ = ["in_options"]
 
-_OPTIONS = "--pin-file, --ask-pin or HWCNG_PIN"
 _ARGUMENTS = (
-    ('as pin=..., or pin="" where its authorization value is empty', f"by {_OPTIONS}"),
+    ('as pin=..., or pin="" where its authorization value is empty', "by {}"),
     # No option is the owner's.
     ("as pin=... or by owner-auth-source=", "by owner-auth-source="),
-    ("as pin=...", f"by {_OPTIONS}"),
-    ("give pin=...", f"give it by {_OPTIONS},"),
+    ("as pin=...", "by {}"),
+    ("give pin=...", "give it by {},"),
 )
 """An argument as a message names it, and what takes its place; the longer first."""
 
 
-def in_options(message: str) -> str:
+def in_options(message: str, options: str = "--pin-file, --ask-pin or HWCNG_PIN") -> str:
     """The same message, by which options the command is given what it asks for."""
     for argument, option in _ARGUMENTS:
-        message = message.replace(argument, option)
+        message = message.replace(argument, option.format(options))
     return message

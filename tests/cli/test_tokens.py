@@ -195,7 +195,8 @@ def test_an_identity_key_signs_the_statement(run, idle_swtpm, new_name, tmp_path
     refused = run(*asked, "--authority-pin-file", wrong)
     assert (refused.status, out.exists()) == (1, False)
     assert refused.errors.startswith("hwcng: STATUS_WRONG_PASSWORD")
-    assert run(*asked).status == 1
+    missing = run(*asked)
+    assert missing.status == 1 and "give the key's PIN by --authority-pin-file" in missing.errors
     ran = run(*asked, "--authority-pin-file", kept)
     assert (ran.status, ran.errors) == (0, "")
     signer = run("attest", "--verify", out, "--nonce", nonce).data["signer_name"]

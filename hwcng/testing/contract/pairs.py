@@ -208,6 +208,7 @@ class Pairs(OnToken):
         again = provider.reload_opaque(blob)
         assert isinstance(again, PrivateKey)
         assert again.public == public
+        assert provider.opaque_contents(blob) == (again.spec, public)
         ecc.verify(public, EcdsaSpec(), _DIGEST, again.sign_digest(EcdsaSpec(), _DIGEST))
         with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
             provider.reload_opaque(_other(blob))

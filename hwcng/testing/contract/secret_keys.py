@@ -167,6 +167,7 @@ class SecretKeys(OnToken):
         key.destroy()
         again = provider.reload_opaque(blob)
         assert isinstance(again, SecretKey)
+        assert provider.opaque_contents(blob) == (again.spec, None)
         # Of what a TPM gives out under its own protection, no policy is asked.
         assert replace(again.spec, exportable=True) == _EXPORTABLE
         assert again.encrypt(CipherSpec(CipherMode.CBC, _IV), _BLOCKS) == _encrypted(CipherMode.CBC, _BLOCKS)[1]
@@ -175,6 +176,8 @@ class SecretKeys(OnToken):
         for wrong in (*bent, b"", blob[: len(blob) // 2], bytes(len(blob))):
             with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
                 provider.reload_opaque(wrong)
+            with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
+                provider.opaque_contents(wrong)
 
     def test_wrapped_keys(self, provider: Provider) -> None:
         needs(provider, "AES", "WRAP")
