@@ -349,10 +349,10 @@ class KeyPair(StorableKey, of=PrivateKey):
     def agree(self, peer: KeyPair) -> Secret:
         """BCryptSecretAgreement: Z stays in this key's token."""
         ours, theirs = self.public, peer.public
-        both = self._is_for_both(peer)
-        if self.algorithm.name != peer.algorithm.name and not both:
-            raise invalid_handle(f"{self.algorithm.name} and {peer.algorithm.name} keys do not agree on secrets")
-        if not self.algorithm.agrees and not both:
+        alike, agrees = self.algorithm.name == peer.algorithm.name, self.algorithm.agrees
+        if not (alike and agrees) and not self._is_for_both(peer):
+            if not alike:
+                raise invalid_handle(f"{self.algorithm.name} and {peer.algorithm.name} keys do not agree on secrets")
             raise not_supported(f"{self.algorithm.name} keys do not agree on secrets")
         if self._private is None:
             raise invalid_handle("hPrivKey has no private half")
@@ -491,7 +491,7 @@ class KeyPair(StorableKey, of=PrivateKey):
     def destroy(self) -> None:
         if self.alive:
             super().destroy()
-            if self.opened:
+            if self._opening is None:
                 self.private_value = None
                 if self._release is not None:
                     self._release()

@@ -15,14 +15,8 @@ from hwcng.standards.curves import CURVES
 __all__ = ["create", "import_blob"]
 
 
-def _require_pairs(handle: AlgorithmHandle) -> None:
-    if not handle.algorithm.asymmetric:
-        raise not_supported(f"{handle.name} does not use key pairs")
-
-
 def create(handle: AlgorithmHandle, bits: int, flags: int = 0) -> KeyPair:
     """BCryptGenerateKeyPair: an empty pair. Nothing reaches the token before `finalize`."""
-    _require_pairs(handle)
     pair = KeyPair(handle, bits)
     if flags & ~pair.family.generation_flags:
         raise invalid_parameter(f"dwFlags {told(flags)} is not for {handle.name}")
@@ -35,7 +29,8 @@ def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes, import_key
 
     import_key: what unwraps a private key that comes wrapped.
     """
-    _require_pairs(handle)
+    if not handle.algorithm.asymmetric:
+        raise not_supported(f"{handle.name} does not use key pairs")
     pair = KeyPair(handle)
     if blob_type in WRAPPED_PAIR_BLOBS:
         wrapped = wrapped_key.read(import_key, blob_type, blob, handle.provider)

@@ -380,7 +380,7 @@ class SymmetricKey(StorableKey, of=SecretKey):
     def destroy(self) -> None:
         if self.alive:
             super().destroy()
-            if not self.opened:
+            if self._opening is not None:
                 return
             self.token_key.destroy()
             if self._key_object is not None:

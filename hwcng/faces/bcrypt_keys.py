@@ -43,6 +43,8 @@ _FINALIZE_VALIDATIONS = (
 
 
 def _validation(value: object, known: tuple[int, ...]) -> int:
+    if type(value) is int and not value:
+        return 0
     plain = number(value, "dwFlags")
     if plain not in known:
         raise invalid_parameter(f"dwFlags {told(plain)} is not a validation")
@@ -265,7 +267,8 @@ def BCryptSignHash(hKey: BCRYPT_KEY_HANDLE, pPaddingInfo: object, pbInput: Octet
     unknown hash; STATUS_INVALID_PARAMETER for a public key, a digest of wrong length and wrong padding parameters.
     """
     pair = hKey if type(hKey) is KeyPair and hKey.alive else alive_handle(hKey, KeyPair, "hKey")
-    return pair.sign(pPaddingInfo, octets(pbInput, "pbInput"), number(dwFlags, "dwFlags"))
+    data = octets(pbInput, "pbInput")
+    return pair.sign(pPaddingInfo, data, 0 if type(dwFlags) is int and not dwFlags else number(dwFlags, "dwFlags"))
 
 
 def BCryptVerifySignature(

@@ -274,9 +274,11 @@ class EcFamily(PairFamily[EcPublicKey]):
         return algorithm.offered_as
 
     def check_length(self, algorithm: Algorithm, curve: Curve | None, bits: int) -> None:
+        if curve is not None and bits == curve.bits:
+            return
         if not algorithm.generic_curve:
             super().check_length(algorithm, curve, bits)
-        elif curve is not None and bits not in (0, curve.bits):
+        elif curve is not None and bits:
             raise invalid_parameter(f"{algorithm.name} has no keys of {bits} bits on {curve.name}")
 
     def bits(self, public: EcPublicKey) -> int:

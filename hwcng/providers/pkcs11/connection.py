@@ -54,8 +54,8 @@ class RunningStreams(Protocol):
 class Connection(Destroying):
     """A connection with one token, logged in by `log_in`. Dead after a loss, a fork or `close`.
 
-    Safe for any number of threads. stale_handles: how often the token knew a handle no more; one that was found before
-    may be stale since.
+    Safe for any number of threads. dead: what it is, unless this is a child that has not looked yet. stale_handles: how
+    often the token knew a handle no more; one that was found before may be stale since.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Connection(Destroying):
         self.quirks = quirks
         super().__init__()
         self.stale_handles = 0
+        self.dead = False
         self._end: tuple[str, NTSTATUS] | None = None
         self._inherited = False
         self._generation = module.generation
@@ -134,6 +135,7 @@ class Connection(Destroying):
         """Marks the connection dead without a call to the token. The first reason stays."""
         if self._end is None:
             self._end = (reason, status)
+            self.dead = True
 
     def answers(self) -> bool:
         """Whether the token still knows the witness, logged in. Where not, the connection is dead from now on."""

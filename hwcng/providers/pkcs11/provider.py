@@ -23,7 +23,7 @@ from hwcng.contract.specs import RFC_3394, KeyContents, PairSpec, SecretSpec, Wr
 from hwcng.contract.usage import SecretFamily, Support, Usage
 from hwcng.contract.watching import Statistics
 from hwcng.errors import NTSTATUS, CngError, invalid_handle, not_supported
-from hwcng.forking import ProcessLock
+from hwcng.forking import ProcessLock, entered
 from hwcng.loading import load
 from hwcng.providers.events import note
 from hwcng.providers.pkcs11 import diagnosis, objects, probing, templates
@@ -225,8 +225,8 @@ class Pkcs11Provider(Provider):
         part = self._random_part
         if not 0 < length <= part:
             return b"".join(self.random(min(part, length - start)) for start in range(0, length, part))
-        connection = self._current
-        octets = random_octets(connection if connection.alive else self._connection, length)
+        current = self._current
+        octets = random_octets(self._connection if current.dead or not entered[0] else current, length)
         if len(octets) == length:
             return octets
         # The token refuses so many in one call, which is kept in mind.
