@@ -74,10 +74,12 @@ def crypt(
     if info.dwFlags or info._chain is not None:
         return _chained(way, data, info, nonce, aad, encrypting, origin)
     if not encrypting:
-        return way.open(nonce, aad, tag_length, b"".join((data, info.expected_tag())))
+        opening = way.openings.get(tag_length) or way.aead(False, tag_length)
+        return opening(nonce, aad, b"".join((data, info.expected_tag())))
     room = None if info.pbTag is None else info.check_tag_buffer()
     size = len(data)
-    sealed = way.seal(nonce, aad, tag_length, data)
+    sealing = way.sealings.get(tag_length) or way.aead(True, tag_length)
+    sealed = sealing(nonce, aad, data)
     tag = sealed[size:]
     if room is None:
         info.pbTag = tag
@@ -129,11 +131,11 @@ def _chained(
     message = bytes(chain.data + data)
     if encrypting:
         info.check_tag_buffer()
-        sealed = way.seal(nonce, whole_aad, tag_length, message)
+        sealed = way.aead(True, tag_length)(nonce, whole_aad, message)
         result = sealed[start : len(message)]
         info.store_tag(sealed[len(message) :])
     else:
-        result = way.open(nonce, whole_aad, tag_length, message + info.expected_tag())[start:]
+        result = way.aead(False, tag_length)(nonce, whole_aad, message + info.expected_tag())[start:]
     info._chain = None
     info.dwFlags &= ~BCRYPT_AUTH_MODE_IN_PROGRESS_FLAG
     info.cbAAD, info.cbData = len(whole_aad), len(message)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hwcng.cng.algorithm import Algorithm
-from hwcng.contract.keys import AeadVerb, CipherVerb, Message, SecretKey
+from hwcng.contract.keys import AeadVerb, CipherVerb, SecretKey
 from hwcng.contract.usage import CipherMode
 from hwcng.errors import CngError, invalid_parameter
 from hwcng.headers.bcrypt_h import (
@@ -81,13 +81,11 @@ class KeyMode:
     """A token's key in one mode. Its verbs are worked out at their first use.
 
     chaining_mode, segment: what of the handle it was made of. chains: whether a block of the ciphertext is the next IV.
-    encipher, decipher: the verbs of a mode without a record, None
-    before they are used.
+    encipher, decipher: the verbs of a mode without a record, None before they are used. sealings, openings: those of a
+    mode with a record, by the length of the tag in bytes.
     """
 
     __slots__ = (
-        "_openings",
-        "_sealings",
         "chaining_mode",
         "chains",
         "decipher",
@@ -95,6 +93,8 @@ class KeyMode:
         "key",
         "mode",
         "nonces",
+        "openings",
+        "sealings",
         "segment",
         "tags",
         "takes_iv",
@@ -118,8 +118,8 @@ class KeyMode:
         self.tags = takes.tags
         self.encipher: CipherVerb | None = None
         self.decipher: CipherVerb | None = None
-        self._sealings: dict[int, AeadVerb] = {}
-        self._openings: dict[int, AeadVerb] = {}
+        self.sealings: dict[int, AeadVerb] = {}
+        self.openings: dict[int, AeadVerb] = {}
 
     def refusal(self, algorithm: str, auth_info: object, iv: object) -> CngError:
         """Of what the mode does not take: a pPaddingInfo, a pbIV, or else padding."""
@@ -139,16 +139,10 @@ class KeyMode:
             verb = self.decipher = self.key.deciphering(self.mode)
         return verb
 
-    def seal(self, nonce: bytes, aad: bytes, tag_length: int, data: Message) -> bytes:
-        """The ciphertext and the tag, in one string."""
-        verb = self._sealings.get(tag_length)
-        if verb is None:
-            verb = self._sealings[tag_length] = self.key.sealing(self.mode, tag_length)
-        return verb(nonce, aad, data)
-
-    def open(self, nonce: bytes, aad: bytes, tag_length: int, sealed: bytes) -> bytes:
-        """The plaintext. Raises STATUS_AUTH_TAG_MISMATCH for a wrong tag."""
-        verb = self._openings.get(tag_length)
-        if verb is None:
-            verb = self._openings[tag_length] = self.key.opening(self.mode, tag_length)
-        return verb(nonce, aad, sealed)
+    def aead(self, encrypting: bool, tag_length: int) -> AeadVerb:
+        """The verb for tags of that length, which is among `sealings` or `openings` from now on."""
+        if encrypting:
+            verb = self.sealings[tag_length] = self.key.sealing(self.mode, tag_length)
+        else:
+            verb = self.openings[tag_length] = self.key.opening(self.mode, tag_length)
+        return verb

@@ -245,7 +245,9 @@ class SymmetricKey(StorableKey, of=SecretKey):
         ):
             way = self._way = self._as_set()
         if way.takes_record:
-            return self._authenticated(way, data, padding, auth_info, encrypting)
+            if not isinstance(auth_info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO) or padding:
+                raise self._no_record(way, auth_info)
+            return aead.crypt(way, data, auth_info, encrypting, self._origin)
         whole = way.chains and not padding and data and not len(data) % block
         if whole and type(iv) is bytes and len(iv) == block and auth_info is None:
             verb = (way.encipher if encrypting else way.decipher) or way.cipher(encrypting)
@@ -282,12 +284,11 @@ class SymmetricKey(StorableKey, of=SecretKey):
             raise not_supported(f"a {key.spec.family.value} key does not encrypt")
         return KeyMode(key, mode, chaining_mode, segment)
 
-    def _authenticated(self, way: KeyMode, data: Message, padding: bool, auth_info: object, encrypting: bool) -> bytes:
+    @staticmethod
+    def _no_record(way: KeyMode, auth_info: object) -> CngError:
         if not isinstance(auth_info, BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO):
-            raise invalid_parameter(f"{way.mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
-        if padding:
-            raise invalid_parameter(f"{way.mode.value} takes no BCRYPT_BLOCK_PADDING")
-        return aead.crypt(way, data, auth_info, encrypting, self._origin)
+            return invalid_parameter(f"{way.mode.value} takes a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO as pPaddingInfo")
+        return invalid_parameter(f"{way.mode.value} takes no BCRYPT_BLOCK_PADDING")
 
     def _unchained(self, way: KeyMode, data: Message, padding: bool, encrypting: bool) -> bytes:
         if way.mode is CipherMode.ECB:

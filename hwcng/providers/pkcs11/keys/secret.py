@@ -100,6 +100,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         if spec.family is SecretFamily.RC2:
             self.effective = effective or EffectiveLength(spec.effective_bits or spec.bits)
         self.last_unwrapping: SecretUnwrapping | None = None
+        self._aead_verbs: dict[tuple[bool, CipherMode, int], AeadVerb] = {}
         self._stream = object()
         self._streaming: Connection | None = None
 
@@ -162,9 +163,13 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         return support
 
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
+        if isinstance(spec, AeadSpec) and (known := self._aead_verbs.get((True, spec.mode, spec.tag_length))):
+            return known(spec.nonce, spec.aad, data)
         self._allow(Usage.ENCRYPT, "encrypt")
         native = self._support(spec) is Support.NATIVE
         if isinstance(spec, AeadSpec):
+            if native and spec.mode is CipherMode.GCM:
+                return self.sealing(spec.mode, spec.tag_length)(spec.nonce, spec.aad, data)
             if native:
                 return self._encrypt(spec, data, len(data) + spec.tag_length)
             return modes.ccm_encrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
@@ -181,9 +186,13 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         return self._encrypt(spec, data, len(data))[: len(data)]
 
     def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
+        if isinstance(spec, AeadSpec) and (known := self._aead_verbs.get((False, spec.mode, spec.tag_length))):
+            return known(spec.nonce, spec.aad, data)
         self._allow(Usage.DECRYPT, "decrypt")
         native = self._support(spec) is Support.NATIVE
         if isinstance(spec, AeadSpec):
+            if native and spec.mode is CipherMode.GCM:
+                return self.opening(spec.mode, spec.tag_length)(spec.nonce, spec.aad, data)
             if native:
                 return self._decrypt(spec, data, _BAD_TAG)
             return modes.ccm_decrypt(self._ecb, self._cbc_zero_iv, spec.nonce, spec.aad, data, spec.tag_length)
@@ -215,16 +224,24 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         return prepared_cipher(self.held, self._decryption(mode, None), self.spec.family, mode)
 
     def sealing(self, mode: CipherMode, tag_length: int) -> AeadVerb:
+        if known := self._aead_verbs.get((True, mode, tag_length)):
+            return known
         self._allow(Usage.ENCRYPT, "encrypt")
         if mode is not CipherMode.GCM or not self._has_own_mechanism(mode):
             return super().sealing(mode, tag_length)
-        return prepared_gcm(self.held, self._encryption(mode), self.spec.family, tag_length, tag_length)
+        verb = prepared_gcm(self.held, self._encryption(mode), self.spec.family, tag_length, tag_length)
+        self._aead_verbs[True, mode, tag_length] = verb
+        return verb
 
     def opening(self, mode: CipherMode, tag_length: int) -> AeadVerb:
+        if known := self._aead_verbs.get((False, mode, tag_length)):
+            return known
         self._allow(Usage.DECRYPT, "decrypt")
         if mode is not CipherMode.GCM or not self._has_own_mechanism(mode):
             return super().opening(mode, tag_length)
-        return prepared_gcm(self.held, self._decryption(mode, _BAD_TAG), self.spec.family, tag_length, 0)
+        verb = prepared_gcm(self.held, self._decryption(mode, _BAD_TAG), self.spec.family, tag_length, 0)
+        self._aead_verbs[False, mode, tag_length] = verb
+        return verb
 
     def authenticating(self, spec: HmacSpec | CmacSpec) -> Callable[[bytes], bytes]:
         self._allow(Usage.SIGN, "authenticate")
