@@ -231,7 +231,6 @@ class SessionKey(CapiKey):
 
     def encrypt(self, data: bytes, *, final: bool) -> bytes:
         """final: pads, and begins a new message afterwards; before, only whole blocks come."""
-        self.require(wincrypt_h.CRYPT_ENCRYPT, "encrypt")
         if self.row.family is SecretFamily.RC2 and self.bits > LONGEST_ENCRYPTING:
             raise bad_key(f"an RC2 key of over {LONGEST_ENCRYPTING} bits decrypts and authenticates alone")
         return self._crypt(data, final, encrypting=True)
@@ -240,7 +239,6 @@ class SessionKey(CapiKey):
         """Everything that is wrong with length or padding is one NTE_BAD_DATA; no bytes as the last of a stream are
         NTE_BAD_LEN.
         """
-        self.require(wincrypt_h.CRYPT_DECRYPT, "decrypt")
         if final and not data and not self.row.block_bits:
             raise failure(HRESULT.NTE_BAD_LEN, "there is nothing to decrypt")
         return self._crypt(data, final, encrypting=False)

@@ -37,6 +37,8 @@ __all__ = [
     "CryptDeriveKey",
 ]
 
+_VERBS = {wincrypt_h.CRYPT_ENCRYPT: "encrypt", wincrypt_h.CRYPT_DECRYPT: "decrypt"}
+
 
 @documented
 def CryptGenKey(hProv: Context, Algid: int, dwFlags: int) -> CapiKey:
@@ -144,6 +146,19 @@ def CryptImportKey(hProv: Context, pbData: Octets, hPubKey: CapiKey | NoHandle =
     return import_export.import_blob(context, octets(pbData, "pbData"), key, any_flags(dwFlags))
 
 
+def _taken(
+    key_handle: object, hash_handle: object, final: object, flags: int, data: object, permission: int
+) -> tuple[PairKey | SessionKey, CapiHash | None, bool, bytes]:
+    """The arguments of CryptEncrypt and CryptDecrypt. permission: of a key's KP_PERMISSIONS."""
+    key, hash_object, taken = key_of(key_handle), hash_or_none(hash_handle), octets(data, "pbData")
+    last = bool(number(final, "Final"))
+    capi_flags(flags, wincrypt_h.CRYPT_OAEP if isinstance(key, PairKey) else 0)
+    if not isinstance(key, PairKey | SessionKey):
+        raise bad_key("an agreed key encrypts and decrypts once KP_ALGID is set")
+    key.require(permission, _VERBS[permission])
+    return key, hash_object, last, taken
+
+
 @documented
 def CryptEncrypt(hKey: CapiKey, hHash: CapiHash | NoHandle, Final: bool, dwFlags: int, pbData: Octets) -> bytes:
     """The ciphertext. hHash: takes the plaintext too. Final: the last part of a message; before, whole blocks only.
@@ -151,16 +166,8 @@ def CryptEncrypt(hKey: CapiKey, hHash: CapiHash | NoHandle, Final: bool, dwFlags
     dwFlags: CRYPT_OAEP for an RSA key. Raises NTE_BAD_KEY, NTE_BAD_DATA (a partial block), NTE_BAD_LEN (too long for
     RSA), NTE_BAD_ALGID (KP_MODE), NTE_BAD_HASH_STATE, NTE_BAD_FLAGS, NTE_PERM.
     """
-    key, hash_object, data = key_of(hKey), hash_or_none(hHash), octets(pbData, "pbData")
-    final = bool(number(Final, "Final"))
-    capi_flags(dwFlags, wincrypt_h.CRYPT_OAEP if isinstance(key, PairKey) else 0)
-    if isinstance(key, PairKey):
-        key.require(wincrypt_h.CRYPT_ENCRYPT, "encrypt")
-        ciphertext = key.encrypt(data, dwFlags)
-    elif isinstance(key, SessionKey):
-        ciphertext = key.encrypt(data, final=final)
-    else:
-        raise bad_key("an agreed key encrypts once KP_ALGID is set")
+    key, hash_object, final, data = _taken(hKey, hHash, Final, dwFlags, pbData, wincrypt_h.CRYPT_ENCRYPT)
+    ciphertext = key.encrypt(data, dwFlags) if isinstance(key, PairKey) else key.encrypt(data, final=final)
     if hash_object is not None:
         hash_object.update(data)
     return ciphertext
@@ -171,16 +178,8 @@ def CryptDecrypt(hKey: CapiKey, hHash: CapiHash | NoHandle, Final: bool, dwFlags
     """The plaintext, made in the token. Parameters as CryptEncrypt; whatever is wrong with length or padding is one
     NTE_BAD_DATA.
     """
-    key, hash_object, data = key_of(hKey), hash_or_none(hHash), octets(pbData, "pbData")
-    final = bool(number(Final, "Final"))
-    capi_flags(dwFlags, wincrypt_h.CRYPT_OAEP if isinstance(key, PairKey) else 0)
-    if isinstance(key, PairKey):
-        key.require(wincrypt_h.CRYPT_DECRYPT, "decrypt")
-        plaintext = key.decrypt(data, dwFlags)
-    elif isinstance(key, SessionKey):
-        plaintext = key.decrypt(data, final=final)
-    else:
-        raise bad_key("an agreed key decrypts once KP_ALGID is set")
+    key, hash_object, final, data = _taken(hKey, hHash, Final, dwFlags, pbData, wincrypt_h.CRYPT_DECRYPT)
+    plaintext = key.decrypt(data, dwFlags) if isinstance(key, PairKey) else key.decrypt(data, final=final)
     if hash_object is not None:
         hash_object.update(plaintext)
     return plaintext

@@ -15,12 +15,11 @@ from conformance.finite_fields import DSA_DOMAINS, dsa_parameters
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, mldsa, mlkem, padding, rsa, utils, x25519
-from pyca.pairs import make_pair, needs_host
+from pyca.pairs import make_pair
 from support import MISSING, missing_on, needs
 
 import hwcng
 from hwcng import CngError, bcrypt, pyca
-from hwcng.cng.keys import KeyPair
 from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS
 from hwcng.hostcrypto.host_keys import host_class
@@ -425,63 +424,6 @@ def test_a_key_that_is_lost_in_the_middle(fresh_provider: Provider) -> None:
     with pytest.raises(ValueError, match="closed") as caught:
         other.sign(MESSAGE, ec.ECDSA(hashes.SHA256()))
     assert isinstance(caught.value.__cause__, CngError)
-
-
-def dsa_domain() -> dsa.DSAParameters:
-    domain = DSA_DOMAINS[1024]
-    return dsa.DSAParameterNumbers(domain.p, domain.q, domain.g).parameters()
-
-
-SOFTWARE: dict[str, Callable[[], Any]] = {
-    "RSA": lambda: rsa.generate_private_key(65537, 2048),
-    "EC": lambda: ec.generate_private_key(ec.SECP384R1()),
-    "X25519": x25519.X25519PrivateKey.generate,
-    "DSA": lambda: dsa_domain().generate_private_key(),
-    "Ed25519": ed25519.Ed25519PrivateKey.generate,
-    "ML-DSA": mldsa.MLDSA65PrivateKey.generate,
-    "ML-KEM": mlkem.MLKEM768PrivateKey.generate,
-}
-OFFERED = {
-    "EC": ("ECDSA", "nistP384"),
-    "X25519": ("ECDH", "curve25519"),
-    "Ed25519": ("ED25519",),
-    "ML-DSA": ("ML-DSA", "65"),
-}
-
-
-@pytest.mark.parametrize("imported_kind", SOFTWARE)
-def test_a_private_key_goes_into_the_token(imported_kind: str, token: Provider) -> None:
-    needs(token, *OFFERED.get(imported_kind, (imported_kind,)))
-    needs_host(imported_kind)
-    software = SOFTWARE[imported_kind]()
-    with pyca.import_private_key(token, software) as imported:
-        assert isinstance(imported, KeyPair) and imported.name is None
-        key: Any = imported.as_cryptography()
-        assert key.public_key() == software.public_key()
-        if imported_kind == "EC":
-            software.public_key().verify(
-                key.sign(MESSAGE, ec.ECDSA(hashes.SHA256())), MESSAGE, ec.ECDSA(hashes.SHA256())
-            )
-        if imported_kind == "RSA":
-            signature = key.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
-            software.public_key().verify(signature, MESSAGE, padding.PKCS1v15(), hashes.SHA256())
-        if imported_kind == "Ed25519":
-            assert key.sign(MESSAGE) == software.sign(MESSAGE)
-        if imported_kind == "ML-KEM":
-            secret, ciphertext = software.public_key().encapsulate()
-            assert key.decapsulate(ciphertext) == secret
-
-
-def test_a_private_key_goes_into_the_token_under_a_name(provider: Provider) -> None:
-    software = ec.generate_private_key(ec.SECP256R1())
-    with pyca.import_private_key(provider, software, "imported") as imported:
-        try:
-            key: Any = pyca.private_key(imported.uri)
-            assert key.public_key() == software.public_key()
-            with pytest.raises(ValueError, match="has a key named 'imported'"):
-                pyca.import_private_key(provider, software, "imported")
-        finally:
-            provider.delete_key("imported")
 
 
 def test_by_uri_and_by_every_kind_of_handle(provider: Provider) -> None:

@@ -1,12 +1,10 @@
-"""RFC 7512 URIs, tpm2: URIs and PIN sources, as the backends of hwcng.providers read them."""
+"""RFC 7512 URIs and tpm2: URIs, as the backends of hwcng.providers read them."""
 
 from __future__ import annotations
 
-import os
 import string
 import traceback
 from dataclasses import FrozenInstanceError, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -15,8 +13,7 @@ from hypothesis import strategies as st
 from hwcng.contract.capabilities import TokenInfo
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.backends import parse_uri
-from hwcng.providers.pin_sources import read_pin_source
-from hwcng.providers.pkcs11.uri import Pkcs11Uri, pin_of
+from hwcng.providers.pkcs11.uri import Pkcs11Uri
 from hwcng.providers.tpm2.uri import Tpm2Uri
 from hwcng.providers.uri_syntax import scheme_of
 
@@ -216,8 +213,6 @@ REFUSED_WITH_PIN = [
     "tpm2:?owner-auth=1234abcd",
     "1234abcd",
 ]
-
-NOBODY = 65534
 
 
 def refusal(uri: str) -> CngError:
@@ -455,173 +450,7 @@ def test_matches_slot_and_library() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "parsed"),
-    [
-        ("tpm2:", Tpm2Uri()),
-        ("TPM2:?", Tpm2Uri()),
-        ("tpm2:swtpm:host=127.0.0.1,port=2321", Tpm2Uri("swtpm:host=127.0.0.1,port=2321")),
-        ("tpm2:swtpm:path=/run/x.sock", Tpm2Uri("swtpm:path=/run/x.sock")),
-        ("tpm2:device:/dev/tpmrm0", Tpm2Uri("device:/dev/tpmrm0")),
-        ("tpm2:tabrmd", Tpm2Uri("tabrmd")),
-        ("tpm2:swtpm:path=/run/a%3Fb%23c%25", Tpm2Uri("swtpm:path=/run/a?b#c%")),
-        ("tpm2:cmd:ssh host tpm2_send", Tpm2Uri("cmd:ssh host tpm2_send")),
-        ("tpm2:?store=/var/lib/keys&object=my%20key", Tpm2Uri(store="/var/lib/keys", object="my key")),
-        (
-            "tpm2:device:/dev/tpmrm0?store=/k&owner-auth-source=file:/etc/owner&object=k&x-a=b",
-            Tpm2Uri("device:/dev/tpmrm0", "/k", "file:/etc/owner", "k", {"x-a": "b"}),
-        ),
-    ],
-)
-def test_tpm2_parses(uri: str, parsed: Tpm2Uri) -> None:
-    assert parse_uri(uri) == parsed
-    assert parse_uri(str(parsed)) == parsed
-
-
-@pytest.mark.parametrize(
-    ("uri", "named"),
-    [
-        ("tpm2:device:/dev/tpm0?stor=/k", "'stor' is unknown"),
-        ("tpm2:?token=a", "'token' is unknown"),
-        ("tpm2:?store=/a&store=/a", "'store' stands twice"),
-        ("tpm2:?store=", "store"),
-        ("tpm2:?object=", "object"),
-        ("tpm2:?store=/a%00", "store"),
-        ("tpm2:?store", "'store' has no '='"),
-        ("tpm2:?store=/a b", "attribute store"),
-        ("tpm2:?store=/a%4", "attribute store has a % without"),
-        ("tpm2:?object=%FF", "attribute object is not UTF-8"),
-        ("tpm2:device:/dev/tpm0&store=/k", "store belongs in the query"),
-        ("tpm2:a#b", "tcti has the character '#'"),
-        ("tpm2:a%", "tcti has a % without"),
-        ("tpm2:a\tb", "tcti has the character"),
-        ("tpm2:\u00e1", "tcti has the character"),
-        ("tpm2:%00", "tcti"),
-    ],
-)
-def test_tpm2_refuses_and_says_what(uri: str, named: str) -> None:
-    assert named in refusal(uri).message
-
-
-def test_tpm2_escapes_what_rfc_3986_reserves() -> None:
-    assert str(Tpm2Uri("swtpm:path=/a?b#c%d e&f")) == "tpm2:swtpm:path=/a%3Fb%23c%25d%20e%26f"
-
-
-def test_tpm2_none_and_empty_differ_from_nothing() -> None:
-    with pytest.raises(CngError):
-        Tpm2Uri(tcti="")
-
-
-@pytest.mark.parametrize(
     ("uri", "scheme"), [("PKCS11:a", "pkcs11"), ("tpm2:", "tpm2"), ("a", None), (":", None), ("1a:", None), ("", None)]
 )
 def test_scheme_of(uri: str, scheme: str | None) -> None:
     assert scheme_of(uri) == scheme
-
-
-@pytest.mark.parametrize(
-    ("content", "pin"),
-    [
-        (b"1234", b"1234"),
-        (b"1234\n", b"1234"),
-        (b"1234\r\n", b"1234"),
-        (b"1234\n\n", b"1234\n"),
-        (b"1234\r", b"1234\r"),
-        (b" 12 34 \n", b" 12 34 "),
-        (b"\xff\x00\n", b"\xff\x00"),
-        (b"x" * 4096, b"x" * 4096),
-    ],
-)
-def test_pin_file(tmp_path: Path, content: bytes, pin: bytes) -> None:
-    path = tmp_path / "pin"
-    path.write_bytes(content)
-    for source in (f"file:{path}", f"file://{path}", f"file://localhost{path}", f"FILE:{path}", str(path)):
-        assert read_pin_source(source) == pin
-
-
-def test_pin_file_names(tmp_path: Path) -> None:
-    path = tmp_path / "my pin%41\u00e1"
-    path.write_bytes(b"1234")
-    assert read_pin_source(str(path)) == b"1234"
-    assert read_pin_source(f"file:{tmp_path}/my%20pin%2541%C3%A1") == b"1234"
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"\r\n", b"x" * 4097])
-def test_pin_file_that_holds_no_pin(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "pin"
-    path.write_bytes(content)
-    with pytest.raises(CngError, match=str(path)) as caught:
-        read_pin_source(f"file:{path}")
-    assert caught.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
-    assert "xxx" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
-        ("file:/no/such/pin", "'/no/such/pin': No such file"),
-        ("/no/such/pin", "'/no/such/pin': No such file"),
-        ("/", "'/': Is a directory"),
-        ("/a\0b", "not a file name"),
-        ("file:/a%00b", "not a file name"),
-        ("file:pin", "absolute path"),
-        ("file://host/pin", "absolute path"),
-        ("file:", "absolute path"),
-        ("file:/a%4", "% without"),
-        ("|/usr/bin/getpin", "must not be able to run a program"),
-        ("https://example.org/pin", "must be file:/path"),
-        ("pkcs11:object=pin", "must be file:/path"),
-        ("relative", "must be file:/path"),
-        ("", "must be file:/path"),
-        ("env:", "must be followed by"),
-        ("env:A=B", "must be followed by"),
-        ("env:HWCNG_TEST_UNSET", "HWCNG_TEST_UNSET' is not set"),
-        ("env:HWCNG_TEST_EMPTY", "HWCNG_TEST_EMPTY' is empty"),
-    ],
-)
-def test_pin_source_that_is_refused(monkeypatch: pytest.MonkeyPatch, source: str, said: str) -> None:
-    monkeypatch.delenv("HWCNG_TEST_UNSET", raising=False)
-    monkeypatch.setenv("HWCNG_TEST_EMPTY", "")
-    with pytest.raises(CngError) as caught:
-        read_pin_source(source)
-    assert caught.value.status is NTSTATUS.STATUS_INVALID_PARAMETER
-    assert said in caught.value.message
-
-
-def test_pin_file_that_may_not_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "pin"
-    path.write_bytes(b"1234")
-    path.chmod(0)
-    before = os.geteuid()
-    # Root reads every file.
-    os.seteuid(before or NOBODY)
-    try:
-        with pytest.raises(CngError, match="Permission denied"):
-            read_pin_source(str(path))
-    finally:
-        os.seteuid(before)
-
-
-@pytest.mark.parametrize("source", ["1234abcd", "hunter2:1234abcd", "|echo 1234abcd", "env:1234abcd!"])
-def test_a_pin_in_place_of_its_source_is_not_told(source: str) -> None:
-    with pytest.raises(CngError) as caught:
-        read_pin_source(source)
-    assert "1234" not in str(caught.value)
-    assert caught.value.__context__ is None
-
-
-def test_pin_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(os.environb, b"HWCNG_TEST_PIN", b"\xff12 ")
-    assert read_pin_source("env:HWCNG_TEST_PIN") == b"\xff12 "
-
-
-def test_pin_of(tmp_path: Path) -> None:
-    path = tmp_path / "pin"
-    assert pin_of(Pkcs11Uri()) is None
-    assert pin_of(Pkcs11Uri(pin_value="a")) == "a"
-    assert pin_of(Pkcs11Uri(pin_value="a"), b"b") == b"b"
-    late = pin_of(Pkcs11Uri(pin_source=f"file:{path}"))
-    assert callable(late)
-    with pytest.raises(CngError):
-        late()
-    path.write_bytes(b"1234\n")
-    assert late() == b"1234"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, RC2, TripleDES
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from support import missing_on
+from support import missing_on, needs_bits
 
 from hwcng import CngError, wincrypt
 from hwcng.capi.algids import ALGIDS
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.capi.handle_base import CapiKey
     from hwcng.contract.provider import Provider
+
+Verify = Callable[..., "Context"]
+"""The fixture `verify`."""
 
 INVALID_HANDLE, INVALID_PARAMETER = Win32Error.ERROR_INVALID_HANDLE, Win32Error.ERROR_INVALID_PARAMETER
 EXPORTABLE, FINAL = wincrypt.CRYPT_EXPORTABLE, True
@@ -39,10 +44,31 @@ KEY_BYTES = {
 }
 RSA_BITS = 2048
 """A length that every token has."""
+HASHES = {
+    wincrypt.CALG_MD5: "md5",
+    wincrypt.CALG_SHA1: "sha1",
+    wincrypt.CALG_SHA_256: "sha256",
+    wincrypt.CALG_SHA_384: "sha384",
+    wincrypt.CALG_SHA_512: "sha512",
+}
+HOST_HASHES = {
+    wincrypt.CALG_MD5: hashes.MD5(),  # noqa: S303
+    wincrypt.CALG_SHA1: hashes.SHA1(),  # noqa: S303
+    wincrypt.CALG_SHA_256: hashes.SHA256(),
+    wincrypt.CALG_SHA_384: hashes.SHA384(),
+    wincrypt.CALG_SHA_512: hashes.SHA512(),
+}
 
 
 def name_of(algid: int) -> str:
     return ALGIDS[algid].name
+
+
+every_hash = pytest.mark.parametrize("algid", HASHES, ids=name_of)
+
+
+def digest_of(algid: int, data: bytes = TEXT) -> bytes:
+    return hashlib.new(HASHES[algid], data, usedforsecurity=False).digest()
 
 
 @contextmanager
@@ -51,6 +77,10 @@ def refused(status: HRESULT | Win32Error) -> Iterator[pytest.ExceptionInfo[CngEr
     with pytest.raises(CngError) as error:
         yield error
     assert error.value.status is status, str(error.value)
+
+
+def needs_aes(token: Provider, bits: int = 128) -> None:
+    needs_bits(token, "AES", bits)
 
 
 def has(token: Provider, algid: int) -> bool:

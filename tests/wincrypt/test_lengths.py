@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 from support import has_bits
-from wincrypt.helpers import INVALID_PARAMETER, has, name_of, needs_algid, refused
+from wincrypt.helpers import INVALID_PARAMETER, Verify, has, name_of, needs_algid, refused
 
 from hwcng import CngError
 from hwcng import wincrypt as w
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.contract.provider import Provider
 
-Verify = Callable[..., "Context"]
 
 PAIR_LENGTHS = {
     (w.MS_DEF_PROV, w.AT_SIGNATURE): (384, 512, 16384, 8),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dh, dsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from support import needs
-from wincrypt.helpers import EXPORTABLE, FINAL, TEXT, encrypted, hashed, name_of, needs_algid, refused
+from wincrypt.helpers import EXPORTABLE, FINAL, TEXT, Verify, encrypted, hashed, name_of, needs_algid, refused
 
 from hwcng import wincrypt as w
 from hwcng.errors import HRESULT, Win32Error
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hwcng.contract.material import DsaDomain
     from hwcng.contract.provider import Provider
 
-Verify = Callable[..., "Context"]
 
 GROUP = dh.generate_parameters(2, 512).parameter_numbers()
 

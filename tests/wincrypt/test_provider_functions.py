@@ -10,7 +10,7 @@ from conformance.helpers import refused
 from cryptography.hazmat.primitives.asymmetric import dsa, ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from support import needs_bits, needs_module
-from wincrypt.helpers import RSA_BITS, TEXT, hashed
+from wincrypt.helpers import RSA_BITS, TEXT, Verify, hashed
 
 import hwcng
 from hwcng import ncrypt as n
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hwcng.capi.contexts import Context
     from hwcng.contract.provider import Provider
 
-Verify = Callable[..., "Context"]
 SPKI = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
 
 

@@ -15,6 +15,7 @@ from wincrypt.helpers import (
     CIPHERS,
     FINAL,
     TEXT,
+    Verify,
     cfb8,
     encrypted,
     hashed,

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conformance.helpers import token_attributes
-from wincrypt.helpers import EXPORTABLE, INVALID_HANDLE, INVALID_PARAMETER, RSA_BITS, hashed, needs_algid, refused
+from wincrypt.helpers import (
+    EXPORTABLE,
+    INVALID_HANDLE,
+    INVALID_PARAMETER,
+    RSA_BITS,
+    hashed,
+    needs_algid,
+    refused,
+)
 
 from hwcng import wincrypt as w
 from hwcng.headers import wincrypt_h
