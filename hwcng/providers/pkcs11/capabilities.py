@@ -6,8 +6,7 @@ The list is a hint: it decides what may be asked, `hwcng.providers.pkcs11.probin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pkcs11 import Mechanism
 
@@ -18,8 +17,7 @@ from hwcng.providers.pkcs11.quirks import Quirks
 __all__ = ["MechanismInfo", "MechanismSet", "Rule", "Ruling"]
 
 
-@dataclass(frozen=True, slots=True)
-class MechanismInfo:
+class MechanismInfo(NamedTuple):
     """CK_MECHANISM_INFO: key sizes in the mechanism's own unit, and its CKF_ flags."""
 
     min_key_size: int
@@ -27,8 +25,7 @@ class MechanismInfo:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """An operation: the mechanisms that serve it natively, or else those that compose it soundly."""
 
     algorithm: str

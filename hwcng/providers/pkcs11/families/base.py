@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from pkcs11 import Attribute, KeyType, Mechanism
 
@@ -57,8 +56,7 @@ def _refused(message: str) -> CngError:
     return CngError(NTSTATUS.STATUS_NOT_SUPPORTED, message)
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(NamedTuple):
     """How Z is derived. length: bytes of Z."""
 
     call: MechanismCall
@@ -66,8 +64,7 @@ class Agreement:
     asked: str
 
 
-@dataclass(frozen=True, slots=True)
-class Encapsulation:
+class Encapsulation(NamedTuple):
     """How a secret is encapsulated. public_object: of a session. room: bytes of the ciphertext."""
 
     call: MechanismCall

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pkcs11 import KeyType, Mechanism
 
@@ -15,8 +15,7 @@ from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM
 __all__ = ["SECRET_KINDS", "STORED_SECRETS", "SecretKind", "offered_as"]
 
 
-@dataclass(frozen=True, slots=True)
-class SecretKind:
+class SecretKind(NamedTuple):
     """says_length: whether CKA_VALUE_LEN belongs into the template of a generation. wraps: whether such keys may be
     wrapped and unwrapped.
     """

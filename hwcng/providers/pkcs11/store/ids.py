@@ -14,9 +14,9 @@ import os
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
@@ -58,8 +58,7 @@ _UNSAID = 0
 _USAGES = range(2 * Usage.DECAPSULATE.value)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyId:
+class KeyId(NamedTuple):
     """family, hash_name, bits: of a secret key; None and 0 where the attributes say it. replaces: a tag, or zeros.
 
     effective_bits: RC2's, 0 for the length of the key.
