@@ -125,7 +125,8 @@ class Deadlines:
         """What the function returns or raises. asked: what it is, for messages. when_lost: told of a call that is given
         up, before anybody else can be.
 
-        Raises STATUS_IO_TIMEOUT where it does not come back in time, and at once where too many have not.
+        Raises STATUS_IO_TIMEOUT where it does not come back in time, and at once where too many have not;
+        STATUS_INSUFFICIENT_RESOURCES where there is no thread for it.
         """
         if len(self._lost) >= MOST_LOST:
             raise CngError(
@@ -137,7 +138,7 @@ class Deadlines:
         try:
             worker = self._idle.pop()
         except IndexError:
-            worker = _Worker(self)
+            worker = self._another_worker(asked)
         worker.begin(call)
         try:
             came_back = call.wait(seconds)
@@ -155,6 +156,16 @@ class Deadlines:
             raise call.error
         result: R = call.result
         return result
+
+    def _another_worker(self, asked: str) -> _Worker:
+        try:
+            return _Worker(self)
+        except RuntimeError as error:
+            raise CngError(
+                NTSTATUS.STATUS_INSUFFICIENT_RESOURCES,
+                f"{asked} was not begun, because a call with a deadline needs a thread: {error}; see to the limits of "
+                "the user (ulimit -u) and of the container",
+            ) from error
 
     def _give_up(self, call: Call, frame: FrameType, when_lost: Callable[[Call], object] | None) -> bool:
         """False where it came back at the last moment."""

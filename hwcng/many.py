@@ -23,7 +23,7 @@ from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.handles import told_handle
 from hwcng.cng.keys import KeyPair, SymmetricKey
 from hwcng.contract.provider import Provider
-from hwcng.errors import CngError, invalid_handle, invalid_parameter
+from hwcng.errors import NTSTATUS, CngError, invalid_handle, invalid_parameter
 from hwcng.forking import ProcessLock, notice_fork, tell_after_fork
 
 __all__ = ["Outcome", "decrypt_many", "encrypt_many", "mac_many", "pool_of", "sign_many"]
@@ -140,8 +140,18 @@ class Batch(Generic[T]):
             self._more = bool(taken)
             if taken:
                 part = _Part(self._verb, taken)
-                self._under_way.append((part, self._pool.submit(part)))
+                self._under_way.append((part, self._submitted(part)))
         return self._under_way[0][1] if self._under_way else None
+
+    def _submitted(self, part: _Part[T]) -> Future[list[Outcome]]:
+        try:
+            return self._pool.submit(part)
+        except RuntimeError as error:
+            part.stopped = True
+            raise CngError(
+                NTSTATUS.STATUS_INSUFFICIENT_RESOURCES,
+                f"a batch needs threads: {error}; see to the limits of the user (ulimit -u) and of the container",
+            ) from error
 
     def done(self) -> None:
         """Says that what `first` gave has been read."""

@@ -171,6 +171,27 @@ def test_a_forked_child_has_threads_of_its_own(token_uri: str) -> None:
     run(script, token_uri)
 
 
+def test_a_process_that_may_have_no_more_threads(token_uri: str) -> None:
+    script = """
+    from hwcng import many
+    pair = ec_key(open_token())
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    threading.Thread.start = start
+    fails(NTSTATUS.STATUS_INSUFFICIENT_RESOURCES, lambda: list(many.sign_many(pair, None, [bytes(32)])), "ulimit -u")
+    fails(
+        NTSTATUS.STATUS_INSUFFICIENT_RESOURCES,
+        lambda: hwcng.open_provider(URI, pin=PIN, timeout=5),
+        "with a deadline",
+        "ulimit -u",
+    )
+    BCryptSignHash(pair, None, bytes(32))
+    """
+    run(script, token_uri)
+
+
 def test_a_forked_child_does_not_go_on_with_its_parents_batch(token_uri: str) -> None:
     """Nobody there is at it: it waited for ever."""
     script = """
