@@ -40,6 +40,13 @@ PIN = "1234-loss"
 THREADS = 8
 
 
+OF_NO_SESSION = {
+    *("C_GetSlotList", "C_GetSlotInfo", "C_GetTokenInfo", "C_GetMechanismList", "C_GetMechanismInfo"),
+    *("C_OpenSession", "C_CloseAllSessions"),
+}
+"""Their first argument is another number."""
+
+
 class DeadSessions:
     """Within it every call in one of the sessions answers `rv`, whatever it is; without one it is what lives."""
 
@@ -57,7 +64,10 @@ class DeadSessions:
     def _dead(self, name: str, function: CFunction) -> CFunction:
         def call(*arguments: Any) -> int:
             dead = bool(arguments) and isinstance(arguments[0], int) and arguments[0] in self.handles
-            return self._rv if dead and name not in ("C_GetTokenInfo", "C_OpenSession") else function(*arguments)
+            if name == "C_Finalize":
+                # Sessions are numbered anew.
+                self.handles.clear()
+            return self._rv if dead and name not in OF_NO_SESSION else function(*arguments)
 
         return call
 
