@@ -15,6 +15,7 @@ from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.provider import Provider
 from hwcng.errors import HRESULT, CngError, not_supported, told
 from hwcng.forking import ProcessLock
+from hwcng.loading import load
 
 __all__ = ["StorableKey", "of_token", "open_named"]
 
@@ -190,6 +191,9 @@ class StorableKey(Handle):
         self.require_alive()
         if self.name is None:
             raise not_supported(f"this {self.algorithm_handle.name} key cannot be pickled: {self._why_not_to_pickle()}")
+        if "reopen" not in vars(StorableKey):
+            # Which sets it.
+            load("hwcng.named_keys")
         return StorableKey.reopen, (type(self).__name__, self.uri)
 
     def _shown(self, *told: str) -> str:
