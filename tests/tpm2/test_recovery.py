@@ -69,6 +69,13 @@ def test_while_the_tpm_is_gone_operations_say_so(fresh_tpm: Swtpm, open_tpm: Ope
         key.destroy()
 
 
+def until(true: Callable[[], bool]) -> None:
+    """Waits for what other threads do; no longer than a minute."""
+    end = time.monotonic() + 60
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def test_a_reset_in_mid_load_loses_nothing(fresh_tpm: Swtpm, open_tpm: Open) -> None:
     with open_tpm(fresh_tpm.uri) as provider:
         values = [os.urandom(32) for _ in range(6)]
@@ -93,12 +100,12 @@ def test_a_reset_in_mid_load_loses_nothing(fresh_tpm: Swtpm, open_tpm: Open) -> 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
         for thread in threads:
             thread.start()
-        time.sleep(0.2)
+        until(lambda: done[False] > 20)
         fresh_tpm.kill()
         time.sleep(0.1)
         fresh_tpm.start()
         back.set()
-        time.sleep(0.4)
+        until(lambda: done[True] > 20 or bool(failures))
         stop.set()
         for thread in threads:
             thread.join()
