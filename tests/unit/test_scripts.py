@@ -276,6 +276,54 @@ def test_an_end_that_fails_is_a_failure(ends, ubuntu, debian):
     assert "test-pythons: failed on Python 3.1" in done.stderr
 
 
+@pytest.fixture
+def gates(checkout, bare):
+    """scripts/test where every tool has nothing to say, and test-pythons does what `$PYTHONS` says."""
+    tools = checkout / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for tool in ("python", "ruff", "codespell", "lint-imports", "mypy"):
+        command(tools / tool, "exit 0")
+    for script in ("setup", "docs", "release-check", "test-cryptography"):
+        command(checkout / "scripts" / script, "exit 0")
+    command(checkout / "scripts" / "test-pythons", 'eval "$PYTHONS"')
+    (checkout / "programs").mkdir()
+    command(checkout / "programs" / "git", "echo abcdef0")
+
+    def run(*arguments, pythons, **environ):
+        return bare("test", *arguments, PYTHONS=pythons, **environ)
+
+    return run
+
+
+def test_the_summary_counts_the_ends_that_were_not_tried(gates):
+    done = gates(pythons="echo 'not tried, 1 of 2: Python 3.14 (no mirror)'", CI="true")
+    assert done.returncode == 0
+    assert done.stderr.endswith("test: all gates passed; not tried, 1 of 2: Python 3.14 (no mirror)\n")
+    assert "test: both ends of the supported Pythons\n" in done.stderr
+
+
+def test_a_failing_end_fails_the_whole(gates):
+    done = gates("--pythons", pythons="exit 3")
+    assert done.returncode == 3
+    assert done.stderr.endswith("test: failed at the gate: both ends of the supported Pythons\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "tried"),
+    [
+        ((), {}, False),
+        ((), {"CI": "true"}, True),
+        (("--pythons",), {}, True),
+        (("tests/unit",), {"CI": "true"}, False),
+        (("--pythons", "tests/unit"), {}, True),
+    ],
+)
+def test_the_ends_are_tried_by_ci_or_when_asked_for(gates, arguments, environ, tried):
+    done = gates(*arguments, pythons="exit 0", **environ)
+    assert (done.returncode, "both ends" in done.stderr) == (0, tried)
+    assert done.stderr.endswith("test: all gates passed\n")
+
+
 def test_the_ends_are_the_first_and_the_last_python():
     pythons = re.findall(r'Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
     script = (ROOT / "scripts" / "test-pythons").read_text()
