@@ -168,11 +168,13 @@ def test_what_gave_way_is_a_leftover() -> None:
         assert current is not None
         assert current.identifier == third
         assert [key.identifier for key in shelf.leftovers()] == [first, second]
-    # The chain is broken: nobody can tell.
+    # The chain is broken: nobody can tell, but whoever broke it may be about to end the rest.
     assert len(shelf_of(first, third).candidates()) == 2
-    assert not shelf_of(first, third).contested
+    assert shelf_of(first, third).contested
+    assert not shelf_of(third).contested
     # Two that the same one replaces: nobody can tell either.
     assert len(shelf_of(first, first, second).candidates()) == 3
+    assert not shelf_of(first, first, second).contested
     rivals = shelf_of(make_id("x", spec, None), make_id("x", spec, None))
     assert rivals.contested
     with pytest.raises(CngError) as caught:

@@ -21,7 +21,7 @@ from hwcng.providers.pkcs11.families.values import Values, number
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.keys.opaque_blob import AUTHENTICATION_LABEL, WRAPPING_LABEL
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
-from hwcng.providers.pkcs11.store.ids import KeyId, parse_id, tag_of
+from hwcng.providers.pkcs11.store.ids import NOTHING, KeyId, parse_id, tag_of
 from hwcng.providers.pkcs11.store.place import type_of
 from hwcng.providers.pkcs11.store.specs import READ, spec_of
 
@@ -125,10 +125,15 @@ class Shelf:
 
     @property
     def contested(self) -> bool:
-        """Whether several hosts have just stored keys of this name, all but one of whom take theirs back soon."""
+        """Whether hosts may be storing keys of this name at this moment: all but one of those that replace the same one
+        take theirs back soon, and one that replaces what was taken back ends what that was to replace.
+        """
         candidates = self.candidates()
-        rivals = {key.own.replaces if key.own is not None else None for key in candidates}
-        return len(candidates) > 1 and len(rivals) == 1 and None not in rivals
+        if len(candidates) < 2:
+            return False
+        replaced = [key.own.replaces if key.own is not None else None for key in candidates]
+        there = {NOTHING, None, *(key.tag for key in self.keys)}
+        return (len(set(replaced)) == 1 and None not in replaced) or not there.issuperset(replaced)
 
     def unsettled(self, address: KeyAddress) -> bool:
         """Whether another look may tell which key is meant, or that there is one."""

@@ -22,10 +22,12 @@ from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
 
-__all__ = ["ID_OCTETS", "KeyId", "make_id", "parse_id", "tag_of"]
+__all__ = ["ID_OCTETS", "NOTHING", "KeyId", "make_id", "parse_id", "tag_of"]
 
 ID_OCTETS = 27
 _NAME, _TAG, _RANDOM = 8, 6, 4
+NOTHING = bytes(_TAG)
+"""In place of the tag of a key that is replaced, where there was none."""
 # Purpose, usage, bits, and the time in two parts.
 _DESCRIBED = struct.Struct(">BBHBI")
 _MASK_40 = (1 << 40) - 1
@@ -59,7 +61,7 @@ _USAGES = range(2 * Usage.DECAPSULATE.value)
 
 
 class KeyId(NamedTuple):
-    """family, hash_name, bits: of a secret key; None and 0 where the attributes say it. replaces: a tag, or zeros.
+    """family, hash_name, bits: of a secret key; None and 0 where the attributes say it. replaces: a tag, or NOTHING.
 
     effective_bits: RC2's, 0 for the length of the key.
     """
@@ -95,7 +97,7 @@ def make_id(name: str, spec: SecretSpec | PairSpec, replaces: bytes | None) -> b
             purpose, bits = _SHORTENED_RC2, _both_lengths(spec)
     created = int(time.time()) & _MASK_40
     described = bytes([purpose, spec.usage.value]) + bits.to_bytes(2, "big") + created.to_bytes(5, "big")
-    return _name_hash(name) + described + os.urandom(_RANDOM) + (replaces or bytes(_TAG))
+    return _name_hash(name) + described + os.urandom(_RANDOM) + (replaces or NOTHING)
 
 
 def _both_lengths(spec: SecretSpec) -> int:
