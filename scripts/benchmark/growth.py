@@ -52,7 +52,7 @@ def grow(asked: Growth, say: Callable[[str], None]) -> Panels:
         if asked.made:
             say(f"{asked.token}: what {asked.made} keys leave behind")
             panels |= _kept(asked, opener, folder)
-    return panels
+    return {f"{asked.token}, {panel}": lines for panel, lines in panels.items()}
 
 
 def _kept(asked: Growth, opener: Opener, folder: Path) -> Panels:

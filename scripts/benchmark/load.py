@@ -136,18 +136,32 @@ class _Background:
     """Threads that do operations at random until they are told to stop."""
 
     def __init__(self, operations: dict[str, Callable[[], object]], threads: int) -> None:
-        self._operations = list(operations.values())
+        self._operations = list(operations.items())
         self._stop = threading.Event()
+        self._spent = [{row: (0, 0) for row in operations} for _ in range(threads)]
         self.errors: list[BaseException] = []
         self._team = [threading.Thread(target=self._work, args=(number,)) for number in range(threads)]
 
     def _work(self, number: int) -> None:
         chosen = random.Random(number)  # noqa: S311 - chooses operations
+        spent = self._spent[number]
         try:
             while not self._stop.is_set():
-                chosen.choice(self._operations)()
+                row, operation = chosen.choice(self._operations)
+                begun = time.thread_time_ns()
+                operation()
+                took = time.thread_time_ns() - begun
+                count, nanoseconds = spent[row]
+                spent[row] = count + 1, nanoseconds + took
         except BaseException as error:
             self.errors.append(error)
+
+    def spent(self) -> dict[str, tuple[int, int]]:
+        """Of each operation, how often it was done and the CPU time that it took in its threads, in nanoseconds."""
+        return {
+            row: (sum(spent[row][0] for spent in self._spent), sum(spent[row][1] for spent in self._spent))
+            for row, _ in self._operations
+        }
 
     def __enter__(self) -> _Background:
         for thread in self._team:
@@ -167,26 +181,32 @@ def _plain(operation: Operation) -> Callable[[], object]:
 
 
 def mixed(contender: Contender, minutes: float, threads: int = 2) -> Panels:
-    """Every kind of operation at once, for so long; some sixty looks at what each takes."""
+    """Every kind of operation at once, for so long, and at sixty moments what each took since the moment before."""
     panels = _Panels()
     operations = {row: _plain(Contender.OPERATIONS[row](contender)) for row in _MIXED}
     for operation in operations.values():
         operation()
     resources = Resources(contender.provider)
-    begun, length = time.monotonic(), minutes * 60
+    begun, pause = time.monotonic(), minutes
     with _Background(operations, threads) as background:
-        since = 0.0
-        while not background.errors:
-            for row, operation in operations.items():
-                sample = measure(operation, 20)
-                panels.add("mixed load, minutes: µs by the clock", row, since / 60, sample.wall / sample.count * 1e6)
-            panels.add_resources("mixed load, minutes", since / 60, resources)
-            if (since := time.monotonic() - begun) >= length:
-                break
-            time.sleep(length / 60)
-    if background.errors:
-        raise background.errors[0]
+        before = background.spent()
+        for _ in range(60):
+            time.sleep(pause)
+            if background.errors:
+                raise background.errors[0]
+            since, now = (time.monotonic() - begun) / 60, background.spent()
+            for row, (count, nanoseconds) in now.items():
+                if done := count - before[row][0]:
+                    took = (nanoseconds - before[row][1]) / done / 1e3
+                    panels.add("mixed load, minutes: µs of CPU time", row, since, took)
+            panels.add("mixed load, minutes: operations, thousands", "hwcng", since, _counted(now) / 1e3)
+            panels.add_resources("mixed load, minutes", since, resources)
+            before = now
     return panels.panels
+
+
+def _counted(spent: dict[str, tuple[int, int]]) -> int:
+    return sum(count for count, _ in spent.values())
 
 
 _KINDS: dict[str, Callable[..., Panels]] = {"keys": keys, "messages": messages, "mixed": mixed}

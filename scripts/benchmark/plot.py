@@ -14,7 +14,7 @@ __all__ = ["Line", "growth", "ratios"]
 
 Line = Sequence[tuple[float, float]]
 
-_COLOURS = ("#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e", "#7b2cbf", "#555555")
+_COLOURS = ("#d1495b", "#00798c", "#edae49", "#30638e", "#6a994e", "#7b2cbf", "#555555", "#b08968", "#0b132b")
 _WIDTH, _LEFT, _ROW, _TOP = 900, 260, 18, 60
 _STYLE = "<style>text{font:12px sans-serif;fill:#222}.faint{stroke:#ccc}.h{font-weight:bold}</style>"
 
