@@ -138,7 +138,7 @@ class _Background:
     def __init__(self, operations: dict[str, Callable[[], object]], threads: int) -> None:
         self._operations = list(operations.items())
         self._stop = threading.Event()
-        self._spent = [{row: (0, 0) for row in operations} for _ in range(threads)]
+        self._spent = [dict.fromkeys(operations, (0, 0)) for _ in range(threads)]
         self.errors: list[BaseException] = []
         self._team = [threading.Thread(target=self._work, args=(number,)) for number in range(threads)]
 

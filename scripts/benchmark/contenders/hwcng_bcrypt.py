@@ -191,7 +191,9 @@ def _open_and_sign(contender: Contender) -> Operation:
 
 
 def _open_again(contender: Contender) -> Operation:
-    place = contender.provider and contender.place
+    # Open before the first round, and as long as the contender.
+    contender.provider.random(1)
+    place = contender.place
     return lambda: hwcng.open_provider(place.uri, pin=place.pin).close()
 
 
