@@ -6,12 +6,15 @@ waits for what is loaded here.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import foreign_work
 
 __all__ = ["host_work", "load", "load_the_rest"]
@@ -35,12 +38,32 @@ _LATE = (
     "hwcng.cng.first_uses",
 )
 _loaded: set[str] = set()
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def load(name: str) -> object:
-    """The module, while no fork is under way. Raises ImportError."""
-    with foreign_work():
-        return importlib.import_module(name)
+    """The module, while no fork is under way.
+
+    Raises ImportError, and CngError (STATUS_INSUFFICIENT_RESOURCES) where no file descriptor is left to read it by.
+    """
+    try:
+        with foreign_work():
+            return importlib.import_module(name)
+    except (OSError, ImportError) as error:
+        if not _lacks_descriptor(error):
+            raise
+        raise CngError(
+            NTSTATUS.STATUS_INSUFFICIENT_RESOURCES,
+            f"{name} cannot be loaded, because every file descriptor of the process is in use: close files, or raise "
+            "the limit (ulimit -n), and call again",
+        ) from error
+
+
+def _lacks_descriptor(error: OSError | ImportError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _NO_DESCRIPTOR
+    # The dynamic linker has no numbers, only their words.
+    return any(os.strerror(number) in str(error) for number in _NO_DESCRIPTOR)
 
 
 def load_the_rest() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from types import FrameType
@@ -32,7 +31,7 @@ class Call:
     where it raised.
     """
 
-    __slots__ = ("_arguments", "_ended", "_function", "_kept", "error", "is_over", "lost", "result", "then")
+    __slots__ = ("_arguments", "_ended", "_function", "_kept", "begun", "error", "is_over", "lost", "result", "then")
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self._function = function
@@ -42,6 +41,7 @@ class Call:
         self._kept: list[FrameType] = []
         self.result: Any = None
         self.error: BaseException | None = None
+        self.begun = False
         self.is_over = False
         self.lost = False
         self.then: list[Callable[[Any], object]] = []
@@ -72,28 +72,11 @@ class Call:
         self._kept.clear()
 
 
-class _Worker(threading.Thread):
-    """Does one call after another. It ends with the process, whatever it is at."""
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        super().__init__(name="hwcng call with a deadline", daemon=True)
-        self._deadlines = deadlines
-        self._calls: SimpleQueue[Call] = SimpleQueue()
-        self.start()
-
-    def begin(self, call: Call) -> None:
-        self._calls.put(call)
-
-    def run(self) -> None:
-        while True:
-            call = self._calls.get()
-            call.run()
-            self._deadlines.over(call, self)
-            del call
-
-
 class Deadlines:
-    """The calls of one library. Any number of threads may make them; none is inherited by a forked child."""
+    """The calls of one library. Any number of threads may make them; none is inherited by a forked child.
+
+    Each call is done by a thread of its own, which does another one afterwards and ends with the process.
+    """
 
     def __init__(self, library: str) -> None:
         self._library = library
@@ -101,9 +84,11 @@ class Deadlines:
         tell_after_fork(self)
 
     def _begin_anew(self) -> None:
-        self._idle: deque[_Worker] = deque()
+        self._waiting: SimpleQueue[Call] = SimpleQueue()
+        self._under_way: set[Call] = set()
         self._lost: set[Call] = set()
-        self._lock = threading.Lock()
+        self._workers: set[threading.Thread] = set()
+        self._lock = threading.RLock()
 
     def after_fork_in_child(self) -> None:
         """The threads are the parent's."""
@@ -136,15 +121,10 @@ class Deadlines:
             )
         call = Call(function, arguments)
         try:
-            worker = self._idle.pop()
-        except IndexError:
-            worker = self._another_worker(asked)
-        worker.begin(call)
-        try:
+            self._begin(call, asked)
             came_back = call.wait(seconds)
         except BaseException:
-            # An interruption of this thread does not end the call.
-            self._give_up(call, sys._getframe(1), when_lost)
+            self._interrupted(call, sys._getframe(1), when_lost)
             raise
         if not came_back and self._give_up(call, sys._getframe(1), when_lost):
             raise CngError(
@@ -157,15 +137,51 @@ class Deadlines:
         result: R = call.result
         return result
 
-    def _another_worker(self, asked: str) -> _Worker:
+    def _begin(self, call: Call, asked: str) -> None:
+        # Without the lock, for which the worker of a call would wait that a signal's handler makes meanwhile.
+        self._under_way.add(call)
+        if len(self._under_way) > len(self._workers):
+            self._another_worker(asked)
+        self._waiting.put(call)
+
+    def _another_worker(self, asked: str) -> None:
+        worker = threading.Thread(target=self._work, name="hwcng call with a deadline", daemon=True)
         try:
-            return _Worker(self)
+            worker.start()
         except RuntimeError as error:
             raise CngError(
                 NTSTATUS.STATUS_INSUFFICIENT_RESOURCES,
                 f"{asked} was not begun, because a call with a deadline needs a thread: {error}; see to the limits of "
                 "the user (ulimit -u) and of the container",
             ) from error
+        self._workers.add(worker)
+
+    def _work(self) -> None:
+        while True:
+            call = self._waiting.get()
+            if self._taken(call):
+                call.run()
+                self._over(call)
+            del call
+
+    def _taken(self, call: Call) -> bool:
+        """False for a call that was dropped before it began."""
+        with self._lock:
+            call.begun = call in self._under_way
+            return call.begun
+
+    def _interrupted(self, call: Call, frame: FrameType, when_lost: Callable[[Call], object] | None) -> None:
+        """An interruption of the caller's thread does not end the call: one that has not begun never does, and what
+        another one makes is taken back when it is over.
+        """
+        with self._lock:
+            if not call.begun:
+                self._under_way.discard(call)
+                return
+        if not self._give_up(call, frame, when_lost):
+            if when_lost is not None:
+                when_lost(call)
+            call.came_back()
 
     def _give_up(self, call: Call, frame: FrameType, when_lost: Callable[[Call], object] | None) -> bool:
         """False where it came back at the last moment."""
@@ -179,12 +195,13 @@ class Deadlines:
                 when_lost(call)
         return True
 
-    def over(self, call: Call, worker: _Worker) -> None:
-        """For workers."""
+    def _over(self, call: Call) -> None:
         with self._lock:
             call.is_over = True
             self._lost.discard(call)
+            if not call.lost:
+                self._under_way.discard(call)
         call.end()
         if call.lost:
             call.came_back()
-        self._idle.append(worker)
+            self._under_way.discard(call)

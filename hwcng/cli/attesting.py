@@ -98,11 +98,13 @@ def _stated(
         return key.attest(nonce)
     pin = None if authority_pin_file is None else read_pin_file(str(authority_pin_file), "--authority-pin-file")
     try:
-        signer = naming.open_named(key.algorithm_handle.provider, authority, pin=pin)
+        with naming.open_named(key.algorithm_handle.provider, authority, pin=pin) as signer:
+            return attest_by(key.in_token(), nonce, signer.in_token())
     except CngError as error:
+        # Either key's PIN may be refused.
+        if repr(authority) not in error.message:
+            raise
         raise CngError(error.status, in_options(error.message, "--authority-pin-file"), error.token_code) from error
-    with signer:
-        return attest_by(key.in_token(), nonce, signer.in_token())
 
 
 def _verified(statement: Path, nonce: bytes) -> int:

@@ -13,10 +13,12 @@ python-pkcs11 anew after that.
 
 from __future__ import annotations
 
-from pkcs11._pkcs11 import lib
-
 from hwcng.contract.provider import Provider
 from hwcng.errors import NTSTATUS, CngError
+from hwcng.interop.needed import needed_as_by_a_backend
+
+with needed_as_by_a_backend():
+    from pkcs11._pkcs11 import lib
 
 __all__ = ["adopt"]
 

@@ -195,6 +195,7 @@ def test_an_identity_key_signs_the_statement(run, idle_swtpm, new_name, tmp_path
     refused = run(*asked, "--authority-pin-file", wrong)
     assert (refused.status, out.exists()) == (1, False)
     assert refused.errors.startswith("hwcng: STATUS_WRONG_PASSWORD")
+    assert "PIN by --authority-pin-file;" in refused.errors
     missing = run(*asked)
     assert missing.status == 1 and "give the key's PIN by --authority-pin-file" in missing.errors
     ran = run(*asked, "--authority-pin-file", kept)
@@ -203,6 +204,19 @@ def test_an_identity_key_signs_the_statement(run, idle_swtpm, new_name, tmp_path
     assert run("attest", uri, identity, "--nonce", nonce, "-o", out, "--pin-file", kept).status == 0
     told = run("attest", "--verify", out, "--nonce", nonce).data
     assert (told["name"], told["signer_name"] != signer) == (signer, True)
+
+
+def test_a_refused_pin_is_asked_for_by_the_option_of_its_key(run, idle_swtpm, new_name, tmp_path) -> None:
+    uri, identity = idle_swtpm.uri, f"identity of {new_name}"
+    kept, wrong = tmp_path / "pin", tmp_path / "wrong"
+    kept.write_text("the key's pin")
+    wrong.write_text("another pin")
+    run("keys", "generate", uri, "--name", new_name, "--algorithm", "ECDSA_P256", "--pin-file", kept)
+    run("keys", "generate", uri, "--name", identity, "--algorithm", "ECDSA_P256", "--use", "attest")
+    refused = run("attest", uri, new_name, "--authority", identity, "--pin-file", wrong)
+    assert refused.errors.startswith("hwcng: STATUS_WRONG_PASSWORD") and new_name in refused.errors
+    assert "PIN by --pin-file," in refused.errors and "--authority-pin-file" not in refused.errors
+    assert run("attest", uri, new_name, "--authority", identity, "--pin-file", kept).status == 0
 
 
 def test_what_cannot_sign_a_statement(run, command_swtpm, command_softhsm, new_name, tmp_path) -> None:

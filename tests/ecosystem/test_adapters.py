@@ -77,6 +77,17 @@ def test_a_missing_library_names_the_line_that_installs_it(module: str, monkeypa
     assert f"\n{module} = [" in PYPROJECT.read_text().partition("[project.optional-dependencies]")[2]
 
 
+def test_python_pkcs11_is_installed_by_the_line_of_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    for loaded in [name for name in sys.modules if name.partition(".")[0] == "pkcs11"]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.delitem(sys.modules, "hwcng.interop.python_pkcs11", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Without("pkcs11"), *sys.meta_path])
+    with pytest.raises(ModuleNotFoundError) as caught:
+        importlib.import_module("hwcng.interop.python_pkcs11")
+    assert "pip install 'hwcng[pkcs11]'" in str(caught.value) and caught.value.name == "pkcs11"
+    assert isinstance(caught.value.__cause__, CngError)
+
+
 def test_what_a_library_itself_misses_is_not_taken_for_it() -> None:
     with pytest.raises(ModuleNotFoundError, match="inner") as caught, needed("outer", "extra"):
         raise ModuleNotFoundError("No module named 'inner'", name="inner")

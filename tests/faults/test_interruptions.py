@@ -4,8 +4,11 @@ it comes: no session that is taken for one at work, for which forks, recovery an
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +17,7 @@ from isolation.interrupting import interrupted
 from hwcng import bcrypt
 from hwcng.contract.provider import Provider
 from hwcng.forking import at_work
+from hwcng.lost_calls import Call, Deadlines
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
@@ -84,3 +88,60 @@ def test_a_session_with_objects_is_given_back(fresh_provider: Pkcs11Provider) ->
         made, bytes(16), None, bytes(16)
     )
     assert not fresh_provider.statistics().reconnections
+
+
+def test_what_a_call_with_a_deadline_made_is_had_or_taken_back() -> None:
+    """Wherever the interruption comes: the call never begins, or is over; and its thread does the next one."""
+    deadlines, threads = Deadlines("a library"), threading.active_count()
+    made: list[int] = []
+    had: list[int] = []
+    taken_back: list[int] = []
+
+    def make(number: int) -> int:
+        made.append(number)
+        return number
+
+    def take_back(lost: Call) -> None:
+        lost.then.append(lambda _result: taken_back.append(lost.result))
+
+    def call() -> None:
+        had.append(deadlines.call(60, "making", make, nth, when_lost=take_back))
+
+    nth = 0
+    while interrupted(call, nth):
+        # In the order of the calls: what was interrupted is over, or never begins.
+        deadlines.call(60, "waiting", lambda: None)
+        nth += 1
+    for _ in range(1000):
+        if deadlines.lost == 0 and len(made) == len(had) + len(taken_back):
+            break
+        deadlines.call(60, "waiting", threading.Event().wait, 0.001)
+    assert sorted(made) == sorted(had + taken_back) and nth > 10
+    assert deadlines.lost == 0 and not deadlines._under_way
+    assert threading.active_count() <= threads + 3
+
+
+def test_a_handler_makes_a_call_within_a_call() -> None:
+    deadlines = Deadlines("a library")
+    deadlines.call(60, "making", lambda: None)
+    answers = []
+
+    class Nested:
+        def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
+            if event == "call" and frame.f_code.co_name == "_another_worker":
+                sys.setprofile(None)
+                answers.append(deadlines.call(60, "making", lambda: 1))
+
+    release = threading.Event()
+    holding = threading.Thread(target=deadlines.call, args=(60, "holding", release.wait))
+    holding.start()
+    while not deadlines._under_way:
+        pass
+    sys.setprofile(Nested())
+    try:
+        assert deadlines.call(60, "making", lambda: 2) == 2
+    finally:
+        sys.setprofile(None)
+        release.set()
+    holding.join()
+    assert answers == [1]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hwcng import loading
+import pytest
+
+from hwcng import CngError, loading
 
 PACKAGE = Path(loading.__file__).parent
 ELSEWHERE = ("hwcng.cli", "hwcng.testing", "hwcng.interop")
@@ -61,3 +65,46 @@ def test_nothing_is_left_for_the_first_use(token_uri: str, token_pin: str) -> No
     left = [(user, name) for user, name in sorted(late) if name not in loaded]
     # Whoever loads it by `load` waits for a fork that is under way.
     assert not [f"{user} -> {name}" for user, name in left if f'load("{name}")' not in source_of(user)]
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys
+import hwcng
+from hwcng import CngError, NTSTATUS, open_provider
+if sys.argv[2] == "late":
+    from hwcng.providers.pkcs11 import backend
+    import pkcs11.constants
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+try:
+    open_provider(sys.argv[1])
+except CngError as error:
+    assert error.status is NTSTATUS.STATUS_INSUFFICIENT_RESOURCES, error
+    assert "descriptor" in error.message and "ulimit -n" in error.message, error
+else:
+    raise AssertionError("it opened without a descriptor")
+for descriptor in taken:
+    os.close(descriptor)
+with open_provider(sys.argv[1], pin=sys.argv[3]) as provider:
+    assert provider.random(1)
+"""
+
+
+@pytest.mark.parametrize("when", ["first", "late"])
+def test_what_no_descriptor_is_left_for_is_refused_and_loads_later(token_uri: str, token_pin: str, when: str) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_DESCRIPTORS, token_uri, when, token_pin], check=True)
+
+
+def test_a_library_that_the_linker_had_no_descriptor_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def linked(name: str) -> object:
+        raise ImportError(f"{name}.so: cannot open shared object file: {os.strerror(errno.EMFILE)}")
+
+    monkeypatch.setattr(loading.importlib, "import_module", linked)
+    with pytest.raises(CngError, match="ulimit -n"):
+        loading.load("some")
