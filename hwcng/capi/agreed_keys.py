@@ -6,10 +6,11 @@ from hwcng.capi.algids import AlgId, Kind
 from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failure
 from hwcng.capi.handle_base import CapiKey, bad_state
-from hwcng.capi.session_keys import SessionKey, secret_spec
+from hwcng.capi.session_keys import SessionKey, imported, secret_spec
 from hwcng.cng.agreement import Secret
 from hwcng.errors import HRESULT
 from hwcng.headers import wincrypt_h
+from hwcng.headers.bcrypt_h import BCRYPT_KDF_RAW_SECRET
 
 __all__ = ["AgreedKey"]
 
@@ -41,12 +42,12 @@ class AgreedKey(CapiKey):
             raise failure(HRESULT.NTE_BAD_ALGID, f"an agreed key does not become a {row.name} key")
         stored = self.context.csp.key_bits(row, flags >> 16)
         self.context.require_offered(row)
-        value = self._secret.agreed.raw()[::-1][: stored // 8]
+        value = self._secret.derive(BCRYPT_KDF_RAW_SECRET, None, stored // 8)
         if 8 * len(value) < stored:
             raise failure(HRESULT.NTE_BAD_LEN, f"the secret has {8 * len(value)} bits, the key {stored}")
         heeded = flags & (wincrypt_h.CRYPT_EXPORTABLE | wincrypt_h.CRYPT_NO_SALT)
-        token_key = self.context.provider.import_secret(secret_spec(self.context, row, stored, heeded), value)
-        self.session = SessionKey(self.context, row, token_key, heeded)
+        key = imported(self.context, secret_spec(self.context, row, stored, heeded), value)
+        self.session = SessionKey(self.context, row, key, heeded)
 
     def destroy(self) -> None:
         if self.alive:

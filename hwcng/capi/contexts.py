@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from hwcng.arguments import number, string
@@ -15,13 +15,15 @@ from hwcng.capi.provider_defaults import default_csp
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.handles import Handle
+from hwcng.cng.stored_algorithm import handle_of_spec
 from hwcng.contract.implementations import Implementations
 from hwcng.contract.provider import Provider
-from hwcng.contract.usage import Support
+from hwcng.contract.specs import PairSpec, SecretSpec
+from hwcng.contract.usage import SecretFamily, Support
 from hwcng.errors import HRESULT, NTSTATUS, CngError, told
 from hwcng.headers import wincrypt_h
 
-__all__ = ["Context", "ProviderName", "acquire"]
+__all__ = ["Asked", "Context", "ProviderName", "acquire"]
 
 Implementation: TypeAlias = str | Provider
 ProviderName: TypeAlias = Implementation | tuple[str, Implementation] | None
@@ -40,11 +42,22 @@ _BAD_PROVIDER = HRESULT.NTE_BAD_PROVIDER
 ANY_HMAC = "HMAC-SHA1"
 
 
+class Asked(NamedTuple):
+    """What an ALG_ID and dwFlags of CryptGenKey were found to ask for. bits: with their parity. handle: CNG's algorithm
+    of the row. spec: what the token is asked for, None for a pair of which that is told later.
+    """
+
+    row: AlgId
+    bits: int
+    handle: AlgorithmHandle
+    spec: SecretSpec | PairSpec | None
+
+
 class Context(Handle):
     """A context. Its keys and hashes end with it.
 
     provider: the token's. kind: PROV_. verifying, silent: whether CRYPT_VERIFYCONTEXT, CRYPT_SILENT was given.
-    position: what PP_ENUMALGS, PP_ENUMALGS_EX and PP_ENUMCONTAINERS have left to tell.
+    asked: by ALG_ID and dwFlags. position: what PP_ENUMALGS, PP_ENUMALGS_EX and PP_ENUMCONTAINERS have left to tell.
     """
 
     called = "a CryptoAPI context"
@@ -61,6 +74,7 @@ class Context(Handle):
         self.verifying = isinstance(container, MemoryContainer)
         self.members: WeakSet[Handle] = WeakSet()
         self.position: dict[int, list[object]] = {}
+        self.asked: dict[tuple[int, int], Asked] = {}
         self._references = 1
         self._algorithms: dict[str, AlgorithmHandle] = {}
 
@@ -74,6 +88,12 @@ class Context(Handle):
         if handle is None:
             handle = self._algorithms[name] = AlgorithmHandle(ALGORITHMS[name], self.provider)
         return handle
+
+    def algorithm_of(self, spec: SecretSpec) -> AlgorithmHandle:
+        """CNG's algorithm of a secret key on this context's token."""
+        if spec.family is SecretFamily.HMAC:
+            return handle_of_spec(self.provider, spec)
+        return self.algorithm(spec.family.value)
 
     def offers(self, row: AlgId) -> bool:
         """Whether the token has what an ALG_ID of this provider needs. Hashes are the host's."""

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 
 from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
 from hwcng.capi.containers import Make, SharedPair
-from hwcng.capi.contexts import Context
+from hwcng.capi.contexts import Asked, Context
 from hwcng.capi.errors import Code, failing_as, failure
 from hwcng.capi.handle_base import CapiKey
 from hwcng.capi.hashes import CapiHash
 from hwcng.capi.pairs import PairKey
 from hwcng.capi.pregen import PregenKey
-from hwcng.capi.session_keys import SessionKey, secret_spec
+from hwcng.capi.session_keys import SessionKey, imported, secret_spec
+from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.derive import crypt_derive_key
 from hwcng.cng.key_pair import KeyPair
-from hwcng.contract.specs import PairSpec
+from hwcng.cng.symmetric_key import SymmetricKey
+from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, NTSTATUS, Win32Error, told
 from hwcng.headers import wincrypt_h
@@ -50,6 +52,10 @@ _LENGTH_SHIFT = 16
 _LOW_BITS = 0xFFFF
 MAC_KEY_BITS = 512
 """Of a CALG_HMAC key where none are asked for: no hash has a shorter block."""
+MOST_ASKED = 64
+"""Of a context, kept."""
+
+_OF_PARAMETERS = ("DSA", "DH")
 
 _LENGTH_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error.ERROR_INVALID_PARAMETER}
 _ALGORITHM_REFUSED: Mapping[int, Code] = {NTSTATUS.STATUS_NOT_SUPPORTED: HRESULT.NTE_BAD_ALGID}
@@ -71,43 +77,50 @@ def _check_silence(context: Context, flags: int) -> None:
 
 def generate(context: Context, algid: int, flags: int) -> CapiKey:
     """CryptGenKey."""
+    asked = context.asked.get((algid, flags))
+    if asked is None:
+        asked = _asked(context, algid, flags)
+        if len(context.asked) < MOST_ASKED:
+            context.asked[algid, flags] = asked
+    row, bits, handle, spec = asked
+    if isinstance(spec, SecretSpec):
+        # DES keys of one, two and three parts are algorithms, and no lengths of one.
+        with failing_as(_ALGORITHM_REFUSED if row.parity else _LENGTH_REFUSED):
+            key = SymmetricKey.generated(handle, spec)
+        return SessionKey(context, row, key, 0 if row.kind is Kind.MAC else flags)
+    if row.algorithm in _OF_PARAMETERS and flags & wincrypt_h.CRYPT_PREGEN:
+        return PregenKey(context, row, bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE), put=_put)
+    with failing_as(_LENGTH_REFUSED):
+        return made_pair(context, row, handle, _generating(asked, flags), flags)
+
+
+def _asked(context: Context, algid: int, flags: int) -> Asked:
+    """What the token is asked for, where the parameters are right and the token has the algorithm."""
     row = context.csp.algid(context.csp.of_spec(algid))
     _check_flags(flags, _FLAGS)
     if row.kind is Kind.HASH or row.algorithm == "MAC":
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} has no keys")
     _check_silence(context, flags)
     requested = flags >> _LENGTH_SHIFT
-    if row.kind is Kind.MAC:
-        return _mac_key(context, row, requested, flags)
-    bits = context.csp.key_bits(row, requested)
+    bits = _mac_key_bits(requested) if row.kind is Kind.MAC else context.csp.key_bits(row, requested)
     context.require_offered(row)
-    if row.kind is Kind.CIPHER:
-        return _session_key(context, row, bits, flags)
-    if row.algorithm in ("DSA", "DH") and flags & wincrypt_h.CRYPT_PREGEN:
-        return PregenKey(context, row, bits, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE), put=_put)
-    with failing_as(_LENGTH_REFUSED):
-        return made_pair(context, row, _generating(context, row, bits, flags), flags)
+    if row.kind in (Kind.CIPHER, Kind.MAC):
+        secret = secret_spec(context, row, bits, flags)
+        return Asked(row, bits, context.algorithm_of(secret), secret)
+    usage, exportable = RSA_USAGES.get(row.value), bool(flags & wincrypt_h.CRYPT_EXPORTABLE)
+    # Not by KeyPair: CNG has no RSA pairs of 384 to 504 bits, nor steps of 8.
+    pair = PairSpec("RSA", usage, bits, exportable=exportable) if usage is not None else None
+    return Asked(row, bits, context.algorithm(row.algorithm), pair)
 
 
-def _session_key(context: Context, row: AlgId, bits: int, flags: int) -> SessionKey:
-    spec = secret_spec(context, row, bits, flags)
-    # DES keys of one, two and three parts are algorithms, and no lengths of one.
-    with failing_as(_ALGORITHM_REFUSED if row.parity else _LENGTH_REFUSED):
-        key = context.provider.generate_secret(spec)
-    return SessionKey(context, row, key, flags)
-
-
-def _mac_key(context: Context, row: AlgId, requested: int, flags: int) -> SessionKey:
-    """Beyond the CryptoAPI: a key that only HMAC uses, which a cipher's key is not in most tokens."""
+def _mac_key_bits(requested: int) -> int:
+    """Beyond the CryptoAPI: the length of a key that only HMAC uses, which a cipher's key is not in most tokens."""
     bits = requested or MAC_KEY_BITS
     if bits % 8 or not 8 <= bits <= MAC_KEY_BITS:
         raise failure(
             Win32Error.ERROR_INVALID_PARAMETER, f"HMAC keys have 8 to {MAC_KEY_BITS} bits in steps of 8, not {bits}"
         )
-    context.require_offered(row)
-    with failing_as(_LENGTH_REFUSED):
-        key = context.provider.generate_secret(secret_spec(context, row, bits, flags))
-    return SessionKey(context, row, key)
+    return bits
 
 
 RSA_USAGES = {
@@ -117,28 +130,26 @@ RSA_USAGES = {
 """An exchange pair signs too (CryptSignHash takes either key specification)."""
 
 
-def _generating(context: Context, row: AlgId, bits: int, flags: int) -> Make:
-    exportable, usage = bool(flags & wincrypt_h.CRYPT_EXPORTABLE), RSA_USAGES.get(row.value)
-    if usage is not None:
-        # Not by KeyPair: CNG has no RSA pairs of 384 to 504 bits, nor steps of 8.
-        spec = PairSpec("RSA", usage, bits, exportable=exportable)
+def _generating(asked: Asked, flags: int) -> Make:
+    spec = asked.spec
+    if isinstance(spec, PairSpec):
         return lambda maker: maker.generate_pair(spec)
-    pair = KeyPair(context.algorithm(row.algorithm), bits)
-    pair.export_policy = int(exportable)
+    pair = KeyPair(asked.handle, asked.bits)
+    pair.export_policy = int(bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
     return pair.generate
 
 
-def _put(context: Context, row: AlgId, make: Make) -> SharedPair:
-    """What `make` brings about, in the container where pairs of its ALG_ID are in one."""
-    handle, spec = context.algorithm(row.algorithm), SPEC_OF_ALGID.get(row.value)
+def _put(context: Context, row: AlgId, handle: AlgorithmHandle, make: Make) -> SharedPair:
+    """What `make` brings about, in the container where pairs of its ALG_ID are in one. handle: of the row."""
+    spec = SPEC_OF_ALGID.get(row.value)
     if spec is None:
         return SharedPair.of(handle, make(context.provider))
     return context.container.put(spec, handle, make)
 
 
-def made_pair(context: Context, row: AlgId, make: Make, flags: int = 0) -> PairKey:
+def made_pair(context: Context, row: AlgId, handle: AlgorithmHandle, make: Make, flags: int = 0) -> PairKey:
     """The handle to a pair that `make` brings about, which is the container's from its first moment on."""
-    shared = _put(context, row, make)
+    shared = _put(context, row, handle, make)
     archivable = bool(flags & wincrypt_h.CRYPT_ARCHIVABLE)
     try:
         return PairKey(context, row, shared, exportable=shared.pair.private.spec.exportable, archivable=archivable)
@@ -174,5 +185,5 @@ def derive(context: Context, algid: int, base: CapiHash, flags: int) -> SessionK
     for_block_cipher = row.algorithm in crypt_derive_key.BLOCK_CIPHERS
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_HASH}):
         value = crypt_derive_key.expand(function, digest, bits // 8, for_block_cipher=for_block_cipher)
-    key = context.provider.import_secret(secret_spec(context, row, bits, flags), value)
+    key = imported(context, secret_spec(context, row, bits, flags), value)
     return SessionKey(context, row, key, flags, leftover=digest[bits // 8 :])

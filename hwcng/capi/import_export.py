@@ -15,13 +15,14 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.errors import MALFORMED, failing_as, failure
 from hwcng.capi.generation import RSA_USAGES, made_pair, user_key
 from hwcng.capi.handle_base import CapiKey, bad_key, bad_state
-from hwcng.capi.pairs import OAEP_HASH, OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
-from hwcng.capi.session_keys import SessionKey, secret_spec
-from hwcng.cng import public_key_info
+from hwcng.capi.pairs import OAEP_OVERHEAD, PKCS1_OVERHEAD, PairKey
+from hwcng.capi.session_keys import SessionKey, imported, secret_spec
+from hwcng.cng import cipher_keys, key_transport, public_key_info
 from hwcng.cng.blobs import key_blobs
 from hwcng.cng.blobs.key_blobs import Blob
 from hwcng.cng.key_pair import KeyPair
-from hwcng.contract.keys import PrivateKey, SecretKey
+from hwcng.cng.symmetric_key import SymmetricKey
+from hwcng.contract.keys import PrivateKey
 from hwcng.contract.material import (
     DhPublicKey,
     DsaPublicKey,
@@ -30,10 +31,11 @@ from hwcng.contract.material import (
     RsaPrivateKey,
     RsaPublicKey,
 )
-from hwcng.contract.specs import PairSpec, RsaOaepSpec, RsaPkcs1DecryptSpec
+from hwcng.contract.specs import PairSpec
 from hwcng.contract.usage import SecretFamily, Support
 from hwcng.errors import HRESULT, NTSTATUS, CngError, Win32Error, told
 from hwcng.headers import wincrypt_h
+from hwcng.headers.bcrypt_h import BCRYPT_OPAQUE_KEY_BLOB
 
 __all__ = ["export", "import_blob"]
 
@@ -54,11 +56,7 @@ _IMPORT_FLAGS = (
 )
 
 
-def _encryption(flags: int) -> RsaPkcs1DecryptSpec | RsaOaepSpec:
-    return RsaOaepSpec(OAEP_HASH) if flags & wincrypt_h.CRYPT_OAEP else RsaPkcs1DecryptSpec()
-
-
-def _exchange_public(key: CapiKey | None) -> RsaPublicKey:
+def _exchange(key: CapiKey | None) -> tuple[PairKey, RsaPublicKey]:
     if key is None:
         raise failure(HRESULT.NTE_BAD_PUBLIC_KEY, "a SIMPLEBLOB needs an exchange key as hExpKey")
     if (
@@ -67,7 +65,7 @@ def _exchange_public(key: CapiKey | None) -> RsaPublicKey:
         or not isinstance(key.public, RsaPublicKey)
     ):
         raise bad_key("session keys are wrapped under a CALG_RSA_KEYX key")
-    return key.public
+    return key, key.public
 
 
 def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> bytes:
@@ -91,14 +89,14 @@ def export(key: CapiKey, export_key: CapiKey | None, kind: int, flags: int) -> b
     key.require_exportable()
     if kind == wincrypt_h.PLAINTEXTKEYBLOB:
         raise bad_state("the key stays in its token: PLAINTEXTKEYBLOB would be its plaintext")
-    public = _exchange_public(export_key)
+    exchange, public = _exchange(export_key)
     if key.for_mac:
         raise failure(HRESULT.NTE_BAD_TYPE, "a SIMPLEBLOB does not say that its key is HMAC's")
     if key.bits > _room(public, flags):
         raise failure(
             HRESULT.NTE_BAD_LEN, f"a key of {key.bits} bits does not fit under one of {public.modulus.bit_length()}"
         )
-    wrapped = key.token_key.wrapped_for(public, _encryption(flags))
+    wrapped = key_transport.wrapped(key.key, exchange.pair, *exchange.padding(flags))
     return key_blobs.build(
         wincrypt_h.SIMPLEBLOB, key.row.value, wincrypt_h.CALG_RSA_KEYX.to_bytes(4, "little") + wrapped[::-1]
     )
@@ -124,7 +122,7 @@ def _opaque(key: CapiKey) -> bytes:
     """The token's own protected form, behind the header: it loads in that token alone."""
     if isinstance(key, SessionKey):
         key.require_exportable()
-        return key_blobs.build(wincrypt_h.OPAQUEKEYBLOB, key.row.value, key.token_key.opaque())
+        return key_blobs.build(wincrypt_h.OPAQUEKEYBLOB, key.row.value, key.key.export(BCRYPT_OPAQUE_KEY_BLOB))
     if not isinstance(key, PairKey) or not key.pair.has_private:
         raise bad_key("the key has no OPAQUEKEYBLOB")
     if not key.permissions & wincrypt_h.CRYPT_EXPORT:
@@ -195,7 +193,8 @@ def _import_private(context: Context, row: AlgId, blob: Blob, data: bytes, key: 
     spec = _pair_spec(context, row, material, exportable=bool(flags & wincrypt_h.CRYPT_EXPORTABLE))
     context.require_offered(row)
     with failing_as({NTSTATUS.STATUS_NOT_SUPPORTED: Win32Error.ERROR_INVALID_PARAMETER}):
-        return made_pair(context, row, lambda maker: maker.import_pair(spec, material))
+        handle = context.algorithm(row.algorithm)
+        return made_pair(context, row, handle, lambda maker: maker.import_pair(spec, material))
 
 
 def _pair_spec(context: Context, row: AlgId, material: PrivateKeyMaterial, *, exportable: bool) -> PairSpec:
@@ -217,12 +216,10 @@ def _import_plaintext(
         if not bits:
             raise failure(HRESULT.NTE_BAD_LEN, "an HMAC key of no bytes is not taken")
         spec = secret_spec(context, row, bits, flags, mac=True)
-        return SessionKey(context, row, context.provider.import_secret(spec, value))
+        return SessionKey(context, row, imported(context, spec, value))
     _require_cipher_bits(context, row, bits)
     context.require_offered(row)
-    return SessionKey(
-        context, row, context.provider.import_secret(secret_spec(context, row, bits, flags), value), flags
-    )
+    return SessionKey(context, row, imported(context, secret_spec(context, row, bits, flags), value), flags)
 
 
 def _require_cipher_bits(context: Context, row: AlgId, bits: int) -> None:
@@ -237,19 +234,19 @@ def _require_cipher_bits(context: Context, row: AlgId, bits: int) -> None:
 def _import_simple(context: Context, row: AlgId, blob: Blob, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:
     if row.kind is not Kind.CIPHER:
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} keys are no session keys")
-    exchange = user_key(context, wincrypt_h.AT_KEYEXCHANGE) if key is None else key
+    given = user_key(context, wincrypt_h.AT_KEYEXCHANGE) if key is None else key
     try:
-        public = _exchange_public(exchange)
-        if not isinstance(exchange, PairKey) or not exchange.pair.has_private:
+        exchange, public = _exchange(given)
+        if not exchange.pair.has_private:
             raise failure(HRESULT.NTE_NO_KEY, "the exchange key has no private half")
         context.require_offered(row)
         _require_salting(context, row, flags)
         wrapped = key_blobs.parse_simple(blob.body, (public.modulus.bit_length() + 7) // 8)
         lengths = [bits for bits in context.csp.wrapped_lengths(row) if bits <= _room(public, flags)]
-        unwrapped = _unwrapped(context, row, exchange.pair.private, wrapped, flags, lengths)
+        unwrapped = _unwrapped(context, row, exchange, wrapped, flags, lengths)
     finally:
         if key is None:
-            exchange.destroy()
+            given.destroy()
     if unwrapped is None:
         # Raised here, where no other error is at hand: neither message nor cause says what was wrong.
         raise failure(HRESULT.NTE_BAD_DATA, "decryption error")
@@ -270,14 +267,16 @@ def _require_salting(context: Context, row: AlgId, flags: int) -> None:
 
 
 def _unwrapped(
-    context: Context, row: AlgId, private: PrivateKey, wrapped: bytes, flags: int, lengths: Sequence[int]
-) -> SecretKey | None:
+    context: Context, row: AlgId, exchange: PairKey, wrapped: bytes, flags: int, lengths: Sequence[int]
+) -> SymmetricKey | None:
     """The key, or None for whatever is wrong with it. lengths: that it may have, in bits."""
     if not lengths:
         return None
     spec = secret_spec(context, row, row.stored, flags)
     try:
-        return private.unwrap_secret(spec, wrapped, _encryption(flags), lengths)
+        return key_transport.unwrapped(
+            context.algorithm_of(spec), spec, exchange.pair, wrapped, *exchange.padding(flags), lengths
+        )
     except CngError as error:
         if error.status is not NTSTATUS.STATUS_INVALID_PARAMETER:
             raise
@@ -288,24 +287,18 @@ def _import_opaque(context: Context, row: AlgId, blob: Blob, data: bytes, key: C
     with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
         if row.kind in (Kind.SIGNATURE, Kind.EXCHANGE):
             return _opaque_pair(context, row, blob.body)
-        loaded = context.provider.reload_opaque(blob.body)
-    try:
-        secret = loaded.spec if isinstance(loaded, SecretKey) else None
-        mac = secret is not None and row.family is not None and secret.family is SecretFamily.HMAC
-        if not isinstance(loaded, SecretKey) or not (mac or loaded.spec.family is row.family):
-            raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
-        return SessionKey(context, row, loaded, flags)
-    except BaseException:
-        loaded.destroy()
-        raise
+        families = () if row.family is None else (row.family, SecretFamily.HMAC)
+        loaded = cipher_keys.reloaded(context.provider, blob.body, row.name, lambda spec: spec.family in families)
+    return SessionKey(context, row, SymmetricKey.of_token(context.algorithm_of(loaded.spec), loaded), flags)
 
 
 def _opaque_pair(context: Context, row: AlgId, body: bytes) -> PairKey:
     """It takes no other pair's place before it is known what it is."""
     spec, _ = context.provider.opaque_contents(body)
-    if not isinstance(spec, PairSpec) or spec.kind != context.algorithm(row.algorithm).algorithm.family:
+    handle = context.algorithm(row.algorithm)
+    if not isinstance(spec, PairSpec) or spec.kind != handle.algorithm.family:
         raise failure(HRESULT.NTE_BAD_DATA, f"the OPAQUEKEYBLOB holds no {row.name} key")
-    return made_pair(context, row, lambda maker: cast("PrivateKey", maker.reload_opaque(body)))
+    return made_pair(context, row, handle, lambda maker: cast("PrivateKey", maker.reload_opaque(body)))
 
 
 _IMPORTERS = {

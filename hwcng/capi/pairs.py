@@ -67,17 +67,17 @@ class PairKey(CapiKey):
         """Bytes of the modulus or prime."""
         return (self.bits + 7) // 8
 
-    def _encrypting(self, flags: int) -> tuple[RsaPublicKey, object, int]:
-        public = self.public
-        if self.row.kind is not Kind.EXCHANGE or not isinstance(public, RsaPublicKey):
+    def padding(self, flags: int) -> tuple[object, int]:
+        """pPaddingInfo and dwFlags of bcrypt.h for what CRYPT_OAEP says or does not."""
+        if self.row.kind is not Kind.EXCHANGE or not isinstance(self.public, RsaPublicKey):
             raise bad_key(f"a {self.row.name} key does not encrypt")
         if flags & wincrypt_h.CRYPT_OAEP:
-            return public, BCRYPT_OAEP_PADDING_INFO(OAEP_HASH), PaddingFlag.BCRYPT_PAD_OAEP
-        return public, None, PaddingFlag.BCRYPT_PAD_PKCS1
+            return BCRYPT_OAEP_PADDING_INFO(OAEP_HASH), PaddingFlag.BCRYPT_PAD_OAEP
+        return None, PaddingFlag.BCRYPT_PAD_PKCS1
 
     def encrypt(self, data: bytes, flags: int) -> bytes:
         """PKCS #1 v1.5, or OAEP with SHA-1; the ciphertext is little-endian."""
-        _, info, padding = self._encrypting(flags)
+        info, padding = self.padding(flags)
         room = self.size - (OAEP_OVERHEAD if flags & wincrypt_h.CRYPT_OAEP else PKCS1_OVERHEAD)
         if len(data) > room:
             raise failure(HRESULT.NTE_BAD_LEN, f"the key encrypts up to {max(room, 0)} bytes, {len(data)} given")
@@ -85,7 +85,7 @@ class PairKey(CapiKey):
 
     def decrypt(self, data: bytes, flags: int) -> bytes:
         """Everything that can be wrong with a ciphertext is one NTE_BAD_DATA."""
-        _, info, padding = self._encrypting(flags)
+        info, padding = self.padding(flags)
         if not self.pair.has_private:
             raise failure(HRESULT.NTE_NO_KEY, "the key has no private half")
         with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):

@@ -97,7 +97,7 @@ def _effective_bits(key: CapiKey) -> int:
     session = _session(key)
     if session.row.value != wincrypt_h.CALG_RC2:
         raise failure(HRESULT.NTE_BAD_TYPE, f"{key.row.name} has no effective key length")
-    return session.effective_bits
+    return session.key.effective_bits
 
 
 _GET: Mapping[int, Callable[[CapiKey], int | bytes]] = MappingProxyType(

@@ -11,6 +11,7 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.errors import failing_as, failure
 from hwcng.capi.handle_base import bad_state
 from hwcng.capi.pairs import PairKey
+from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.key_pair import KeyPair
 from hwcng.contract.material import DhDomain, DsaDomain
 from hwcng.errors import HRESULT, NTSTATUS
@@ -38,7 +39,7 @@ class PregenKey(PairKey):
         bits: int,
         *,
         exportable: bool,
-        put: Callable[[Context, AlgId, Make], SharedPair],
+        put: Callable[[Context, AlgId, AlgorithmHandle, Make], SharedPair],
     ) -> None:
         super().__init__(context, row, None, exportable=exportable)
         self.requested_bits = bits
@@ -74,11 +75,12 @@ class PregenKey(PairKey):
         missing = [parameter for parameter in PARAMETERS[self.row.algorithm] if parameter not in self._numbers]
         if missing:
             raise bad_state("the pair's parameters are not all set: KP_P, KP_G, and for DSS KP_Q")
-        pair = KeyPair(self.context.algorithm(self.row.algorithm), self.requested_bits)
+        handle = self.context.algorithm(self.row.algorithm)
+        pair = KeyPair(handle, self.requested_bits)
         pair.export_policy = int(bool(self.permissions & wincrypt_h.CRYPT_EXPORT))
         with failing_as({NTSTATUS.STATUS_INVALID_PARAMETER: HRESULT.NTE_BAD_DATA}):
             pair.domain = self._domain()
-            self._shared = self._put(self.context, self.row, pair.generate)
+            self._shared = self._put(self.context, self.row, handle, pair.generate)
 
     def _domain(self) -> DhDomain | DsaDomain:
         prime, generator = self._numbers[wincrypt_h.KP_P], self._numbers[wincrypt_h.KP_G]

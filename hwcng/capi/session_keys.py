@@ -9,6 +9,7 @@ the key itself is generated or unwrapped there and never on the host.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 
 from hwcng.capi.algids import AlgId
@@ -16,16 +17,16 @@ from hwcng.capi.contexts import Context
 from hwcng.capi.csps import LONGEST_ENCRYPTING
 from hwcng.capi.errors import MALFORMED, Code, failing_as, failure
 from hwcng.capi.handle_base import CapiKey, bad_key
+from hwcng.cng import hashing
 from hwcng.cng.symmetric_key import SymmetricKey
-from hwcng.contract.keys import SecretKey
-from hwcng.contract.specs import HmacSpec, SecretSpec
+from hwcng.contract.specs import SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS
-from hwcng.forking import ProcessLock
+from hwcng.forking import lock_of
 from hwcng.headers import wincrypt_h
 from hwcng.headers.bcrypt_h import BCRYPT_CHAIN_MODE_CBC, BCRYPT_CHAIN_MODE_CFB, BCRYPT_CHAIN_MODE_ECB
 
-__all__ = ["FULL_BITS", "ZERO_SALT_BITS", "SessionKey", "secret_spec"]
+__all__ = ["FULL_BITS", "ZERO_SALT_BITS", "SessionKey", "imported", "secret_spec"]
 
 FULL_BITS = 128
 """What a key and its salt make together."""
@@ -63,6 +64,11 @@ def secret_spec(context: Context, row: AlgId, bits: int, flags: int, *, mac: boo
     return SecretSpec(row.family, bits, usage, exportable, effective_bits=effective_bits)
 
 
+def imported(context: Context, spec: SecretSpec, value: bytes) -> SymmetricKey:
+    """A key of the caller's bytes, in the token."""
+    return SymmetricKey.imported(context.algorithm_of(spec), spec, value)
+
+
 def _default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover: bytes | None) -> bytes:
     if not row.salted or flags & wincrypt_h.CRYPT_NO_SALT:
         return b""
@@ -73,48 +79,39 @@ def _default_salt(context: Context, row: AlgId, bits: int, flags: int, leftover:
 
 
 class SessionKey(CapiKey):
-    """token_key: without the salt; this handle's own. flags: dwFlags of what made it. leftover: what CRYPT_CREATE_SALT
-    takes instead of random bytes. cipher: a duplicate's, with its salt.
+    """key: of bcrypt.h, without the salt; this handle's own. flags: dwFlags of what made it. leftover: what
+    CRYPT_CREATE_SALT takes instead of random bytes. cipher: a duplicate's, with its salt.
     """
 
     def __init__(
         self,
         context: Context,
         row: AlgId,
-        token_key: SecretKey,
+        key: SymmetricKey,
         flags: int = 0,
         *,
         leftover: bytes | None = None,
         cipher: SymmetricKey | None = None,
     ) -> None:
         archivable = bool(flags & wincrypt_h.CRYPT_ARCHIVABLE)
-        super().__init__(context, row, exportable=token_key.spec.exportable, archivable=archivable)
-        self.token_key = token_key
+        spec = key.token_key.spec
+        super().__init__(context, row, exportable=spec.exportable, archivable=archivable)
+        self.key = key
+        self.for_mac = spec.family is SecretFamily.HMAC
         self.iv = bytes(row.block_bits // 8)
         self.salt = b""
         self._unserved_mode: int | None = None
         self._cipher = cipher
-        self._using = ProcessLock()
         if cipher is None and not self.for_mac:
             try:
-                self._join(_default_salt(context, row, self.bits, flags, leftover))
+                self._join(_default_salt(context, row, spec.bits, flags, leftover))
             except BaseException:
-                token_key.destroy()
+                key.destroy()
                 raise
 
     @property
     def bits(self) -> int:
-        return self.token_key.spec.bits
-
-    @property
-    def for_mac(self) -> bool:
-        """Whether the token has it as a key of HMAC, which does not encrypt."""
-        return self.token_key.spec.family is SecretFamily.HMAC
-
-    @property
-    def effective_bits(self) -> int:
-        """RC2's effective key length; of any other cipher the key's."""
-        return self.token_key.effective.bits if self.token_key.effective is not None else self.bits
+        return self.key.bits
 
     @property
     def mode(self) -> int:
@@ -131,21 +128,20 @@ class SessionKey(CapiKey):
             return 0
         return 8 * self._cipher.message_block_length if self._cipher is not None else CFB8_BITS
 
+    def _turn(self) -> AbstractContextManager[object]:
+        """Who uses or sets the key has its message to himself."""
+        return lock_of(self, "_using").held()
+
     def _require_cipher(self) -> SymmetricKey:
         if self._cipher is None:
             raise bad_key("the key authenticates and does not encrypt")
         return self._cipher
 
     def _join(self, salt: bytes) -> SymmetricKey:
-        """Has the token join a salt to the key; returns the cipher's key that comes of it, at a message's beginning."""
-        spec = self.token_key.spec
-        working = self.token_key
-        if salt:
-            joined = SecretSpec(spec.family, spec.bits + 8 * len(salt), _CIPHER_USAGE)
-            working = self.token_key.followed_by(salt, joined)
-        self._cipher = SymmetricKey.of_token(self.context.algorithm(spec.family.value), working)
+        """Has the token join a salt to the key; returns the key that comes of it, which the data is encrypted under."""
+        self._cipher = cipher = self.key.followed_by(salt, _CIPHER_USAGE) if salt else self.key
         self.salt = salt
-        return self._cipher
+        return cipher
 
     def _join_anew(self, salt: bytes) -> None:
         """Joins another salt; mode and IV stay."""
@@ -154,7 +150,7 @@ class SessionKey(CapiKey):
         cipher.chaining_mode = before.chaining_mode
         cipher.message_block_length = before.message_block_length
         self._begin_message()
-        if before.token_key is not self.token_key:
+        if before is not self.key:
             before.destroy()
 
     def _begin_message(self) -> None:
@@ -215,18 +211,17 @@ class SessionKey(CapiKey):
             raise bad_key(f"{self.row.name} keys of {self.bits} bits have no salt")
         if len(salt) > LONGEST_SALT:
             raise failure(HRESULT.NTE_BAD_DATA, f"a salt has up to {LONGEST_SALT} bytes, {len(salt)} given")
-        with self._using.held():
+        with self._turn():
             self._join_anew(salt)
 
     def set_effective_bits(self, bits: int) -> None:
         """RC2's effective key length (RFC 2268), of all handles to the key: `hwcng.contract.effective_length`."""
-        effective = self.token_key.effective
-        if effective is None or self.row.family is not SecretFamily.RC2:
+        if self.for_mac or self.row.family is not SecretFamily.RC2:
             raise failure(HRESULT.NTE_BAD_TYPE, f"{self.row.name} has no effective key length")
         if not 0 < bits <= self.context.csp.effective_bits:
             raise failure(HRESULT.NTE_BAD_DATA, f"{bits} bits is no effective key length of {self.context.csp.name}")
-        with failing_as(_FIXED), self._using.held():
-            effective.choose(bits)
+        with failing_as(_FIXED), self._turn():
+            self.key.set_effective_bits(bits)
             self._begin_message()
 
     def encrypt(self, data: bytes, *, final: bool) -> bytes:
@@ -246,7 +241,7 @@ class SessionKey(CapiKey):
     def _crypt(self, data: bytes, final: bool, *, encrypting: bool) -> bytes:
         cipher = self._require_cipher()
         block = self.row.block_bits // 8
-        with self._using.held(), failing_as(MALFORMED):
+        with self._turn(), failing_as(MALFORMED):
             if self._unserved_mode is not None:
                 raise failure(HRESULT.NTE_BAD_ALGID, f"KP_MODE {self._unserved_mode} is not supported")
             try:
@@ -263,42 +258,32 @@ class SessionKey(CapiKey):
         cipher = self._require_cipher()
         self._require_block()
         self.require(wincrypt_h.CRYPT_MAC, "authenticate")
-        chained = SymmetricKey(
-            cipher.algorithm_handle,
-            cipher.token_key,
-            None,
-            chaining_mode=BCRYPT_CHAIN_MODE_CBC,
-            running_iv=self.iv,
-        )
-        return chained.encrypt(data, padding=True)[-self.row.block_bits // 8 :]
+        return cipher.beside(BCRYPT_CHAIN_MODE_CBC, self.iv).encrypt(data, padding=True)[-self.row.block_bits // 8 :]
 
     def padded_hmac(self, hash_name: str, inner: bytes, outer: bytes, data: bytes) -> bytes:
-        """CALG_HMAC with other strings than RFC 2104's: the token digests the key with each of them over it."""
+        """CALG_HMAC with other strings than RFC 2104's."""
         self._require_hmac()
-        material = self.token_key.keying_material()
-        size = material.length
-        digest = material.masked_digest(hash_name, inner[:size], inner[size:] + data)
-        return material.masked_digest(hash_name, outer[:size], outer[size:] + digest)
+        return hashing.authenticate_padded(self.context.algorithm(hash_name), self.key, inner, outer, data)
 
     def hmac(self, hash_name: str, data: bytes) -> bytes:
         """CALG_HMAC under the key without its salt."""
         self._require_hmac()
-        return self.token_key.mac(HmacSpec(hash_name), data)
+        return hashing.authenticate_with(self.context.algorithm(hash_name), self.key, data)
 
     def _require_hmac(self) -> None:
         self.require(wincrypt_h.CRYPT_MAC, "authenticate")
-        if not self.token_key.spec.usage & Usage.SIGN:
+        if not self.key.token_key.spec.usage & Usage.SIGN:
             raise bad_key(
                 f"a token's {self.row.name} key is no key of HMAC: import it with CRYPT_IPSEC_HMAC_KEY, or make a "
                 "CALG_HMAC key"
             )
 
     def duplicate(self) -> SessionKey:
-        with self._using.held():
-            cipher = self._cipher.duplicate() if self._cipher is not None else None
-            alike = cipher is not None and self._cipher is not None and self._cipher.token_key is self.token_key
-            token_key = cipher.token_key if cipher is not None and alike else self.token_key.duplicate()
-            copy = SessionKey(self.context, self.row, token_key, cipher=cipher)
+        with self._turn():
+            key, cipher = self.key.duplicate(), self._cipher
+            if cipher is not None:
+                cipher = key if cipher is self.key else cipher.duplicate()
+            copy = SessionKey(self.context, self.row, key, cipher=cipher)
             copy._like(self)
             copy.iv, copy.salt, copy._unserved_mode = self.iv, self.salt, self._unserved_mode
         return copy
@@ -312,4 +297,4 @@ class SessionKey(CapiKey):
             super().destroy()
             if self._cipher is not None:
                 self._cipher.destroy()
-            self.token_key.destroy()
+            self.key.destroy()

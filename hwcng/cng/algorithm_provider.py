@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwcng import arguments
 from hwcng.arguments import Octets
-from hwcng.cng import derivation_key, hashing, symmetric_key
+from hwcng.cng import cipher_keys, derivation_key, hashing
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.usage import Usage
@@ -26,7 +26,7 @@ def generate_key(
         return derivation_key.generate(handle, bits, key_object)
     if not handle.algorithm.chaining_modes:
         raise not_supported(f"{handle.name} has no secret keys")
-    return symmetric_key.generate(handle, bits, usage, key_object)
+    return cipher_keys.generate(handle, bits, usage, key_object)
 
 
 class AlgorithmProvider(AlgorithmHandle):

@@ -10,11 +10,12 @@ block (PBKDF2), the A values of P_hash (TLS).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from hwcng import arguments
 from hwcng.arguments import Octets, holding
-from hwcng.cng import hashing, symmetric_key
+from hwcng.cng import cipher_keys, hashing
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.blobs.symmetric import parse_key_data
 from hwcng.cng.derive import crypt_derive_key
@@ -257,15 +258,13 @@ def import_blob(handle: AlgorithmHandle, blob_type: str, blob: bytes, key_object
     if blob_type != BCRYPT_OPAQUE_KEY_BLOB:
         raise not_supported(f"{told(blob_type)} is not a blob type of {handle.name}")
     with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        token_key = handle.provider.reload_opaque(blob, pin=handle.pin)
-        if (
-            not isinstance(token_key, SecretKey)
-            or token_key.spec.hash_name is not None
-            or (token_key.spec.family, token_key.spec.usage) != _BASE_KEYS[handle.name]
-        ):
-            token_key.destroy()
-            raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
-        return KdfKey(handle, token_key, held)
+        is_base_key = partial(_is_base_key, handle.name)
+        key = cipher_keys.reloaded(handle.provider, blob, handle.name, is_base_key, handle.pin)
+        return KdfKey(handle, key, held)
+
+
+def _is_base_key(name: str, spec: SecretSpec) -> bool:
+    return spec.hash_name is None and (spec.family, spec.usage) == _BASE_KEYS[name]
 
 
 def whole_bytes(bits: object) -> int:
@@ -305,7 +304,7 @@ def resident_key(
         return made(handle, bits, make_strong)
     if handle.keyed_hash:
         return hashing.made(handle, bits, make_strong)
-    return symmetric_key.made(handle, bits, make_strong)
+    return cipher_keys.made(handle, bits, make_strong)
 
 
 def _from_base_key(key: KdfKey, pairs: ParameterList | None, handle: AlgorithmHandle, bits: int) -> SymmetricKey:

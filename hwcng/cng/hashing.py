@@ -26,6 +26,8 @@ from hwcng.standards.hashes import RunningHash
 __all__ = [
     "HashObject",
     "authenticate",
+    "authenticate_padded",
+    "authenticate_with",
     "check_output_length",
     "create",
     "generate_mac_key",
@@ -296,6 +298,30 @@ def authenticate(handle: AlgorithmHandle, key: SymmetricKey, data: object) -> by
             token_key = key.token_key
             ready = key.mac_verb = (handle, token_key, token_key.authenticating(_mac_spec(handle.algorithm)))
         return ready[2](message)
+    except CngError:
+        _require_lender(key)
+        raise
+
+
+def authenticate_with(handle: AlgorithmHandle, key: SymmetricKey, data: bytes) -> bytes:
+    """HMAC under whatever key the token lets be one of HMAC, which a cipher's key of Usage.SIGN is in some."""
+    try:
+        return key.in_token().authenticating(_mac_spec(handle.algorithm))(data)
+    except CngError:
+        _require_lender(key)
+        raise
+
+
+def authenticate_padded(handle: AlgorithmHandle, key: SymmetricKey, inner: bytes, outer: bytes, data: bytes) -> bytes:
+    """HMAC with other strings than RFC 2104's ipad and opad: the token digests the key with each of them over it.
+
+    inner, outer: no shorter than the key.
+    """
+    try:
+        material, name = key.in_token().keying_material(), handle.name
+        size = material.length
+        digest = material.masked_digest(name, inner[:size], inner[size:] + data)
+        return material.masked_digest(name, outer[:size], outer[size:] + digest)
     except CngError:
         _require_lender(key)
         raise

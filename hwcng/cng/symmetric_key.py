@@ -2,27 +2,22 @@
 
 Standards: SP 800-38A (modes), RFC 5652, section 6.3 (block padding), SP 800-38C and D (CCM, GCM), RFC 8439, IEEE 1619
 (XTS), RFC 2268 (RC2), RFC 3394 (key wrap).
-Calls: BCryptGenerateSymmetricKey, BCryptImportKey, BCryptDuplicateKey, BCryptExportKey, BCryptEncrypt, BCryptDecrypt.
+Calls: BCryptDuplicateKey, BCryptExportKey, BCryptEncrypt, BCryptDecrypt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from hwcng.arguments import Octets, holding, octets
-from hwcng.cng import aead, wrapped_key
+from hwcng.cng import aead
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_chaining_mode
-from hwcng.cng.blobs.symmetric import parse_key_data
-from hwcng.cng.blobs.wrapped import WRAPPED_BLOBS
-from hwcng.cng.cipher_specs import CIPHER_USAGE, require_length, require_own_length, spec_of, usage_of
 from hwcng.cng.handles import attest, in_use
 from hwcng.cng.modes import CFB8_UNIT, KeyMode, cfb_mode, cipher_mode
 from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
 from hwcng.cng.storable_key import StorableKey
-from hwcng.cng.wrapped_key import Wrapped
 from hwcng.contract.keys import Message, PrivateKey, SecretKey
 from hwcng.contract.making import KeyMaker
 from hwcng.contract.specs import CipherSpec, SecretSpec
@@ -36,16 +31,7 @@ from hwcng.hostcrypto.modes import pad, unpad
 if TYPE_CHECKING:
     from hwcng.contract.attestation import Attestation
 
-__all__ = [
-    "CIPHER_USAGE",
-    "SymmetricKey",
-    "check_effective_bits",
-    "generate",
-    "import_blob",
-    "import_secret",
-    "import_wrapped",
-    "made",
-]
+__all__ = ["SymmetricKey", "check_effective_bits"]
 
 EFFECTIVE_BITS = range(1, 1025)
 SHORT_UNIT_NUMBER = 8
@@ -113,6 +99,39 @@ class SymmetricKey(StorableKey, of=SecretKey):
     @classmethod
     def of_token(cls, handle: AlgorithmHandle, key: SecretKey, held: memoryview | None = None) -> SymmetricKey:
         return SymmetricKey(handle, key, held, chaining_mode=handle.chaining_mode)
+
+    @classmethod
+    def generated(cls, handle: AlgorithmHandle, spec: SecretSpec, held: memoryview | None = None) -> SymmetricKey:
+        """A key that the token of `handle` makes itself."""
+        return SymmetricKey(handle, handle.provider.generate_secret(spec), held, chaining_mode=handle.chaining_mode)
+
+    @classmethod
+    def imported(
+        cls,
+        handle: AlgorithmHandle,
+        spec: SecretSpec,
+        value: bytes,
+        held: memoryview | None = None,
+        maker: KeyMaker | None = None,
+    ) -> SymmetricKey:
+        """A key of the caller's bytes. maker: what takes it in under a name; None: the token of `handle`."""
+        key = (maker or handle.provider).import_secret(spec, value)
+        return SymmetricKey(handle, key, held, chaining_mode=handle.chaining_mode)
+
+    def followed_by(self, data: bytes, usage: Usage) -> SymmetricKey:
+        """A key of this one's bytes and then `data`, which the token joins; it may do what `usage` says.
+
+        Raises STATUS_NOT_SUPPORTED for a key that was made without Usage.DERIVE and where no token joins them.
+        """
+        spec = self.token_key.spec
+        joined = SecretSpec(spec.family, spec.bits + 8 * len(data), usage)
+        return SymmetricKey.of_token(self.algorithm_handle, self.token_key.followed_by(data, joined))
+
+    def beside(self, chaining_mode: str, running_iv: bytes) -> SymmetricKey:
+        """The same key in another mode, for as long as this one lives: it is not destroyed by itself."""
+        return SymmetricKey(
+            self.algorithm_handle, self.token_key, None, chaining_mode=chaining_mode, running_iv=running_iv
+        )
 
     def in_token(self) -> SecretKey:
         return self.token_key
@@ -396,11 +415,6 @@ def require_wrapping_key(key: SymmetricKey, provider: object) -> None:
         raise invalid_parameter("the key that wraps is of another provider")
 
 
-def _require_cipher(handle: AlgorithmHandle) -> None:
-    if not handle.algorithm.chaining_modes:
-        raise invalid_parameter(f"{handle.name} has no symmetric cipher keys")
-
-
 def check_effective_bits(name: str, bits: int) -> int:
     """Raises STATUS_NOT_SUPPORTED for another algorithm than RC2, STATUS_INVALID_PARAMETER for a bad length."""
     if name != SecretFamily.RC2.value:
@@ -408,91 +422,3 @@ def check_effective_bits(name: str, bits: int) -> int:
     if bits not in EFFECTIVE_BITS:
         raise invalid_parameter(f"EffectiveKeyLength is 1 to {EFFECTIVE_BITS[-1]} bits, not {bits}")
     return bits
-
-
-def import_secret(
-    handle: AlgorithmHandle, secret: bytes, key_object: Octets | None, maker: KeyMaker | None = None
-) -> SymmetricKey:
-    """BCryptGenerateSymmetricKey: a key of the caller's bytes. Excess over the longest key is cut off.
-
-    maker: what takes it in under a name; None: the provider.
-    """
-    _require_cipher(handle)
-    longest = handle.algorithm.key_lengths.dwMaxLength // 8 if handle.algorithm.key_lengths else 0
-    value = secret[:longest]
-    require_length(handle, 8 * len(value))
-    half = len(value) // 2
-    if handle.name == _XTS and value[:half] == value[half:]:
-        raise invalid_parameter("the two keys of XTS-AES must differ")
-    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        spec = spec_of(handle, 8 * len(value))
-        return SymmetricKey.of_token(handle, (maker or handle.provider).import_secret(spec, value), held)
-
-
-def generate(handle: AlgorithmHandle, bits: int, usage: Usage | None, key_object: Octets | None) -> SymmetricKey:
-    """A key that the token makes itself. bits: its length. usage: None for all that it can have."""
-    _require_cipher(handle)
-    require_length(handle, bits)
-    if usage is not None and not (isinstance(usage, Usage) and usage and usage in usage_of(handle)):
-        raise invalid_parameter(f"the usage of {handle.name} keys is of {usage_of(handle)}, not {told(usage)}")
-    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        key = SymmetricKey.of_token(handle, handle.provider.generate_secret(spec_of(handle, bits, usage)), held)
-        if handle.effective_bits:
-            key.set_effective_bits(handle.effective_bits)
-        return key
-
-
-def generate_named(handle: AlgorithmHandle, bits: int, maker: KeyMaker) -> SecretKey:
-    """A cipher key for all that such keys can do, which `maker` has the token make under a name. bits: its length."""
-    if not handle.alive:
-        raise invalid_handle("the algorithm handle is closed")
-    _require_cipher(handle)
-    require_length(handle, bits)
-    effective = handle.effective_bits if handle.effective_bits != bits else 0
-    return maker.generate_secret(replace(spec_of(handle, bits), effective_bits=effective or 0))
-
-
-def made(handle: AlgorithmHandle, bits: int, make: Callable[[SecretSpec], SecretKey]) -> SymmetricKey:
-    """A cipher key that `make` brings about in the token."""
-    _require_cipher(handle)
-    require_length(handle, bits)
-    require_own_length(handle, bits)
-    return SymmetricKey.of_token(handle, make(spec_of(handle, bits)))
-
-
-def import_blob(
-    handle: AlgorithmHandle, import_key: object, blob_type: str, blob: bytes, key_object: Octets | None
-) -> SymmetricKey:
-    """BCryptImportKey: KeyDataBlob, a wrapped key that `import_key` unwraps, or OpaqueKeyBlob."""
-    if blob_type == BCRYPT_KEY_DATA_BLOB:
-        _require_cipher(handle)
-        return import_secret(handle, parse_key_data(blob).key, key_object)
-    if blob_type in WRAPPED_BLOBS:
-        _require_cipher(handle)
-        return import_wrapped(handle, wrapped_key.read(import_key, blob_type, blob, handle.provider), key_object)
-    if blob_type == BCRYPT_OPAQUE_KEY_BLOB:
-        _require_cipher(handle)
-        return _reload(handle, blob, key_object)
-    raise not_supported(f"{told(blob_type)} is not a blob type of symmetric keys")
-
-
-def import_wrapped(
-    handle: AlgorithmHandle, wrapped: Wrapped, key_object: Octets | None, maker: KeyMaker | None = None
-) -> SymmetricKey:
-    """A key that comes wrapped. maker: what takes it in under a name; None: the provider."""
-    bits = wrapped_key.key_bits(handle.algorithm, wrapped)
-    require_own_length(handle, bits)
-    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        unwrap = (maker or handle.provider).unwrap_secret
-        return SymmetricKey.of_token(
-            handle, unwrap(spec_of(handle, bits), wrapped.key, wrapped.octets, wrapped.wrap), held
-        )
-
-
-def _reload(handle: AlgorithmHandle, blob: bytes, key_object: Octets | None) -> SymmetricKey:
-    with holding(key_object, handle.algorithm.object_length or 0, "pbKeyObject") as held:
-        token_key = handle.provider.reload_opaque(blob, pin=handle.pin)
-        if not isinstance(token_key, SecretKey) or token_key.spec.family.value != handle.name:
-            token_key.destroy()
-            raise invalid_parameter(f"the opaque blob holds no {handle.name} key")
-        return SymmetricKey.of_token(handle, token_key, held)

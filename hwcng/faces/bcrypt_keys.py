@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hwcng.arguments import Octets, flags, message, number, octets, optional_octets, string
-from hwcng.cng import derivation_key, new_pairs, symmetric_key
+from hwcng.cng import cipher_keys, derivation_key, new_pairs
 from hwcng.cng.algorithm_handle import AlgorithmHandle
 from hwcng.cng.handles import NoHandle, no_handle
 from hwcng.cng.keys import KeyPair, SymmetricKey
@@ -73,7 +73,7 @@ def BCryptGenerateSymmetricKey(
     flags(dwFlags)
     if handle.algorithm.derives:
         return derivation_key.import_secret(handle, secret, pbKeyObject)
-    return symmetric_key.import_secret(handle, secret, pbKeyObject)
+    return cipher_keys.import_secret(handle, secret, pbKeyObject)
 
 
 def _require_symmetric(handle: AlgorithmHandle) -> None:
@@ -150,7 +150,7 @@ def BCryptImportKey(
     flags(dwFlags)
     if handle.algorithm.derives:
         return derivation_key.import_blob(handle, blob_type, blob, pbKeyObject)
-    return symmetric_key.import_blob(handle, hImportKey, blob_type, blob, pbKeyObject)
+    return cipher_keys.import_blob(handle, hImportKey, blob_type, blob, pbKeyObject)
 
 
 def BCryptImportKeyPair(

@@ -6,16 +6,17 @@ import abc
 from collections.abc import Callable
 from typing import NoReturn
 
-from hwcng.cng import derivation_key, symmetric_key
+from hwcng.cng import cipher_keys, derivation_key
 from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_export_policy
 from hwcng.cng.algorithm_provider import generate_key
+from hwcng.cng.cipher_keys import CIPHER_USAGE
 from hwcng.cng.families import FAMILIES
 from hwcng.cng.handles import Handle
 from hwcng.cng.key_pair import KeyPair
 from hwcng.cng.key_usages import allowed_usage
 from hwcng.cng.stored_algorithm import handle_of_spec
-from hwcng.cng.symmetric_key import CIPHER_USAGE, SymmetricKey
+from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.cng.wrapped_key import Wrapped
 from hwcng.contract.keys import SecretKey
 from hwcng.contract.making import KeyMaker
@@ -276,7 +277,7 @@ class SecretDraft(Draft):
         elif name is None and self.binding.protection is None:
             stored = generate_key(handle, self._bits).token_key
         else:
-            stored = symmetric_key.generate_named(handle, self._bits, self._maker(name, replace))
+            stored = cipher_keys.generate_named(handle, self._bits, self._maker(name, replace))
         key = SymmetricKey(handle, stored, None, chaining_mode=handle.chaining_mode)
         key.name = name
         return key

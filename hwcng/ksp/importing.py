@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from hwcng.arguments import Octets, text
-from hwcng.cng import symmetric_key, wrapped_key
+from hwcng.cng import cipher_keys, wrapped_key
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_curve
 from hwcng.cng.algorithm_table import ALGORITHMS
 from hwcng.cng.blobs.blob_type import PAIR, SYMMETRIC
@@ -136,7 +136,7 @@ def _wrapped(
     return SecretDraft(
         handle,
         wrapped_key.key_bits(handle.algorithm, wrapped),
-        lambda handle, maker: symmetric_key.import_wrapped(handle, wrapped, None, maker),
+        lambda handle, maker: cipher_keys.import_wrapped(handle, wrapped, None, maker),
     )
 
 
@@ -147,7 +147,7 @@ def _secret(provider: Provider, name: str, secret: bytes) -> SecretDraft:
     return SecretDraft(
         AlgorithmHandle(algorithm, provider),
         8 * len(secret),
-        lambda handle, maker: symmetric_key.import_secret(handle, secret, None, maker),
+        lambda handle, maker: cipher_keys.import_secret(handle, secret, None, maker),
     )
 
 

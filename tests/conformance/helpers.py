@@ -122,12 +122,12 @@ def ecc_key(bits: int) -> tuple[int, int, int]:
 
 
 def token_attributes(key: Any, *names: str) -> list[bytes | None]:
-    """What the token itself says of a symmetric or private key: attributes by python-pkcs11's names."""
+    """What the token itself says of a symmetric, private or session key: attributes by python-pkcs11's names."""
     from pkcs11 import Attribute
 
     from hwcng.providers.pkcs11.objects import read_attributes
 
-    held = (key.token_key if hasattr(key, "token_key") else key._private).held
+    held = getattr(key, "key", key).in_token().held
     kinds = [Attribute[name] for name in names]
     found = read_attributes(held.connection, held.handle, kinds, 64)
     return [found[kind] for kind in kinds]

@@ -63,6 +63,16 @@ def test_a_leaf_imports_no_sibling_either(folder: str) -> None:
     assert inside and not any(GRAPH[name] for name in inside)
 
 
+SESSION_KEYS = ("agreed_keys", "generation", "hashes", "parameters", "pregen", "session_keys")
+
+
+@pytest.mark.parametrize("name", SESSION_KEYS)
+def test_session_keys_of_the_cryptoapi_are_keys_of_bcrypt(name: str) -> None:
+    found = GRAPH[f"hwcng.capi.{name}"]
+    assert any(other.startswith("hwcng.cng.") for other in found)
+    assert not found & {"hwcng.contract.keys", "hwcng.contract.provider"}
+
+
 def reached(start: str) -> set[str]:
     seen: set[str] = set()
     left = [start]

@@ -32,7 +32,7 @@ from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST
 from hwcng.providers.pkcs11.families import PairKind, kind_of, kind_of_public
-from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, offered_as
+from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, imported_value, offered_as
 from hwcng.providers.pkcs11.keys import opaque_blob, xts
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey, unwrappable
@@ -54,7 +54,6 @@ from hwcng.providers.pkcs11.uri import Pkcs11Uri, pin_of
 from hwcng.providers.pkcs11.uri_module import module_of
 from hwcng.providers.pkcs11.user_quirks import QUIRKS_ATTRIBUTE, UserQuirks
 from hwcng.providers.timeouts import timeout_of
-from hwcng.standards.hashes import HASHES
 from hwcng.standards.parameter_sets import SHARED_SECRET_SIZE
 
 __all__ = ["Pkcs11Provider", "open_uri"]
@@ -98,6 +97,8 @@ class Pkcs11Provider(Provider):
         self.closed = False
         self._random_part = RANDOM_PART
         self._tally = Tally()
+        self._last_secret: tuple[MechanismSet | None, SecretSpec | None, objects.SecretGeneration | None]
+        self._last_secret = (None, None, None)
         self._last_pair: tuple[MechanismSet | None, PairSpec | None, objects.PairGeneration | None] = (None, None, None)
         self._current = self._connect()
         self._store = KeyStore(lambda: self._connection, self._named_key, self._naming, self._is_local)
@@ -243,10 +244,13 @@ class Pkcs11Provider(Provider):
         return spec.family is SecretFamily.XTS and self.offers(spec.family.value) is not Support.NATIVE
 
     def generate_secret(self, spec: SecretSpec) -> SecretKey:
-        how = objects.secret_generation(spec)
-        self._require(how.offered_as)
-        if self.is_composed(spec):
-            return xts.make(spec, lambda half, _: self.generate_secret(half))
+        offered, known, how = self._last_secret
+        if how is None or known is not spec or offered is not self._offered:
+            offered, how = self._offered, objects.secret_generation(spec)
+            self._require(how.offered_as)
+            if self.is_composed(spec):
+                return xts.make(spec, lambda half, _: self.generate_secret(half))
+            self._last_secret = offered, spec, how
         held = objects.generate(self._connection, how.call, how.template, how.asked)
         return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, open=True))
 
@@ -256,14 +260,9 @@ class Pkcs11Provider(Provider):
             size = spec.bits // 16
             halves = value[:size], value[size:]
             return xts.make(spec, lambda half, which: self.import_secret(half, halves[which]))
-        value = self.imported_value(spec, value)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
-        held = objects.create(self._connection, templates.secret(spec, value), asked)
+        held = objects.create(self._connection, templates.secret(spec, imported_value(spec, value)), asked)
         return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, known=True))
-
-    def imported_value(self, spec: SecretSpec, value: bytes) -> bytes:
-        """The value in a length that tokens take."""
-        return _hmac_key(value, spec.hash_name) if spec.family is SecretFamily.HMAC else value
 
     def unwrap_secret(
         self,
@@ -482,19 +481,3 @@ def _effective(spec: SecretSpec, *, open: bool = False, known: bool = False) -> 
     if spec.family is not SecretFamily.RC2:
         return None
     return EffectiveLength(spec.effective_bits or spec.bits, open=open, known=known)
-
-
-# No digest is longer, no block shorter.
-_ANY_HMAC_KEY_LENGTH = 64
-
-
-def _hmac_key(value: bytes, hash_name: str | None) -> bytes:
-    """The same HMAC key (RFC 2104, section 2) in a length that tokens take: SoftHSM refuses those shorter than the
-    hash.
-    """
-    if hash_name is None:
-        return value.ljust(_ANY_HMAC_KEY_LENGTH, b"\0")
-    hash_function = HASHES[hash_name]
-    if len(value) > hash_function.block_size:
-        return hash_function.digest(value)
-    return value.ljust(hash_function.digest_size, b"\0")

@@ -11,8 +11,12 @@ from pkcs11 import KeyType, Mechanism
 from hwcng.contract.specs import SecretSpec
 from hwcng.contract.usage import SecretFamily
 from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM
+from hwcng.standards.hashes import HASHES
 
-__all__ = ["SECRET_KINDS", "STORED_SECRETS", "SecretKind", "offered_as"]
+__all__ = ["SECRET_KINDS", "STORED_SECRETS", "SecretKind", "imported_value", "offered_as"]
+
+# No digest is longer, no block shorter.
+_ANY_HMAC_KEY_LENGTH = 64
 
 
 class SecretKind(NamedTuple):
@@ -77,3 +81,15 @@ def offered_as(spec: SecretSpec) -> str:
     if spec.family is not SecretFamily.HMAC:
         return str(spec.family.value)
     return f"HMAC-{spec.hash_name}" if spec.hash_name else "KDF"
+
+
+def imported_value(spec: SecretSpec, value: bytes) -> bytes:
+    """The value in a length that tokens take: SoftHSM refuses HMAC keys shorter than the hash (RFC 2104, section 2)."""
+    if spec.family is not SecretFamily.HMAC:
+        return value
+    if spec.hash_name is None:
+        return value.ljust(_ANY_HMAC_KEY_LENGTH, b"\0")
+    hash_function = HASHES[spec.hash_name]
+    if len(value) > hash_function.block_size:
+        return hash_function.digest(value)
+    return value.ljust(hash_function.digest_size, b"\0")

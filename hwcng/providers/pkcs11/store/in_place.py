@@ -10,7 +10,7 @@ from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
 from hwcng.errors import CngError, not_supported
 from hwcng.providers.pkcs11.families import PairKind
-from hwcng.providers.pkcs11.families.secret import SecretKind
+from hwcng.providers.pkcs11.families.secret import SecretKind, imported_value
 from hwcng.providers.pkcs11.keys.opaque_blob import Opened
 from hwcng.providers.pkcs11.keys.secret import unwrappable
 from hwcng.providers.pkcs11.store.key_store import KeyStore
@@ -38,9 +38,6 @@ class Holder(Protocol):
 
     def is_composed(self, spec: SecretSpec) -> bool:
         """Whether the key is two keys here."""
-
-    def imported_value(self, spec: SecretSpec, value: bytes) -> bytes:
-        """The value in a length that tokens take."""
 
     def unwrapping(
         self, wrapping_key: SecretKey | PrivateKey, wrapped: bytes, wrap: WrapSpec
@@ -79,7 +76,7 @@ class InPlace:
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._require_one_object(spec)
-        return self._secret(ImportedSecret(spec, self._holder.imported_value(spec, value)))
+        return self._secret(ImportedSecret(spec, imported_value(spec, value)))
 
     def generate_pair(self, spec: PairSpec) -> PrivateKey:
         self._holder.kind_of_pair(spec)
