@@ -64,6 +64,12 @@ def _encryption(provider: Provider) -> Callable[[], object]:
     return lambda: bcrypt.BCryptEncrypt(key, bytes(64), None, bytes(16))
 
 
+def _mac(provider: Provider) -> Callable[[], object]:
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("SHA256", provider, bcrypt.BCRYPT_ALG_HANDLE_HMAC_FLAG)
+    key = algorithm.generate_key(256)
+    return lambda: bcrypt.BCryptHash(algorithm, key, b"message")
+
+
 def _key(provider: Provider) -> Callable[[], object]:
     algorithm = bcrypt.BCryptOpenAlgorithmProvider("AES", provider)
     return lambda: algorithm.generate_key(256)
@@ -141,7 +147,13 @@ MOST: dict[str, dict[str, Most]] = {
         "the pair of a container": Most(_containers_pair, 242, 35),
     },
     "nss": {"an ML-DSA pair": Most(_ml_dsa_pairs, 84, 21)},
-    "tpm": {"a named key": Most(_named_key, 46, 18)},
+    "tpm": {
+        "a named key": Most(_named_key, 46, 18),
+        "AES-CBC": Most(_encryption, 30, 12),
+        "an HMAC": Most(_mac, 30, 14),
+        "random numbers": Most(_random, 24, 11),
+        "an ECDSA signature": Most(_signature, 28, 13),
+    },
 }
 """What is done, by the kind of token, and the most calls of it and files."""
 CASES = [(token, what) for token, trips in MOST.items() for what in trips]

@@ -171,18 +171,18 @@ class Tpm2Provider(Provider):
 
     def random(self, length: int) -> bytes:
         """`length` bytes of the TPM, hidden on the bus, 64 bytes a command."""
-        if self.offers("RNG") is Support.REFUSED:
+        if self._offers.offers("RNG") is Support.REFUSED:
             raise not_supported(f"RNG: {self._offers.reason('RNG')}")
         self._check_open()
 
         def work(connection: Connection) -> bytes:
-            output = bytearray()
+            output = b""
             while len(output) < length:
                 piece = commands.get_random(connection, min(length - len(output), commands.MAX_RANDOM))
                 if not piece:
                     raise MalformedError("no random octets")
                 output += piece
-            return bytes(output)
+            return output
 
         return self.connection.perform("random bytes", work)
 

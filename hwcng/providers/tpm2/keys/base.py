@@ -84,8 +84,10 @@ class TpmKey:
             )
 
     def _use(self, asked: str, work: Callable[[Connection, KeyHandle], T]) -> T:
-        self._check()
-        return self._connection.use(asked, self._held, work)
+        connection = self._connection
+        if self._destroyed or self._realm.closed or self._generation != connection.generation:
+            self._check()
+        return connection.perform(asked, work, self._held)
 
     def blob(self) -> tuple[TpmObject, Origin | None]:
         """What is stored of the key."""
@@ -124,7 +126,7 @@ class TpmKey:
             with connection.cache.parent_of(connection, held.place) as parent:
                 return commands.change_auth(connection, key, parent, pin)
 
-        private = self._connection.use("changing the key's PIN", held, change)
+        private = self._connection.perform("changing the key's PIN", change, held)
         changed = replace(held, private=private, auth=pin, handle=0, context=None)
         if self.name is not None:
             self._realm.rewrite(self.name, held, changed)

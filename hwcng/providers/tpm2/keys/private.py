@@ -7,6 +7,7 @@ of the TPM's), FIPS 186-5 (digests of any length).
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 
 from hwcng.arguments import octets
@@ -35,12 +36,15 @@ from hwcng.providers.tpm2.wire import commands, schemes
 from hwcng.providers.tpm2.wire.commands import KeyHandle
 from hwcng.providers.tpm2.wire.constants import ALG, HASH_IDS, RC
 from hwcng.providers.tpm2.wire.errors import TpmError, decryption_error
-from hwcng.providers.tpm2.wire.marshal import Reader, u16
+from hwcng.providers.tpm2.wire.marshal import u16
 from hwcng.providers.tpm2.wire.public_area import parse_public
 from hwcng.standards.curves import CURVES
 from hwcng.standards.hashes import HASHES
 
 __all__ = ["Tpm2PrivateKey"]
+
+_SIGNATURE = 4
+"""Where the first number of a TPMT_SIGNATURE is: behind its algorithm and its hash."""
 
 
 class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
@@ -102,12 +106,9 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
         # Zeros in front do not change the number that is signed, zeros behind are cut off.
         padded = digest.rjust(min(size, width), b"\0").ljust(size, b"\0")
 
-        def work(connection: Connection, key: KeyHandle) -> bytes:
-            return commands.sign(connection, key, padded, scheme)
-
-        reader = Reader(self._use("ECDSA signing", work))
-        reader.u32()
-        r, s = reader.sized(), reader.sized()
+        signature = self._use("ECDSA signing", partial(commands.sign, digest=padded, scheme=scheme))
+        r = commands.octets_at(signature, _SIGNATURE)
+        s = commands.octets_at(signature, _SIGNATURE + 2 + len(r))
         # Other TPMs than libtpms may leave leading zeros out.
         return r.rjust(width, b"\0") + s.rjust(width, b"\0")
 
@@ -120,13 +121,8 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
         schemes.require(self._fixed, algorithm, spec.hash_name)
         if self._native(spec):
             scheme = u16(algorithm) + u16(HASH_IDS[spec.hash_name or ""])
-
-            def work(connection: Connection, key: KeyHandle) -> bytes:
-                return commands.sign(connection, key, digest, scheme)
-
-            reader = Reader(self._use("RSA signing", work))
-            reader.u32()
-            signature = reader.sized().rjust(self._modulus_size, b"\0")
+            answer = self._use("RSA signing", partial(commands.sign, digest=digest, scheme=scheme))
+            signature = commands.octets_at(answer, _SIGNATURE).rjust(self._modulus_size, b"\0")
             if not isinstance(spec, RsaPssSpec) or self._salt_is_as_asked(spec, digest, signature):
                 return signature
         if not self.spec.usage & Usage.DECRYPT:

@@ -5,8 +5,9 @@ What the host adds around the TPM's commands: SP 800-38A (chaining over 1,024-by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 from hwcng.arguments import octets
@@ -54,68 +55,77 @@ class Tpm2SecretKey(TpmKey, keys.SecretKey):
     def encrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         cipher = self._cipher(spec)
         if cipher.mode is CipherMode.CFB8:
-            return modes.cfb8_encrypt(self._ecb, cipher.iv, data)
-        return self._crypt(cipher, data, decrypt=False)
+            return modes.cfb8_encrypt(self._ecb(), cipher.iv, data)
+        return self._ciphering(cipher.mode, decrypt=False)(cipher.iv, octets(data, "the data"))
 
     def decrypt(self, spec: CipherSpec | AeadSpec, data: bytes) -> bytes:
         cipher = self._cipher(spec)
         if cipher.mode is CipherMode.CFB8:
-            return modes.cfb8_decrypt(self._ecb, cipher.iv, data)
-        return self._crypt(cipher, data, decrypt=True)
+            return modes.cfb8_decrypt(self._ecb(), cipher.iv, data)
+        return self._ciphering(cipher.mode, decrypt=True)(cipher.iv, octets(data, "the data"))
+
+    def enciphering(self, mode: CipherMode) -> keys.CipherVerb:
+        self._require_mode(mode)
+        return self._ciphering(mode, decrypt=False) if mode in _MODES else super().enciphering(mode)
+
+    def deciphering(self, mode: CipherMode) -> keys.CipherVerb:
+        self._require_mode(mode)
+        return self._ciphering(mode, decrypt=True) if mode in _MODES else super().deciphering(mode)
+
+    def _require_mode(self, mode: CipherMode) -> None:
+        if self.spec.family is not SecretFamily.AES:
+            raise not_supported(f"encryption with a key made for {self.spec.family.value}: a TPM key has one use")
+        if self._offers.offers("AES", mode.value) is Support.REFUSED:
+            raise not_supported(f"AES-{mode.value}: {self._offers.reason('AES', mode.value)}")
 
     def _cipher(self, spec: CipherSpec | AeadSpec) -> CipherSpec:
         """`spec`, where this key and this TPM serve it."""
-        if self.spec.family is not SecretFamily.AES:
-            raise not_supported(f"encryption with a key made for {self.spec.family.value}: a TPM key has one use")
-        if isinstance(spec, AeadSpec) or self._offers.offers("AES", spec.mode.value) is Support.REFUSED:
+        self._require_mode(spec.mode)
+        if isinstance(spec, AeadSpec):
             raise not_supported(f"AES-{spec.mode.value}: {self._offers.reason('AES', spec.mode.value)}")
         if len(spec.iv) != (0 if spec.mode is CipherMode.ECB else _BLOCK):
             raise CngError(NTSTATUS.STATUS_INVALID_PARAMETER, f"AES-{spec.mode.value}: an IV of {len(spec.iv)} bytes")
         return spec
 
-    def _ecb(self, blocks: bytes) -> bytes:
-        return self._crypt(CipherSpec(CipherMode.ECB), blocks, decrypt=False)
+    def _ecb(self) -> Callable[[bytes], bytes]:
+        return partial(self._ciphering(CipherMode.ECB, decrypt=False), b"")
 
-    def _crypt(self, spec: CipherSpec, data: bytes, *, decrypt: bool) -> bytes:
-        mode, iv, data = _MODES[spec.mode], spec.iv, octets(data, "the data")
-        if mode is not ALG.CFB and len(data) % _BLOCK:
-            raise CngError(
-                NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"AES-{spec.mode.value}: {len(data)} bytes are no whole blocks"
-            )
+    def _ciphering(self, mode: CipherMode, *, decrypt: bool) -> keys.CipherVerb:
+        """Of a mode that was looked at."""
+        number = _MODES[mode]
         # A chunk that ends inside a block would spoil the chaining.
         size = self._offers.facts.buffer // _BLOCK * _BLOCK
+        unit = 1 if number is ALG.CFB else _BLOCK
+        asked = f"AES-{mode.value} {'de' if decrypt else 'en'}cryption"
 
-        def work(connection: Connection, key: KeyHandle) -> bytes:
-            output, chain = [], iv
-            for start in range(0, len(data), size):
-                piece, chain = commands.encrypt_decrypt(
-                    connection, key, decrypt, mode, chain, data[start : start + size]
+        def crypt(iv: bytes, data: keys.Message) -> bytes:
+            length = len(data)
+            if length % unit:
+                raise CngError(
+                    NTSTATUS.STATUS_INVALID_BUFFER_SIZE, f"AES-{mode.value}: {length} bytes are no whole blocks"
                 )
-                output.append(piece)
-            return b"".join(output)
+            command = commands.encrypt_decrypt if 0 < length <= size else partial(_in_pieces, size)
+            return self._use(asked, partial(command, decrypt=decrypt, mode=number, iv=iv, data=data))[0]
 
-        return self._use(f"AES-{spec.mode.value} {'de' if decrypt else 'en'}cryption", work)
+        return crypt
 
     def mac(self, spec: MacSpec, data: bytes) -> bytes:
-        asked, data = self._require_mac(spec), octets(data, "the data")
+        return self._authenticating(spec)(octets(data, "the data"))
+
+    def authenticating(self, spec: specs.HmacSpec | CmacSpec) -> Callable[[bytes], bytes]:
+        return self._authenticating(spec)
+
+    def _authenticating(self, spec: MacSpec) -> Callable[[bytes], bytes]:
+        asked = self._require_mac(spec)
         # A key without a hash of its own takes it from the command; a CMAC key has no hash.
         algorithm = HASH_IDS[spec.hash_name] if isinstance(spec, specs.HmacSpec) else ALG.NULL
         size = self._offers.facts.buffer
 
-        def work(connection: Connection, key: KeyHandle) -> bytes:
-            if len(data) <= size:
-                return commands.mac(connection, key, data, algorithm)
-            sequence = commands.mac_start(connection, key, algorithm)
-            try:
-                last = (len(data) - 1) // size * size
-                for start in range(0, last, size):
-                    commands.sequence_update(connection, sequence, data[start : start + size])
-                return commands.sequence_complete(connection, sequence, data[last:])
-            except TpmError:
-                _flush_quietly(connection, sequence)
-                raise
+        def authenticate(data: bytes) -> bytes:
+            command = commands.mac if len(data) <= size else partial(_mac_in_pieces, size)
+            return self._use(asked, partial(command, data=data, algorithm=algorithm))
 
-        return self._use(asked, work)
+        return authenticate
 
     def _require_mac(self, spec: MacSpec) -> str:
         if isinstance(spec, GmacSpec):
@@ -145,6 +155,30 @@ class Tpm2SecretKey(TpmKey, keys.SecretKey):
     def wrap_key(self, key: keys.SecretKey) -> bytes:
         """Raises STATUS_NOT_SUPPORTED: a TPM has no AES key wrap, and its keys have no value that the host may see."""
         raise not_supported(self._offers.reason("AES", "WRAP"))
+
+
+def _in_pieces(
+    size: int, connection: Connection, key: KeyHandle, decrypt: bool, mode: int, iv: bytes, data: keys.Message
+) -> tuple[bytes, bytes]:
+    """As `commands.encrypt_decrypt`, for any length. size: bytes that one command takes."""
+    output = []
+    for start in range(0, len(data), size):
+        piece, iv = commands.encrypt_decrypt(connection, key, decrypt, mode, iv, data[start : start + size])
+        output.append(piece)
+    return b"".join(output), iv
+
+
+def _mac_in_pieces(size: int, connection: Connection, key: KeyHandle, data: bytes, algorithm: int) -> bytes:
+    """As `commands.mac`, for data that one command does not take. size: bytes that it does."""
+    sequence = commands.mac_start(connection, key, algorithm)
+    try:
+        last = (len(data) - 1) // size * size
+        for start in range(0, last, size):
+            commands.sequence_update(connection, sequence, data[start : start + size])
+        return commands.sequence_complete(connection, sequence, data[last:])
+    except TpmError:
+        _flush_quietly(connection, sequence)
+        raise
 
 
 def _flush_quietly(connection: Connection, sequence: KeyHandle) -> None:

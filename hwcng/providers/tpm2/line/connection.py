@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import perf_counter_ns
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import entered, notice_fork, tell_after_fork
@@ -25,7 +25,7 @@ from hwcng.providers.tpm2.line.presence import Presence, meeting_place
 from hwcng.providers.tpm2.line.slots import ObjectCache, TpmObject
 from hwcng.providers.tpm2.line.tally import Tally
 from hwcng.providers.tpm2.line.tracing import tracing
-from hwcng.providers.tpm2.line.transport import Transport, check_response, open_transport
+from hwcng.providers.tpm2.line.transport import TAGS, Transport, check_response, open_transport
 from hwcng.providers.tpm2.wire import commands
 from hwcng.providers.tpm2.wire.constants import CC, RC
 from hwcng.providers.tpm2.wire.errors import (
@@ -121,8 +121,14 @@ class Connection:
 
     def exchange(self, request: bytes) -> bytes:
         """One command, again and again for as long as the TPM asks for it, up to 10 seconds."""
-        response = check_response(self._exchange(request))
-        return response if response[6:10] == _SUCCESS else self._insist(request, response)
+        response = self._exchange(request)
+        if (
+            len(response) == int.from_bytes(response[2:6], "big")
+            and response[6:10] == _SUCCESS
+            and response[:2] in TAGS
+        ):
+            return response
+        return self._insist(request, check_response(response))
 
     def _insist(self, request: bytes, response: bytes) -> bytes:
         pause, end = _FIRST_PAUSE, time.monotonic() + _PATIENCE
@@ -235,10 +241,17 @@ class Connection:
 
     # Work.
 
-    def perform(self, asked: str, work: Callable[[Connection], T]) -> T:
+    @overload
+    def perform(self, asked: str, work: Callable[[Connection], T]) -> T: ...
+
+    @overload
+    def perform(self, asked: str, work: Callable[[Connection, KeyHandle], T], key: TpmObject) -> T: ...
+
+    def perform(self, asked: str, work: Callable[..., T], key: TpmObject | None = None) -> T:
         """Runs `work` with the TPM to itself, again where the TPM lost its state meanwhile. It must be repeatable.
 
-        asked: what it is, for messages. An authorization value that may be wrong is tried once. Raises CngError.
+        asked: what it is, for messages. key: what `work` is on, which is brought into a slot first. An authorization
+        value that may be wrong is tried once. Raises CngError.
         """
         if not entered[0]:
             notice_fork()
@@ -248,7 +261,7 @@ class Connection:
             previous, began, tally = self._owner, perf_counter_ns(), self.tally
             self._owner = threading.get_ident()
             try:
-                return self._persist(asked, work)
+                return self._persist(asked, work, key)
             except BaseException:
                 tally.errors += 1
                 raise
@@ -256,31 +269,24 @@ class Connection:
                 self._owner = previous
                 tally.add(perf_counter_ns() - began)
 
-    def use(self, asked: str, key: TpmObject, work: Callable[[Connection, KeyHandle], T]) -> T:
-        """Runs `work` on a key, which is brought into a slot first."""
-
-        def on_key(connection: Connection) -> T:
-            return work(connection, connection.cache.acquire(connection, key))
-
-        return self.perform(asked, on_key)
-
-    def _persist(self, asked: str, work: Callable[[Connection], T]) -> T:
+    def _persist(self, asked: str, work: Callable[..., T], key: TpmObject | None) -> T:
         reconnected = renewed = False
         recoveries = _RECOVERIES
-        repair: Callable[[], object] = _nothing
+        repair: Callable[[], object] | None = None
         while True:
             try:
-                repair()
+                if repair is not None:
+                    repair()
                 if not self._open:
                     self._ensure_open()
-                return work(self)
+                return work(self) if key is None else work(self, self.cache.acquire(self, key))
             except (TransportError, MalformedError) as error:
                 self._lose(str(error))
                 lost = error if isinstance(error, TransportError) else TransportError("the TPM's answer is malformed")
                 # A silent TPM gets no second chance to stay silent for as long.
                 if reconnected or lost.timed_out or not _repeatable(lost):
                     raise to_cng(lost, asked) from None
-                reconnected, repair = True, _nothing
+                reconnected, repair = True, None
             except TpmError as error:
                 recoveries -= 1
                 # No authorization value was wrong: the session or the slot holds something else after a reset.

@@ -21,7 +21,7 @@ from hwcng.providers.tpm2.wire.constants import CC, RC, ST
 from hwcng.providers.tpm2.wire.errors import TransportError
 from hwcng.providers.tpm2.wire.marshal import Exchange, u16, u32
 
-__all__ = ["DEFAULT_TIMEOUT", "Transport", "check_response", "open_transport"]
+__all__ = ["DEFAULT_TIMEOUT", "TAGS", "Transport", "check_response", "open_transport"]
 
 _LOADED = Deadlines("libtss2's TCTIs")
 
@@ -29,12 +29,12 @@ DEFAULT_TIMEOUT = 120.0
 """Seconds a TPM may take for a command, as in Linux' TPM driver; making a key may take `_LONG` times as long."""
 
 _LONG = 2.5
-_LONG_COMMANDS = frozenset({CC.Create, CC.CreatePrimary, CC.SelfTest, CC.Clear})
+_LONG_COMMANDS = frozenset(u32(code) for code in (CC.Create, CC.CreatePrimary, CC.SelfTest, CC.Clear))
 # TPMs have 4,096 octets at most today; a longer response comes in pieces, or not at all from a device.
 _MAX_RESPONSE = 16384
 _HEADER = 10
 # The last one is TPM 1.2's, by which a TPM 2.0 answers what it does not understand.
-_TAGS = frozenset({ST.NO_SESSIONS, ST.SESSIONS, 0x00C4})
+TAGS = frozenset(u16(tag) for tag in (ST.NO_SESSIONS, ST.SESSIONS, 0x00C4))
 # The resource manager layer of TSS2, where the kernel's ENOMEM belongs.
 _RESOURCE_MANAGER_LAYER = 0x000B0000
 
@@ -48,11 +48,11 @@ class Transport(ABC):
         """timeout: seconds for any command, None for those of Linux' driver."""
         self._timeout = timeout
 
-    def deadline(self, command: bytes) -> float:
+    def patience(self, command: bytes) -> float:
+        """Seconds that the TPM may take for a command."""
         if self._timeout is not None:
-            return time.monotonic() + self._timeout
-        code = int.from_bytes(command[6:10], "big")
-        return time.monotonic() + DEFAULT_TIMEOUT * (_LONG if code in _LONG_COMMANDS else 1)
+            return self._timeout
+        return DEFAULT_TIMEOUT * _LONG if command[6:10] in _LONG_COMMANDS else DEFAULT_TIMEOUT
 
     @abstractmethod
     def exchange(self, command: bytes) -> bytes:
@@ -102,16 +102,15 @@ class SwtpmTransport(Transport):
         return channel
 
     def exchange(self, command: bytes) -> bytes:
-        where, deadline = self._where, self.deadline(command)
-        sent = False
+        where, seconds, began, sent = self._where, self.patience(command), time.monotonic(), False
         try:
-            channel = self._connect(_left(deadline))
+            channel = self._connect(seconds)
             try:
                 sent = True
                 channel.sendall(command)
                 response = channel.recv(_MAX_RESPONSE)
-                while not _whole(response):
-                    channel.settimeout(_left(deadline))
+                while len(response) < _HEADER or len(response) < int.from_bytes(response[2:6], "big"):
+                    channel.settimeout(_left(began + seconds))
                     piece = channel.recv(_MAX_RESPONSE)
                     if not piece:
                         raise TransportError(f"{where} hung up")
@@ -165,7 +164,7 @@ class DeviceTransport(Transport):
         return self._descriptor
 
     def exchange(self, command: bytes) -> bytes:
-        deadline = self.deadline(command)
+        deadline = time.monotonic() + self.patience(command)
         sent = False
         try:
             descriptor = self._open()
@@ -261,14 +260,10 @@ class LoaderTransport(Transport):
         self._loaded = _Loaded(self._tcti)
 
 
-def _whole(response: bytes) -> bool:
-    return len(response) >= _HEADER and len(response) >= int.from_bytes(response[2:6], "big")
-
-
 def check_response(response: bytes) -> bytes:
     """`response`, where it has the header of one. Raises TransportError."""
     size = int.from_bytes(response[2:6], "big")
-    if int.from_bytes(response[:2], "big") not in _TAGS or size != len(response) or size < _HEADER:
+    if response[:2] not in TAGS or size != len(response) or size < _HEADER:
         raise TransportError("what answers there is no TPM 2.0")
     return response
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.algorithms import AES, AES128
 
 from hwcng.contract.material import EcPublicKey, RsaPublicKey
 from hwcng.providers.tpm2.wire.constants import AES_128_CFB, ALG, CC, RC, RH, ST
@@ -106,9 +106,18 @@ def share_secret(parent: Parent, label: bytes) -> tuple[bytes, bytes]:
     return secret, sized(x) + sized(y)
 
 
-def _cfb(key_and_iv: bytes, data: bytes, encrypt: bool) -> bytes:
-    cipher = Cipher(AES(key_and_iv[:16]), CFB(key_and_iv[16:]))
-    return (cipher.encryptor() if encrypt else cipher.decryptor()).update(data)
+def _hidden(parameters: bytes, mask: bytes) -> bytes:
+    """With the first one, a TPM2B, encrypted. mask: AES key and IV."""
+    end = 2 + int.from_bytes(parameters[:2], "big")
+    first = Cipher(AES128(mask[:16]), CFB(mask[16:])).encryptor().update(parameters[2:end])
+    return b"".join((parameters[:2], first, parameters[end:]))
+
+
+def _shown(answer: bytes, mask: bytes) -> bytes:
+    """`_hidden` undone."""
+    end = 2 + int.from_bytes(answer[:2], "big")
+    first = Cipher(AES128(mask[:16]), CFB(mask[16:])).decryptor().update(answer[2:end])
+    return b"".join((answer[:2], first, answer[end:]))
 
 
 def protect(key: bytes, data: bytes) -> bytes:
@@ -152,18 +161,16 @@ class Session:
     nonce_tpm: bytes = field(repr=False)
     _keyed: dict[bytes, Keyed] = field(default_factory=dict, repr=False)
 
-    def _hmac(self, auth: bytes) -> Keyed:
+    def _begun(self, auth: bytes) -> Keyed:
         """HMAC under the session's key and an authorization value, begun once for all commands that take it."""
-        keyed = self._keyed.get(auth)
-        if keyed is None:
-            if len(self._keyed) >= _MOST_KEYS:
-                self._keyed.clear()
-            keyed = self._keyed[auth] = _keyed(self.key + auth.rstrip(b"\0"))
+        if len(self._keyed) >= _MOST_KEYS:
+            self._keyed.clear()
+        keyed = self._keyed[auth] = _keyed(self.key + auth.rstrip(b"\0"))
         return keyed
 
     def mac(self, data: bytes, auth: bytes) -> bytes:
         """HMAC-SHA256 of `data` under the session's key and an authorization value."""
-        return self._hmac(auth)(data)
+        return (self._keyed.get(auth) or self._begun(auth))(data)
 
     def authorization(self, said: bytes, auth: bytes, *, encrypted: bool) -> tuple[bytes, bytes]:
         """A fresh nonce and what an authorization area has for this session. said: the command's digest (cpHash).
@@ -176,9 +183,7 @@ class Session:
 
     def shown(self, answer: bytes, nonce: bytes, auth: bytes) -> bytes:
         """An answer's parameters, the first of which was hidden. nonce: the command's; the TPM's is the session's."""
-        end = 2 + int.from_bytes(answer[:2], "big")
-        mask = self.mac(_MASK + self.nonce_tpm + nonce + _MASK_BITS, auth)
-        return answer[:2] + _cfb(mask, answer[2:end], encrypt=False) + answer[end:]
+        return _shown(answer, self.mac(_MASK + self.nonce_tpm + nonce + _MASK_BITS, auth))
 
     def run(
         self,
@@ -205,17 +210,17 @@ class Session:
 
         Raises TpmError for the TPM's refusal, TransportError where the answer does not carry the session's HMAC.
         """
-        keyed, ours, theirs = self._hmac(auth), os.urandom(_NONCE), self.nonce_tpm
+        keyed, ours, theirs = self._keyed.get(auth) or self._begun(auth), os.urandom(_NONCE), self.nonce_tpm
+        nonces, asked = ours + theirs, code.to_bytes(4, "big")
+        attributes = _CONTINUE
+        if hide_response:
+            attributes |= _ENCRYPT
         if hide_request:
-            end = 2 + int.from_bytes(parameters[:2], "big")
-            mask = keyed(_MASK + ours + theirs + _MASK_BITS)
-            parameters = parameters[:2] + _cfb(mask, parameters[2:end], encrypt=True) + parameters[end:]
-        attributes = _CONTINUE | (_DECRYPT if hide_request else 0) | (_ENCRYPT if hide_response else 0)
-        names = name if not beside else name + b"".join(other for _, other in beside)
-        if ahead is not None:
-            names = ahead[1] + names
-        said = hashlib.sha256(code.to_bytes(4, "big") + names + parameters).digest()
-        mac = keyed(said + ours + theirs + attributes.to_bytes(1, "big"))
+            attributes |= _DECRYPT
+            parameters = _hidden(parameters, keyed(_MASK + nonces + _MASK_BITS))
+        if beside or ahead is not None:
+            name = (b"" if ahead is None else ahead[1]) + name + b"".join(other for _, other in beside)
+        mac = keyed(hashlib.sha256(asked + name + parameters).digest() + nonces + attributes.to_bytes(1, "big"))
         area = _AREA_SIZE, self.handle, _NONCE, ours, attributes, _DIGEST, mac
         if beside or ahead is not None:
             first = () if ahead is None else (ahead[0],)
@@ -241,14 +246,14 @@ class Session:
         nonce_end = end + 2 + int.from_bytes(response[end : end + 2], "big")
         if len(response) != nonce_end + 3 + _DIGEST + _PASSWORD_ANSWERED * behind:
             raise MalformedError("an answer without the session's nonce and HMAC")
-        nonce_tpm, answer_attributes = response[end + 2 : nonce_end], response[nonce_end : nonce_end + 1]
-        said = hashlib.sha256(_SUCCESS + code.to_bytes(4, "big") + answer).digest()
-        expected = keyed(said + nonce_tpm + ours + answer_attributes)
+        nonces = response[end + 2 : nonce_end] + ours
+        said = hashlib.sha256(_SUCCESS + asked + answer).digest()
+        expected = keyed(said + nonces + response[nonce_end : nonce_end + 1])
         if not hmac.compare_digest(expected, response[nonce_end + 3 : nonce_end + 3 + _DIGEST]):
             raise TransportError("the TPM's answer was altered on its way")
-        self.nonce_tpm = nonce_tpm
+        self.nonce_tpm = response[end + 2 : nonce_end]
         if hide_response:
-            answer = self.shown(answer, ours, auth)
+            answer = _shown(answer, keyed(_MASK + nonces + _MASK_BITS))
         return int.from_bytes(response[10:14], "big") if answers_handle else 0, answer
 
 
