@@ -28,6 +28,7 @@ from hwcng.ncrypt import (
 )
 from hwcng.providers.backends import parse_uri
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
+from hwcng.providers.pkcs11.store import key_store
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.specs import READ as READ_ATTRIBUTES
 from hwcng.providers.pkcs11.uri import Pkcs11Uri
@@ -40,6 +41,7 @@ SIGHT = ("C_GetSessionInfo", "C_GetSlotInfo", "C_GetTokenInfo")
 FIND = ["C_FindObjectsInit", "C_FindObjects", "C_FindObjectsFinal"]
 READ = "C_GetAttributeValue"
 DIGEST = bytes(range(32))
+CKR_FUNCTION_NOT_SUPPORTED = 0x54
 BLOCK = bytes(16)
 ECB = CipherSpec(CipherMode.ECB)
 AES = SecretSpec(SecretFamily.AES, 256, Usage.ENCRYPT | Usage.DECRYPT)
@@ -566,6 +568,25 @@ def test_a_replaced_key_that_went_against_the_answer_leaves_the_new_one(keeper: 
         faults.fail("C_DestroyObject", 0xE2, nth=1, after=True)
         assert status_of(lambda: keeper.persist_key(new, "went", replace=True)) == HRESULT.NTE_PERM
     assert keeper.open_key("went").public == new.public
+
+
+def test_who_remembers_a_key_that_cannot_go_finds_the_one_that_replaced_it(
+    keeper: Pkcs11Provider, another: Callable[[], Pkcs11Provider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in another process: the old object is still there, of the same label and CKA_ID as before."""
+    old = keeper.persist_key(make(keeper, ECDSA), NAMES[0])
+    remembering = another()
+    assert remembering.open_key(NAMES[0]).public == old.public
+    with FaultInjector(keeper).fail("C_DestroyObject", CKR_FUNCTION_NOT_SUPPORTED):
+        new = keeper.persist_key(make(keeper, ECDSA), NAMES[0], replace=True)
+    monkeypatch.setattr(key_store, "TRUSTED_SECONDS", -1.0)
+    opened = remembering.open_key(NAMES[0])
+    assert opened.public == new.public != old.public
+    verify_ecdsa(new.public, opened.sign_digest(EcdsaSpec(), DIGEST))
+    monkeypatch.undo()
+    with CallCounter(remembering) as calls:
+        assert remembering.open_key(NAMES[0]).public == new.public
+    assert calls.asked == [READ]
 
 
 def test_an_old_key_that_may_not_go(keeper: Pkcs11Provider) -> None:

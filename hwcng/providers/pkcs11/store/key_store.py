@@ -56,6 +56,10 @@ MakeKey: TypeAlias = Callable[[NamedObject, "SecretSpec | PairSpec", "PublicKeyM
 ATTEMPTS = 6
 SHORTEST_PAUSE_SECONDS = 0.05
 REMEMBERED = 4096
+TRUSTED_SECONDS = 60.0
+"""How long a key that is there is taken for the one of its name: another process may have replaced it where the token
+does not end it, or have been killed before it ended it.
+"""
 _IDENTITY = AttributeReader({Attribute.CLASS: 8, Attribute.LABEL: 2048, Attribute.ID: 256})
 
 
@@ -82,7 +86,8 @@ class KeyStore:
     # Opening.
 
     def open_key(self, name: str) -> TokenKeys:
-        """Costs one call where the name was opened before, else three and one for each object of that name.
+        """Costs one call where the name was opened less than a minute before, else three and one for each object of
+        that name.
 
         Raises NTE_BAD_KEYSET, NTE_KEYSET_ENTRY_BAD (several keys, or public halves), NTE_NOT_SUPPORTED (a kind of key
         that is not served).
@@ -104,7 +109,9 @@ class KeyStore:
     def _remembered(self, address: KeyAddress) -> Place | None:
         for name in (address.name, address.label):
             place = self._places.get(name) if name else None
-            if place is not None and address.fits(place.label, place.identifier, place.type):
+            if place is None or time.monotonic() - place.looked_at > TRUSTED_SECONDS:
+                continue
+            if address.fits(place.label, place.identifier, place.type):
                 return place
         return None
 

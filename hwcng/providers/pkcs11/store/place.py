@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pkcs11 import ObjectClass
 
@@ -30,6 +31,7 @@ class Place:
     """Where a named key is and which key it is. stale_handles: `Connection.stale_handles` when it was found.
 
     address: what says that it is this one among the token's keys. always_authenticate: CKA_ALWAYS_AUTHENTICATE.
+    looked_at: when everything of its name was last looked at, in seconds of time.monotonic.
     """
 
     connection: Connection
@@ -42,6 +44,7 @@ class Place:
     spec: SecretSpec | PairSpec
     public: PublicKeyMaterial | None
     always_authenticate: bool = False
+    looked_at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def type(self) -> str:
