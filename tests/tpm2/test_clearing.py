@@ -14,6 +14,7 @@ from hwcng.contract.specs import EcdsaSpec, HmacSpec, PairSpec, SecretSpec
 from hwcng.contract.usage import SecretFamily, Usage
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.uri import Tpm2Uri
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
 
@@ -143,6 +144,14 @@ def test_a_root_that_cannot_be_made_is_not_called_a_cleared_one_for_sure(fresh_t
     set_owner_auth(fresh_tpm, "the owner")
     assert "cannot be seen" in opening_fails(fresh_tpm, open_tpm).message
     open_tpm(fresh_tpm.uri, pin="the owner").close()
+
+
+def test_another_tpm_in_its_place_is_asked_what_it_does(fresh_tpm: Swtpm, open_tpm: Open, tmp_path: Path) -> None:
+    with open_tpm(fresh_tpm.uri) as first, CommandCounter(first) as counter:
+        replace_tpm(fresh_tpm)
+        with open_tpm(Tpm2Uri(fresh_tpm.tcti, store=str(tmp_path)).to_uri()) as second:
+            assert "TPM2_TestParms" in counter.names
+            second.random(8)
 
 
 def test_nothing_is_made_where_another_root_is_remembered(fresh_tpm: Swtpm, open_tpm: Open) -> None:

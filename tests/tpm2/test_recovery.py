@@ -410,6 +410,22 @@ def test_two_providers_share_one_connection(fresh_tpm: Swtpm, open_tpm: Open) ->
     assert error.value.status is NTSTATUS.STATUS_INVALID_HANDLE
 
 
+def test_another_provider_of_a_tpm_asks_only_whether_it_is_the_same(fresh_tpm: Swtpm, open_tpm: Open) -> None:
+    with open_tpm(fresh_tpm.uri) as first, CommandCounter(first) as counter:
+        with open_tpm(fresh_tpm.uri) as second:
+            assert counter.names == ["TPM2_ReadClock", "TPM2_ReadPublic"]
+            assert second.capabilities() == first.capabilities()
+            second.random(8)
+        fresh_tpm.restart()
+        counter.clear()
+        with open_tpm(fresh_tpm.uri) as third:
+            assert "TPM2_TestParms" in counter.names
+            third.random(8)
+        counter.clear()
+        with open_tpm(fresh_tpm.uri):
+            assert "TPM2_TestParms" not in counter.names
+
+
 def test_another_process_uses_the_tpm_at_the_same_time(fresh_tpm: Swtpm, open_tpm: Open) -> None:
     script = textwrap.dedent(
         """

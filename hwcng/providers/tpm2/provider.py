@@ -30,13 +30,13 @@ from hwcng.providers.pin_sources import read_pin_source
 from hwcng.providers.timeouts import timeout_of
 from hwcng.providers.tpm2 import openssl, storage_root
 from hwcng.providers.tpm2.attestor import Attestor
-from hwcng.providers.tpm2.capabilities import Facts, Offers, probe
 from hwcng.providers.tpm2.credentials import checked as checked_credential
 from hwcng.providers.tpm2.endorsement import Endorsements
 from hwcng.providers.tpm2.keys import reloading
 from hwcng.providers.tpm2.keys.base import Realm, authority
 from hwcng.providers.tpm2.keys.private import Tpm2PrivateKey
 from hwcng.providers.tpm2.keys.secret import Tpm2SecretKey
+from hwcng.providers.tpm2.known import offered
 from hwcng.providers.tpm2.line.connection import Connection
 from hwcng.providers.tpm2.line.diagnosis import counted_failures
 from hwcng.providers.tpm2.line.parents import Place, places
@@ -96,8 +96,7 @@ class Tpm2Provider(Provider):
         self.connection = share(uri.tcti, timeout_of(uri))
         try:
             with self.connection.adopting():
-                self._offers = Offers(self.connection.perform("opening the TPM", _probe))
-                self._adopt_storage_root(uri, pin)
+                self._offers = offered(self.connection, lambda: self._adopt_storage_root(uri, pin))
             # The session is started here, so that no operation pays for it.
             self.connection.perform("starting a session", _start_session)
         except BaseException:
@@ -116,7 +115,8 @@ class Tpm2Provider(Provider):
 
     # The storage root key.
 
-    def _adopt_storage_root(self, uri: Tpm2Uri, pin: Pin | None) -> None:
+    def _adopt_storage_root(self, uri: Tpm2Uri, pin: Pin | None) -> bytes:
+        """Its name."""
         connection = self.connection
         found = connection.perform("looking for the storage root key", storage_root.read)
         if found is None:
@@ -126,6 +126,7 @@ class Tpm2Provider(Provider):
         parent = public_area.storage_parent(STORAGE_ROOT_HANDLE, found)
         self._store.pin(parent.handle, parent.name)
         connection.adopt(parent, read_pin_source(uri.root_auth_source) if uri.root_auth_source else b"")
+        return parent.name
 
     def _made_storage_root(self, owner_auth: bytes, pinned: bytes | None) -> bytes | None:
         """The public area of a new one. A TPM that was not cleared makes the one that it had, where only that was
@@ -461,10 +462,6 @@ def _owner_auth(uri: Tpm2Uri, pin: Pin | None) -> bytes:
     if value is None:
         return read_pin_source(uri.owner_auth_source) if uri.owner_auth_source else b""
     return pin_value(value)
-
-
-def _probe(connection: Connection) -> Facts:
-    return connection.esys(probe)
 
 
 def _start_session(connection: Connection) -> None:

@@ -75,12 +75,14 @@ def _nothing() -> None:
 class Connection:
     """Runs work on the TPM, one piece at a time. encrypted: whether secrets are hidden on the bus; only tests clear it.
 
-    generation: counts forks; a key belongs to the generation that made it.
+    generation: counts forks; a key belongs to the generation that made it. known: what its providers keep here of the
+    TPM, for the next one.
     """
 
     def __init__(self, tcti: str | None, timeout: float | None) -> None:
         self.tcti = tcti
         self.encrypted = True
+        self.known: object = None
         self._generation = 0
         self._parent: Parent | None = None
         self._root: KeyHandle | None = None
@@ -116,6 +118,11 @@ class Connection:
         if not entered[0]:
             notice_fork()
         return self._generation
+
+    @property
+    def resets(self) -> int:
+        """How often the TPM was reset before the line was opened; 0 where it was not asked."""
+        return self._ledger.resets
 
     # What `commands` sees.
 
