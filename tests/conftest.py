@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ SO_PIN = "so-1234-officer"
 NSS_PIN = "1234-nss"
 REMOTE_TOKEN = "hwcng-remote"
 CURRENT_NSS_SECONDS = 120
+MEMORY = "/dev/shm"  # noqa: S108 - pytest and tempfile make folders of their own in it
+MEMORY_BYTES = 1 << 30
+"""What must be free there."""
 
 # A project of its own, which tests/unit/test_plugin.py runs.
 collect_ignore = ["downstream"]
@@ -72,9 +76,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def holds_tokens(folder: str) -> bool:
+    """Whether tokens and programs of the tests have room there."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    room = found.f_bavail * found.f_frsize >= MEMORY_BYTES
+    return room and not found.f_flag & os.ST_NOEXEC and os.access(folder, os.W_OK | os.X_OK)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     from conformance import report
 
+    # Tokens wait for the disk at each object that they store.
+    if "TMPDIR" not in os.environ and holds_tokens(MEMORY):
+        os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
     config.pluginmanager.register(Ledger(), PLUGIN_NAME)
     config.stash[report.RESULTS] = {}
     config.stash[LIBRARIES_THAT_RAN] = {}
