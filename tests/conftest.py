@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ SO_PIN = "so-1234-officer"
 NSS_PIN = "1234-nss"
 REMOTE_TOKEN = "hwcng-remote"
 CURRENT_NSS_SECONDS = 120
-MEMORY = "/dev/shm"  # noqa: S108 - pytest and tempfile make folders of their own in it
+MEMORY = "/dev/shm"
 MEMORY_BYTES = 1 << 30
 """What must be free there."""
 
@@ -86,6 +87,15 @@ def holds_tokens(folder: str) -> bool:
     return room and not found.f_flag & os.ST_NOEXEC and os.access(folder, os.W_OK | os.X_OK)
 
 
+def uncovered() -> None:
+    """What hands the tests out runs none of them, and is slow where each of its lines is told."""
+    if "coverage" in sys.modules:
+        from coverage import Coverage
+
+        if (looking := Coverage.current()) is not None:
+            looking.stop()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     from conformance import report
@@ -93,6 +103,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tokens wait for the disk at each object that they store.
     if "TMPDIR" not in os.environ and holds_tokens(MEMORY):
         os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
+    if config.getoption("numprocesses", None):
+        uncovered()
     config.pluginmanager.register(Ledger(), PLUGIN_NAME)
     config.stash[report.RESULTS] = {}
     config.stash[LIBRARIES_THAT_RAN] = {}
