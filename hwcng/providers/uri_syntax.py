@@ -131,6 +131,8 @@ def quote(data: bytes, kept: frozenset[str]) -> str:
 
 def encoded(text: str, kept: frozenset[str] = QUERY_CHARACTERS) -> str:
     """An attribute's value percent-encoded; surrogates are octets that are no UTF-8, as surrogateescape makes them."""
+    if not text.strip(UNRESERVED):
+        return text
     # Parsing refuses the mark inside a value, so one that really holds it is escaped more than the ABNF asks.
     return quote(text.encode("utf-8", "surrogateescape"), kept).replace(_PIN_MARK, "pin-value%3D")
 

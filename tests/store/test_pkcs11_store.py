@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from isolation.child import run
-from pkcs11 import Attribute
+from pkcs11 import Attribute, ObjectClass
 from store.conftest import NAMES, KeepingToken, objects_of
 from store.foreign import certificate, create, ec_public, material, private_key, public_key
 
@@ -43,6 +44,7 @@ READ = "C_GetAttributeValue"
 DIGEST = bytes(range(32))
 CKR_FUNCTION_NOT_SUPPORTED = 0x54
 BLOCK = bytes(16)
+SECRET = int(ObjectClass.SECRET_KEY).to_bytes(8, sys.byteorder)
 ECB = CipherSpec(CipherMode.ECB)
 AES = SecretSpec(SecretFamily.AES, 256, Usage.ENCRYPT | Usage.DECRYPT)
 ECDSA = PairSpec("EC", Usage.SIGN, curve="nistP256")
@@ -254,6 +256,22 @@ def test_a_thousand_names(keeper: Pkcs11Provider, another: Callable[[], Pkcs11Pr
         assert calls.asked == [*FIND, READ]
     assert {record.name for record in records} == {f"name {number}" for number in range(1000)}
     assert {record.spec for record in records} == {AES}
+
+
+def test_what_is_read_of_many_is_what_is_read_of_each(keeper: Pkcs11Provider) -> None:
+    """Alike or not, in whatever order: keys that are alike share what was read, and no other does."""
+    for number, spec in enumerate((AES, ECDSA, AES, *SPECS, AES, AES)):
+        keeper.persist_key(make(keeper, spec), f"one of many {number}" * (1 + number % 3))  # type: ignore[arg-type]
+    connection, reader = keeper._connection, AttributeReader(READ_ATTRIBUTES)
+    handles = objects_of(keeper)
+    handles += handles[::-1]
+    read = [told for told in reader.read_each(connection, handles) if told is not None]
+    assert len(read) == len(handles)
+    for handle, (label, identifier, values) in zip(handles, read, strict=True):
+        assert {Attribute.LABEL: label, Attribute.ID: identifier, **values} == reader.read(connection, handle)
+    secrets = [told for told in read if told[2][Attribute.CLASS] == SECRET]
+    alike = {(len(label), *values.values()) for label, _, values in secrets}
+    assert len({id(values) for _, _, values in secrets}) == len(alike) < len(secrets) // 2
 
 
 def test_a_name_that_is_taken(keeper: Pkcs11Provider, another: Callable[[], Pkcs11Provider]) -> None:

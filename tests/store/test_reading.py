@@ -151,10 +151,13 @@ def test_ids_tell_what_attributes_do_not(family: SecretFamily, bits: int) -> Non
 
 
 def shelf_of(*identifiers: bytes) -> Shelf:
-    shelf = Shelf("x")
-    for handle, identifier in enumerate(identifiers):
-        shelf.add(Stored(handle, SECRET, "x", identifier, {}, parse_id("x", identifier)))
-    return shelf
+    return Shelf.of(
+        "x",
+        [
+            Stored(handle, SECRET, "x", identifier, {}, parse_id("x", identifier))
+            for handle, identifier in enumerate(identifiers)
+        ],
+    )
 
 
 def test_what_gave_way_is_a_leftover() -> None:

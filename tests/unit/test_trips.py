@@ -208,3 +208,35 @@ def test_what_is_warm_travels_no_further(token: str, what: str, request: pytest.
     assert 0 < len(calls) <= most.calls, calls
     files = dict.fromkeys(file for file, _ in calls)
     assert len(files) <= most.files, list(files)
+
+
+LISTED = 8
+MOST_OF_A_LISTED_KEY = 26
+"""Python calls of hwcng that one more key of a kind that is listed already costs NCryptEnumKeys."""
+
+
+def listing(provider: Provider) -> int:
+    """How many calls LISTED more keys cost."""
+    storage = ncrypt.NCryptOpenStorageProvider(provider)
+
+    def trip() -> int:
+        return len(Trip(lambda: list(ncrypt.NCryptEnumKeys(storage))).calls)
+
+    def store(number: int) -> None:
+        ncrypt.NCryptFinalizeKey(ncrypt.NCryptCreatePersistedKey(storage, "AES", f"listed-{number:02}"))
+
+    try:
+        store(LISTED)
+        trip()
+        before = trip()
+        for number in range(LISTED):
+            store(number)
+        return trip() - before
+    finally:
+        for number in range(LISTED + 1):
+            provider.delete_key(f"listed-{number:02}")
+
+
+def test_a_key_more_in_a_listing_costs_little(token_uri: str, token_pin: str) -> None:
+    script = f"from unit.test_trips import listing\nprint(listing(hwcng.open_provider(URI, pin={token_pin!r})))"
+    assert 0 < int(run(script, token_uri)) <= LISTED * MOST_OF_A_LISTED_KEY

@@ -7,7 +7,8 @@ public object of hwcng's that no private one belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pkcs11 import Attribute, ObjectClass
@@ -17,7 +18,7 @@ from hwcng.contract.usage import Usage
 from hwcng.errors import HRESULT, CngError
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.families.values import Values, number
+from hwcng.providers.pkcs11.families.values import ULONG, Values
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.keys.opaque_blob import AUTHENTICATION_LABEL, WRAPPING_LABEL
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
@@ -41,7 +42,7 @@ RESERVED_NAMES = frozenset({WRAPPING_LABEL, AUTHENTICATION_LABEL})
 
 _KEYS = frozenset({int(ObjectClass.PRIVATE_KEY), int(ObjectClass.SECRET_KEY)})
 _PUBLIC, _CERTIFICATE = int(ObjectClass.PUBLIC_KEY), int(ObjectClass.CERTIFICATE)
-_CLASSES = _KEYS | {_PUBLIC, _CERTIFICATE}
+_CLASSES = {number.to_bytes(ULONG, sys.byteorder): number for number in (*_KEYS, _PUBLIC, _CERTIFICATE)}
 _LIST_BATCH = 4096
 _LOOKS = 3
 _READER = AttributeReader(READ)
@@ -84,19 +85,23 @@ class Shelf:
     """
 
     name: str
-    keys: list[Stored] = field(default_factory=list)
-    publics: list[Stored] = field(default_factory=list)
-    certificates: list[Stored] = field(default_factory=list)
+    keys: tuple[Stored, ...] = ()
+    publics: tuple[Stored, ...] = ()
+    certificates: tuple[Stored, ...] = ()
     elsewhere: frozenset[bytes] = frozenset()
     unread: bool = False
 
-    def add(self, stored: Stored) -> None:
-        if stored.object_class in _KEYS:
-            self.keys.append(stored)
-        elif stored.object_class == _PUBLIC:
-            self.publics.append(stored)
-        elif stored.object_class == _CERTIFICATE:
-            self.certificates.append(stored)
+    @classmethod
+    def of(
+        cls, name: str, found: Sequence[Stored], elsewhere: frozenset[bytes] = frozenset(), *, unread: bool = False
+    ) -> Shelf:
+        """found: all that lies on it."""
+        if not found or (len(found) == 1 and found[0].object_class in _KEYS):
+            return cls(name, tuple(found), (), (), elsewhere, unread)
+        keys = tuple(stored for stored in found if stored.object_class in _KEYS)
+        publics = tuple(stored for stored in found if stored.object_class == _PUBLIC)
+        certificates = tuple(stored for stored in found if stored.object_class == _CERTIFICATE)
+        return cls(name, keys, publics, certificates, elsewhere, unread)
 
     @property
     def handles(self) -> frozenset[int]:
@@ -104,8 +109,8 @@ class Shelf:
 
     def candidates(self, address: KeyAddress | None = None) -> list[Stored]:
         """The keys that no other one replaces; those that are meant, where an address is given."""
-        if len(self.keys) == 1:
-            return [key for key in self.keys if key.fits(address)]
+        if len(self.keys) < 2:
+            return [key for key in self.keys if address is None or key.fits(address)]
         given_way = []
         for key in self.keys:
             replaced = [other for other in self.keys if key.own and other is not key and other.tag == key.own.replaces]
@@ -192,12 +197,11 @@ def _way_out(candidates: Sequence[Stored]) -> str:
     return "nothing tells them apart: give each a CKA_ID of its own with the tool that made them, or remove all but one"
 
 
-def _stored(handle: int, values: dict[Attribute, bytes]) -> Stored | None:
-    object_class = number(values, Attribute.CLASS)
-    name = values.get(Attribute.LABEL, b"").decode("utf-8", "surrogateescape")
-    if object_class not in _CLASSES or name in RESERVED_NAMES:
+def _stored(handle: int, label: bytes, identifier: bytes, values: Mapping[Attribute, bytes]) -> Stored | None:
+    object_class = _CLASSES.get(values.get(Attribute.CLASS, b""))
+    name = label.decode("utf-8", "surrogateescape")
+    if object_class is None or name in RESERVED_NAMES:
         return None
-    identifier = values.get(Attribute.ID, b"")
     return Stored(handle, object_class, name, identifier, values, parse_id(name, identifier))
 
 
@@ -211,12 +215,12 @@ class _Readings:
 
     def __iter__(self) -> Iterator[Stored]:
         each = _READER.read_each(self._connection, self._handles)
-        for handle, values in zip(self._handles, each, strict=True):
-            if values is None:
+        for handle, read in zip(self._handles, each, strict=True):
+            if read is None:
                 # It is gone, or not to be seen any more, or somebody writes it.
                 require_sight(self._connection)
                 self.unread = True
-            elif (stored := _stored(handle, values)) is not None:
+            elif (stored := _stored(handle, *read)) is not None:
                 yield stored
 
 
@@ -235,13 +239,9 @@ def find_named(connection: Connection, name: str) -> list[int]:
 
 def shelf_of(connection: Connection, name: str) -> Shelf:
     """One search, and one read for each object found."""
-    shelf = Shelf(name)
     readings = _Readings(connection, find_named(connection, name))
-    for stored in readings:
-        if stored.name == name:
-            shelf.add(stored)
-    shelf.unread = readings.unread
-    return shelf
+    found = [stored for stored in readings if stored.name == name]
+    return Shelf.of(name, found, unread=readings.unread)
 
 
 def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
@@ -259,17 +259,14 @@ def shelf_at(connection: Connection, address: KeyAddress) -> Shelf:
     if len(labels) == 1 and "" not in labels:
         return shelf_of(connection, labels.pop())
     beside = [stored for stored in found if not stored.name and stored not in keys]
-    shelf = Shelf("", elsewhere=_identifiers_of_named(found), unread=readings.unread)
-    for stored in (*keys, *beside):
-        shelf.add(stored)
-    return shelf
+    return Shelf.of("", [*keys, *beside], _identifiers_of_named(found), unread=readings.unread)
 
 
 def shelves(connection: Connection) -> list[Shelf]:
     """Everything that has a name: one search, and one read for each token object; again where one went meanwhile, as
     another may have its name.
     """
-    found: dict[str, Shelf] = {}
+    found: dict[str, list[Stored]] = {}
     for _ in range(_LOOKS):
         readings = _Readings(connection, objects.find(connection, {Attribute.TOKEN: True}, _LIST_BATCH))
         everything = list(readings)
@@ -279,11 +276,12 @@ def shelves(connection: Connection) -> list[Shelf]:
         require_sight(connection)
     elsewhere = _identifiers_of_named(everything)
     for stored in everything:
-        shelf = found.get(stored.name)
-        if shelf is None:
-            shelf = found[stored.name] = Shelf(stored.name, elsewhere=elsewhere)
-        shelf.add(stored)
-    return list(found.values())
+        beside = found.get(stored.name)
+        if beside is None:
+            found[stored.name] = [stored]
+        else:
+            beside.append(stored)
+    return [Shelf.of(name, there, elsewhere) for name, there in found.items()]
 
 
 def _identifiers_of_named(found: Sequence[Stored]) -> frozenset[bytes]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from hwcng.contract.provider import KeyRecord
+from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import CngError
 from hwcng.providers.pkcs11.key_addresses import KeyAddress, says_all
 from hwcng.providers.pkcs11.store.candidates import Shelf, Stored
@@ -21,12 +23,12 @@ UriMaker: TypeAlias = Callable[["str | None", "bytes | None", "str | None"], str
 def records(shelves: Sequence[Shelf], uri_of: UriMaker) -> Iterator[KeyRecord]:
     """Kinds of keys that are not served are left out."""
     certified = {other.identifier for shelf in shelves for other in shelf.certificates if other.identifier}
+    known: dict[int, SecretSpec | PairSpec | None] = {}
     for shelf in shelves:
         candidates = shelf.candidates()
         for key in candidates:
-            try:
-                spec = spec_of(key.values, key.own)
-            except CngError:
+            spec = _spec_of(key, known)
+            if spec is None:
                 continue
             name, other_name, uri = _names(shelf, key, len(candidates), uri_of)
             beside = key.identifier in certified or bool(
@@ -41,6 +43,19 @@ def records(shelves: Sequence[Shelf], uri_of: UriMaker) -> Iterator[KeyRecord]:
                 uri,
                 key.identifier,
             )
+
+
+def _spec_of(key: Stored, known: dict[int, SecretSpec | PairSpec | None]) -> SecretSpec | PairSpec | None:
+    """None where it is not served. known: by the values of keys of other software, which those that are alike share."""
+    values = id(key.values)
+    if key.own is None and values in known:
+        return known[values]
+    spec = None
+    with suppress(CngError):
+        spec = spec_of(key.values, key.own)
+    if key.own is None:
+        known[values] = spec
+    return spec
 
 
 def _names(shelf: Shelf, key: Stored, candidates: int, uri_of: UriMaker) -> tuple[str, str | None, str]:

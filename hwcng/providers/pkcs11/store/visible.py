@@ -13,7 +13,7 @@ from hwcng.contract.specs import PairSpec
 from hwcng.errors import CngError
 from hwcng.providers.pkcs11 import objects
 from hwcng.providers.pkcs11.connection import Connection
-from hwcng.providers.pkcs11.families.values import Values, number
+from hwcng.providers.pkcs11.families.values import number
 from hwcng.providers.pkcs11.key_addresses import KeyAddress
 from hwcng.providers.pkcs11.store.attributes import AttributeReader
 from hwcng.providers.pkcs11.store.ids import parse_id
@@ -30,14 +30,13 @@ def public_records(connection: Connection, uri_of: UriMaker) -> Iterator[KeyReco
     public object does not say: their usage is empty. connection: need not be logged in.
     """
     handles = objects.find(connection, {Attribute.TOKEN: True})
-    read: list[Values] = [values for values in AttributeReader(READ).read_each(connection, handles) if values]
-    certified = {values.get(Attribute.ID) for values in read if number(values, Attribute.CLASS) == _CERTIFICATE}
-    for values in read:
+    read = [told for told in AttributeReader(READ).read_each(connection, handles) if told is not None]
+    certified = {told[1] for told in read if number(told[2], Attribute.CLASS) == _CERTIFICATE}
+    for octets, identifier, values in read:
         if number(values, Attribute.CLASS) != _PUBLIC:
             continue
         with suppress(CngError):
-            label = (values.get(Attribute.LABEL) or b"").decode("utf-8", "surrogateescape")
-            identifier = values.get(Attribute.ID) or b""
+            label = octets.decode("utf-8", "surrogateescape")
             own = parse_id(label, identifier)
             spec = spec_of({**values, Attribute.CLASS: _AS_PRIVATE}, own)
             if not isinstance(spec, PairSpec):
