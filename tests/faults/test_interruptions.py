@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from isolation.interrupting import interrupted
+from pkcs11 import Attribute
 
 from hwcng import bcrypt
+from hwcng.cng.handles import Handle
 from hwcng.contract.provider import Provider
 from hwcng.forking import at_work
 from hwcng.lost_calls import Call, Deadlines
+from hwcng.providers.pkcs11.objects import find
 
 if TYPE_CHECKING:
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
@@ -72,6 +75,62 @@ def test_an_interruption_anywhere_leaves_nothing_at_work(
             before = pool
         nth += 1
     assert not errors
+    assert nth > 10
+
+
+def _generated(provider: Provider) -> Callable[[], Handle]:
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("AES", provider)
+    return lambda: algorithm.generate_key(256)
+
+
+def _pair(provider: Provider) -> Callable[[], Handle]:
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("ECDH_P256", provider)
+
+    def call() -> Handle:
+        pair = bcrypt.BCryptGenerateKeyPair(algorithm, 256)
+        bcrypt.BCryptFinalizeKeyPair(pair)
+        return pair
+
+    return call
+
+
+def _imported(provider: Provider) -> Callable[[], Handle]:
+    algorithm = bcrypt.BCryptOpenAlgorithmProvider("AES", provider)
+    return lambda: bcrypt.BCryptGenerateSymmetricKey(algorithm, None, bytes(range(16)))
+
+
+def _duplicate(provider: Provider) -> Callable[[], Handle]:
+    return partial(bcrypt.BCryptDuplicateKey, _generated(provider)())
+
+
+def _agreement(provider: Provider) -> Callable[[], Handle]:
+    pair = _pair(provider)()
+    return partial(bcrypt.BCryptSecretAgreement, pair, pair)
+
+
+@pytest.mark.parametrize("makes", [_generated, _pair, _imported, _duplicate, _agreement])
+def test_what_the_token_made_when_the_interruption_came_is_destroyed(
+    fresh_provider: Pkcs11Provider, makes: Callable[[Provider], Callable[[], Handle]]
+) -> None:
+    make, keys = makes(fresh_provider), {Attribute.TOKEN: False}
+    made: list[Handle] = []
+
+    def there() -> int:
+        for _ in range(WARM):
+            made.append(make())
+        while made:
+            made.pop().destroy()
+        return len(find(fresh_provider._current, keys))
+
+    there()
+    before, left, nth = there(), [], 0
+    while interrupted(lambda: made.append(make()), nth):
+        # The next creation of a key destroys what finalisers left.
+        if (now := there()) != before:
+            left.append((nth, now - before))
+            before = now
+        nth += 1
+    assert not left
     assert nth > 10
 
 

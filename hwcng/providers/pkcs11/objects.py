@@ -25,6 +25,8 @@ from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.templates import FixedTemplate, Template, packed
 
 __all__ = [
+    "CK_INVALID_HANDLE",
+    "HANDLE",
     "PairGeneration",
     "SecretUnwrapping",
     "SessionObject",
@@ -32,7 +34,6 @@ __all__ = [
     "create",
     "decapsulate",
     "derive",
-    "destroy_if_made",
     "encapsulate",
     "find",
     "generate",
@@ -46,7 +47,6 @@ __all__ = [
     "require_room",
     "secret_generation",
     "unwrap",
-    "unwrap_quietly",
 ]
 
 Verdicts: TypeAlias = Mapping[int, NTSTATUS | HRESULT]
@@ -66,7 +66,9 @@ _ONLY_ITS_OWN = (
 _CANNOT_SET = dict.fromkeys((CKR.ACTION_PROHIBITED, CKR.ATTRIBUTE_READ_ONLY), NTSTATUS.STATUS_NOT_SUPPORTED)
 _READ = frozenset({CKR.OK, CKR.ATTRIBUTE_TYPE_INVALID, CKR.ATTRIBUTE_SENSITIVE})
 
-_HANDLE = ffi.typeof("CK_ULONG *")
+Handle: TypeAlias = Any
+"""A CK_OBJECT_HANDLE_PTR."""
+HANDLE = ffi.typeof("CK_ULONG *")
 
 
 class SessionObject(OfThisProcess):
@@ -87,6 +89,13 @@ class SessionObject(OfThisProcess):
         # Changes in one step, and so without a lock: the holder that takes the True out is the last.
         self._holders = [True]
 
+    def interrupted(self, error: BaseException, handle: Handle) -> None:
+        """For an exception of a signal's handler, which may come when the token has made the object: it ends with this
+        one. What a failed call left in `handle` counts for nothing.
+        """
+        if not isinstance(error, CngError):
+            self.handle = int(handle[0])
+
     def share(self) -> SessionObject:
         """Itself, with one more holder."""
         self._holders.append(False)
@@ -97,7 +106,7 @@ class SessionObject(OfThisProcess):
             last = self._holders.pop()
         except IndexError:
             return
-        if last:
+        if last and self.handle:
             self.connection.destroy_object(self.handle)
 
     def surrender(self) -> int:
@@ -109,7 +118,8 @@ class SessionObject(OfThisProcess):
         # One that came about without __init__, or in which it failed, holds nothing.
         if getattr(self, "_holders", None):
             self._holders.clear()
-            self.connection.destroy_later(self.handle)
+            if self.handle:
+                self.connection.destroy_later(self.handle)
 
 
 def make(
@@ -127,13 +137,21 @@ def make(
     template: of what is made.
     """
     require_room(connection, template, asked)
-    handle = ffi.new(_HANDLE)
-    if rv := connection.produce(lambda session: function(session.handle, *arguments, handle), *keys):
-        error = connection.error(rv, f"{asked} failed", verdicts)
-        if rv in _OF_TEMPLATES and _of_process(template) and not has_room(connection):
-            raise CngError(error.status, f"{error.message}: it {_ONLY_ITS_OWN}", error.token_code)
-        raise error
-    return SessionObject(connection, int(handle[0]))
+    handle, made = ffi.new(HANDLE), SessionObject(connection, CK_INVALID_HANDLE)
+    try:
+        rv = connection.produce(lambda session: function(session.handle, *arguments, handle), *keys)
+        if not rv:
+            made.handle = int(handle[0])
+            made.at = connection, made.handle
+    except BaseException as error:
+        made.interrupted(error, handle)
+        raise
+    if not rv:
+        return made
+    refused = connection.error(rv, f"{asked} failed", verdicts)
+    if rv in _OF_TEMPLATES and _of_process(template) and not has_room(connection):
+        raise CngError(refused.status, f"{refused.message}: it {_ONLY_ITS_OWN}", refused.token_code)
+    raise refused
 
 
 def _of_process(template: Template | None) -> bool:
@@ -254,22 +272,31 @@ def generate_pair(
     verdicts: Verdicts | None = None,
 ) -> tuple[SessionObject, SessionObject]:
     """C_GenerateKeyPair: the public object and the private one."""
-    public = ffi.new(_HANDLE)
-    with packed(public_template) as (publics, publics_count), packed(private_template) as (privates, privates_count):
-        private = make(
-            connection,
-            asked,
-            connection.cryptoki.C_GenerateKeyPair,
-            mechanism.structure,
-            publics,
-            publics_count,
-            privates,
-            privates_count,
-            public,
-            verdicts=verdicts,
-            template=private_template,
-        )
-    return SessionObject(connection, int(public[0])), private
+    handle, public = ffi.new(HANDLE), SessionObject(connection, CK_INVALID_HANDLE)
+    try:
+        with (
+            packed(public_template) as (publics, publics_count),
+            packed(private_template) as (privates, privates_count),
+        ):
+            private = make(
+                connection,
+                asked,
+                connection.cryptoki.C_GenerateKeyPair,
+                mechanism.structure,
+                publics,
+                publics_count,
+                privates,
+                privates_count,
+                handle,
+                verdicts=verdicts,
+                template=private_template,
+            )
+        public.handle = int(handle[0])
+        public.at = connection, public.handle
+        return public, private
+    except BaseException as error:
+        public.interrupted(error, handle)
+        raise
 
 
 def unwrap(
@@ -299,33 +326,6 @@ def unwrap(
         )
     hold_to_template(key, template)
     return key
-
-
-def unwrap_quietly(
-    connection: Connection, mechanism: MechanismCall, wrapping_key: int, wrapped: bytes, template: Template
-) -> SessionObject | None:
-    """C_UnwrapKey, None where the token refuses: what it says of the reason is not even looked at."""
-    require_room(connection, template, "unwrapping the key")
-    handle = ffi.new("CK_ULONG *")
-    with packed(template) as (attributes, count), connection.owning(wrapping_key) as session:
-        rv = connection.cryptoki.C_UnwrapKey(
-            session.handle,
-            mechanism.structure,
-            wrapping_key,
-            wrapped,
-            len(wrapped),
-            attributes,
-            count,
-            handle,
-        )
-    return SessionObject(connection, int(handle[0])) if rv == CKR.OK else None
-
-
-def destroy_if_made(connection: Connection, key: SessionObject | None) -> None:
-    """C_DestroyObject, of no object where there is none: one call either way."""
-    handle = CK_INVALID_HANDLE if key is None else key.surrender()
-    with connection.owning() as session:
-        connection.cryptoki.C_DestroyObject(session.handle, handle)
 
 
 def derive(

@@ -31,6 +31,7 @@ from hwcng.providers.pkcs11.keys import opaque_blob
 from hwcng.providers.pkcs11.keys.base import not_supported
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.templates import Template, packed
 
 __all__ = ["encrypting_a_block", "followed_by", "unwrap", "wrapped_for"]
 
@@ -110,7 +111,7 @@ def unwrap(
     key: SessionObject | None = None
     try:
         ruler = _Ruler(connection, offered, spec, stand_in, max(lengths))
-        key = objects.unwrap_quietly(connection, call, private_key, wrapped, template)
+        key = _unwrap_quietly(connection, call, private_key, wrapped, template)
         good = key is not None
         tried = key or stand_in
         objects.hold_to_template(tried, template)
@@ -129,7 +130,7 @@ def unwrap(
         stand_in.release()
     if key is not None and good:
         return key, spec
-    objects.destroy_if_made(connection, key)
+    _destroy_if_made(connection, key)
     # What looked like a wrong key may have been the end of the connection.
     if not connection.answers():
         connection.require_alive()
@@ -235,3 +236,38 @@ def followed_by(
         templates.secret(spec, length=True),
         "joining a key and data",
     )
+
+
+def _unwrap_quietly(
+    connection: Connection, mechanism: MechanismCall, wrapping_key: int, wrapped: bytes, template: Template
+) -> SessionObject | None:
+    """C_UnwrapKey, None where the token refuses: what it says of the reason is not even looked at."""
+    objects.require_room(connection, template, "unwrapping the key")
+    handle, key = ffi.new(objects.HANDLE), SessionObject(connection, objects.CK_INVALID_HANDLE)
+    try:
+        with packed(template) as (attributes, count), connection.owning(wrapping_key) as session:
+            rv = connection.cryptoki.C_UnwrapKey(
+                session.handle,
+                mechanism.structure,
+                wrapping_key,
+                wrapped,
+                len(wrapped),
+                attributes,
+                count,
+                handle,
+            )
+        if rv != CKR.OK:
+            return None
+        key.handle = int(handle[0])
+        key.at = connection, key.handle
+        return key
+    except BaseException as error:
+        key.interrupted(error, handle)
+        raise
+
+
+def _destroy_if_made(connection: Connection, key: SessionObject | None) -> None:
+    """C_DestroyObject, of no object where there is none: one call either way."""
+    handle = objects.CK_INVALID_HANDLE if key is None else key.surrender()
+    with connection.owning() as session:
+        connection.cryptoki.C_DestroyObject(session.handle, handle)

@@ -40,7 +40,7 @@ from hwcng.providers.pkcs11.keys import opaque_blob, rsa_wrapping
 from hwcng.providers.pkcs11.keys.base import HeldObject, TokenKey, not_supported
 from hwcng.providers.pkcs11.keys.derivation import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
-from hwcng.providers.pkcs11.objects import SecretUnwrapping, SessionObject
+from hwcng.providers.pkcs11.objects import SecretUnwrapping, make
 from hwcng.providers.pkcs11.operations import Operation
 from hwcng.providers.pkcs11.prepared import PREPARED_MODES, prepared_cipher, prepared_gcm, prepared_signature
 from hwcng.standards.hashes import HASHES
@@ -274,18 +274,16 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
         if self.held.persistent:
             # A copy would be a second key of its name.
             return self._twin(self.held.share())
-        handle = ffi.new("CK_ULONG *")
         # SoftHSM refuses a null pointer even for an empty template.
         template = ffi.new("CK_ATTRIBUTE[]", 1)
-        source = self.held.handle
-        rv = connection.produce(
-            lambda session: connection.cryptoki.C_CopyObject(session.handle, source, template, 0, handle), source
-        )
-        if rv == CKR.OK:
-            return self._twin(SessionObject(connection, int(handle[0])))
-        if rv in _COPY_REFUSED:
+        source, copy = self.held.handle, connection.cryptoki.C_CopyObject
+        try:
+            made = make(connection, "duplicating the key", copy, source, template, 0, keys=(source,))
+        except CngError as error:
+            if error.token_code not in _COPY_REFUSED:
+                raise
             return self._twin(self.held.share())
-        raise connection.error(rv, "duplicating the key failed")
+        return self._twin(made)
 
     def _twin(self, held: HeldObject) -> Pkcs11SecretKey:
         """A key of the same value."""
