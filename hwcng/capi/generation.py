@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from hwcng.capi.algids import SPEC_OF_ALGID, AlgId, Kind
 from hwcng.capi.containers import Make, SharedPair
 from hwcng.capi.contexts import Asked, Context
+from hwcng.capi.csps import CSPS
 from hwcng.capi.errors import Code, failing_as, failure
 from hwcng.capi.handle_base import CapiKey
 from hwcng.capi.hashes import CapiHash
@@ -53,7 +55,7 @@ _LOW_BITS = 0xFFFF
 MAC_KEY_BITS = 512
 """Of a CALG_HMAC key where none are asked for: no hash has a shorter block."""
 MOST_ASKED = 64
-"""Of a context, kept."""
+"""Kept, of a context and of all."""
 
 _OF_PARAMETERS = ("DSA", "DH")
 
@@ -66,10 +68,10 @@ def _check_flags(flags: int, known: int) -> None:
         raise failure(HRESULT.NTE_BAD_FLAGS, f"dwFlags {told(flags)} has undefined bits")
 
 
-def _check_silence(context: Context, flags: int) -> None:
-    if flags & wincrypt_h.CRYPT_USER_PROTECTED and context.silent:
+def _check_silence(flags: int, silent: bool, verifying: bool) -> None:
+    if flags & wincrypt_h.CRYPT_USER_PROTECTED and silent:
         raise failure(HRESULT.NTE_SILENT_CONTEXT, "CRYPT_USER_PROTECTED asks the user, whom the context keeps out")
-    if flags & wincrypt_h.CRYPT_FORCE_KEY_PROTECTION_HIGH and (context.silent or context.verifying):
+    if flags & wincrypt_h.CRYPT_FORCE_KEY_PROTECTION_HIGH and (silent or verifying):
         raise failure(
             HRESULT.NTE_SILENT_CONTEXT, "CRYPT_FORCE_KEY_PROTECTION_HIGH asks the user, whom the context keeps out"
         )
@@ -94,15 +96,24 @@ def generate(context: Context, algid: int, flags: int) -> CapiKey:
         return made_pair(context, row, handle, _generating(asked, flags), flags)
 
 
-def _asked(context: Context, algid: int, flags: int) -> Asked:
-    """What the token is asked for, where the parameters are right and the token has the algorithm."""
-    row = context.csp.algid(context.csp.of_spec(algid))
+@lru_cache(maxsize=MOST_ASKED)
+def _found(csp: str, algid: int, flags: int, silent: bool, verifying: bool) -> tuple[AlgId, int]:
+    """What CryptGenKey of a provider is asked for, whatever the token: a row, and a length in bits with its parity.
+    silent, verifying: of the context.
+    """
+    known = CSPS[csp]
+    row = known.algid(known.of_spec(algid))
     _check_flags(flags, _FLAGS)
     if row.kind is Kind.HASH or row.algorithm == "MAC":
         raise failure(HRESULT.NTE_BAD_ALGID, f"{row.name} has no keys")
-    _check_silence(context, flags)
+    _check_silence(flags, silent, verifying)
     requested = flags >> _LENGTH_SHIFT
-    bits = _mac_key_bits(requested) if row.kind is Kind.MAC else context.csp.key_bits(row, requested)
+    return row, _mac_key_bits(requested) if row.kind is Kind.MAC else known.key_bits(row, requested)
+
+
+def _asked(context: Context, algid: int, flags: int) -> Asked:
+    """What the token is asked for, where it has the algorithm."""
+    row, bits = _found(context.csp.name, algid, flags, context.silent, context.verifying)
     context.require_offered(row)
     if row.kind in (Kind.CIPHER, Kind.MAC):
         secret = secret_spec(context, row, bits, flags)

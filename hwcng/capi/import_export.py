@@ -127,7 +127,7 @@ def _opaque(key: CapiKey) -> bytes:
         raise bad_key("the key has no OPAQUEKEYBLOB")
     if not key.permissions & wincrypt_h.CRYPT_EXPORT:
         raise bad_state("the pair was not made with CRYPT_EXPORTABLE")
-    return key_blobs.build(wincrypt_h.OPAQUEKEYBLOB, key.row.value, key.pair.private.opaque())
+    return key_blobs.build(wincrypt_h.OPAQUEKEYBLOB, key.row.value, key.pair.export(BCRYPT_OPAQUE_KEY_BLOB))
 
 
 def import_blob(context: Context, data: bytes, key: CapiKey | None, flags: int) -> CapiKey:

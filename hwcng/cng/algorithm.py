@@ -5,7 +5,7 @@ Sizes are bits for keys and bytes for blocks, objects and digests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hwcng.headers.bcrypt_h import Interface, PaddingScheme
 from hwcng.headers.records import KeyLengths
@@ -36,6 +36,9 @@ class Algorithm:
     object_length: bytes of ObjectLength, opaque to callers. chaining_mode: the default of a cipher. curve: CNG's name
     of a fixed curve. generic_curve: the curve comes from ECCCurveName. family: whose pairs (hwcng.cng.families).
     parameter_sets: values of ParameterSetName.
+
+    What follows from these is told once. symmetric: BCryptGenerateSymmetricKey makes its keys, ciphers' and derivation
+    functions'. shared_secret_length: bytes of what is encapsulated, None where nothing is.
     """
 
     name: str
@@ -54,44 +57,30 @@ class Algorithm:
     family: str = ""
     parameter_sets: tuple[str, ...] = ()
 
-    @property
-    def asymmetric(self) -> bool:
-        return bool(self.family)
+    asymmetric: bool = field(init=False, repr=False, compare=False)
+    derives: bool = field(init=False, repr=False, compare=False)
+    symmetric: bool = field(init=False, repr=False, compare=False)
+    agrees: bool = field(init=False, repr=False, compare=False)
+    signs: bool = field(init=False, repr=False, compare=False)
+    hashes: bool = field(init=False, repr=False, compare=False)
+    makes_random_numbers: bool = field(init=False, repr=False, compare=False)
+    encrypts: bool = field(init=False, repr=False, compare=False)
+    shared_secret_length: int | None = field(init=False, repr=False, compare=False)
+    elliptic: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def derives(self) -> bool:
-        return _DERIVATION in self.interfaces
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether BCryptGenerateSymmetricKey makes its keys: ciphers and derivation functions."""
-        return self.derives or _CIPHER in self.interfaces
-
-    @property
-    def agrees(self) -> bool:
-        return _AGREEMENT in self.interfaces
-
-    @property
-    def signs(self) -> bool:
-        return _SIGNATURE in self.interfaces
-
-    @property
-    def hashes(self) -> bool:
-        return _HASH in self.interfaces
-
-    @property
-    def makes_random_numbers(self) -> bool:
-        return _RNG in self.interfaces
-
-    @property
-    def encrypts(self) -> bool:
-        return _ENCRYPTION in self.interfaces
-
-    @property
-    def shared_secret_length(self) -> int | None:
-        """Bytes of what is encapsulated, None where nothing is."""
-        return SHARED_SECRET_SIZE if _ENCAPSULATION in self.interfaces else None
-
-    @property
-    def elliptic(self) -> bool:
-        return self.curve is not None or self.generic_curve
+    def __post_init__(self) -> None:
+        classes = self.interfaces
+        follows = {
+            "asymmetric": bool(self.family),
+            "derives": _DERIVATION in classes,
+            "symmetric": _DERIVATION in classes or _CIPHER in classes,
+            "agrees": _AGREEMENT in classes,
+            "signs": _SIGNATURE in classes,
+            "hashes": _HASH in classes,
+            "makes_random_numbers": _RNG in classes,
+            "encrypts": _ENCRYPTION in classes,
+            "shared_secret_length": SHARED_SECRET_SIZE if _ENCAPSULATION in classes else None,
+            "elliptic": self.curve is not None or self.generic_curve,
+        }
+        for name, value in follows.items():
+            object.__setattr__(self, name, value)

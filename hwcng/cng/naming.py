@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from hwcng.cng import storable_key
 from hwcng.cng.key_pair import KeyPair
+from hwcng.cng.stored_algorithm import handle_of_spec
 from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.making import KeyMaker
@@ -19,7 +17,11 @@ __all__ = ["handle_of", "maker_of", "open_named", "rename"]
 
 def handle_of(provider: Provider, key: SecretKey | PrivateKey, name: str | None) -> KeyPair | SymmetricKey:
     """A key of `provider`, which keeps it under `name` where that is not None, as an object of its own."""
-    return cast(KeyPair | SymmetricKey, storable_key.of_token(provider, key, name))
+    made: KeyPair | SymmetricKey
+    handle = handle_of_spec(provider, key.spec)
+    made = KeyPair.of_token(handle, key) if isinstance(key, PrivateKey) else SymmetricKey.of_token(handle, key)
+    made.name = name
+    return made
 
 
 def maker_of(
@@ -42,7 +44,12 @@ def open_named(provider: Provider, name: str, *, pin: str | bytes | None = None)
     Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged,
     STATUS_NOT_SUPPORTED for one of an algorithm that CNG does not have.
     """
-    return cast(KeyPair | SymmetricKey, storable_key.open_named(provider, name, pin=pin))
+    key = provider.open_key(name, pin=pin)
+    try:
+        return handle_of(provider, key, key.name or name)
+    except BaseException:
+        key.destroy()
+        raise
 
 
 def rename(provider: Provider, name: str, new_name: str, *, pin: str | bytes | None = None) -> None:

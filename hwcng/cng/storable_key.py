@@ -12,16 +12,13 @@ from hwcng.cng.handles import Handle, in_use
 from hwcng.cng.stored_algorithm import handle_of_spec
 from hwcng.contract.key_names import check_key_name
 from hwcng.contract.keys import PrivateKey, SecretKey
-from hwcng.contract.provider import Provider
-from hwcng.errors import HRESULT, CngError, not_supported, told
+from hwcng.errors import HRESULT, CngError, invalid_handle, not_supported, told
 from hwcng.forking import ProcessLock
 from hwcng.loading import load
 
-__all__ = ["StorableKey", "of_token", "open_named"]
+__all__ = ["StorableKey"]
 
 K = TypeVar("K", bound="StorableKey")
-
-_OF_TOKEN_KEYS: dict[type[SecretKey | PrivateKey], type[StorableKey]] = {}
 
 
 class _Opening:
@@ -75,7 +72,6 @@ class StorableKey(Handle):
         super().__init_subclass__()
         if of is not None:
             cls.token_kind = of
-            _OF_TOKEN_KEYS[of] = cls
             cls._unopened = type(cls.__name__, (cls, _Unopened), {"__slots__": (), "__module__": cls.__module__})
 
     @classmethod
@@ -184,8 +180,19 @@ class StorableKey(Handle):
         """
         self.require_alive()
         name = check_key_name(name)
-        stored = self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace)
-        return cast(K, of_token(self.algorithm_handle.provider, stored, name))
+        return self._of_same_kind(
+            self.algorithm_handle.provider.persist_key(self.in_token(), name, replace=replace), name
+        )
+
+    def _of_same_kind(self: K, key: SecretKey | PrivateKey, name: str) -> K:
+        """The object of another key of the same token. name: under which that keeps it."""
+        try:
+            made = type(self).of_token(handle_of_spec(self.algorithm_handle.provider, key.spec), key)
+        except BaseException:
+            key.destroy()
+            raise
+        made.name = name
+        return cast(K, made)
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.require_alive()
@@ -216,25 +223,11 @@ class StorableKey(Handle):
             raise not_supported("a key without a name is not copied: BCryptDuplicateKey duplicates symmetric keys")
         if self._opening is not None:
             return type(self).unopened(self.uri, self.name, self._opening.open_key)
-        return cast(K, open_named(self.algorithm_handle.provider, self.name))
+        key = self.algorithm_handle.provider.open_key(self.name)
+        if not isinstance(key, self.token_kind):
+            key.destroy()
+            raise invalid_handle(f"another key has the name {self.name!r} by now: open it again")
+        return self._of_same_kind(key, key.name or self.name)
 
     def __deepcopy__(self: K, memo: dict[int, Any]) -> K:
         return self.__copy__()
-
-
-def of_token(provider: Provider, key: SecretKey | PrivateKey, name: str | None) -> StorableKey:
-    """A key of `provider`, which keeps it under `name` where that is not None, as an object of its own."""
-    kind = next(kind for token_kind, kind in _OF_TOKEN_KEYS.items() if isinstance(key, token_kind))
-    made = kind.of_token(handle_of_spec(provider, key.spec), key)
-    made.name = name
-    return made
-
-
-def open_named(provider: Provider, name: str, *, pin: str | bytes | None = None) -> StorableKey:
-    """The key that `provider` keeps under a name, told by what it is. pin: the key's own, where it has one."""
-    key = provider.open_key(name, pin=pin)
-    try:
-        return of_token(provider, key, key.name or name)
-    except BaseException:
-        key.destroy()
-        raise

@@ -52,7 +52,7 @@ class FiniteFieldFamily(PairFamily[Public]):
             raise invalid_parameter(
                 f"{self.domain_property} are of {domain.prime.bit_length()} bits, the pair is of {bits}"
             )
-        return PairSpec(self.kind, self.usage(request.algorithm), bits, exportable=request.exportable, domain=domain)
+        return PairSpec(self.kind, request.usage, bits, exportable=request.exportable, domain=domain)
 
     def parse_domain(self, blob: bytes, bits: int) -> DhDomain | DsaDomain:
         domain: DhDomain | DsaDomain = self.domains.read(blob)

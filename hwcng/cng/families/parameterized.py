@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from hwcng.cng.families.base import PairFamily
 from hwcng.cng.families.request import PairRequest, Traits
 from hwcng.contract.material import MlDsaPublicKey, MlKemPublicKey
 from hwcng.contract.specs import PairSpec
+from hwcng.contract.usage import Usage
 from hwcng.errors import invalid_parameter
 from hwcng.headers.bcrypt_h import BCRYPT_PRIVATE_KEY_BLOB, BCRYPT_PUBLIC_KEY_BLOB
 from hwcng.headers.records import BCRYPT_PQDSA_KEY_BLOB
@@ -44,6 +45,11 @@ def _encoded(name: str) -> bytes:
 def _build(magic: int, _algorithm: Algorithm, public: MlDsaPublicKey | MlKemPublicKey) -> bytes:
     name = _encoded(public.parameter_set)
     return _HEADER.pack(magic, len(name), len(public.value)) + name + public.value
+
+
+@lru_cache(maxsize=64)
+def _spec(kind: str, usage: Usage, parameter_set: str, exportable: bool) -> PairSpec:
+    return PairSpec(kind, usage, exportable=exportable, parameter_set=parameter_set)
 
 
 class Form(NamedTuple):
@@ -91,7 +97,7 @@ class ParameterizedFamily(PairFamily[Public]):
         name = request.parameter_set if public is None else public.parameter_set
         if name is None:
             raise invalid_parameter(f"{request.algorithm.name} needs a parameter set: set ParameterSetName")
-        return PairSpec(self.kind, self.usage(request.algorithm), exportable=request.exportable, parameter_set=name)
+        return _spec(self.kind, request.usage, name, request.exportable)
 
     def traits(self, public: Public) -> Traits:
         return Traits(parameter_set=public.parameter_set)

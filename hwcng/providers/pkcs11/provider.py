@@ -297,8 +297,7 @@ class Pkcs11Provider(Provider):
     def generate_pair(self, spec: PairSpec) -> Pkcs11PrivateKey:
         offered, known, how = self._last_pair
         if how is None or known is not spec or offered is not self._offered:
-            offered, how = self._offered, objects.pair_generation(spec)
-            self._require_pair(spec, how.offered_as, how.sized_by)
+            offered, how = self._offered, self.pair_generation(spec)
             self._last_pair = offered, spec, how
         connection, kind = self._connection, how.kind
         public_object, held = objects.generate_pair(
@@ -331,6 +330,12 @@ class Pkcs11Provider(Provider):
         finally:
             held.release()
         return objects.read_secret(key, SHARED_SECRET_SIZE, "the shared secret"), ciphertext
+
+    def pair_generation(self, spec: PairSpec) -> objects.PairGeneration:
+        """How the token makes such a pair, else STATUS_NOT_SUPPORTED."""
+        how = objects.pair_generation(spec)
+        self._require_pair(spec, how.offered_as, how.sized_by)
+        return how
 
     def kind_of_pair(self, spec: PairSpec) -> PairKind[Any, Any]:
         """The kind of a pair that the token can hold, else STATUS_NOT_SUPPORTED."""

@@ -156,9 +156,10 @@ class Tpm2Provider(Provider):
     @property
     def _parent(self) -> Parent:
         self._check_open()
-        if self.connection.parent is None:
+        parent = self.connection.parent
+        if parent is None:
             raise CngError(NTSTATUS.STATUS_INVALID_DEVICE_STATE, "the TPM has no storage root key")
-        return self.connection.parent
+        return parent
 
     # What is offered.
 

@@ -13,6 +13,7 @@ from hwcng.providers.pkcs11.families import PairKind
 from hwcng.providers.pkcs11.families.secret import SecretKind, imported_value
 from hwcng.providers.pkcs11.keys.opaque_blob import Opened
 from hwcng.providers.pkcs11.keys.secret import unwrappable
+from hwcng.providers.pkcs11.objects import PairGeneration
 from hwcng.providers.pkcs11.store.key_store import KeyStore
 from hwcng.providers.pkcs11.store.making import (
     GeneratedPair,
@@ -35,6 +36,9 @@ class Holder(Protocol):
     def kind_of_secret(self, spec: SecretSpec) -> SecretKind: ...
 
     def kind_of_pair(self, spec: PairSpec) -> PairKind[Any, Any]: ...
+
+    def pair_generation(self, spec: PairSpec) -> PairGeneration:
+        """How the token makes such a pair."""
 
     def is_composed(self, spec: SecretSpec) -> bool:
         """Whether the key is two keys here."""
@@ -79,8 +83,7 @@ class InPlace:
         return self._secret(ImportedSecret(spec, imported_value(spec, value)))
 
     def generate_pair(self, spec: PairSpec) -> PrivateKey:
-        self._holder.kind_of_pair(spec)
-        return self._pair(GeneratedPair(spec))
+        return self._pair(GeneratedPair(spec, self._holder.pair_generation(spec)))
 
     def import_pair(self, spec: PairSpec, material: PrivateKeyMaterial) -> PrivateKey:
         self._holder.kind_of_pair(spec)

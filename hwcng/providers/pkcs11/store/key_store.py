@@ -122,7 +122,7 @@ class KeyStore:
         with self._placing.held():
             if len(self._places) >= REMEMBERED:
                 self._places.clear()
-            self._places.update(dict.fromkeys((place.address.name, (asked or place.address).name), place))
+            self._places.update(dict.fromkeys((place.name, place.name if asked is None else asked.name), place))
         return place
 
     def _forget(self, *addresses: KeyAddress) -> None:
@@ -195,7 +195,7 @@ class KeyStore:
             require_sight(connection)
             self._forget(address)
             raise no_such_key(address.name, f"token {connection.token_name!r}{_what_has_the_label(shelf)}")
-        spec = spec_of(stored.values, stored.own)
+        spec, told = spec_of(stored.values, stored.own), shelf.address_of(stored)
         return Place(
             connection,
             stale_handles,
@@ -203,7 +203,8 @@ class KeyStore:
             stored.object_class,
             stored.name,
             stored.identifier,
-            shelf.address_of(stored),
+            told,
+            told.name,
             spec,
             public_half(connection, shelf, stored, spec) if isinstance(spec, PairSpec) else None,
             stored.values.get(Attribute.ALWAYS_AUTHENTICATE) == b"\1",
@@ -267,8 +268,20 @@ class KeyStore:
         handle, public = write(connection, making, shelf, current, identifier, alone=self._is_local())
         spec = making.spec
         object_class = int(ObjectClass.PRIVATE_KEY if isinstance(spec, PairSpec) else ObjectClass.SECRET_KEY)
-        address, always = KeyAddress(name), making.always_authenticate
-        return Place(connection, stale_handles, handle, object_class, name, identifier, address, spec, public, always)
+        always = making.always_authenticate
+        return Place(
+            connection,
+            stale_handles,
+            handle,
+            object_class,
+            name,
+            identifier,
+            KeyAddress(name),
+            name,
+            spec,
+            public,
+            always,
+        )
 
     # Certificates.
 
@@ -334,7 +347,7 @@ def _check_new_name(name: str) -> None:
 def _replaced(place: Place) -> CngError:
     return CngError(
         HRESULT.NTE_BAD_KEYSET,
-        f"the key named {place.address.name!r} is gone, or was replaced by another one: open it again",
+        f"the key named {place.name!r} is gone, or was replaced by another one: open it again",
     )
 
 
@@ -342,7 +355,7 @@ def _of_another_token(place: Place, there: Connection) -> CngError:
     was, now = place.connection.identity, there.identity
     return CngError(
         HRESULT.NTE_BAD_KEYSET,
-        f"the key named {place.address.name!r} is in token {was.label!r} (serial {was.serial}), and now there is "
+        f"the key named {place.name!r} is in token {was.label!r} (serial {was.serial}), and now there is "
         f"{now.label!r} (serial {now.serial}) in its place: open it again where that is meant",
     )
 

@@ -23,7 +23,7 @@ from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.families import kind_of
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey
-from hwcng.providers.pkcs11.objects import SessionObject
+from hwcng.providers.pkcs11.objects import PairGeneration, SessionObject
 from hwcng.providers.pkcs11.templates import Template
 
 __all__ = [
@@ -205,13 +205,14 @@ class GeneratedSecret(_New):
 
 
 class GeneratedPair(_New):
-    """C_GenerateKeyPair in its place."""
+    """C_GenerateKeyPair in its place. how: by which mechanism, of which templates."""
 
-    def __init__(self, spec: PairSpec) -> None:
+    def __init__(self, spec: PairSpec, how: PairGeneration) -> None:
         self.spec = spec
+        self._how = how
 
     def at(self, spot: Spot) -> PublicKeyMaterial:
-        how, connection = objects.pair_generation(self.spec), spot.connection
+        how, connection = self._how, spot.connection
 
         def make(place: Placing, verdicts: Verdicts) -> tuple[SessionObject, ...]:
             public, private = place(how.public_template), place(how.private_template)

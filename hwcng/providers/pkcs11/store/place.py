@@ -30,7 +30,7 @@ def type_of(object_class: int) -> str:
 class Place:
     """Where a named key is and which key it is. stale_handles: `Connection.stale_handles` when it was found.
 
-    address: what says that it is this one among the token's keys. always_authenticate: CKA_ALWAYS_AUTHENTICATE.
+    address, name: what says that it is this one among the token's keys. always_authenticate: CKA_ALWAYS_AUTHENTICATE.
     looked_at: when everything of its name was last looked at, in seconds of time.monotonic.
     """
 
@@ -41,6 +41,7 @@ class Place:
     label: str
     identifier: bytes
     address: KeyAddress
+    name: str
     spec: SecretSpec | PairSpec
     public: PublicKeyMaterial | None
     always_authenticate: bool = False
@@ -74,7 +75,7 @@ class NamedObject(OfThisProcess):
     persistent = True
 
     def __init__(self, place: Place, find_again: Callable[[Place], Place]) -> None:
-        self.name = place.address.name
+        self.name = place.name
         self._place = place
         self._find_again = find_again
         self._finding = ProcessLock()

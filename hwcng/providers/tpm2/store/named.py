@@ -91,9 +91,10 @@ class KeyStore:
 
     def open(self, name: str, parent: Parent, pin: str | bytes | None) -> Opened:
         """Reads the file where it is not the one that was read before. Nothing is loaded yet."""
-        check_key_name(name)
+        opened = self._opened.get(name) if type(name) is str else None
+        if opened is None:
+            check_key_name(name)
         stamp = self.files.stamp(name)
-        opened = self._opened.get(name)
         known = opened is not None and (stamp, self._connection.generation) == (opened.stamp, opened.generation)
         if opened is not None and known and _authorization_value(opened.file, pin) == opened.held.auth:
             return opened
