@@ -13,7 +13,7 @@ from io import BytesIO
 
 from hwcng.arguments import flags
 from hwcng.cng.modes import KeyMode
-from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO
+from hwcng.cng.padding import BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, SIZE_OF_INFO
 from hwcng.contract.keys import Message
 from hwcng.contract.octets import LONG, shortened
 from hwcng.contract.specs import CipherSpec
@@ -59,8 +59,8 @@ def crypt(
 
     origin: what the key has in common with its duplicates and with no other key.
 
-    Raises STATUS_INVALID_PARAMETER for a nonce or tag length that the mode does not have and for undefined flags,
-    STATUS_AUTH_TAG_MISMATCH for a wrong tag.
+    Raises STATUS_INVALID_PARAMETER for a nonce or tag length that the mode does not have, for undefined flags and for a
+    record of another size or version, STATUS_AUTH_TAG_MISMATCH for a wrong tag.
     """
     nonce, aad, tag_length = info.given()
     if type(info.dwFlags) is not int or info.dwFlags:
@@ -69,6 +69,8 @@ def crypt(
         raise invalid_parameter(f"{way.mode.value} takes no nonce of {len(nonce)} bytes")
     if info.dwInfoVersion != BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION:
         raise invalid_parameter(f"the record's dwInfoVersion is {told(info.dwInfoVersion)}, not 1")
+    if info.cbSize != SIZE_OF_INFO:
+        raise invalid_parameter(f"the record's cbSize is {told(info.cbSize)}, not {SIZE_OF_INFO}")
     if tag_length not in way.tags:
         raise invalid_parameter(f"{way.mode.value} has no tag of {tag_length} bytes")
     if info.dwFlags or info._chain is not None:

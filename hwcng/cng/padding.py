@@ -19,11 +19,13 @@ __all__ = [
     "BCRYPT_PQDSA_PADDING_INFO",
     "BCRYPT_PSS_PADDING_INFO",
     "NCRYPT_CIPHER_PADDING_INFO",
+    "SIZE_OF_INFO",
 ]
 
 
 _DEFAULT_TAG_LENGTH = 16
-_SIZE_OF_INFO = 88
+SIZE_OF_INFO = 88
+"""Bytes of a BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO, its cbSize."""
 _FIELDS_OF_INFO = ("pbNonce", "pbAuthData", "pbTag", "cbTag", "pbMacContext", "dwFlags", "cbAAD", "cbData")
 
 
@@ -125,7 +127,7 @@ class BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO:
         cbMacContext: int | None = None,
         dwInfoVersion: int = BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO_VERSION,
     ) -> None:
-        self.cbSize = _SIZE_OF_INFO
+        self.cbSize = SIZE_OF_INFO
         self.dwInfoVersion = dwInfoVersion
         self.pbNonce, self._cbNonce = pbNonce, cbNonce
         self.pbAuthData, self._cbAuthData = pbAuthData, cbAuthData

@@ -135,9 +135,12 @@ def test_sizes_that_are_none(gcm_key: Any, field: str, size: Any) -> None:
         BCryptEncrypt(gcm_key, b"", info)
 
 
-def test_a_record_of_another_version(gcm_key: Any) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"), [("dwInfoVersion", 2), ("dwInfoVersion", 0), ("cbSize", 0), ("cbSize", 80), ("cbSize", "88")]
+)
+def test_a_record_of_another_version_or_size(gcm_key: Any, field: str, value: Any) -> None:
     info = BCRYPT_AUTHENTICATED_CIPHER_MODE_INFO(bytes(12))
-    info.dwInfoVersion = 2
+    setattr(info, field, value)
     with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
         BCryptEncrypt(gcm_key, b"", info)
 

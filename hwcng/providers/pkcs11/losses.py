@@ -16,7 +16,7 @@ from typing import TypeAlias
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki, ffi
 from hwcng.providers.pkcs11.cryptoki.constants import CKS
-from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, VENDOR_DEFINED
+from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST, HANDLE_GONE, VENDOR_DEFINED
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.pkcs11.tokens import FoundToken, identity_in
 
@@ -79,6 +79,10 @@ def explanation(rv: int) -> str:
     """What to say beside `rv` of an operation that failed alone."""
     if rv == CKR.USER_NOT_LOGGED_IN:
         return ": the token is logged in to, so this key asks for more than that (CKA_ALWAYS_AUTHENTICATE?)"
+    if rv in HANDLE_GONE:
+        return (
+            ": the key is not where it was, removed or replaced; one with a name is looked for again at the next call"
+        )
     return ": this operation alone, the session with the token is sound: try again" if rv in CONNECTION_LOST else ""
 
 
