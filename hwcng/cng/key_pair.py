@@ -21,11 +21,10 @@ from hwcng.cng.handles import attest, in_use
 from hwcng.cng.key_usages import allowed_usage
 from hwcng.cng.storable_key import StorableKey
 from hwcng.cng.symmetric_key import SymmetricKey
-from hwcng.cng.wrapped_key import Wrapped
 from hwcng.contract.keys import AgreedSecret, PrivateKey, SecretKey
 from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import DhDomain, DsaDomain, PrivateKeyMaterial, PublicKeyMaterial
-from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec, describe
+from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec
 from hwcng.contract.usage import Usage
 from hwcng.errors import NTSTATUS, CngError, invalid_handle, invalid_parameter, not_supported, told
 from hwcng.forking import lock_of
@@ -239,24 +238,21 @@ class KeyPair(StorableKey, of=PrivateKey):
         """What the token is asked for to take the pair of `public`."""
         return self.family.spec(self.request(), public)
 
-    def unwrap(self, wrapped: Wrapped, maker: KeyMaker) -> PrivateKey:
-        """Has the token unwrap the private key that this empty pair is to be. Its curve, set or length is the key's."""
-        known = self.curve.name if self.curve is not None else ""
-        spec = PairSpec(self.family.kind, self.usage, curve=known, exportable=self.exportable)
-        private = maker.unwrap_pair(spec, wrapped.key, wrapped.octets, wrapped.wrap)
-        if private.spec.parameter_set not in ("", *self.algorithm.parameter_sets):
-            private.destroy()
-            raise invalid_parameter(f"the wrapped key is {describe(private.spec)}, none of {self.algorithm.name}")
-        return private
-
     def parse(self, blob_type: str, blob: bytes) -> PublicKeyMaterial | PrivateKeyMaterial:
         """The checked numbers of a blob. Raises STATUS_NOT_SUPPORTED for a blob type of another kind."""
         self.family.blob_type(self.algorithm, blob_type)
         return self.family.parse(self.request(), blob_type, blob)
 
     def generate(self, maker: KeyMaker | None = None) -> PrivateKey:
-        """Has the token make the pair that this empty one asks for. maker: of its keys, None for one of the process."""
-        return self.family.generate(self.request(), maker or self.algorithm_handle.provider)
+        """Has the token make the pair that this empty one asks for, or take it where the caller set PrivKeyVal.
+
+        maker: of the token's keys, None for one of the process.
+        """
+        request, made_by = self.request(), maker or self.algorithm_handle.provider
+        spec = self.family.spec(request)
+        if request.private_value is None:
+            return made_by.generate_pair(spec)
+        return made_by.import_pair(spec, self.family.material(spec, request.private_value))
 
     def know(self, public: PublicKeyMaterial) -> None:
         """Takes over what an imported key says of itself."""

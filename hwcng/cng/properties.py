@@ -361,7 +361,8 @@ _SETTERS: Mapping[type[Handle], Mapping[str, Setter]] = MappingProxyType(
 
 
 def _of_kind(table: Mapping[type[Handle], Mapping[str, T]], handle: Handle) -> Mapping[str, T]:
-    return next((table[kind] for kind in type(handle).__mro__ if kind in table), {})
+    own = table.get(type(handle))
+    return own if own is not None else next((table[kind] for kind in type(handle).__mro__ if kind in table), {})
 
 
 def get_property(handle: Handle, name: str) -> Any:

@@ -6,7 +6,7 @@ import abc
 from collections.abc import Callable
 from typing import NoReturn
 
-from hwcng.cng import cipher_keys, derivation_key
+from hwcng.cng import cipher_keys, derivation_key, new_pairs
 from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.algorithm_handle import AlgorithmHandle, check_export_policy
 from hwcng.cng.algorithm_provider import generate_key
@@ -223,7 +223,7 @@ class WrappedPairDraft(PairDraft):
         return False
 
     def finalize(self, name: str | None, *, replace: bool) -> KeyPair:
-        private = self.pair.unwrap(self._wrapped, self._maker(name, replace))
+        private = new_pairs.unwrapped(self.pair, self._wrapped, self._maker(name, replace))
         self.pair.name = name
         return self.pair.adopt(private.public, private)
 

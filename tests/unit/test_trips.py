@@ -142,11 +142,11 @@ MOST: dict[str, dict[str, Most]] = {
         "AES-CBC": Most(_encryption, 9, 5),
         "an AES key": Most(_key, 30, 12),
         "an imported key": Most(_imported, 42, 15),
-        "an EC pair": Most(_pairs, 56, 15),
+        "an EC pair": Most(_pairs, 55, 14),
         "a session key of the CryptoAPI": Most(_session_key, 35, 14),
         "the pair of a container": Most(_containers_pair, 224, 33),
     },
-    "nss": {"an ML-DSA pair": Most(_ml_dsa_pairs, 79, 19)},
+    "nss": {"an ML-DSA pair": Most(_ml_dsa_pairs, 76, 18)},
     "tpm": {
         "a named key": Most(_named_key, 39, 16),
         "AES-CBC": Most(_encryption, 30, 12),

@@ -12,7 +12,6 @@ from hwcng.cng.algorithm import Algorithm
 from hwcng.cng.blobs.blob_type import PAIR_BLOBS, BlobType
 from hwcng.cng.families.request import PairRequest, Traits
 from hwcng.contract.keys import PrivateKey
-from hwcng.contract.making import KeyMaker
 from hwcng.contract.material import DhDomain, DsaDomain, PrivateKeyMaterial, PublicKeyMaterial
 from hwcng.contract.provider import Provider
 from hwcng.contract.specs import DecryptSpec, PairSpec, SignSpec
@@ -116,13 +115,6 @@ class PairFamily(abc.ABC, Generic[Public]):
 
         Raises STATUS_INVALID_PARAMETER where a property that it needs is not set.
         """
-
-    def generate(self, request: PairRequest, maker: KeyMaker) -> PrivateKey:
-        """Has the token make the pair, or take it where the caller set PrivKeyVal."""
-        spec = self.spec(request)
-        if request.private_value is None:
-            return maker.generate_pair(spec)
-        return maker.import_pair(spec, self.material(spec, request.private_value))
 
     def material(self, spec: PairSpec, private_value: bytes) -> PrivateKeyMaterial:
         """The pair of a caller's big-endian private value. Raises STATUS_INVALID_PARAMETER for one out of range."""
