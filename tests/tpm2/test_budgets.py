@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import random
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,8 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.contract.specs import CipherSpec, EcdsaSpec, HmacSpec, PairSpec, RsaOaepSpec, RsaPssSpec, SecretSpec
 from hwcng.contract.usage import CipherMode, SecretFamily, Usage
+from hwcng.providers.tpm2.line.transport import open_transport
 from hwcng.providers.tpm2.provider import Tpm2Provider
+from hwcng.providers.tpm2.wire.constants import CC
+from hwcng.providers.tpm2.wire.marshal import command, u32
 from hwcng.testing.commands import CommandCounter
+from hwcng.testing.swtpm import Swtpm
 
 BOTH = Usage.ENCRYPT | Usage.DECRYPT
 
@@ -121,3 +126,37 @@ def test_the_counter_counts_only_inside_its_context(tpm_provider: Tpm2Provider) 
     assert counter.names == ["TPM2_GetRandom"] and len(counter.octets) == 2
     counter.clear()
     assert counter.total == 0
+
+
+def test_a_context_is_saved_of_the_key_that_goes_next(fresh_tpm: Swtpm, open_tpm: Callable[..., Tpm2Provider]) -> None:
+    with open_tpm(fresh_tpm.uri) as provider, CommandCounter(provider) as counter:
+        first, second, third = (provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256")) for _ in range(3))
+        for key, before in (
+            (first, ["TPM2_Load"]),
+            (second, ["TPM2_Load", "TPM2_ContextSave"]),
+            (third, ["TPM2_FlushContext", "TPM2_Load"]),
+            (first, ["TPM2_FlushContext", "TPM2_ContextLoad"]),
+        ):
+            counter.clear()
+            key.sign_digest(EcdsaSpec(), bytes(32))
+            assert counter.names == [*before, "TPM2_Sign"]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_key_that_somebody_flushed_comes_back(
+    fresh_tpm: Swtpm, open_tpm: Callable[..., Tpm2Provider], taken: bool
+) -> None:
+    import tpm2_pytss as tss
+
+    with open_tpm(fresh_tpm.uri) as provider, tss.ESAPI(fresh_tpm.tcti) as client:
+        first, second, third = (provider.generate_pair(PairSpec("EC", Usage.SIGN, curve="nistP256")) for _ in range(3))
+        first.sign_digest(EcdsaSpec(), bytes(32))
+        slot = first.blob()[0].handle
+        open_transport(fresh_tpm.tcti).exchange(command(CC.FlushContext, (), b"", u32(slot)))
+        others = [client.create_primary(tss.TPM2B_SENSITIVE_CREATE(), "ecc")[0] for _ in range(2 * taken)]
+        # Its handle is of something else by now, whose context is none of the key's.
+        assert (slot in [client.tr_get_tpm_handle(other) for other in others]) is taken
+        for other in others[:1]:
+            client.flush_context(other)
+        for key in (second, third, first):
+            key.sign_digest(EcdsaSpec(), bytes(32))

@@ -80,6 +80,11 @@ def blaming_the_blob() -> Iterator[None]:
         raise
 
 
+def _of_a_slot(error: TpmError) -> TpmError:
+    """Of a command on a key in a slot. It was there: somebody flushed it, or the TPM was reset."""
+    return TpmError(RC.REFERENCE_H0 if error.code == RC.HANDLE else error.rc, error.command)
+
+
 class ObjectCache:
     """The keys in slots, least recently used first. Its caller holds the connection's lock.
 
@@ -103,7 +108,8 @@ class ObjectCache:
         return {handle: key.name for handle, key in self._resident.items()}
 
     def acquire(self, link: Link, key: TpmObject, *, together: bool = False) -> KeyHandle:
-        """Brings `key` into a slot: no command where it is there, else at most two (or one and a flush).
+        """Brings `key` into a slot: no command where it is there, else one, and one more where another key is there: it
+        goes, or its context is saved, because it goes next. A key that stays the only one needs no context.
 
         together: whether the key that was acquired before must stay.
         """
@@ -115,17 +121,17 @@ class ObjectCache:
         limit = _ALONE if together or self._alone() else _SHARED
         flushed = self.make_room(link, limit - 1)
         handle = self._from_context(link, key) if key.context is not None else 0
-        loaded = not handle
-        if loaded:
+        if not handle:
             with self.parent_of(link, key.place) as parent:
                 self._expect(key.name)
                 handle, name = commands.load(link, parent, key.private, key.public)
             if name != key.name:
                 raise TransportError("the TPM loaded another key than it was given")
+        following = next(iter(self._resident.values()), None)
         self._arrived(handle, key)
         # A context loads faster than a blob, but saving one must not make this a fourth command.
-        if loaded and not flushed and key.context is None:
-            key.context = commands.context_save(link, handle)
+        if following is not None and not flushed:
+            self._save(link, following)
         return key.at_hand()
 
     def parent_of(self, link: Link, place: Place | None) -> AbstractContextManager[KeyHandle]:
@@ -157,6 +163,13 @@ class ObjectCache:
         key.context = context
         return handle
 
+    def _save(self, link: Link, key: TpmObject) -> None:
+        if key.context is None and key.handle:
+            try:
+                key.context = commands.context_save(link, key.handle)
+            except TpmError as error:
+                raise _of_a_slot(error) from None
+
     def _arrived(self, handle: int, key: TpmObject) -> None:
         if handle in self._resident:
             # The TPM gave a handle away that we thought taken: it was reset, and none of ours is there any more.
@@ -181,8 +194,7 @@ class ObjectCache:
         try:
             commands.flush(link, handle)
         except TpmError as error:
-            # It was there: somebody flushed it, or the TPM was reset.
-            raise TpmError(RC.REFERENCE_H0 if error.code == RC.HANDLE else error.rc, error.command) from None
+            raise _of_a_slot(error) from None
         return True
 
     def remove(self, link: Link, key: TpmObject) -> None:
@@ -192,7 +204,9 @@ class ObjectCache:
             commands.flush(link, handle)
 
     def forget(self) -> None:
-        """Takes note that every slot is lost; a context may still hold."""
+        """Takes note that every slot is lost. The context of a key that was in one may be of what took its place; all
+        others may still hold.
+        """
         for key in self._resident.values():
-            key.handle = 0
+            key.handle, key.context = 0, None
         self._resident.clear()
