@@ -141,7 +141,7 @@ MOST: dict[str, dict[str, Most]] = {
         "an ECDSA signature": Most(_signature, 9, 6),
         "AES-CBC": Most(_encryption, 9, 5),
         "an AES key": Most(_key, 30, 12),
-        "an imported key": Most(_imported, 42, 15),
+        "an imported key": Most(_imported, 36, 13),
         "an EC pair": Most(_pairs, 55, 14),
         "a session key of the CryptoAPI": Most(_session_key, 35, 14),
         "the pair of a container": Most(_containers_pair, 224, 33),

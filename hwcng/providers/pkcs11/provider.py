@@ -32,7 +32,7 @@ from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.cryptoki.calls import Cryptoki
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR, CONNECTION_LOST
 from hwcng.providers.pkcs11.families import PairKind, kind_of, kind_of_public
-from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, imported_value, offered_as
+from hwcng.providers.pkcs11.families.secret import SECRET_KINDS, SecretKind, hmac_value, offered_as
 from hwcng.providers.pkcs11.keys import opaque_blob, xts
 from hwcng.providers.pkcs11.keys.private import Pkcs11PrivateKey
 from hwcng.providers.pkcs11.keys.secret import Pkcs11SecretKey, unwrappable
@@ -97,6 +97,7 @@ class Pkcs11Provider(Provider):
         self.closed = False
         self._random_part = RANDOM_PART
         self._tally = Tally()
+        self._last_imported: tuple[MechanismSet | None, SecretSpec | None] = (None, None)
         self._last_secret: tuple[MechanismSet | None, SecretSpec | None, objects.SecretGeneration | None]
         self._last_secret = (None, None, None)
         self._last_pair: tuple[MechanismSet | None, PairSpec | None, objects.PairGeneration | None] = (None, None, None)
@@ -255,13 +256,19 @@ class Pkcs11Provider(Provider):
         return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, open=True))
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
-        self.kind_of_secret(spec)
-        if self.is_composed(spec):
-            size = spec.bits // 16
-            halves = value[:size], value[size:]
-            return xts.make(spec, lambda half, which: self.import_secret(half, halves[which]))
+        offered, known = self._last_imported
+        if known is not spec or offered is not self._offered:
+            offered = self._offered
+            self.kind_of_secret(spec)
+            if self.is_composed(spec):
+                size = spec.bits // 16
+                halves = value[:size], value[size:]
+                return xts.make(spec, lambda half, which: self.import_secret(half, halves[which]))
+            self._last_imported = offered, spec
+        if spec.family is SecretFamily.HMAC:
+            value = hmac_value(spec.hash_name, value)
         asked = f"importing a {spec.bits}-bit {spec.family.value} key"
-        held = objects.create(self._connection, templates.secret(spec, imported_value(spec, value)), asked)
+        held = objects.create(self._connection, templates.secret(spec, value), asked)
         return Pkcs11SecretKey(held, self._offered, spec, _effective(spec, known=True))
 
     def unwrap_secret(

@@ -13,7 +13,7 @@ from hwcng.contract.usage import SecretFamily
 from hwcng.providers.pkcs11.cryptoki.constants import CKK, CKM
 from hwcng.standards.hashes import HASHES
 
-__all__ = ["SECRET_KINDS", "STORED_SECRETS", "SecretKind", "imported_value", "offered_as"]
+__all__ = ["SECRET_KINDS", "STORED_SECRETS", "SecretKind", "hmac_value", "offered_as"]
 
 # No digest is longer, no block shorter.
 _ANY_HMAC_KEY_LENGTH = 64
@@ -83,13 +83,13 @@ def offered_as(spec: SecretSpec) -> str:
     return f"HMAC-{spec.hash_name}" if spec.hash_name else "KDF"
 
 
-def imported_value(spec: SecretSpec, value: bytes) -> bytes:
-    """The value in a length that tokens take: SoftHSM refuses HMAC keys shorter than the hash (RFC 2104, section 2)."""
-    if spec.family is not SecretFamily.HMAC:
-        return value
-    if spec.hash_name is None:
+def hmac_value(hash_name: str | None, value: bytes) -> bytes:
+    """The same HMAC key (RFC 2104, section 2) in a length that tokens take: SoftHSM refuses those shorter than the
+    hash.
+    """
+    if hash_name is None:
         return value.ljust(_ANY_HMAC_KEY_LENGTH, b"\0")
-    hash_function = HASHES[spec.hash_name]
+    hash_function = HASHES[hash_name]
     if len(value) > hash_function.block_size:
         return hash_function.digest(value)
     return value.ljust(hash_function.digest_size, b"\0")

@@ -8,9 +8,10 @@ from typing import Any, Protocol, cast
 from hwcng.contract.keys import PrivateKey, SecretKey
 from hwcng.contract.material import PrivateKeyMaterial
 from hwcng.contract.specs import RFC_3394, PairSpec, SecretSpec, WrapSpec
+from hwcng.contract.usage import SecretFamily
 from hwcng.errors import CngError, not_supported
 from hwcng.providers.pkcs11.families import PairKind
-from hwcng.providers.pkcs11.families.secret import SecretKind, imported_value
+from hwcng.providers.pkcs11.families.secret import SecretKind, hmac_value
 from hwcng.providers.pkcs11.keys.opaque_blob import Opened
 from hwcng.providers.pkcs11.keys.secret import unwrappable
 from hwcng.providers.pkcs11.objects import PairGeneration
@@ -80,7 +81,9 @@ class InPlace:
 
     def import_secret(self, spec: SecretSpec, value: bytes) -> SecretKey:
         self._require_one_object(spec)
-        return self._secret(ImportedSecret(spec, imported_value(spec, value)))
+        if spec.family is SecretFamily.HMAC:
+            value = hmac_value(spec.hash_name, value)
+        return self._secret(ImportedSecret(spec, value))
 
     def generate_pair(self, spec: PairSpec) -> PrivateKey:
         return self._pair(GeneratedPair(spec, self._holder.pair_generation(spec)))
