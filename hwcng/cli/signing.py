@@ -206,7 +206,8 @@ def csr(
             names = x509.SubjectAlternativeName([x509.DNSName(dns_name) for dns_name in dns_names])
             builder = builder.add_extension(names, critical=False)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--subject or --dns") from None
+        reason = str(error) or "a name is written as in CN=www.example.org,O=Example,C=DE (RFC 4514)"
+        raise click.BadParameter(reason, param_hint="--subject or --dns") from None
     key = of_key(uri, name, pin).key()
     with as_cng_raises():
         private: Any = key.as_cryptography()

@@ -10,6 +10,7 @@ _ARGUMENTS = (
     ("as pin=... or by owner-auth-source=", "by owner-auth-source="),
     ("as pin=...", "by {}"),
     ("give pin=...", "give it by {},"),
+    ("NCRYPT_OVERWRITE_KEY_FLAG replaces it", "--replace replaces it"),
 )
 """An argument as a message names it, and what takes its place; the longer first."""
 

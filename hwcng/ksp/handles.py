@@ -17,7 +17,7 @@ from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.key_names import check_key_name
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
-from hwcng.errors import HRESULT, CngError, invalid_handle
+from hwcng.errors import HRESULT, CngError, invalid_handle, told
 from hwcng.forking import lock_of
 from hwcng.ksp.drafts import Draft, draft_of
 from hwcng.ksp.status import refuse
@@ -219,12 +219,16 @@ class NCryptKey(Handle):
 def storable_algorithm(name: str, provider: Provider) -> Algorithm:
     """An algorithm whose keys the provider makes and stores. Raises NTE_NOT_SUPPORTED: hashes, RNG and RSA_SIGN too."""
     algorithm = ALGORITHMS.get(name)
-    keyed = algorithm is not None and (bool(algorithm.chaining_modes) or algorithm.family in FAMILIES)
-    if algorithm is None or not keyed or name == "RSA_SIGN":
-        refuse(HRESULT.NTE_NOT_SUPPORTED, f"{name!r} is no algorithm of stored keys")
+    if algorithm is None or not _keyed(algorithm):
+        known = ", ".join(sorted(name for name, algorithm in ALGORITHMS.items() if _keyed(algorithm)))
+        refuse(HRESULT.NTE_NOT_SUPPORTED, f"{told(name)} is no algorithm of stored keys, which are {known}")
     if provider.offers(algorithm.offered_as, algorithm.curve) is Support.REFUSED:
         refuse(HRESULT.NTE_NOT_SUPPORTED, f"token {provider.token.label!r} has no {name}")
     return algorithm
+
+
+def _keyed(algorithm: Algorithm) -> bool:
+    return (bool(algorithm.chaining_modes) or algorithm.family in FAMILIES) and algorithm.name != "RSA_SIGN"
 
 
 def _derivation_algorithm(algorithm_name: str, key_name: str | None, provider: Provider) -> Algorithm | None:

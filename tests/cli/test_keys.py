@@ -89,11 +89,20 @@ def test_only_the_uses_that_were_asked_for(run, command_softhsm, new_name) -> No
     command_softhsm.provider.delete_key(new_name)
 
 
+@pytest.mark.parametrize("algorithm", ["rsa", "RSA-2048", "SHA256", "P-256"])
+def test_what_is_no_algorithm_is_told_those_that_are(run, command_softhsm, new_name, algorithm) -> None:
+    refused = run("keys", "generate", command_softhsm.uri, "--name", new_name, "--algorithm", algorithm)
+    assert (refused.status, refused.output) == (1, "")
+    assert "NTE_NOT_SUPPORTED" in refused.errors
+    assert "AES, " in refused.errors and "ECDSA_P256, " in refused.errors and "RSA_SIGN" not in refused.errors
+
+
 def test_a_name_that_is_taken_is_kept_unless_it_may_be_replaced(run, token, new_name, made) -> None:
     arguments = ("keys", "generate", token.uri, "--name", new_name, "--algorithm", "ECDSA_P256")
     refused = run(*arguments)
     assert (refused.status, refused.output) == (1, "")
     assert "NTE_EXISTS" in refused.errors
+    assert "; --replace replaces it" in refused.errors
     assert run("keys", "show", token.uri, new_name, "--json").data["public_key"] == made["public_key"]
     replaced = run(*arguments, "--replace", "--json")
     assert replaced.status == 0
