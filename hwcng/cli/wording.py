@@ -11,6 +11,9 @@ _ARGUMENTS = (
     ("as pin=...", "by {}"),
     ("give pin=...", "give it by {},"),
     ("NCRYPT_OVERWRITE_KEY_FLAG replaces it", "--replace replaces it"),
+    ("takes the length 0: ParameterSetName says", "takes no --bits: --parameter-set says"),
+    ("set ParameterSetName", "give --parameter-set"),
+    ("set ECCCurveName", "take an algorithm that is named after one, as those in _P256 are"),
 )
 """An argument as a message names it, and what takes its place; the longer first."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import datetime
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cli.commands import LISTED, SHOWN, differs
@@ -14,7 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import hwcng
 from hwcng import CngError
+from hwcng.cli import wording
 from hwcng.cng import naming
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 
@@ -95,6 +99,23 @@ def test_what_is_no_algorithm_is_told_those_that_are(run, command_softhsm, new_n
     assert (refused.status, refused.output) == (1, "")
     assert "NTE_NOT_SUPPORTED" in refused.errors
     assert "AES, " in refused.errors and "ECDSA_P256, " in refused.errors and "RSA_SIGN" not in refused.errors
+
+
+def test_a_generic_curve_has_no_option(run, command_softhsm, new_name) -> None:
+    refused = run("keys", "generate", command_softhsm.uri, "--name", new_name, "--algorithm", "ECDSA")
+    assert (refused.status, refused.output) == (1, "")
+    assert "_P256" in refused.errors and "ECCCurveName" not in refused.errors
+
+
+def test_what_the_command_says_in_its_own_words_is_said_by_the_library() -> None:
+    said = {
+        node.value
+        for path in Path(hwcng.__file__).parent.rglob("*.py")
+        if path.parent.name != "cli"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert not [words for words, _ in wording._ARGUMENTS if not any(words in text for text in said)]
 
 
 def test_a_name_that_is_taken_is_kept_unless_it_may_be_replaced(run, token, new_name, made) -> None:
