@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any
 
 from hwcng.contract.material import EcPrivateKey, EcPublicKey
 from hwcng.contract.specs import EcdsaSpec, SignSpec
 from hwcng.errors import NTSTATUS, CngError, invalid_parameter, not_supported
+from hwcng.hostcrypto import points
 from hwcng.hostcrypto.host_kind import HostKind
 from hwcng.loading import host_work
 from hwcng.standards.curves import CURVES, DOMAINS, Domain
@@ -110,10 +111,6 @@ def _point_of(material: EcPrivateKey) -> EcPublicKey:
     return EcPublicKey(curve, point.x, point.y)
 
 
-_Point: TypeAlias = tuple[int, int] | None
-"""Affine coordinates; None: the point at infinity."""
-
-
 def signer(curve: str, signed: Iterable[tuple[bytes, bytes]]) -> EcPublicKey | None:
     """The public key under which these signatures, r || s, of these digests are good (SEC 1, section 4.1.6). Two are
     enough; None where more than one key is left, and for a curve whose field has no simple square roots (P-224).
@@ -139,30 +136,10 @@ def _signers(domain: Domain, digest: int, r: int, s: int) -> Iterator[tuple[int,
         if x >= domain.p or y * y % domain.p != square:
             continue
         for own in (y, domain.p - y):
-            base = domain.gx, domain.gy
-            if point := _sum(domain, -digest * inverse % domain.n, base, s * inverse % domain.n, (x, own)):
-                yield point
-
-
-def _sum(domain: Domain, u: int, first: _Point, v: int, second: _Point) -> _Point:
-    """u * first + v * second, bit by bit together. Of public numbers only: it takes its time by their bits."""
-    both, total = _added(domain, first, second), None
-    for bit in reversed(range(domain.n.bit_length())):
-        total = _added(domain, total, total)
-        term = (None, first, second, both)[(u >> bit & 1) + 2 * (v >> bit & 1)]
-        total = _added(domain, total, term)
-    return total
-
-
-def _added(domain: Domain, one: _Point, other: _Point) -> _Point:
-    if one is None or other is None:
-        return one or other
-    (x1, y1), (x2, y2), p = one, other, domain.p
-    if x1 == x2 and (y1 + y2) % p == 0:
-        return None
-    slope = (3 * x1 * x1 + domain.a) * pow(2 * y1, -1, p) if one == other else (y2 - y1) * pow(x2 - x1, -1, p)
-    x = (slope * slope - x1 - x2) % p
-    return x, (slope * (x1 - x) - y1) % p
+            ours = points.product(domain, -digest * inverse % domain.n, (domain.gx, domain.gy, 1))
+            point = points.added(domain, ours, points.product(domain, s * inverse % domain.n, (x, own, 1)))
+            if point[2]:
+                yield points.affine(domain, point)
 
 
 def _to_host(public: EcPublicKey) -> object:

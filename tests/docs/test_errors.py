@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 from docs.markdown import ROOT
@@ -17,7 +18,8 @@ TABLES = {"hwcng/headers/status_codes.py", "hwcng/remedies.py", "hwcng/ksp/statu
 NAMES = {code.name: code for codes in (NTSTATUS, HRESULT, Win32Error) for code in codes}
 
 
-def used() -> set[str]:
+@functools.cache
+def used() -> frozenset[str]:
     """The statuses that the code of the package names."""
     found: set[str] = set()
     for path in Path(hwcng.__file__).parent.rglob("*.py"):
@@ -26,7 +28,7 @@ def used() -> set[str]:
                 node.attr for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Attribute)
             )
             found |= NAMES.keys() & set(attributes)
-    return found
+    return frozenset(found)
 
 
 def test_every_status_that_is_used_has_a_row() -> None:

@@ -10,6 +10,8 @@ import pytest
 from support import missing, needs_module
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from store.roads import Walker
 
     from hwcng.providers.pkcs11.provider import Pkcs11Provider
@@ -68,13 +70,14 @@ def softhsm_keeper(token_uri: str, token_pin: str) -> Iterator[Pkcs11Provider]:
 
 
 @pytest.fixture
-def walker(softhsm_keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch) -> Walker:
-    """For whom nothing is waited."""
+def walker(softhsm_keeper: Pkcs11Provider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Walker:
+    """For whom nothing is waited, nor for anybody: no other process has this token."""
     from store.roads import Walker
 
     from hwcng.providers.pkcs11 import losses
-    from hwcng.providers.pkcs11.store import key_store
+    from hwcng.providers.pkcs11.store import key_store, turns
 
+    monkeypatch.setattr(turns, "LOCK_FOLDERS", (str(tmp_path),))
     monkeypatch.setattr(key_store, "SHORTEST_PAUSE_SECONDS", 0)
     monkeypatch.setattr(losses, "TOKEN_PAUSE_SECONDS", 0)
     return Walker(softhsm_keeper)

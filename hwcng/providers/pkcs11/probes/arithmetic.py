@@ -1,6 +1,6 @@
 """The host's side of an agreement or a signature, of public numbers and of its own, in plain arithmetic.
 
-Standards: SEC 1, 2.2.1 and 3.3.1 (points, ECDH), FIPS 186-4, 4.7 and 6.4 (verification), RFC 7748, 5 (X25519). Not for
+Standards: SEC 1, 3.3.1 (ECDH), FIPS 186-4, 4.7 and 6.4 (verification), RFC 7748, 5 (X25519). Not for
 secrets that matter: it takes its time by them.
 """
 
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from hwcng.contract.material import DhDomain, DsaPublicKey, EcPublicKey
-from hwcng.standards.curves import DOMAINS, Domain
+from hwcng.hostcrypto import points
+from hwcng.standards.curves import DOMAINS
 
 __all__ = ["dh_agreements", "dsa_is_good", "ec_agreements", "ecdsa_is_good", "x25519_agreement"]
-
-Point: TypeAlias = tuple[int, int, int]
 
 _SHORT_SCALAR_BITS = 64
 _X25519_PRIME = 2**255 - 19
@@ -23,54 +21,15 @@ _X25519_CONSTANT = 121665
 _X25519_BASE = 9
 
 
-# Points in Jacobian coordinates: (X, Y, Z) is (X / Z^2, Y / Z^3), and the point at infinity has Z = 0. No step inverts.
-_INFINITY = 1, 1, 0
-
-
-def _doubled(domain: Domain, point: Point) -> Point:
-    p, (x, y, z) = domain.p, point
-    s, m = 4 * x * y * y % p, (3 * x * x + domain.a * pow(z, 4, p)) % p
-    x = (m * m - 2 * s) % p
-    return x, (m * (s - x) - 8 * pow(y, 4, p)) % p, 2 * point[1] * z % p
-
-
-def _sum(domain: Domain, left: Point, right: Point) -> Point:
-    p, (x1, y1, z1), (x2, y2, z2) = domain.p, left, right
-    if not z1 or not z2:
-        return left if z1 else right
-    u1, u2 = x1 * z2 * z2 % p, x2 * z1 * z1 % p
-    s1, s2 = y1 * pow(z2, 3, p) % p, y2 * pow(z1, 3, p) % p
-    if u1 == u2:
-        return _doubled(domain, left) if s1 == s2 else _INFINITY
-    h, r = u2 - u1, s2 - s1
-    x = (r * r - h**3 - 2 * u1 * h * h) % p
-    return x, (r * (u1 * h * h - x) - s1 * h**3) % p, h * z1 * z2 % p
-
-
-def _product(domain: Domain, scalar: int, point: Point) -> Point:
-    product: Point = _INFINITY
-    for bit in bin(scalar)[2:]:
-        product = _doubled(domain, product)
-        if bit == "1":
-            product = _sum(domain, product, point)
-    return product
-
-
-def _affine(domain: Domain, point: Point) -> tuple[int, int]:
-    """Raises ValueError for the point at infinity."""
-    inverse = pow(point[2], -1, domain.p)
-    return point[0] * inverse**2 % domain.p, point[1] * inverse**3 % domain.p
-
-
 def ec_agreements(theirs: EcPublicKey) -> Iterator[tuple[EcPublicKey, int]]:
     """Public keys of ever other private ones, and the x coordinate that each agrees on with `theirs`."""
     domain = DOMAINS[theirs.curve]
     base, other = (domain.gx, domain.gy, 1), (theirs.x, theirs.y, 1)
     scalar = secrets.randbits(_SHORT_SCALAR_BITS) + 2
-    ours, agreed = _product(domain, scalar, base), _product(domain, scalar, other)
+    ours, agreed = points.product(domain, scalar, base), points.product(domain, scalar, other)
     while True:
-        yield EcPublicKey(theirs.curve, *_affine(domain, ours)), _affine(domain, agreed)[0]
-        ours, agreed = _sum(domain, ours, base), _sum(domain, agreed, other)
+        yield EcPublicKey(theirs.curve, *points.affine(domain, ours)), points.affine(domain, agreed)[0]
+        ours, agreed = points.added(domain, ours, base), points.added(domain, agreed, other)
 
 
 def dh_agreements(group: DhDomain, theirs: int) -> Iterator[tuple[int, int]]:
@@ -120,9 +79,9 @@ def ecdsa_is_good(public: EcPublicKey, digest: bytes, signature: bytes) -> bool:
     if not (0 < r < domain.n and 0 < s < domain.n):
         return False
     inverse = pow(s, -1, domain.n)
-    ours = _product(domain, _leftmost(digest, domain.n) * inverse % domain.n, (domain.gx, domain.gy, 1))
-    point = _sum(domain, ours, _product(domain, r * inverse % domain.n, (public.x, public.y, 1)))
-    return bool(point[2]) and _affine(domain, point)[0] % domain.n == r
+    ours = points.product(domain, _leftmost(digest, domain.n) * inverse % domain.n, (domain.gx, domain.gy, 1))
+    point = points.added(domain, ours, points.product(domain, r * inverse % domain.n, (public.x, public.y, 1)))
+    return bool(point[2]) and points.affine(domain, point)[0] % domain.n == r
 
 
 def dsa_is_good(public: DsaPublicKey, digest: bytes, signature: bytes) -> bool:
