@@ -22,6 +22,7 @@ from hwcng.testing._packages import install_line
 
 OTHER = 1
 """A user and a group that this process is not, "daemon" on most systems."""
+SHARED = "/dev/shm"
 
 
 def test_doctor(run) -> None:
@@ -84,7 +85,8 @@ class Machine:
         self._folder, self._site = folder, site
         self._empty, self.dev = folder / "empty", folder / "dev"
         self._empty.mkdir()
-        self.dev.mkdir()
+        self._shared = self.dev / "shm"
+        self._shared.mkdir(parents=True)
         self._mounts: list[tuple[object, ...]] = []
         for name in ("null", "urandom"):
             (self.dev / name).touch()
@@ -116,7 +118,9 @@ class Machine:
     def doctor(self, *before: str) -> list[dict[str, str]]:
         """Its findings. before: a command that runs it."""
         mount, unshare = program("mount"), program("unshare")
-        mounts = [*self._mounts, ("--rbind", self.dev, "/dev")]
+        # The folder of these tests may lie there.
+        shared = [("--rbind", SHARED, self._shared)] if os.path.isdir(SHARED) else []
+        mounts = [*self._mounts, *shared, ("--rbind", self.dev, "/dev")]
         script = "\n".join(["set -e", *(f"{mount} {' '.join(map(str, given))}" for given in mounts), 'exec "$@"'])
         python = os.path.realpath(sys.executable)
         ran = subprocess.run(
