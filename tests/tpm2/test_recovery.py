@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import signal
@@ -20,8 +21,9 @@ from hwcng.contract.usage import CipherMode, SecretFamily, Usage
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.providers.tpm2.line.transport import Exchange
 from hwcng.providers.tpm2.provider import Tpm2Provider
-from hwcng.providers.tpm2.wire.constants import RC
+from hwcng.providers.tpm2.wire.constants import CC, RC
 from hwcng.providers.tpm2.wire.errors import TpmError, to_cng
+from hwcng.providers.tpm2.wire.marshal import sized, u32
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
 
@@ -317,6 +319,34 @@ def test_answers_that_are_no_answers(fresh_tpm: Swtpm, open_tpm: Open, answer: b
             assert error.value.status is NTSTATUS.STATUS_DEVICE_NOT_CONNECTED
         undo()
         key.sign_digest(EcdsaSpec(), bytes(32))
+
+
+def test_a_signature_that_ends_too_early_is_no_answer(fresh_tpm: Swtpm, open_tpm: Open) -> None:
+    signature = b"\0\x18\0\x0b\0\xff"
+
+    with open_tpm(fresh_tpm.uri) as provider:
+        key = provider.generate_pair(SIGNING)
+
+        def instrument(exchange: Exchange) -> Exchange:
+            def shortened(command: bytes) -> bytes:
+                response = exchange(command)
+                if command[6:10] != u32(CC.Sign) or (session := provider.connection.session) is None:
+                    return response
+                # The session's nonce, attributes and HMAC are behind the parameters.
+                nonce, attributes = response[-51:-35], response[-35:-34]
+                said = hashlib.sha256(bytes(4) + command[6:10] + signature).digest()
+                mac = session.mac(said + nonce + command[24:40] + attributes, b"")
+                area = u32(len(signature)) + signature + sized(nonce) + attributes + sized(mac)
+                return response[:2] + u32(10 + len(area)) + response[6:10] + area
+
+            return shortened
+
+        undo = provider.connection.instrument(instrument)
+        with pytest.raises(CngError) as error:
+            key.sign_digest(EcdsaSpec(), bytes(32))
+        assert error.value.status is NTSTATUS.STATUS_DEVICE_NOT_CONNECTED and "malformed" in error.value.message
+        undo()
+        assert len(key.sign_digest(EcdsaSpec(), bytes(32))) == 64
 
 
 def test_an_interrupted_command_does_not_spoil_the_next(fresh_tpm: Swtpm, open_tpm: Open) -> None:

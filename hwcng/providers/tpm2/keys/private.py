@@ -43,9 +43,6 @@ from hwcng.standards.hashes import HASHES
 
 __all__ = ["Tpm2PrivateKey"]
 
-_SIGNATURE = 4
-"""Where the first number of a TPMT_SIGNATURE is: behind its algorithm and its hash."""
-
 
 class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
     """An RSA or elliptic-curve private key."""
@@ -106,9 +103,7 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
         # Zeros in front do not change the number that is signed, zeros behind are cut off.
         padded = digest.rjust(min(size, width), b"\0").ljust(size, b"\0")
 
-        signature = self._use("ECDSA signing", partial(commands.sign, digest=padded, scheme=scheme))
-        r = commands.octets_at(signature, _SIGNATURE)
-        s = commands.octets_at(signature, _SIGNATURE + 2 + len(r))
+        r, s = self._use("ECDSA signing", partial(commands.sign, digest=padded, scheme=scheme, numbers=2))
         # Other TPMs than libtpms may leave leading zeros out.
         return r.rjust(width, b"\0") + s.rjust(width, b"\0")
 
@@ -121,8 +116,8 @@ class Tpm2PrivateKey(TpmKey, keys.PrivateKey):
         schemes.require(self._fixed, algorithm, spec.hash_name)
         if self._native(spec):
             scheme = u16(algorithm) + u16(HASH_IDS[spec.hash_name or ""])
-            answer = self._use("RSA signing", partial(commands.sign, digest=digest, scheme=scheme))
-            signature = commands.octets_at(answer, _SIGNATURE).rjust(self._modulus_size, b"\0")
+            (number,) = self._use("RSA signing", partial(commands.sign, digest=digest, scheme=scheme, numbers=1))
+            signature = number.rjust(self._modulus_size, b"\0")
             if not isinstance(spec, RsaPssSpec) or self._salt_is_as_asked(spec, digest, signature):
                 return signature
         if not self.spec.usage & Usage.DECRYPT:

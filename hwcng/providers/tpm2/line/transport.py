@@ -13,7 +13,8 @@ import socket
 import struct
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.lost_calls import Call, Deadlines
@@ -29,7 +30,10 @@ DEFAULT_TIMEOUT = 120.0
 """Seconds a TPM may take for a command, as in Linux' TPM driver; making a key may take `_LONG` times as long."""
 
 _LONG = 2.5
-_LONG_COMMANDS = frozenset(u32(code) for code in (CC.Create, CC.CreatePrimary, CC.SelfTest, CC.Clear))
+_LONGER: Mapping[bytes, float] = MappingProxyType(
+    {u32(code): _LONG * DEFAULT_TIMEOUT for code in (CC.Create, CC.CreatePrimary, CC.SelfTest, CC.Clear)}
+)
+"""Seconds that a TPM may take for these, by the code as a command has it."""
 # TPMs have 4,096 octets at most today; a longer response comes in pieces, or not at all from a device.
 _MAX_RESPONSE = 16384
 _HEADER = 10
@@ -47,12 +51,6 @@ class Transport(ABC):
     def __init__(self, timeout: float | None) -> None:
         """timeout: seconds for any command, None for those of Linux' driver."""
         self._timeout = timeout
-
-    def patience(self, command: bytes) -> float:
-        """Seconds that the TPM may take for a command."""
-        if self._timeout is not None:
-            return self._timeout
-        return DEFAULT_TIMEOUT * _LONG if command[6:10] in _LONG_COMMANDS else DEFAULT_TIMEOUT
 
     @abstractmethod
     def exchange(self, command: bytes) -> bytes:
@@ -102,7 +100,12 @@ class SwtpmTransport(Transport):
         return channel
 
     def exchange(self, command: bytes) -> bytes:
-        where, seconds, began, sent = self._where, self.patience(command), time.monotonic(), False
+        where, seconds, began, sent = (
+            self._where,
+            self._timeout or _LONGER.get(command[6:10], DEFAULT_TIMEOUT),
+            time.monotonic(),
+            False,
+        )
         try:
             channel = self._connect(seconds)
             try:
@@ -164,7 +167,7 @@ class DeviceTransport(Transport):
         return self._descriptor
 
     def exchange(self, command: bytes) -> bytes:
-        deadline = time.monotonic() + self.patience(command)
+        deadline = time.monotonic() + (self._timeout or _LONGER.get(command[6:10], DEFAULT_TIMEOUT))
         sent = False
         try:
             descriptor = self._open()

@@ -38,7 +38,6 @@ __all__ = [
     "load",
     "mac",
     "mac_start",
-    "octets_at",
     "pcr_read",
     "properties",
     "read_public",
@@ -59,6 +58,8 @@ _NO_HASHCHECK = u16(ST.HASHCHECK) + u32(RH.NULL) + sized(b"")
 _STARTUP_CLEAR = 0
 _OF_A_SESSION = 0x880
 _PAGE = 64
+_SIGNATURE = 4
+"""Where the first number of a TPMT_SIGNATURE is: behind its algorithm and its hash."""
 _CIPHERED = Struct(">BHH")
 """What TPM2_EncryptDecrypt2 has between the data and the IV."""
 PCR_ATTEMPTS = 3
@@ -233,7 +234,7 @@ def _run_below(
     return run(link, code, (), parameters, keys=(parent,), answers_handle=answers_handle)
 
 
-def octets_at(answer: bytes, start: int = 0) -> bytes:
+def _octets_at(answer: bytes, start: int = 0) -> bytes:
     """The octets of the TPM2B at a place in an answer. Raises MalformedError."""
     start += 2
     end = start + int.from_bytes(answer[start - 2 : start], "big")
@@ -262,7 +263,7 @@ def working(link: Link) -> bool:
 
 def get_random(link: Link, length: int) -> bytes:
     """At most MAX_RANDOM octets, perhaps fewer."""
-    return octets_at(_run_hidden(link, CC.GetRandom, None, u16(length), response=True)[1])
+    return _octets_at(_run_hidden(link, CC.GetRandom, None, u16(length), response=True)[1])
 
 
 def handles(link: Link, first: int) -> list[int]:
@@ -330,14 +331,14 @@ def create_primary(link: Link, hierarchy: KeyHandle, public: bytes) -> tuple[int
 def import_duplicate(link: Link, parent: KeyHandle, public: bytes, duplicate: bytes, seed: bytes) -> bytes:
     """TPM2_Import of an object without inner wrapper; returns its private part under `parent`."""
     parameters = sized(b"") + sized(public) + sized(duplicate) + sized(seed) + u16(ALG.NULL)
-    return octets_at(_run_below(link, CC.Import, parent, parameters)[1])
+    return _octets_at(_run_below(link, CC.Import, parent, parameters)[1])
 
 
 def load(link: Link, parent: KeyHandle, private: bytes, public: bytes) -> tuple[int, bytes]:
     """The handle, and the name by which the TPM knows what it loaded."""
     parameters = sized(private) + sized(public)
     handle, answer = _run_below(link, CC.Load, parent, parameters, answers_handle=True)
-    return handle, octets_at(answer)
+    return handle, _octets_at(answer)
 
 
 def change_auth(link: Link, key: KeyHandle, parent: KeyHandle, auth: bytes) -> bytes:
@@ -364,7 +365,7 @@ def change_auth(link: Link, key: KeyHandle, parent: KeyHandle, auth: bytes) -> b
         error.key = key
         raise
     key.authorization.proved = True
-    return octets_at(answer[1])
+    return _octets_at(answer[1])
 
 
 def pcr_read(link: Link, bank: str, pcrs: Sequence[int]) -> dict[int, bytes]:
@@ -394,16 +395,23 @@ def flush(link: Link, handle: int) -> None:
     run(link, CC.FlushContext, parameters=u32(handle))
 
 
-def sign(link: Link, key: KeyHandle, digest: bytes, scheme: bytes) -> bytes:
-    """scheme: TPMT_SIG_SCHEME. Returns TPMT_SIGNATURE. The session binds the digest to the key: nobody swaps either."""
+def sign(link: Link, key: KeyHandle, digest: bytes, scheme: bytes, numbers: int) -> list[bytes]:
+    """scheme: TPMT_SIG_SCHEME. Returns the numbers of the TPMT_SIGNATURE, as many as its kind has.
+
+    The session binds the digest to the key: nobody swaps either.
+    """
     parameters = b"".join((len(digest).to_bytes(2, "big"), digest, scheme, _NO_HASHCHECK))
-    return _run_hidden(link, CC.Sign, key, parameters)[1]
+    answer, place, found = _run_hidden(link, CC.Sign, key, parameters)[1], _SIGNATURE, []
+    for _ in range(numbers):
+        found.append(_octets_at(answer, place))
+        place += 2 + len(found[-1])
+    return found
 
 
 def rsa_decrypt(link: Link, key: KeyHandle, ciphertext: bytes, scheme: bytes) -> bytes:
     """scheme: TPMT_RSA_DECRYPT."""
     parameters = sized(ciphertext) + scheme + sized(b"")
-    return octets_at(_run_hidden(link, CC.RSA_Decrypt, key, parameters, response=True)[1])
+    return _octets_at(_run_hidden(link, CC.RSA_Decrypt, key, parameters, response=True)[1])
 
 
 def ecdh_zgen(link: Link, key: KeyHandle, x: bytes, y: bytes) -> bytes:
@@ -419,14 +427,14 @@ def encrypt_decrypt(
     """TPM2_EncryptDecrypt2, whose data comes first so that a session can hide it. Returns output and next IV."""
     parameters = b"".join((len(data).to_bytes(2, "big"), data, _CIPHERED.pack(decrypt, mode, len(iv)), iv))
     answer = _run_hidden(link, CC.EncryptDecrypt2, key, parameters, request=True, response=True)[1]
-    output = octets_at(answer)
-    return output, octets_at(answer, 2 + len(output))
+    output = _octets_at(answer)
+    return output, answer[4 + len(output) :]
 
 
 def mac(link: Link, key: KeyHandle, data: bytes, algorithm: int) -> bytes:
     """TPM2_HMAC, or TPM2_MAC with algorithm NULL for a CMAC key: one command code."""
     parameters = b"".join((len(data).to_bytes(2, "big"), data, algorithm.to_bytes(2, "big")))
-    return octets_at(_run_hidden(link, CC.HMAC, key, parameters, request=True, response=True)[1])
+    return _octets_at(_run_hidden(link, CC.HMAC, key, parameters, request=True, response=True)[1])
 
 
 def mac_start(link: Link, key: KeyHandle, algorithm: int) -> KeyHandle:
