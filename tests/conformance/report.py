@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -94,12 +95,17 @@ def _rows_in(module: ModuleType) -> Iterator[tuple[str, str]]:
                 yield row, name
 
 
+def _module(folder: str, name: str) -> ModuleType:
+    """As pytest has collected it, which calls it by its path from the project's folder."""
+    return sys.modules.get(f"tests.{folder}.{name}") or importlib.import_module(f"{folder}.{name}")
+
+
 def proofs() -> dict[str, list[str]]:
     """Row -> "folder/file: tests" that are marked with it, also where those are not part of this run."""
     found: dict[str, dict[str, list[str]]] = {}
     for folder in FOLDERS:
         for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
-            for row, name in _rows_in(importlib.import_module(f"{folder}.{path.stem}")):
+            for row, name in _rows_in(_module(folder, path.stem)):
                 found.setdefault(row, {}).setdefault(f"{folder}/{path.name}", []).append(name)
     return {row: [f"{file}: {', '.join(names)}" for file, names in files.items()] for row, files in found.items()}
 
