@@ -216,7 +216,7 @@ def test_an_open_key_stays_the_one_that_it_is(keeper: Pkcs11Provider, pair: Call
     keeper._connection.stale_handles += 1
     keeper._store._places.clear()
     stale = key.held._place.handle
-    object.__setattr__(key.held._place, "handle", stale + 77_777)
+    key.held._place = key.held._place._replace(handle=stale + 77_777)
     verify_ecdsa(foreign.material(51), key.sign_digest(EcdsaSpec(), DIGEST))
 
 

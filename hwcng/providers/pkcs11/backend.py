@@ -55,7 +55,7 @@ class _Pkcs11(Backend[Pkcs11Uri]):
 
     def shown_name(self, uri: Pkcs11Uri) -> str:
         # Every URI of a key has its type, which seldom belongs to the name.
-        return replace(KeyAddress.of_uri(uri), type=None).name
+        return KeyAddress.of_uri(uri)._replace(type=None).name
 
     def key_of_certificate(self, uri: Pkcs11Uri) -> Pkcs11Uri:
         return replace(uri, type=None) if uri.type == _CERTIFICATE else uri

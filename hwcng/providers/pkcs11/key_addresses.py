@@ -6,7 +6,8 @@ there is none, or several keys have it, the name is a pkcs11: URI of those attri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from hwcng.contract.key_names import check_key_name, is_key_name
 from hwcng.errors import NTSTATUS, CngError
@@ -41,8 +42,7 @@ def says_all(label: str) -> bool:
     return is_key_name(label) and not (label.startswith(_PREFIX) and is_address(label))
 
 
-@dataclass(frozen=True, slots=True)
-class KeyAddress:
+class KeyAddress(NamedTuple):
     """None: any. label: CKA_LABEL as `Pkcs11Uri.object` has it. identifier: CKA_ID. type: "private" or "secret-key".
     Empty: the object has none.
     """

@@ -425,7 +425,7 @@ class Pkcs11Provider(Provider):
 
     def _address_of(self, name: str) -> Pkcs11Uri:
         place = self._store.place_of(name)
-        return replaced(place.address, type=place.type).within(self._own_uri())
+        return place.address._replace(type=place.type).within(self._own_uri())
 
     def _is_local(self) -> bool:
         return self._offered.quirks.store_is_local

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pkcs11.constants import SlotFlag, TokenFlag
@@ -29,8 +29,7 @@ class TokenIdentity(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class FoundToken:
+class FoundToken(NamedTuple):
     """A slot with a token in it. flags: CK_TOKEN_INFO's."""
 
     slot: int
@@ -120,7 +119,7 @@ def _with_kind(module: Module, found: FoundToken) -> FoundToken:
         found.info, hardware=bool(flags & SlotFlag.HW_SLOT), removable=bool(flags & SlotFlag.REMOVABLE_DEVICE)
     )
     description, manufacturer = text(slot.slotDescription), text(slot.manufacturerID)
-    return replace(found, info=info, slot_description=description, slot_manufacturer=manufacturer)
+    return found._replace(info=info, slot_description=description, slot_manufacturer=manufacturer)
 
 
 def _present(module: Module, with_slot: bool) -> tuple[list[FoundToken], dict[int, CngError]]:

@@ -12,8 +12,7 @@ import hmac
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
@@ -225,8 +224,7 @@ def build(
     return blob + _tag(connection, authentication_key, blob)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A blob of this token, unaltered, and what it says that its key is. public: None of a secret key."""
 
     connection: Connection
@@ -235,7 +233,10 @@ class Opened:
     public: PublicKeyMaterial | None
     call: MechanismCall
     wrapping_key: int
-    wrapped: bytes = field(repr=False)
+    wrapped: bytes
+
+    def __repr__(self) -> str:
+        return f"<an opaque blob of {self.spec}>"
 
     @property
     def told(self) -> PublicKeyMaterial:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pkcs11 import Attribute, ObjectClass
 
@@ -48,8 +48,7 @@ _LOOKS = 3
 _READER = AttributeReader(READ)
 
 
-@dataclass(slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A token object and what was read of it. own: what its CKA_ID says where hwcng made it.
 
     name: CKA_LABEL, octets that are no UTF-8 as surrogates; "" where there is none.
@@ -59,8 +58,11 @@ class Stored:
     object_class: int
     name: str
     identifier: bytes
-    values: Values = field(repr=False)
+    values: Values
     own: KeyId | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.address.name!r} at {self.handle}>"
 
     @property
     def tag(self) -> bytes:
@@ -78,8 +80,7 @@ class Stored:
         return address is None or address.fits(self.name, self.identifier, type_of(self.object_class))
 
 
-@dataclass(slots=True)
-class Shelf:
+class Shelf(NamedTuple):
     """What a token holds under one label, "" for none. keys: private and secret objects. elsewhere: the CKA_IDs that
     keys of other labels have. unread: whether what was found could not be read, as it went or changed at that moment.
     """
@@ -126,7 +127,7 @@ class Shelf:
         if self.name:
             return KeyAddress(self.name) if (candidates or len(self.candidates())) == 1 else key.address
         alone = key.identifier and key.identifier not in self.elsewhere
-        return replace(key.address, label=None) if alone else key.address
+        return key.address._replace(label=None) if alone else key.address
 
     @property
     def contested(self) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace as replaced
 from typing import TypeAlias, TypeVar
 
 from pkcs11 import Attribute, ObjectClass
@@ -147,7 +146,7 @@ class KeyStore:
             or number(values, Attribute.CLASS) != place.object_class
         ):
             return None
-        return replaced(place, stale_handles=stale_handles)
+        return place._replace(stale_handles=stale_handles)
 
     def _find_again(self, place: Place) -> Place:
         """Where a key that was opened is. Raises NTE_BAD_KEYSET where it is gone or another one has its name."""
@@ -208,6 +207,7 @@ class KeyStore:
             spec,
             public_half(connection, shelf, stored, spec) if isinstance(spec, PairSpec) else None,
             stored.values.get(Attribute.ALWAYS_AUTHENTICATE) == b"\1",
+            time.monotonic(),
         )
 
     # Storing.
@@ -268,7 +268,6 @@ class KeyStore:
         handle, public = write(connection, making, shelf, current, identifier, alone=self._is_local())
         spec = making.spec
         object_class = int(ObjectClass.PRIVATE_KEY if isinstance(spec, PairSpec) else ObjectClass.SECRET_KEY)
-        always = making.always_authenticate
         return Place(
             connection,
             stale_handles,
@@ -280,7 +279,8 @@ class KeyStore:
             name,
             spec,
             public,
-            always,
+            making.always_authenticate,
+            time.monotonic(),
         )
 
     # Certificates.

@@ -7,9 +7,8 @@ Whichever way, one call makes the private or secret object, with its label and C
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from pkcs11 import Attribute
 
@@ -66,8 +65,7 @@ _CANNOT_WRITE: Mapping[int, HRESULT] = {
 """SoftHSM's answers where it cannot make an object's file, and where it cannot fill it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a key is to lie. made: the handles of what is there already, the private or secret object last."""
 
     connection: Connection

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pkcs11 import ObjectClass
 
@@ -26,8 +25,7 @@ def type_of(object_class: int) -> str:
     return "private" if object_class == _PRIVATE_KEY else "secret-key"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a named key is and which key it is. stale_handles: `Connection.stale_handles` when it was found.
 
     address, name: what says that it is this one among the token's keys. always_authenticate: CKA_ALWAYS_AUTHENTICATE.
@@ -44,8 +42,8 @@ class Place:
     name: str
     spec: SecretSpec | PairSpec
     public: PublicKeyMaterial | None
-    always_authenticate: bool = False
-    looked_at: float = field(default_factory=time.monotonic, compare=False)
+    always_authenticate: bool
+    looked_at: float
 
     @property
     def type(self) -> str:
