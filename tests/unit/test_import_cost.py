@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from isolation.child import run
 
 import hwcng
 
@@ -89,3 +90,42 @@ def test_version_is_that_of_the_package() -> None:
     declared = re.search(r'^version = "([^"]+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert declared is not None
     assert hwcng.__version__ == declared[1]
+
+
+FIRST_SIGNATURE = """
+import dataclasses, json, sys
+from hwcng import ncrypt
+
+started = set(sys.modules)
+provider = open_token()
+storage = ncrypt.NCryptOpenStorageProvider(provider)
+key = ncrypt.NCryptCreatePersistedKey(storage, "ECDSA_P256", "the first signature")
+try:
+    ncrypt.NCryptFinalizeKey(key)
+    opened = ncrypt.NCryptOpenKey(storage, "the first signature")
+    ncrypt.NCryptSignHash(opened, None, bytes(32))
+finally:
+    provider.delete_key("the first signature")
+loaded = sorted(set(sys.modules) - started)
+ours = [vars(sys.modules[name]).values() for name in sys.modules if name.startswith("hwcng.providers.pkcs11")]
+made = {one.__name__ for names in ours for one in names if isinstance(one, type) and dataclasses.is_dataclass(one)
+        and one.__module__.startswith("hwcng.providers.pkcs11")}
+print(json.dumps([loaded, sorted(made)]))
+"""
+NOT_OF_A_SIGNATURE = {
+    "hwcng.providers.pkcs11.lending",
+    "hwcng.providers.pkcs11.openssl",
+    "hwcng.providers.pkcs11.store.certificates",
+    "hwcng.providers.pkcs11.survey",
+    "cryptography",
+}
+MOST_MODULES = 85
+
+
+def test_a_first_signature_loads_what_it_needs(token_uri: str) -> None:
+    """Each module costs its search and reading, and each class of `dataclasses` the compiling of its methods."""
+    loaded, classes = json.loads(run(FIRST_SIGNATURE, token_uri))
+    assert not NOT_OF_A_SIGNATURE & set(loaded)
+    ours = [name for name in loaded if name.startswith("hwcng.")]
+    assert 0 < len(ours) <= MOST_MODULES, ours
+    assert classes == ["Pkcs11Uri", "Quirks"]

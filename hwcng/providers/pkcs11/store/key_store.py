@@ -20,6 +20,7 @@ from hwcng.contract.provider import KeyRecord
 from hwcng.contract.specs import PairSpec, SecretSpec
 from hwcng.errors import HRESULT, NTSTATUS, CngError
 from hwcng.forking import ProcessLock
+from hwcng.loading import load
 from hwcng.providers.events import note
 from hwcng.providers.pkcs11.connection import Connection
 from hwcng.providers.pkcs11.families.values import number
@@ -36,7 +37,6 @@ from hwcng.providers.pkcs11.store.candidates import (
     shelf_of,
     shelves,
 )
-from hwcng.providers.pkcs11.store.certificates import certificates_at, certificates_of, store_certificates
 from hwcng.providers.pkcs11.store.ids import make_id
 from hwcng.providers.pkcs11.store.listing import UriMaker, records
 from hwcng.providers.pkcs11.store.making import Copied, Making
@@ -287,6 +287,9 @@ class KeyStore:
 
     def certificates(self, name: str) -> list[bytes]:
         """Of the key of that name, else of the one certificate of that name."""
+        load("hwcng.providers.pkcs11.store.certificates")
+        from hwcng.providers.pkcs11.store.certificates import certificates_at, certificates_of
+
         address = KeyAddress.of_name(name)
         try:
             place = self.place_of(name)
@@ -299,6 +302,9 @@ class KeyStore:
         return self._reading(lambda connection: certificates_of(connection, place))
 
     def store_certificates(self, name: str, certificates: Sequence[bytes]) -> None:
+        load("hwcng.providers.pkcs11.store.certificates")
+        from hwcng.providers.pkcs11.store.certificates import store_certificates
+
         connection = self._connection()
         with in_turn(connection.module.path):
             store_certificates(connection, self.place_of(name), certificates)
