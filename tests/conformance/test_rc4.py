@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -216,6 +217,22 @@ def test_what_a_call_costs(nss_provider: Provider) -> None:
     with CallCounter(nss_provider) as end:
         bcrypt.BCryptDestroyKey(key)
     assert sorted(name for name in end.names if name != "C_OpenSession") == ["C_CloseSession", "C_DestroyObject"]
+
+
+def test_a_key_that_nobody_destroyed_keeps_no_session(nss_provider: Provider) -> None:
+    with hwcng.open_provider(nss_provider.uri) as provider:
+        handle = bcrypt.BCryptOpenAlgorithmProvider("RC4", provider)
+        kept = bcrypt.BCryptGenerateSymmetricKey(handle, None, SECRET)
+        whole = bcrypt.BCryptEncrypt(kept, DATA[:50])
+        dropped = [bcrypt.BCryptGenerateSymmetricKey(handle, None, SECRET) for _ in range(2)]
+        for key in dropped:
+            bcrypt.BCryptEncrypt(key, DATA)
+        assert provider.statistics().pool.busy == 3
+        del key, dropped
+        gc.collect()
+        assert whole + bcrypt.BCryptEncrypt(kept, DATA[50:]) == oracle.rc4(SECRET, DATA)
+        provider.random(1)
+        assert provider.statistics().pool.busy == 1
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

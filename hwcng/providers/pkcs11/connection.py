@@ -28,7 +28,7 @@ from hwcng.providers.pkcs11.logins import Login, UserPin
 from hwcng.providers.pkcs11.losses import LOSSES, Standing, Witness, explanation, meaning, of_sessions
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.module import Module
-from hwcng.providers.pkcs11.operations import MEASURED, OUTPUT_ROOM, Operation, Session, at_length
+from hwcng.providers.pkcs11.operations import MEASURED, OUTPUT_ROOM, Operation, Session, Stream, at_length
 from hwcng.providers.pkcs11.quirks import Quirks
 from hwcng.providers.pkcs11.tally import Tally
 from hwcng.providers.pkcs11.tokens import FoundToken
@@ -44,9 +44,9 @@ class RunningStreams(Protocol):
     """Operations of stream ciphers that go on from call to call, each in a session of its own."""
 
     def crypt(
-        self, connection: Connection, name: object, verb: str, call: MechanismCall, key: int, position: int, data: bytes
+        self, connection: Connection, of: Stream, verb: str, call: MechanismCall, key: int, position: int, data: bytes
     ) -> bytes: ...
-    def end(self, connection: Connection, name: object) -> None: ...
+    def end(self, connection: Connection, of: Stream) -> None: ...
     def give_way(self, connection: Connection) -> bool: ...
     def end_all(self, connection: Connection) -> None: ...
 

@@ -14,7 +14,7 @@ from hwcng.providers.pkcs11.cryptoki.calls import CData, ffi
 from hwcng.providers.pkcs11.module import Module
 from hwcng.providers.tallies import BUCKETS
 
-__all__ = ["MEASURED", "OUTPUT_ROOM", "Operation", "Session", "Work", "at_length"]
+__all__ = ["MEASURED", "OUTPUT_ROOM", "Operation", "Session", "Stream", "Work", "at_length"]
 
 OUTPUT_ROOM = 4096
 _ZEROS = bytes(OUTPUT_ROOM)
@@ -71,6 +71,12 @@ class Work:
         self.uses = self.began = self.nanoseconds = 0
         self.buckets = [0] * BUCKETS
         self.keys: tuple[int, ...] = ()
+
+
+class Stream:
+    """A key's own object, which goes with the key."""
+
+    __slots__ = ("__weakref__",)
 
 
 class Session:

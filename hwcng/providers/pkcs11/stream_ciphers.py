@@ -6,8 +6,8 @@ calls used up.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from hwcng.errors import NTSTATUS, CngError
 from hwcng.forking import ProcessLock, at_work, foreign_work_begins
@@ -15,6 +15,7 @@ from hwcng.providers.pkcs11.connection import Connection, Session
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.cryptoki.return_values import CKR
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
+from hwcng.providers.pkcs11.operations import Stream
 
 __all__ = ["KeyStreams"]
 
@@ -29,18 +30,21 @@ class _Running(NamedTuple):
 
 
 class KeyStreams:
-    """The running operations of one connection, by an object of the key's own. Safe for any number of threads."""
+    """The running operations of one connection, oldest first, each by its key's own. Safe for any number of threads.
+
+    The session of a key that goes is one that nobody gave back, and is closed as such.
+    """
 
     def __init__(self) -> None:
-        self._running: OrderedDict[object, _Running] = OrderedDict()
+        self._running: WeakKeyDictionary[Stream, _Running] = WeakKeyDictionary()
         self._lock = ProcessLock()
 
     def crypt(
-        self, connection: Connection, name: object, verb: str, call: MechanismCall, key: int, position: int, data: bytes
+        self, connection: Connection, of: Stream, verb: str, call: MechanismCall, key: int, position: int, data: bytes
     ) -> bytes:
-        """`data` under the key stream from `position` on. name: the key's own object. verb: "Encrypt" or "Decrypt"."""
+        """`data` under the key stream from `position` on. verb: "Encrypt" or "Decrypt"."""
         connection.require_alive()
-        running = self._take(name)
+        running = self._take(of)
         for once_more in (True, False):
             rv, result, session = self._attempt(connection, running, verb, call, key, position, data)
             if rv == CKR.OK:
@@ -51,7 +55,7 @@ class KeyStreams:
             if error is not None:
                 raise error
         at_work.discard(session.work)
-        self._keep(connection, name, _Running(session, position + len(data), verb))
+        self._keep(connection, of, _Running(session, position + len(data), verb))
         return result
 
     @staticmethod
@@ -82,31 +86,36 @@ class KeyStreams:
             raise
         return rv, result, session
 
-    def _take(self, name: object) -> _Running | None:
+    def _take(self, of: Stream) -> _Running | None:
         with self._lock.held():
-            return self._running.pop(name, None)
+            return self._running.pop(of, None)
 
-    def _keep(self, connection: Connection, name: object, running: _Running) -> None:
+    def _keep(self, connection: Connection, of: Stream, running: _Running) -> None:
         with self._lock.held():
-            replaced = self._running.pop(name, None)
-            self._running[name] = running
-            oldest = self._running.popitem(last=False)[1] if len(self._running) > CAPACITY else None
+            replaced = self._running.pop(of, None)
+            self._running[of] = running
+            oldest = self._oldest() if len(self._running) > CAPACITY else None
         for gone in (replaced, oldest):
             if gone is not None:
                 connection.discard(gone.session)
         if not connection.alive:
             self.end_all(connection)
 
-    def end(self, connection: Connection, name: object) -> None:
+    def _oldest(self) -> _Running | None:
+        for of in self._running:
+            return self._running.pop(of, None)
+        return None
+
+    def end(self, connection: Connection, of: Stream) -> None:
         """For a key that ends."""
-        running = self._take(name)
+        running = self._take(of)
         if running is not None:
             connection.discard(running.session)
 
     def give_way(self, connection: Connection) -> bool:
         """Ends the oldest, for a token that has no more sessions. False where there is none."""
         with self._lock.held():
-            oldest = self._running.popitem(last=False)[1] if self._running else None
+            oldest = self._oldest()
         if oldest is not None:
             connection.discard(oldest.session)
         return oldest is not None

@@ -41,7 +41,7 @@ from hwcng.providers.pkcs11.keys.base import HeldObject, TokenKey, not_supported
 from hwcng.providers.pkcs11.keys.derivation import Pkcs11KeyingMaterial
 from hwcng.providers.pkcs11.mechanisms import MechanismCall
 from hwcng.providers.pkcs11.objects import SecretUnwrapping, make
-from hwcng.providers.pkcs11.operations import Operation
+from hwcng.providers.pkcs11.operations import Operation, Stream
 from hwcng.providers.pkcs11.prepared import PREPARED_MODES, prepared_cipher, prepared_gcm, prepared_signature
 from hwcng.standards.hashes import HASHES
 
@@ -101,7 +101,7 @@ class Pkcs11SecretKey(TokenKey, keys.SecretKey):
             self.effective = effective or EffectiveLength(spec.effective_bits or spec.bits)
         self.last_unwrapping: SecretUnwrapping | None = None
         self._aead_verbs: dict[tuple[bool, CipherMode, int], AeadVerb] = {}
-        self._stream = object()
+        self._stream = Stream()
         self._streaming: Connection | None = None
 
     def _allow(self, usage: Usage, verb: str) -> None:
