@@ -1,6 +1,6 @@
-"""Identity keys (PCP_KEY_USAGE_POLICY: NCRYPT_PCP_IDENTITY_KEY), as authorities of claims; keys held to one RSA scheme.
+"""Identity keys (PCP_KEY_USAGE_POLICY: NCRYPT_PCP_IDENTITY_KEY), as authorities of claims.
 
-TPM 2.0 Library, Part 1, section 31 (attestation) and Part 2, section 11.2 (schemes). tpm2-tools check the claims.
+TPM 2.0 Library, Part 1, section 31 (attestation). tpm2-tools check the claims.
 """
 
 from __future__ import annotations
@@ -18,18 +18,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support import MISSING
-from tpm2.helpers import ec_material
 from tpm2.test_bound_keys import DEBUG_PCR, DIGEST, OTHER, PIN, made, opened_with
 from tpm2.test_endorsement import holds
 from tpm2.test_provisioning import lockout_counter
 
 import hwcng
-from hwcng import HRESULT, NTSTATUS, CngError, PairSpec, Usage, bcrypt, ncrypt
+from hwcng import HRESULT, NTSTATUS, CngError, Usage, bcrypt, ncrypt
 from hwcng.attestation import Attestation, Quote, verify_attestation, verify_quote
-from hwcng.contract.protection import KeyScheme, Protection
 from hwcng.ksp.handles import NCryptKey, StorageProvider
 from hwcng.providers.tpm2.provider import Tpm2Provider
-from hwcng.providers.tpm2.wire import key_file_asn1
 from hwcng.testing.commands import CommandCounter
 from hwcng.testing.swtpm import Swtpm
 
@@ -40,7 +37,6 @@ OF_PLATFORM: Any = [
     (ncrypt.NCRYPTBUFFER_TPM_PLATFORM_CLAIM_PCR_MASK, 1 << 7),
     (ncrypt.NCRYPTBUFFER_TPM_PLATFORM_CLAIM_NONCE, NONCE),
 ]
-ATTESTING = PairSpec("EC", Usage.ATTEST, curve="nistP256")
 with_tools = pytest.mark.skipif(shutil.which("tpm2_checkquote") is None, reason=MISSING + "command:tpm2_checkquote")
 
 
@@ -391,160 +387,3 @@ def test_an_identity_key_is_activated(storage: StorageProvider, kind: str) -> No
             ncrypt.NCryptSetProperty(key, "PCP_TPM12_IDACTIVATION", wrong)
     # A refusal leaves what was brought out before.
     assert ncrypt.NCryptGetProperty(key, "PCP_TPM12_IDACTIVATION") == secret
-
-
-# What it may be, and what not.
-
-
-def test_usage_policies(storage: StorageProvider) -> None:
-    def key(algorithm: str = "RSA") -> NCryptKey:
-        return ncrypt.NCryptCreatePersistedKey(storage, algorithm, None)
-
-    for policy in (1, 2, 3, IDENTITY):
-        pair = key()
-        ncrypt.NCryptSetProperty(pair, "Length", 2048)
-        ncrypt.NCryptSetProperty(pair, "PCP_KEY_USAGE_POLICY", policy)
-        assert ncrypt.NCryptGetProperty(pair, "PCP_KEY_USAGE_POLICY") == policy
-        ncrypt.NCryptFinalizeKey(pair)
-        assert ncrypt.NCryptGetProperty(pair, "PCP_KEY_USAGE_POLICY") == policy
-        with refused(HRESULT.NTE_INVALID_HANDLE):
-            ncrypt.NCryptSetProperty(pair, "PCP_KEY_USAGE_POLICY", policy)
-    for algorithm, policy, status in (
-        ("RSA", ncrypt.NCRYPT_PCP_STORAGE_KEY, HRESULT.NTE_NOT_SUPPORTED),
-        ("RSA", 0, HRESULT.NTE_INVALID_PARAMETER),
-        ("RSA", 9, HRESULT.NTE_INVALID_PARAMETER),
-        ("RSA", "8", HRESULT.NTE_INVALID_PARAMETER),
-        ("ECDH_P256", IDENTITY, HRESULT.NTE_NOT_SUPPORTED),
-        ("ECDSA_P256", ncrypt.NCRYPT_PCP_ENCRYPTION_KEY, HRESULT.NTE_NOT_SUPPORTED),
-        ("AES", ncrypt.NCRYPT_PCP_ENCRYPTION_KEY, HRESULT.NTE_NOT_SUPPORTED),
-    ):
-        with refused(status):
-            ncrypt.NCryptSetProperty(key(algorithm), "PCP_KEY_USAGE_POLICY", policy)
-    # What is said last counts.
-    again = key("ECDSA_P256")
-    ncrypt.NCryptSetProperty(again, "PCP_KEY_USAGE_POLICY", IDENTITY)
-    ncrypt.NCryptSetProperty(again, "Key Usage", ncrypt.NCRYPT_ALLOW_SIGNING_FLAG)
-    ncrypt.NCryptFinalizeKey(again)
-    assert ncrypt.NCryptSignHash(again, None, DIGEST)
-
-
-def test_such_keys_are_made_by_the_tpm(storage: StorageProvider, provider: hwcng.Provider) -> None:
-    with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-        storage.provider.import_pair(ATTESTING, ec_material("nistP256")[1])
-    with refused(NTSTATUS.STATUS_INVALID_PARAMETER):
-        storage.provider.generate_pair(PairSpec("RSA", Usage.ATTEST | Usage.SIGN, bits=2048))
-    with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-        provider.generate_pair(ATTESTING)
-    with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-        provider.named("one").generate_pair(ATTESTING)
-
-
-# One scheme.
-
-PKCS1, PSS = ncrypt.NCRYPT_PAD_PKCS1_FLAG, ncrypt.NCRYPT_PAD_PSS_FLAG
-
-
-@pytest.mark.parametrize(
-    ("properties", "scheme", "policy"),
-    [
-        ({"PCP_RSA_SCHEME_HASH_ALG": 0xB}, (0x14, 0xB), 1),
-        ({"PCP_RSA_SCHEME": 0x14}, (0x14, 0xB), 1),
-        ({"PCP_RSA_SCHEME": 0x16, "PCP_RSA_SCHEME_HASH_ALG": 0xC}, (0x16, 0xC), 1),
-        ({"PCP_RSA_SCHEME_HASH_ALG": 0xC, "PCP_RSA_SCHEME": 0x16}, (0x16, 0xC), 1),
-        ({"PCP_RSA_SCHEME": 0x15}, (0x15, 0x10), 2),
-        ({"PCP_RSA_SCHEME": 0x17}, (0x17, 0xB), 2),
-        ({"Key_Usage": 1, "PCP_RSA_SCHEME_HASH_ALG": 0xC}, (0x17, 0xC), 2),
-        ({"PCP_RSA_SCHEME": 0x16, "PCP_KEY_USAGE_POLICY": IDENTITY}, (0x16, 0xB), IDENTITY),
-        ({"PCP_KEY_USAGE_POLICY": IDENTITY, "PCP_RSA_SCHEME_HASH_ALG": 0xC}, (0x14, 0xC), IDENTITY),
-        ({"PCP_RSA_SCHEME": 0x14, "PCP_RSA_SCHEME ": 0x10}, None, 1),
-    ],
-)
-def test_a_key_is_held_to_one_scheme(
-    storage: StorageProvider, properties: dict[str, int], scheme: tuple[int, int] | None, policy: int
-) -> None:
-    key = ncrypt.NCryptCreatePersistedKey(storage, "RSA", "held")
-    ncrypt.NCryptSetProperty(key, "Length", 2048)
-    for name, value in properties.items():
-        ncrypt.NCryptSetProperty(key, name.strip().replace("_", " ") if name.startswith("Key") else name.strip(), value)
-    expected = scheme or (0x10, 0x10)
-
-    def told(key: NCryptKey) -> None:
-        names = ("PCP_RSA_SCHEME", "PCP_RSA_SCHEME_HASH_ALG", "PCP_KEY_USAGE_POLICY")
-        assert tuple(ncrypt.NCryptGetProperty(key, name) for name in names) == (*expected, policy)
-
-    told(key)
-    ncrypt.NCryptFinalizeKey(key)
-    told(key)
-    opened = ncrypt.NCryptOpenKey(storage, "held")
-    told(opened)
-    if scheme == (0x14, 0xB) and policy == 1:
-        info = ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256")
-        signature = ncrypt.NCryptSignHash(opened, info, DIGEST, PKCS1)
-        ncrypt.NCryptVerifySignature(opened, info, DIGEST, signature, PKCS1)
-        for other, digest, flag in (
-            (ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA384"), bytes(48), PKCS1),
-            (ncrypt.BCRYPT_PSS_PADDING_INFO("SHA256", 32), DIGEST, PSS),
-        ):
-            with refused(HRESULT.NTE_NOT_SUPPORTED):
-                ncrypt.NCryptSignHash(opened, other, digest, flag)
-    if policy == IDENTITY:
-        subject = made(storage, None)
-        ncrypt.NCryptVerifyClaim(
-            subject, key, KEY_CLAIM, OF_KEY, ncrypt.NCryptCreateClaim(subject, key, KEY_CLAIM, OF_KEY)
-        )
-        quote = ncrypt.NCryptCreateClaim(storage, key, PLATFORM, OF_PLATFORM)
-        ncrypt.NCryptVerifyClaim(None, key, PLATFORM, OF_PLATFORM, quote)
-
-
-def test_schemes_that_no_key_is_held_to(storage: StorageProvider, provider: hwcng.Provider) -> None:
-    for algorithm, name, value, status in (
-        ("RSA", "PCP_RSA_SCHEME", 0x18, HRESULT.NTE_NOT_SUPPORTED),
-        ("RSA", "PCP_RSA_SCHEME_HASH_ALG", 0x12, HRESULT.NTE_NOT_SUPPORTED),
-        ("RSA", "PCP_RSA_SCHEME", "RSASSA", HRESULT.NTE_INVALID_PARAMETER),
-        ("ECDSA_P256", "PCP_RSA_SCHEME", 0x14, HRESULT.NTE_NOT_SUPPORTED),
-        ("ECDSA_P256", "PCP_RSA_SCHEME_HASH_ALG", 0xB, HRESULT.NTE_NOT_SUPPORTED),
-        ("AES", "PCP_RSA_SCHEME", 0x14, HRESULT.NTE_NOT_SUPPORTED),
-    ):
-        with refused(status):
-            ncrypt.NCryptSetProperty(ncrypt.NCryptCreatePersistedKey(storage, algorithm, None), name, value)
-    other = ncrypt.NCryptCreatePersistedKey(ncrypt.NCryptOpenStorageProvider(provider), "RSA", None)
-    for name in ("PCP_RSA_SCHEME", "PCP_RSA_SCHEME_HASH_ALG", "PCP_KEY_USAGE_POLICY"):
-        with refused(HRESULT.NTE_NOT_SUPPORTED):
-            ncrypt.NCryptSetProperty(other, name, 1)
-    # A use that the scheme does not have, said after it.
-    key = ncrypt.NCryptCreatePersistedKey(storage, "RSA", None)
-    ncrypt.NCryptSetProperty(key, "Length", 2048)
-    ncrypt.NCryptSetProperty(key, "PCP_RSA_SCHEME", 0x14)
-    ncrypt.NCryptSetProperty(key, "Key Usage", 3)
-    with refused(HRESULT.NTE_INVALID_PARAMETER):
-        ncrypt.NCryptFinalizeKey(key)
-    signing = PairSpec("RSA", Usage.SIGN, bits=2048)
-    for scheme in (
-        KeyScheme("ECDSA", "SHA256"),
-        KeyScheme("RSASSA"),
-        KeyScheme("RSAES", "SHA256"),
-        KeyScheme("RSASSA", "MD5"),
-    ):
-        with refused(NTSTATUS.STATUS_NOT_SUPPORTED):
-            storage.provider.protecting(Protection(scheme=scheme)).generate_pair(signing)
-    held = storage.provider.protecting(Protection(scheme=KeyScheme("RSAPSS", "SHA256"))).generate_pair(signing)
-    assert key_file_asn1.parse(held.opaque()).public
-
-
-def test_a_salt_as_the_tpm_has_it(storage: StorageProvider) -> None:
-    """Of a key that signs only: the TPM makes one as long as the hash, and no other."""
-    key = made(storage, None, "RSA", Length=2048, PCP_RSA_SCHEME=0x16)
-    asked, had = ncrypt.BCRYPT_PSS_PADDING_INFO("SHA256", 20), ncrypt.BCRYPT_PSS_PADDING_INFO("SHA256", 32)
-    with refused(HRESULT.NTE_NOT_SUPPORTED):
-        ncrypt.NCryptSignHash(key, asked, DIGEST, PSS)
-    signature = ncrypt.NCryptSignHash(key, asked, DIGEST, PSS | ncrypt.NCRYPT_TPM_PAD_PSS_IGNORE_SALT)
-    ncrypt.NCryptVerifySignature(key, had, DIGEST, signature, PSS)
-    for info, flags, status in (
-        (ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256"), PSS | 0x20, HRESULT.NTE_INVALID_PARAMETER),
-        (ncrypt.BCRYPT_PSS_PADDING_INFO("SHA7", 20), PSS | 0x20, HRESULT.NTE_INVALID_PARAMETER),
-        (ncrypt.BCRYPT_PKCS1_PADDING_INFO("SHA256"), PKCS1 | 0x20, HRESULT.NTE_BAD_FLAGS),
-    ):
-        with refused(status):
-            ncrypt.NCryptSignHash(key, info, DIGEST, flags)
-    with refused(HRESULT.NTE_BAD_FLAGS):
-        ncrypt.NCryptVerifySignature(key, had, DIGEST, signature, PSS | 0x20)
