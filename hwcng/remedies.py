@@ -102,7 +102,8 @@ _OF_THE_TOKEN: dict[Status, Remedy] = {
         "end the programs that hold them, flush what they left, or use /dev/tpmrm0 or tpm2-abrmd; `hwcng doctor`",
     ),
     _S.STATUS_INSUFFICIENT_RESOURCES: Remedy(
-        "the token has no session or memory left", "fewer workers or threads, or a larger limit of the token"
+        "the token has no session or memory left, or the process no thread or file descriptor",
+        "fewer workers, threads or open files, or a larger limit of the token or of the user (ulimit)",
     ),
     _S.STATUS_DISK_FULL: Remedy(
         "the TPM's non-volatile memory is full", "remove a persistent object: tpm2_evictcontrol"

@@ -101,6 +101,32 @@ def test_what_no_descriptor_is_left_for_is_refused_and_loads_later(token_uri: st
     subprocess.run([sys.executable, "-c", WITHOUT_DESCRIPTORS, token_uri, when, token_pin], check=True)
 
 
+WITH_ONE_DESCRIPTOR = """
+import os, resource, sys
+from hwcng import CngError, NTSTATUS, open_provider
+from hwcng.providers.pkcs11 import provider
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    os.close(taken.pop())
+try:
+    open_provider(sys.argv[1], pin=sys.argv[2])
+except CngError as error:
+    assert error.status is NTSTATUS.STATUS_INSUFFICIENT_RESOURCES, error
+    assert "of 64 file descriptors" in error.message and error.token_code, error
+else:
+    raise AssertionError("it opened with one descriptor")
+"""
+
+
+def test_a_module_that_has_no_descriptor_left(token_uri: str, token_pin: str) -> None:
+    subprocess.run([sys.executable, "-c", WITH_ONE_DESCRIPTOR, token_uri, token_pin], check=True)
+
+
 def test_a_library_that_the_linker_had_no_descriptor_for(monkeypatch: pytest.MonkeyPatch) -> None:
     def linked(name: str) -> object:
         raise ImportError(f"{name}.so: cannot open shared object file: {os.strerror(errno.EMFILE)}")

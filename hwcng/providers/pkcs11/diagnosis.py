@@ -7,6 +7,7 @@ pkcsslotd(8).
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -30,6 +31,9 @@ _SOFTHSM_TOKENS = re.compile(r"^\s*directories\.tokendir\s*=\s*([^#=]*?)\s*(?:[#
 _OPENCRYPTOKI_PIDS = ("/run/pkcsslotd.pid", "/var/run/pkcsslotd.pid")
 _OPENCRYPTOKI_GROUP = "pkcs11"
 _SOFTHSM = re.compile("softhsm")
+_DESCRIPTORS = "/proc/self/fd"
+_FEW = 4
+"""As many as a module opens at once when it reads its configuration and a token."""
 
 # What SOFTHSM2_CONF was at the C_Initialize of this process, by the module's file.
 _read_by: dict[str, str | None] = {}
@@ -42,6 +46,8 @@ def remember_environment(module: Module) -> None:
 
 def explained(error: CngError, path: str) -> CngError:
     """The error of a module that could not be loaded or initialised, with what is wrong there. path: its file."""
+    if error.token_code is not None and (lack := _lack_of_descriptors()):
+        return _with(error, lack, NTSTATUS.STATUS_INSUFFICIENT_RESOURCES)
     fitting = (advice for pattern, advice in _MODULES if pattern.search(os.path.basename(path)))
     advice = next(fitting, None) if error.token_code is not None else None
     # A file that goes while it is looked at takes nothing from the error.
@@ -59,10 +65,10 @@ def explained_token(error: CngError, module: Module) -> CngError:
     return error
 
 
-def _with(error: CngError, advice: str) -> CngError:
+def _with(error: CngError, advice: str, status: NTSTATUS | None = None) -> CngError:
     if not advice:
         return error
-    better = CngError(error.status, f"{error.message}: {advice}", error.token_code)
+    better = CngError(status or error.status, f"{error.message}: {advice}", error.token_code)
     better.__cause__ = error.__cause__
     return better
 
@@ -106,6 +112,19 @@ def _other_configuration(path: str) -> str:
 
 
 # Files and groups.
+
+
+def _lack_of_descriptors() -> str:
+    """ "" where the process may open a few files more."""
+    most = os.sysconf("SC_OPEN_MAX")
+    try:
+        # One of them is the folder's own.
+        used = len(os.listdir(_DESCRIPTORS)) - 1
+    except OSError as error:
+        used = most if error.errno == errno.EMFILE else 0
+    if most < 0 or used + _FEW < most:
+        return ""
+    return f"{used} of {most} file descriptors of the process are in use: close files, or raise the limit (ulimit -n)"
 
 
 def _softhsm() -> str:
