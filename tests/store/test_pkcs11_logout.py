@@ -11,6 +11,7 @@ import hwcng
 from hwcng import HRESULT, NTSTATUS, CngError
 from hwcng.contract.specs import EcdsaSpec, PairSpec
 from hwcng.contract.usage import Usage as KeyUsage
+from hwcng.ncrypt import NCryptCreatePersistedKey, NCryptFinalizeKey, NCryptOpenStorageProvider
 from hwcng.providers.pkcs11.cryptoki.calls import ffi
 from hwcng.providers.pkcs11.provider import Pkcs11Provider
 from hwcng.testing.nss import NssDatabase
@@ -52,6 +53,18 @@ def test_absence_is_not_believed(kept: Pkcs11Provider) -> None:
     with pytest.raises(CngError) as caught:
         kept.open_key("logout-absent")
     assert caught.value.status == HRESULT.NTE_BAD_KEYSET
+
+
+def test_a_name_is_not_free_because_nobody_is_logged_in(kept: Pkcs11Provider) -> None:
+    kept.persist_key(kept.generate_pair(ECDSA), "logout-taken")
+    storage = NCryptOpenStorageProvider(kept)
+    log_out(kept)
+    with pytest.raises(CngError) as caught:
+        NCryptCreatePersistedKey(storage, "ECDSA_P256", "logout-taken")
+    assert caught.value.status == HRESULT.NTE_EXISTS
+    log_out(kept)
+    NCryptFinalizeKey(NCryptCreatePersistedKey(storage, "ECDSA_P256", "logout-free"))
+    assert names(kept) == ["logout-free", "logout-taken"]
 
 
 def test_a_key_is_deleted_whole(kept: Pkcs11Provider) -> None:

@@ -276,6 +276,17 @@ def test_what_is_read_of_many_is_what_is_read_of_each(keeper: Pkcs11Provider) ->
     assert len({id(values) for _, _, values in secrets}) == len(alike) < len(secrets) // 2
 
 
+def test_a_new_name_is_looked_for_when_it_is_asked_for_and_when_it_is_taken(softhsm_keeper: Pkcs11Provider) -> None:
+    """What may come between is another key of that name; the slot is not asked where the key is about to be stored."""
+    storage = NCryptOpenStorageProvider(softhsm_keeper)
+    with CallCounter(softhsm_keeper) as calls:
+        key = NCryptCreatePersistedKey(storage, "AES", "looked for")
+        assert calls.asked == [*FIND, "C_GetSessionInfo"]
+        calls.clear()
+        NCryptFinalizeKey(key)
+        assert calls.asked == [*FIND, "C_GenerateKey", READ]
+
+
 def test_a_name_that_is_taken(keeper: Pkcs11Provider, another: Callable[[], Pkcs11Provider]) -> None:
     old, new = keeper.generate_pair(ECDSA), keeper.generate_pair(ECDSA)
     keeper.persist_key(old, "taken")
