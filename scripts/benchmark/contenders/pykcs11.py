@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
-import PyKCS11  # type: ignore[import-untyped]
+import PyKCS11
 
 from .. import rows
 from ..measuring import Operation
