@@ -29,7 +29,6 @@ from hwcng.contract.specs import (
 )
 from hwcng.contract.usage import Support, Usage
 from hwcng.contract.watching import Examination, Health, Statistics
-from hwcng.errors import HRESULT, CngError
 
 __all__ = [
     "KeyRecord",
@@ -190,19 +189,6 @@ class Provider(OfThisProcess, abc.ABC):
         Raises NTE_BAD_KEYSET where there is none, NTE_KEYSET_ENTRY_BAD where there are several or it is damaged.
         """
         raise unserved("keep keys")
-
-    def has_key(self, name: str) -> bool:
-        """Whether a key of that name is there, sound or not. That none is seen is not the last word: where the token is
-        lost, who stores one hears of it. Raises NTE_INVALID_PARAMETER for what is no name.
-        """
-        try:
-            self.open_key(name).destroy()
-        except CngError as error:
-            if error.status is HRESULT.NTE_BAD_KEYSET:
-                return False
-            if error.status is not HRESULT.NTE_KEYSET_ENTRY_BAD:
-                raise
-        return True
 
     def list_keys(self) -> Iterator[KeyRecord]:
         """The named keys, in no order."""

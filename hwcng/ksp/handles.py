@@ -17,7 +17,7 @@ from hwcng.cng.symmetric_key import SymmetricKey
 from hwcng.contract.key_names import check_key_name
 from hwcng.contract.provider import Provider
 from hwcng.contract.usage import Support
-from hwcng.errors import HRESULT, invalid_handle, told
+from hwcng.errors import HRESULT, CngError, invalid_handle, told
 from hwcng.forking import lock_of
 from hwcng.ksp.drafts import Draft, draft_of
 from hwcng.ksp.status import refuse
@@ -245,8 +245,14 @@ def _derivation_algorithm(algorithm_name: str, key_name: str | None, provider: P
 
 def require_free(provider: Provider, name: str) -> None:
     """Raises NTE_EXISTS for a name that is taken, be its key sound or not."""
-    if provider.has_key(name):
-        refuse(HRESULT.NTE_EXISTS, f"there is a key of the name {name!r}; NCRYPT_OVERWRITE_KEY_FLAG replaces it")
+    try:
+        provider.open_key(name).destroy()
+    except CngError as error:
+        if error.status is HRESULT.NTE_BAD_KEYSET:
+            return
+        if error.status is not HRESULT.NTE_KEYSET_ENTRY_BAD:
+            raise
+    refuse(HRESULT.NTE_EXISTS, f"there is a key of the name {name!r}; NCRYPT_OVERWRITE_KEY_FLAG replaces it")
 
 
 def begin_key(

@@ -284,6 +284,30 @@ def test_a_token_that_is_removed_brought_back_and_replaced(tmp_path: Path, token
     run(script, made.uri("losses"), str(tmp_path), SO_PIN)
 
 
+NO_NAME_IS_FREE = """
+import glob, shutil
+from hwcng.ncrypt import NCryptCreatePersistedKey, NCryptFinalizeKey, NCryptOpenStorageProvider
+folder = sys.argv[2]
+storage = NCryptOpenStorageProvider(open_token())
+for algorithm in ("AES", "ECDSA_P256"):
+    NCryptFinalizeKey(NCryptCreatePersistedKey(storage, algorithm, f"taken {algorithm}"))
+[token] = [path.removesuffix("/token.object") for path in glob.glob(folder + "/tokens/*/token.object")]
+shutil.move(token, folder + "/aside")
+for algorithm in ("AES", "ECDSA_P256"):
+    for name in ("new", f"taken {algorithm}"):
+        fails(HRESULT.NTE_DEVICE_NOT_FOUND, lambda: NCryptCreatePersistedKey(storage, algorithm, name))
+shutil.move(folder + "/aside", token)
+fails(HRESULT.NTE_EXISTS, lambda: NCryptCreatePersistedKey(storage, "AES", "taken AES"))
+NCryptFinalizeKey(NCryptCreatePersistedKey(storage, "AES", "new"))
+"""
+
+
+def test_no_name_is_free_in_a_token_that_is_removed(tmp_path: Path, token_pin: str) -> None:
+    made = provision(tmp_path, [TokenRequest("losses", token_pin)], SO_PIN)
+    script = f"import os\nos.environ.update({made.environ()!r})\nfrom hwcng import HRESULT\n{NO_NAME_IS_FREE}"
+    run(script, made.uri("losses"), str(tmp_path))
+
+
 @pytest.fixture
 def exchanged(provider: Pkcs11Provider) -> Iterator[dict[int, int]]:
     """Slot to the slot whose token is seen in it instead; 0: no token."""

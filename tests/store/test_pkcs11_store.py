@@ -277,11 +277,11 @@ def test_what_is_read_of_many_is_what_is_read_of_each(keeper: Pkcs11Provider) ->
 
 
 def test_a_new_name_is_looked_for_when_it_is_asked_for_and_when_it_is_taken(softhsm_keeper: Pkcs11Provider) -> None:
-    """What may come between is another key of that name; the slot is not asked where the key is about to be stored."""
+    """What may come between is another key of that name. That none is there is believed of a token that is there."""
     storage = NCryptOpenStorageProvider(softhsm_keeper)
     with CallCounter(softhsm_keeper) as calls:
         key = NCryptCreatePersistedKey(storage, "AES", "looked for")
-        assert calls.asked == [*FIND, "C_GetSessionInfo"]
+        assert calls.asked == [*FIND, "C_GetSessionInfo", "C_GetTokenInfo"]
         calls.clear()
         NCryptFinalizeKey(key)
         assert calls.asked == [*FIND, "C_GenerateKey", READ]

@@ -407,9 +407,6 @@ class Pkcs11Provider(Provider):
     def open_key(self, name: str, *, pin: str | bytes | None = None) -> Pkcs11SecretKey | Pkcs11PrivateKey:
         return self._store.open_key(name)
 
-    def has_key(self, name: str) -> bool:
-        return self._store.has_key(name)
-
     def list_keys(self) -> Iterator[KeyRecord]:
         return self._store.list_keys()
 

@@ -178,29 +178,17 @@ class KeyStore:
                 raise
         return read(self._connection())
 
-    def has_key(self, name: str) -> bool:
-        """As `Provider.has_key` has it. A session that was logged out sees no key and is not believed; whether the slot
-        holds the token still, who stores a key asks.
-        """
-        address = KeyAddress.of_name(name)
-        place = self._remembered(address)
-        if place is not None and self._verified(place) is not None:
-            return True
-        return self._reading(lambda connection: self._has_key_in(connection, address))
-
-    @staticmethod
-    def _has_key_in(connection: Connection, address: KeyAddress) -> bool:
-        there = bool(_settled(connection, address).candidates(address))
-        if not there and not connection.answers():
-            connection.require_alive()
-        return there
-
     def _find(self, address: KeyAddress) -> Place:
         return self._reading(lambda connection: self._find_in(connection, address))
 
     def _find_in(self, connection: Connection, address: KeyAddress) -> Place:
         stale_handles = connection.stale_handles
-        shelf = _settled(connection, address)
+        shelf = shelf_at(connection, address)
+        for pause in _pauses():
+            if not shelf.unsettled(address):
+                break
+            time.sleep(pause)
+            shelf = shelf_at(connection, address)
         stored = shelf.current(address)
         if stored is None:
             require_sight(connection)
@@ -352,16 +340,6 @@ class KeyStore:
         if not seen:
             raise no_such_key(address.name, f"token {connection.token_name!r}")
         note("key.deleted", key=name, token=connection.token_name)
-
-
-def _settled(connection: Connection, address: KeyAddress) -> Shelf:
-    shelf = shelf_at(connection, address)
-    for pause in _pauses():
-        if not shelf.unsettled(address):
-            break
-        time.sleep(pause)
-        shelf = shelf_at(connection, address)
-    return shelf
 
 
 def _check_new_name(name: str) -> None:
