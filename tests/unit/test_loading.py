@@ -67,13 +67,8 @@ def test_nothing_is_left_for_the_first_use(token_uri: str, token_pin: str) -> No
     assert not [f"{user} -> {name}" for user, name in left if f'load("{name}")' not in source_of(user)]
 
 
-WITHOUT_DESCRIPTORS = """
-import os, resource, sys
-import hwcng
-from hwcng import CngError, NTSTATUS, open_provider
-if sys.argv[2] == "late":
-    from hwcng.providers.pkcs11 import backend
-    import pkcs11.constants
+TAKING = """
+PIN = sys.stdin.read()
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 taken = []
@@ -82,7 +77,16 @@ try:
         taken.append(os.open(os.devnull, os.O_RDONLY))
 except OSError:
     pass
-try:
+"""
+
+WITHOUT_DESCRIPTORS = f"""
+import os, resource, sys
+import hwcng
+from hwcng import CngError, NTSTATUS, open_provider
+if sys.argv[2] == "late":
+    from hwcng.providers.pkcs11 import backend
+    import pkcs11.constants
+{TAKING}try:
     open_provider(sys.argv[1])
 except CngError as error:
     assert error.status is NTSTATUS.STATUS_INSUFFICIENT_RESOURCES, error
@@ -91,30 +95,23 @@ else:
     raise AssertionError("it opened without a descriptor")
 for descriptor in taken:
     os.close(descriptor)
-with open_provider(sys.argv[1], pin=sys.argv[3]) as provider:
+with open_provider(sys.argv[1], pin=PIN) as provider:
     assert provider.random(1)
 """
 
 
 @pytest.mark.parametrize("when", ["first", "late"])
 def test_what_no_descriptor_is_left_for_is_refused_and_loads_later(token_uri: str, token_pin: str, when: str) -> None:
-    subprocess.run([sys.executable, "-c", WITHOUT_DESCRIPTORS, token_uri, when, token_pin], check=True)
+    subprocess.run([sys.executable, "-c", WITHOUT_DESCRIPTORS, token_uri, when], input=token_pin, text=True, check=True)
 
 
-WITH_ONE_DESCRIPTOR = """
+WITH_ONE_DESCRIPTOR = f"""
 import os, resource, sys
 from hwcng import CngError, NTSTATUS, open_provider
 from hwcng.providers.pkcs11 import provider
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-taken = []
+{TAKING}os.close(taken.pop())
 try:
-    while True:
-        taken.append(os.open(os.devnull, os.O_RDONLY))
-except OSError:
-    os.close(taken.pop())
-try:
-    open_provider(sys.argv[1], pin=sys.argv[2])
+    open_provider(sys.argv[1], pin=PIN)
 except CngError as error:
     assert error.status is NTSTATUS.STATUS_INSUFFICIENT_RESOURCES, error
     assert "of 64 file descriptors" in error.message and error.token_code, error
@@ -124,7 +121,7 @@ else:
 
 
 def test_a_module_that_has_no_descriptor_left(token_uri: str, token_pin: str) -> None:
-    subprocess.run([sys.executable, "-c", WITH_ONE_DESCRIPTOR, token_uri, token_pin], check=True)
+    subprocess.run([sys.executable, "-c", WITH_ONE_DESCRIPTOR, token_uri], input=token_pin, text=True, check=True)
 
 
 def test_a_library_that_the_linker_had_no_descriptor_for(monkeypatch: pytest.MonkeyPatch) -> None:
